@@ -1,0 +1,132 @@
+//! The command line: clap's types and nothing else. One definition feeds the parser and `--help`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// The text under the options of every `--help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0        done
+  1        it failed; the host is as it was
+  2        wrong usage
+  4        not permitted
+  5        something is missing: kernel without MPTCP, a way into the program
+  126, 127 run: CMD cannot be executed, CMD not found (as env(1));
+           otherwise `run` becomes CMD and its exit code is CMD's";
+
+/// Run any program over Multipath TCP, over every link the host has.
+#[derive(Debug, Parser)]
+#[command(name = "mptcpize", disable_version_flag = true, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true)]
+pub struct Cli {
+    /// Print the version of the tool, the hash of its shim and the kernel's MPTCP state
+    #[arg(short = 'V', long)]
+    pub version: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a program with its TCP sockets upgraded to MPTCP
+    Run(Run),
+}
+
+/// `mptcpize run`.
+#[derive(Debug, Args)]
+#[command(
+    about = "Run a program with its TCP sockets upgraded to MPTCP",
+    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [--] CMD [ARG]...",
+    after_help = EXIT_CODES
+)]
+pub struct Run {
+    /// Trace each socket() of the program to standard error (`-`, the default), or to the end of FILE
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "-"
+    )]
+    pub debug: Option<PathBuf>,
+
+    /// Refuse (exit 5) to run a program that would stay on plain TCP
+    #[arg(long)]
+    pub strict: bool,
+
+    /// The program and its arguments
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Parses the arguments of the process, the program's name first.
+///
+/// `run` is parsed by its own part of the definition alone: building all of it costs more time
+/// than everything else that `run` does (`scripts/bench start`), and grows with every verb.
+///
+/// # Errors
+/// A `clap::Error`: wrong usage, or a request for help.
+pub fn parse(arguments: Vec<OsString>) -> anyhow::Result<Cli> {
+    if arguments.get(1).is_some_and(|verb| verb == "run") {
+        let command = Run::augment_args(clap::Command::new("mptcpize run")).no_binary_name(true);
+        let matches = command.try_get_matches_from(arguments.into_iter().skip(2))?;
+        let run = Run::from_arg_matches(&matches)?;
+        return Ok(Cli { version: false, command: Some(Command::Run(run)) });
+    }
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    Ok(Cli::from_arg_matches(&matches)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(arguments: &[&str]) -> Result<Run, String> {
+        let all = ["mptcpize", "run"].iter().chain(arguments).map(OsString::from).collect();
+        match parse(all) {
+            Ok(Cli { command: Some(Command::Run(run)), .. }) => Ok(run),
+            Ok(other) => Err(format!("{other:?}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_cmd_belongs_to_cmd() {
+        type Row = (&'static [&'static str], Option<&'static str>, bool, &'static [&'static str]);
+        let table: [Row; 9] = [
+            (&["curl"], None, false, &["curl"]),
+            (&["curl", "-d", "x"], None, false, &["curl", "-d", "x"]),
+            (&["-d", "curl", "--debug"], Some("-"), false, &["curl", "--debug"]),
+            (&["curl", "--strict", "--", "-V"], None, false, &["curl", "--strict", "--", "-V"]),
+            (&["--strict", "curl"], None, true, &["curl"]),
+            (&["--debug=/tmp/x", "curl"], Some("/tmp/x"), false, &["curl"]),
+            (&["--debug", "curl"], Some("-"), false, &["curl"]),
+            (&["--", "-odd", "-d"], None, false, &["-odd", "-d"]),
+            (&["-d", "--strict", "--", "a", "--help"], Some("-"), true, &["a", "--help"]),
+        ];
+        for (arguments, debug, strict, command) in table {
+            let run = run(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+            assert_eq!(run.debug, debug.map(PathBuf::from), "{arguments:?}");
+            assert_eq!(run.strict, strict, "{arguments:?}");
+            assert_eq!(run.command, command, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_cmd_and_an_unknown_option_are_usage_errors() {
+        for arguments in [&[][..], &["-d"], &["--"], &["--bogus", "curl"], &["-x"]] {
+            assert!(run(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The error that a person reads: what is wrong, why, and the line that mends it.
+//!
+//! Inside, `anyhow` carries context; whoever knows the fix builds an [`Error`], and
+//! `output::finish` prints it. Messages are lower case, without a full stop, and the fix can be
+//! pasted.
+
+use std::fmt;
+use std::io;
+
+/// Exit codes of every verb, as `--help` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, healthy, or nothing to do.
+    Done = 0,
+    /// It failed; the host is as it was.
+    Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// Attention needed.
+    Attention = 3,
+    /// Not permitted.
+    NotPermitted = 4,
+    /// Something is missing: kernel without MPTCP, a library, a unit.
+    Missing = 5,
+    /// `run`: found, but it cannot be executed (as env(1)).
+    NotExecutable = 126,
+    /// `run`: not found (as env(1)).
+    NotFound = 127,
+}
+
+/// What went wrong, why, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    what: String,
+    why: Option<String>,
+    fix: Option<String>,
+    exit: Exit,
+}
+
+impl Error {
+    /// An error with its exit code; `what` is a short clause such as `cannot run curl`.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Error { what: what.into(), why: None, fix: None, exit }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn why(mut self, why: impl fmt::Display) -> Self {
+        self.why = Some(why.to_string());
+        self
+    }
+
+    /// Adds the remedy, best as a command that can be pasted.
+    #[must_use]
+    pub fn fix(mut self, fix: impl fmt::Display) -> Self {
+        self.fix = Some(fix.to_string());
+        self
+    }
+
+    /// The exit code that belongs to it.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.what)?;
+        if let Some(why) = &self.why {
+            write!(f, "\n  why: {why}")?;
+        }
+        if let Some(fix) = &self.fix {
+            write!(f, "\n  fix: {fix}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The text of a system error as perror(3) gives it, without Rust's ` (os error 2)`.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_what_why_fix() {
+        let error = Error::new(Exit::Missing, "cannot do it").why("no kernel").fix("get one");
+        assert_eq!(error.to_string(), "error: cannot do it\n  why: no kernel\n  fix: get one");
+        assert_eq!(error.exit() as i32, 5);
+    }
+}

@@ -1,0 +1,43 @@
+//! Everything that the tool itself says: results on standard output, narration on standard error.
+//!
+//! Not here: the debug lines of the shim, which come from inside the program.
+
+use std::io::{self, Write};
+
+use crate::error::{Error, Exit};
+
+/// Prints `text` and a line feed to standard output. A reader that went away is not an error of
+/// ours.
+///
+/// # Errors
+/// Any other failure to write.
+pub fn line(text: &str) -> anyhow::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// One line about what is being done, to standard error. Lost when nobody listens.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "mptcpize: {text}");
+}
+
+/// Turns the outcome of a verb into the exit code of the process, and prints an error.
+pub fn finish(outcome: anyhow::Result<Exit>) -> i32 {
+    let error = match outcome {
+        Ok(exit) => return exit as i32,
+        Err(error) => error,
+    };
+    if let Some(usage) = error.downcast_ref::<clap::Error>() {
+        // clap tells help (standard output, 0) from mistakes (standard error, 2).
+        let _ = usage.print();
+        return usage.exit_code();
+    }
+    let (text, exit) = match error.downcast_ref::<Error>() {
+        Some(known) => (known.to_string(), known.exit()),
+        None => (format!("error: {error:#}"), Exit::Failed),
+    };
+    let _ = writeln!(io::stderr().lock(), "{text}");
+    exit as i32
+}

@@ -1,0 +1,210 @@
+//! Every `unsafe` of the shim: libc's symbols, `errno`, the system calls, the environment.
+//!
+//! libc is reached by weak, unversioned names, declared weak to the assembler because stable
+//! Rust cannot say it. So the library needs no other library, loads under every glibc since 2.17
+//! and under musl, and a name that is missing is a null address and not a failed start.
+
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+#[cfg(not(test))]
+core::arch::global_asm!(
+    ".weak dlsym",
+    ".weak syscall",
+    ".weak environ",
+    ".weak __errno_location",
+    // The compiler may call these for the copies that it sees in our loops.
+    ".weak memcpy",
+    ".weak memmove",
+    ".weak memset",
+    ".weak bcmp",
+    ".weak memcmp",
+    ".weak strlen",
+);
+
+unsafe extern "C" {
+    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn syscall(number: c_long, ...) -> c_long;
+    fn __errno_location() -> *mut c_int;
+    static environ: *const *const c_char;
+}
+
+/// `dlsym` as data, so that its address is what the loader wrote here: null where the process
+/// has none (before glibc 2.34 it lived in libdl, which few programs load).
+static DLSYM: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void = dlsym;
+
+/// The next `socket` in the link chain, or 0: then the system call.
+static NEXT_SOCKET: AtomicUsize = AtomicUsize::new(0);
+
+type SocketFn = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
+
+#[cfg(not(test))]
+ctor::declarative::ctor! {
+    /// Runs when the library is loaded, before the program's `main`.
+    #[ctor(unsafe)]
+    fn load() {
+        find_next_socket();
+        crate::config::load();
+    }
+}
+
+/// Looks up whose `socket` the program would have called without us: libc's, or that of another
+/// preloaded library (torsocks, proxychains), which thus keeps working.
+#[cfg_attr(test, allow(dead_code))]
+fn find_next_socket() {
+    // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
+    // address of a function to be non-null, which a weak one is not.
+    let address = unsafe { ptr::read_volatile((&raw const DLSYM).cast::<usize>()) };
+    if address == 0 {
+        return;
+    }
+    // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name.
+    let next = unsafe { DLSYM(libc::RTLD_NEXT, c"socket".as_ptr()) };
+    NEXT_SOCKET.store(next as usize, Ordering::Relaxed);
+}
+
+/// The next `socket` in the chain, else the system call.
+pub(crate) fn next_socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    match NEXT_SOCKET.load(Ordering::Relaxed) {
+        // SAFETY: socket(2) takes three integers and no pointer.
+        0 => unsafe { syscall(libc::SYS_socket, domain, kind, protocol) as c_int },
+        next => {
+            // SAFETY: a non-zero value is the address that dlsym gave for `socket`, whose
+            // signature POSIX fixes.
+            unsafe { core::mem::transmute::<usize, SocketFn>(next)(domain, kind, protocol) }
+        }
+    }
+}
+
+pub(crate) fn errno() -> c_int {
+    // SAFETY: libc returns the valid address of this thread's errno.
+    unsafe { *__errno_location() }
+}
+
+pub(crate) fn set_errno(value: c_int) {
+    // SAFETY: as in `errno`; the address is this thread's own.
+    unsafe { *__errno_location() = value }
+}
+
+/// The value of an environment variable, in place. For load time, before the program can change
+/// its environment.
+pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
+    // SAFETY: libc set `environ` before it runs constructors: null, or an array of pointers that
+    // ends with null.
+    let mut entry = unsafe { environ };
+    if entry.is_null() {
+        return None;
+    }
+    loop {
+        // SAFETY: `entry` is inside that array, at most at its final null.
+        let text = unsafe { *entry };
+        if text.is_null() {
+            return None;
+        }
+        // SAFETY: every entry is a NUL-terminated string, and the process keeps the initial ones
+        // for its lifetime.
+        let bytes = unsafe { CStr::from_ptr(text) }.to_bytes_with_nul();
+        if let Some(rest) = bytes.strip_prefix(name)
+            && let Some(value) = rest.strip_prefix(b"=")
+        {
+            return CStr::from_bytes_until_nul(value).ok();
+        }
+        // SAFETY: the entry was not the final null, so there is a next one.
+        entry = unsafe { entry.add(1) };
+    }
+}
+
+/// A close-on-exec copy of standard error with a high number, out of the way of programs that
+/// count on getting low ones; -1 when there is none.
+pub(crate) fn keep_stderr() -> c_int {
+    keep_high(2)
+}
+
+/// Copies `fd` to a high number; lower ones are tried when the descriptor limit is small.
+fn keep_high(fd: c_int) -> c_int {
+    let errno_before = errno();
+    let mut copy = -1;
+    for lowest in [1000, 200, 20] {
+        // SAFETY: fcntl(2) with F_DUPFD_CLOEXEC takes integers only.
+        copy = unsafe { syscall(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, lowest) as c_int };
+        if copy >= 0 {
+            break;
+        }
+    }
+    set_errno(errno_before);
+    copy
+}
+
+/// Opens `path` for appending, numbered high; -1 when it cannot be had.
+pub(crate) fn open_append(path: &CStr) -> c_int {
+    let errno_before = errno();
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOCTTY;
+    // SAFETY: `path` is NUL-terminated and outlives the call.
+    let low = unsafe {
+        syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600 as c_int) as c_int
+    };
+    let mut fd = -1;
+    if low >= 0 {
+        fd = keep_high(low);
+        // SAFETY: `low` is ours, opened above and known to nobody else.
+        unsafe { syscall(libc::SYS_close, low) };
+    }
+    set_errno(errno_before);
+    fd
+}
+
+/// Device and inode of an open file: what it is, whatever its number. `None` when `fd` is closed.
+pub(crate) fn identity(fd: c_int) -> Option<(u64, u64)> {
+    let mut stat = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: AT_EMPTY_PATH with an empty path asks about `fd`; the buffer is a whole statx.
+    let result = unsafe {
+        syscall(
+            libc::SYS_statx,
+            fd,
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            libc::STATX_INO,
+            stat.as_mut_ptr(),
+        )
+    };
+    if result != 0 {
+        return None;
+    }
+    // SAFETY: the kernel filled the zeroed buffer; every bit pattern is a valid statx.
+    let stat = unsafe { stat.assume_init_ref() };
+    let dev = (u64::from(stat.stx_dev_major) << 32) | u64::from(stat.stx_dev_minor);
+    Some((dev, stat.stx_ino))
+}
+
+/// One `write(2)`; a debug line that cannot be written is lost.
+pub(crate) fn write(fd: c_int, bytes: &[u8]) {
+    // SAFETY: the pointer and the length are those of one slice.
+    unsafe { syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
+}
+
+/// This process's id, asked afresh: a forked child is another process.
+pub(crate) fn pid() -> c_int {
+    // SAFETY: getpid(2) takes nothing and cannot fail.
+    unsafe { syscall(libc::SYS_getpid) as c_int }
+}
+
+/// The name of the calling thread (prctl(2), PR_GET_NAME), NUL-terminated.
+pub(crate) fn program_name(into: &mut [u8; 16]) {
+    // SAFETY: PR_GET_NAME writes at most 16 bytes, the size of the buffer.
+    unsafe { syscall(libc::SYS_prctl, libc::PR_GET_NAME, into.as_mut_ptr()) };
+}
+
+/// What a panic would call. No optimised build holds a panic path, so this symbol, which nobody
+/// defines, must not appear among the library's undefined ones: a test looks.
+#[cfg(not(test))]
+pub(crate) fn panic_path_is_linked() -> ! {
+    unsafe extern "C" {
+        fn mptcpize_shim_has_a_panic_path() -> !;
+    }
+    // SAFETY: never reached; see above.
+    unsafe { mptcpize_shim_has_a_panic_path() }
+}
