@@ -38,7 +38,7 @@ pub enum Command {
 }
 
 /// `mptcpize run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(
     about = "Run a program with its TCP sockets upgraded to MPTCP",
     override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [--] CMD [ARG]...",
@@ -67,20 +67,27 @@ pub struct Run {
 
 /// Parses the arguments of the process, the program's name first.
 ///
-/// `run` is parsed by its own part of the definition alone: building all of it costs more time
-/// than everything else that `run` does (`scripts/bench start`), and grows with every verb.
+/// A plain `run CMD …` needs no parser: what does not begin with a dash is CMD, and the rest is
+/// CMD's. clap would take as long as everything else that `run` does (`scripts/bench start`).
+/// With options, `run`'s part of the definition is enough: building all of it would take longer
+/// with every verb.
 ///
 /// # Errors
 /// A `clap::Error`: wrong usage, or a request for help.
-pub fn parse(arguments: Vec<OsString>) -> anyhow::Result<Cli> {
+pub fn parse(mut arguments: Vec<OsString>) -> anyhow::Result<Cli> {
     if arguments.get(1).is_some_and(|verb| verb == "run") {
-        let command = Run::augment_args(clap::Command::new("mptcpize run")).no_binary_name(true);
-        let matches = command.try_get_matches_from(arguments.into_iter().skip(2))?;
-        let run = Run::from_arg_matches(&matches)?;
+        let command = arguments.split_off(2);
+        let plain = command.first().is_some_and(|cmd| !cmd.as_encoded_bytes().starts_with(b"-"));
+        let run = if plain { Run { command, ..Run::default() } } else { options_of_run(command)? };
         return Ok(Cli { version: false, command: Some(Command::Run(run)) });
     }
     let matches = Cli::command().try_get_matches_from(arguments)?;
     Ok(Cli::from_arg_matches(&matches)?)
+}
+
+fn options_of_run(arguments: Vec<OsString>) -> Result<Run, clap::Error> {
+    let command = Run::augment_args(clap::Command::new("mptcpize run")).no_binary_name(true);
+    Run::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
 #[cfg(test)]
