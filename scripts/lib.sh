@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# What scripts/lab and scripts/demo share: how they speak, and what a list of links may look like.
+# Not here: anything that touches the machine. Sourced, never run.
+
+# An ordinary user's PATH on Debian leaves out where ip, tc and nginx live.
+PATH=$PATH:/usr/sbin:/sbin
+
+# die CODE WHAT [WHY] [FIX]: the same three lines as mptcpize's own errors.
+die() {
+	local code=$1
+	printf 'error: %s\n' "$2" >&2
+	[[ -z ${3:-} ]] || printf '  why: %s\n' "$3" >&2
+	[[ -z ${4:-} ]] || printf '  fix: %s\n' "$4" >&2
+	exit "$code"
+}
+
+# wrong_usage WHAT: the caller defines usage().
+wrong_usage() {
+	printf 'error: %s\n\n' "$1" >&2
+	usage >&2
+	exit 2
+}
+
+# value_of OPTION REMAINING…: complain when an option that wants a value stands last.
+value_of() {
+	(($# >= 2)) || wrong_usage "$1 wants a value"
+	printf '%s' "$2"
+}
+
+# parse_links TEXT LEAST: sets the array `links`, in Mbit/s.
+# 8 is what one client can use: the kernel takes no more MPTCP endpoints than that.
+parse_links() {
+	local rate
+	read -ra links <<<"$1"
+	((${#links[@]} >= $2 && ${#links[@]} <= 8)) ||
+		wrong_usage "--links wants $2 to 8 rates in Mbit/s, such as \"50 50\", not \"$1\""
+	for rate in "${links[@]}"; do
+		[[ $rate =~ ^[1-9][0-9]{0,4}$ ]] || wrong_usage "\"$rate\" is no rate in whole Mbit/s"
+	done
+}
