@@ -37,7 +37,9 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
         }
     } else {
         let label = name.to_string_lossy();
-        if let Some(why) = out_of_reach(&target) {
+        // Where something is missing the execution fails, and that error says it all.
+        let says_more = strict || target.missing().is_none();
+        if let Some(why) = out_of_reach(&target).filter(|_| says_more) {
             if strict {
                 return Err(Error::new(Exit::Missing, refusal(&name))
                     .why(&why.text)
