@@ -135,7 +135,7 @@ impl Target {
 
     /// Does the preload reach it, and if not, why?
     pub fn reach(&self) -> Reach {
-        let Image::Program(elf, _) = &self.image else {
+        let Image::Program(elf, file) = &self.image else {
             return Reach::Unknown;
         };
         if elf.machine != elf_machine() && elf.class == our_class() {
@@ -153,7 +153,8 @@ impl Target {
             };
         }
         if elf.interpreter.is_none() {
-            return Reach::No(Why::Static);
+            // We may be static ourselves, and will see to what we run in turn.
+            return if is_this_program(file) { Reach::Preload } else { Reach::No(Why::Static) };
         }
         if elf.class != our_class() || elf.machine != elf_machine() {
             return Reach::No(Why::Class);
@@ -310,6 +311,15 @@ fn open(path: &Path) -> io::Result<File> {
         return Err(io::Error::from_raw_os_error(libc::EACCES));
     }
     Ok(file)
+}
+
+/// Is it the file that this process runs?
+fn is_this_program(file: &File) -> bool {
+    let identity = |found: Metadata| (found.dev(), found.ino());
+    match (file.metadata(), std::fs::metadata("/proc/self/exe")) {
+        (Ok(file), Ok(own)) => identity(file) == identity(own),
+        _ => false,
+    }
 }
 
 /// Will the kernel set AT_SECURE for this binary (ld.so(8), "secure-execution mode"), as
