@@ -20,6 +20,7 @@ const LOCAL_AND_DEFAULT: [u32; 2] = [255, 253];
 /// The network namespace of this process.
 pub struct Live {
     rtnl: Rtnl,
+    /// Opened when it is first needed: most of what `run` looks at needs none.
     pm: Option<Pm>,
 }
 
@@ -30,7 +31,7 @@ impl Live {
     /// A sandbox forbids netlink.
     pub fn open() -> Result<Self, Error> {
         let rtnl = Rtnl::open().map_err(|error| unanswered("talk to the kernel", &error))?;
-        Ok(Live { rtnl, pm: Pm::open().ok() })
+        Ok(Live { rtnl, pm: None })
     }
 
     /// How many links could be paths: up, not loopback, in no bridge. A cheap first look.
@@ -113,7 +114,7 @@ impl Host for Live {
             ..HostState::default()
         };
         state.routes = self.routes(&state, ours).map_err(failed)?;
-        if let Some(pm) = &mut self.pm {
+        if let Ok(pm) = self.pm() {
             state.endpoints = pm.endpoints().map_err(failed)?;
             state.limits = Some(pm.limits().map_err(failed)?);
             let candidates = state.addresses.iter().filter(|address| address.global).count();
@@ -149,11 +150,10 @@ impl Host for Live {
 
 impl Live {
     fn pm(&mut self) -> Result<&mut Pm, Refused> {
-        let missing = Refused {
-            errno: libc::EPROTONOSUPPORT,
-            text: Some("this kernel has no MPTCP path manager".into()),
-        };
-        self.pm.as_mut().ok_or(missing)
+        if self.pm.is_none() {
+            self.pm = Some(Pm::open()?);
+        }
+        Ok(self.pm.as_mut().expect("it was opened above"))
     }
 
     /// The kernel deletes by id; ours is found by what it is, because ids are given anew.
