@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// The text under the options of every `--help`.
 const EXIT_CODES: &str = "\
@@ -41,7 +41,7 @@ pub enum Command {
 #[derive(Debug, Default, Args)]
 #[command(
     about = "Run a program with its TCP sockets upgraded to MPTCP",
-    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [--] CMD [ARG]...",
+    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [-v] [--via WAY] [--explain [-j]] [--] CMD [ARG]...",
     after_help = EXIT_CODES
 )]
 pub struct Run {
@@ -60,9 +60,39 @@ pub struct Run {
     #[arg(long)]
     pub strict: bool,
 
+    /// How the program is reached
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    pub via: Via,
+
+    /// Say how the program is reached
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Say how the program would be reached, and do not run it
+    #[arg(long)]
+    pub explain: bool,
+
+    /// With --explain: as JSON
+    #[arg(short, long, requires = "explain")]
+    pub json: bool,
+
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
+}
+
+/// `--via`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// The cheapest that reaches it: preload, GODEBUG, seccomp
+    #[default]
+    Auto,
+    /// A library in LD_PRELOAD, and GODEBUG: dynamic programs, Go 1.21 and later
+    Preload,
+    /// A seccomp filter: any program and all that it starts, 20 to 50 µs for each TCP socket
+    Seccomp,
+    /// Not at all
+    None,
 }
 
 /// Parses the arguments of the process, the program's name first.
