@@ -69,6 +69,14 @@ pub(super) struct Clerk {
     pub(super) desk: Desk,
     pub(super) surroundings: Surroundings,
     pub(super) trace: Option<Trace>,
+    /// Hand the descriptor over first and let the call return it second, instead of both at once
+    /// (`SECCOMP_ADDFD_FLAG_SEND`).
+    ///
+    /// Both at once is not safe against our own death: killed while the caller has not yet woken
+    /// up, we take the descriptor back and leave the answer standing, and the call returns 0. In two
+    /// steps the standby finds the call where it was. It takes a kernel that lets no signal call
+    /// the caller away between them.
+    pub(super) in_two_steps: bool,
 }
 
 impl Clerk {
@@ -129,17 +137,14 @@ impl Clerk {
             Err(errno) => return self.refuse(id, errno.raw_os_error()),
         };
         let cloexec = wanted.flags() & libc::SOCK_CLOEXEC != 0;
-        let two_steps = std::env::var_os("MPTCPIZE_TWO").is_some();
-        match sys::add_fd(self.listener(), id, socket.as_raw_fd(), cloexec, !two_steps) {
-            Ok(fd) => {
-                if two_steps {
-                    let mut slot = self.desk.read(number);
-                    slot.given = fd + 1;
-                    self.desk.write(number, slot);
-                    return self.finish(id, Reply::Value(fd), Outcome::Mptcp(fd));
-                }
-                Outcome::Mptcp(fd)
+        match sys::add_fd(self.listener(), id, socket.as_raw_fd(), cloexec, !self.in_two_steps) {
+            Ok(fd) if self.in_two_steps => {
+                let mut slot = self.desk.read(number);
+                slot.given = fd + 1;
+                self.desk.write(number, slot);
+                self.finish(id, Reply::Value(fd), Outcome::Mptcp(fd))
             }
+            Ok(fd) => Outcome::Mptcp(fd),
             Err(error) => match error.raw_os_error() {
                 Some(libc::ENOENT | libc::EINPROGRESS) | None => Outcome::Gone,
                 // The caller's own: it has no descriptor left.

@@ -48,7 +48,7 @@ pub fn supervise(terms: Terms, trace: Option<&OsStr>) -> Result<Result<(), Lost>
         drop(control);
         sys::exit(match sys::fork() {
             Ok(Some(_)) => 0,
-            Ok(None) => supervisor::run(theirs, trace).unwrap_or(1),
+            Ok(None) => supervisor::run(theirs, terms.wait_killable, trace).unwrap_or(1),
             Err(error) => error.raw_os_error().unwrap_or(1),
         });
     };

@@ -35,7 +35,7 @@ const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 ///
 /// # Errors
 /// It cannot get ready. The launcher reads that from the end of `control`.
-pub(super) fn run(control: OwnedFd, trace: Option<Trace>) -> io::Result<i32> {
+pub(super) fn run(control: OwnedFd, in_two_steps: bool, trace: Option<Trace>) -> io::Result<i32> {
     let control = leave(control, trace.as_ref())?;
     let surroundings = Surroundings::look().ok_or(io::ErrorKind::NotFound)?;
     let desk = Desk::new()?;
@@ -45,7 +45,7 @@ pub(super) fn run(control: OwnedFd, trace: Option<Trace>) -> io::Result<i32> {
         drop((control, ours));
         let listener = message::receive_listener(theirs.as_fd())?;
         message::send_word(theirs.as_fd(), 0)?;
-        return Ok(stand_by(&Clerk { listener, desk, surroundings, trace }, theirs));
+        return Ok(stand_by(&Clerk { listener, desk, surroundings, trace, in_two_steps }, theirs));
     }
     drop(theirs);
     sys::set_name(WORKING);
@@ -57,7 +57,7 @@ pub(super) fn run(control: OwnedFd, trace: Option<Trace>) -> io::Result<i32> {
     message::receive_word(ours.as_fd())?;
     message::send_word(control.as_fd(), 0)?;
     drop(control);
-    Ok(serve(&Clerk { listener, desk, surroundings, trace }, Some(ours)))
+    Ok(serve(&Clerk { listener, desk, surroundings, trace, in_two_steps }, Some(ours)))
 }
 
 /// Leaves everything that the program may want to close, end or unmount.
@@ -127,6 +127,8 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
             continue;
         }
         if calls.contains(PollFlags::HUP) {
+            // It sees the same, and ends; whoever inherits us need not bury it too.
+            sys::reap(true);
             return 0;
         }
         if !peer.is_empty() || standby.is_none() {
@@ -157,7 +159,7 @@ fn stand_by(clerk: &Clerk, supervisor: OwnedFd) -> i32 {
 /// connects us to it.
 fn recruit(clerk: &Clerk, old: Option<OwnedFd>) -> Option<OwnedFd> {
     drop(old);
-    sys::reap();
+    sys::reap(false);
     let (ours, theirs) = pair().ok()?;
     if sys::fork().ok()?.is_none() {
         drop(ours);

@@ -59,12 +59,11 @@ pub(super) fn wait(pid: i32) -> io::Result<End> {
     }
 }
 
-/// Reaps children that have ended, if any.
-pub(super) fn reap() {
+/// Buries children that have ended; with `wait` all of them, once they have.
+pub(super) fn reap(wait: bool) {
+    let options = libc::__WALL | if wait { 0 } else { libc::WNOHANG };
     // SAFETY: no status and no resource usage is asked for.
-    while unsafe { libc::wait4(-1, ptr::null_mut(), libc::__WALL | libc::WNOHANG, ptr::null_mut()) }
-        > 0
-    {}
+    while unsafe { libc::wait4(-1, ptr::null_mut(), options, ptr::null_mut()) } > 0 {}
 }
 
 /// Blocks every signal that can be blocked: the supervisor ends when its work does.
