@@ -19,7 +19,7 @@ const MPTCP: Protocol = Protocol::from_raw(NonZeroU32::new(262).expect("262 is n
 
 /// A call that killed its supervisor this often is left to the kernel: something (a sandbox that
 /// the rehearsal did not meet) does not let us make its socket.
-const MOST_ATTEMPTS: u32 = 2;
+const MOST_ATTEMPTS: u32 = 5;
 
 /// The arguments of a socket(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

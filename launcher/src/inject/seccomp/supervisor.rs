@@ -150,8 +150,9 @@ fn stand_by(clerk: &Clerk, supervisor: OwnedFd) -> i32 {
             break;
         }
     }
-    sys::set_name(WORKING);
+    // Two again, before anything else.
     let standby = recruit(clerk, Some(supervisor));
+    sys::set_name(WORKING);
     serve(clerk, standby)
 }
 
