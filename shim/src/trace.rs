@@ -48,11 +48,11 @@ pub(crate) fn open(wanted: &CStr) -> bool {
 #[cold]
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, outcome: Outcome) {
     let errno = sys::errno();
-    let mut name = [0u8; 16];
-    sys::program_name(&mut name);
+    let mut program = [0u8; 16];
+    sys::program_name(&mut program);
     let mut line = Line::new();
     line.text("mptcpize: ");
-    line.bytes(CStr::from_bytes_until_nul(&name).map_or(b"?", CStr::to_bytes));
+    line.bytes(CStr::from_bytes_until_nul(&program).map_or(b"?", CStr::to_bytes));
     line.text("[").number(sys::pid()).text("] socket(");
     match domain {
         libc::AF_INET => line.text("AF_INET"),
@@ -76,11 +76,12 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, out
         Outcome::Mptcp => line.text(" MPTCP"),
         Outcome::Tcp(why) => {
             line.text(" TCP: MPTCP refused: ");
-            reason(&mut line, why)
+            name(&mut line, why);
+            line.text(meaning(why))
         }
         Outcome::Failed(why) => {
             line.text(" ");
-            reason(&mut line, why)
+            name(&mut line, why)
         }
     };
     line.text("\n");
@@ -88,20 +89,31 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, out
     sys::set_errno(errno);
 }
 
-/// An errno by its name, with what it means for MPTCP (mptcp.7, kernel's `net/mptcp`).
-fn reason(line: &mut Line, errno: c_int) -> &mut Line {
+/// An errno by its name.
+fn name(line: &mut Line, errno: c_int) -> &mut Line {
     match errno {
-        libc::EINVAL => line.text("EINVAL (kernel before 5.6)"),
-        libc::EPROTONOSUPPORT => line.text("EPROTONOSUPPORT (kernel built without MPTCP)"),
-        libc::ENOPROTOOPT => line.text("ENOPROTOOPT (net.mptcp.enabled=0)"),
-        libc::EPERM => line.text("EPERM (a security policy)"),
-        libc::EACCES => line.text("EACCES (a security policy)"),
+        libc::EINVAL => line.text("EINVAL"),
+        libc::EPROTONOSUPPORT => line.text("EPROTONOSUPPORT"),
+        libc::ENOPROTOOPT => line.text("ENOPROTOOPT"),
+        libc::EPERM => line.text("EPERM"),
+        libc::EACCES => line.text("EACCES"),
         libc::EAFNOSUPPORT => line.text("EAFNOSUPPORT"),
         libc::EMFILE => line.text("EMFILE"),
         libc::ENFILE => line.text("ENFILE"),
         libc::ENOBUFS => line.text("ENOBUFS"),
         libc::ENOMEM => line.text("ENOMEM"),
         other => line.text("errno ").number(other),
+    }
+}
+
+/// What it means when MPTCP was refused with it (the kernel's net/mptcp, mptcp-sysctl.rst).
+fn meaning(errno: c_int) -> &'static str {
+    match errno {
+        libc::EINVAL => " (kernel before 5.6)",
+        libc::EPROTONOSUPPORT => " (kernel built without MPTCP)",
+        libc::ENOPROTOOPT => " (net.mptcp.enabled=0)",
+        libc::EPERM | libc::EACCES => " (a security policy)",
+        _ => "",
     }
 }
 

@@ -31,9 +31,12 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
 
     let decision = way::decide(&target, via, &environment);
-    if let Some(blocked) = &decision.blocked {
+    // Where something is missing the execution fails, and that error says it all.
+    let says_more = strict || target.missing().is_none();
+    if let Some(blocked) = decision.blocked.as_ref().filter(|_| says_more) {
         stays_on_tcp(&name, blocked, strict)?;
-    } else if verbose {
+    }
+    if verbose {
         way::narrate(&name.to_string_lossy(), &decision);
     }
     match decision.way {

@@ -7,6 +7,8 @@ use std::num::NonZeroU32;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
 
+use crate::error::reason;
+
 /// The file behind the sysctl `net.mptcp.enabled`
 /// (Documentation/networking/mptcp-sysctl.rst).
 const ENABLED: &str = "/proc/sys/net/mptcp/enabled";
@@ -60,7 +62,8 @@ impl fmt::Display for Mptcp {
             Mptcp::Off => f.write_str("MPTCP is off (net.mptcp.enabled=0)"),
             Mptcp::Absent => f.write_str("this kernel has no MPTCP"),
             Mptcp::Refused(errno) => {
-                write!(f, "MPTCP is refused: {}", std::io::Error::from_raw_os_error(*errno))
+                let error = std::io::Error::from_raw_os_error(*errno);
+                write!(f, "MPTCP is refused: {}", reason(&error))
             }
         }
     }

@@ -113,7 +113,7 @@ const WRITABLE: u32 = 2;
 /// Reads the headers of `file`.
 ///
 /// # Errors
-/// See [`Flaw`]. Never panics and never reads more than about 200 KB, whatever the bytes.
+/// See [`Flaw`]. Never panics and never reads more than 256 KiB, whatever the bytes.
 pub fn read<R: ReadAt + ?Sized>(file: &R) -> Result<Elf, Flaw> {
     let mut bytes = [0; 64];
     let got = file.read_at(0, &mut bytes)?;

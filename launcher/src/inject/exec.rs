@@ -103,7 +103,12 @@ fn explain(target: &Target, argv: &[OsString], error: &io::Error) -> Error {
         Some(libc::ENOENT) => match target.missing() {
             Some(missing) => Error::new(Exit::NotFound, what)
                 .why(format!("{} needs {}, which does not exist", target.path.display(), missing))
-                .fix("install the package that has it, or correct the first line of the script"),
+                .fix(match target.path == target.binary {
+                    true => "install the package that has it",
+                    false => {
+                        "install the package that has it, or correct the first line of the script"
+                    }
+                }),
             None => Error::new(Exit::NotFound, what).why(reason(error)),
         },
         Some(libc::E2BIG) => Error::new(Exit::NotExecutable, what)

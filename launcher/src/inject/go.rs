@@ -51,6 +51,8 @@ const MAGIC: &[u8] = b"\xff Go buildinf:";
 /// The information stands at the beginning of the data segment; Go's own reader looked this far
 /// until it learned to read more (1.22), and the linker still puts it first.
 const SEARCHED: u64 = 64 * 1024;
+/// A linker makes two of them, before and after what becomes read-only.
+const MOST_SEGMENTS: usize = 3;
 /// A version is a few dozen bytes; a longer one is not a version.
 const MOST_VERSION: u64 = 256;
 
@@ -60,7 +62,7 @@ pub(super) fn version<R: ReadAt + ?Sized>(
     fields: Fields,
     segments: &[Segment],
 ) -> Option<GoVersion> {
-    segments.iter().filter(|segment| segment.is_data()).find_map(|segment| {
+    segments.iter().filter(|segment| segment.is_data()).take(MOST_SEGMENTS).find_map(|segment| {
         let mut bytes = vec![0; segment.size.min(SEARCHED) as usize];
         let got = file.read_at(segment.offset, &mut bytes).ok()?;
         bytes.truncate(got);

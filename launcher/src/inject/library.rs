@@ -182,7 +182,13 @@ fn same_content(file: &mut File, found: &Metadata) -> Result<(), Refusal> {
 
 /// Owned by root or by `user`, writable by nobody else.
 fn closed_to_others(found: &Metadata, user: u32) -> bool {
-    (found.uid() == 0 || found.uid() == user) && found.mode() & 0o022 == 0
+    is_trusted(found.uid(), user) && found.mode() & 0o022 == 0
+}
+
+/// Root, the user, and whoever owns `/` and so everything: in a user namespace that is not 0 but
+/// the number that stands for owners outside of it.
+fn is_trusted(owner: u32, user: u32) -> bool {
+    owner == 0 || owner == user || fs::metadata("/").is_ok_and(|root| root.uid() == owner)
 }
 
 /// Checks every directory from `directory` up to the root: nobody but root and `user` may rename
@@ -193,7 +199,7 @@ fn safe_above(directory: &Path, user: u32) -> Result<(), Refusal> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             other => other.map_err(|error| Refusal::Io("look above it", error))?,
         };
-        let sticky = found.is_dir() && found.mode() & 0o1000 != 0 && found.uid() == 0;
+        let sticky = found.is_dir() && found.mode() & 0o1000 != 0 && is_trusted(found.uid(), user);
         if !sticky && !closed_to_others(&found, user) {
             return Err(Refusal::Shared(above.to_owned()));
         }

@@ -31,6 +31,7 @@ pub struct Caller {
     user: u32,
     group: u32,
     real_user: u32,
+    real_group: u32,
     no_new_privileges: bool,
 }
 
@@ -41,6 +42,7 @@ impl Caller {
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
             real_user: rustix::process::getuid().as_raw(),
+            real_group: rustix::process::getgid().as_raw(),
             no_new_privileges: rustix::thread::no_new_privs().unwrap_or(false),
         }
     }
@@ -121,18 +123,21 @@ impl Target {
     /// # Errors
     /// 127 when there is no such program, 126 when there is one that may not be executed.
     pub fn find(name: &OsStr, path: Option<&OsStr>, caller: &Caller) -> Result<Self, Error> {
-        let path = search(name, path)?;
+        search(name, path, |path| Target::look_at(path, caller))
+    }
+
+    fn look_at(path: PathBuf, caller: &Caller) -> Self {
         let (binary, image) = follow(&path);
         let gains_privilege = match image {
             Image::Program(_, ref file) => gains_privilege(file, caller),
             Image::Unknown | Image::MissingInterpreter => None,
         };
-        Ok(Target { path, binary, image, gains_privilege })
+        Target { path, binary, image, gains_privilege }
     }
 
     /// Does the preload reach it, and if not, why?
     pub fn reach(&self) -> Reach {
-        let Image::Program(elf, _) = &self.image else {
+        let Image::Program(elf, file) = &self.image else {
             return Reach::Unknown;
         };
         if elf.machine != elf_machine() && elf.class == our_class() {
@@ -150,7 +155,8 @@ impl Target {
             };
         }
         if elf.interpreter.is_none() {
-            return Reach::No(Why::Static);
+            // We may be static ourselves, and will see to what we run in turn.
+            return if is_this_program(file) { Reach::Preload } else { Reach::No(Why::Static) };
         }
         if elf.class != our_class() || elf.machine != elf_machine() {
             return Reach::No(Why::Class);
@@ -220,8 +226,12 @@ fn elf_machine() -> u16 {
 }
 
 /// PATH look-up as execvp(3) does it: a name with a slash is taken as it is; what may not be
-/// executed is remembered while the search goes on.
-fn search(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Error> {
+/// executed, and what has no interpreter, is remembered while the search goes on.
+fn search(
+    name: &OsStr,
+    path: Option<&OsStr>,
+    look_at: impl Fn(PathBuf) -> Target,
+) -> Result<Target, Error> {
     let shown = name.to_string_lossy();
     let not_found = || Error::new(Exit::NotFound, format!("{shown}: command not found"));
     if name.is_empty() {
@@ -229,37 +239,45 @@ fn search(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Error> {
     }
     if name.as_bytes().contains(&b'/') {
         return match executable(Path::new(name)) {
-            Ok(()) => Ok(PathBuf::from(name)),
+            Ok(()) => Ok(look_at(PathBuf::from(name))),
             Err(error) => Err(unusable(&shown, &error)),
         };
     }
     let default = OsString::from(DEFAULT_PATH);
     let mut forbidden = None;
+    let mut incomplete = None;
     for directory in path.unwrap_or(&default).as_bytes().split(|byte| *byte == b':') {
-        // An empty entry is the current directory.
-        let directory = if directory.is_empty() { b"." } else { directory };
+        // An empty entry is the current directory; joined with it, the name stays bare.
         let candidate = Path::new(OsStr::from_bytes(directory)).join(name);
         match executable(&candidate) {
-            Ok(()) => return Ok(candidate),
+            Ok(()) => {
+                let target = look_at(candidate);
+                if target.missing().is_none() {
+                    return Ok(target);
+                }
+                incomplete.get_or_insert(target);
+            }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 forbidden.get_or_insert((candidate, error));
             }
             Err(_) => {}
         }
     }
-    match forbidden {
-        Some((candidate, error)) => Err(unusable(&candidate.to_string_lossy(), &error)),
-        None => Err(not_found().why("no directory of PATH has it").fix("check the name and PATH")),
+    match (forbidden, incomplete) {
+        (Some((candidate, error)), _) => Err(unusable(&candidate.to_string_lossy(), &error)),
+        (None, Some(target)) => Ok(target),
+        (None, None) => {
+            Err(not_found().why("no directory of PATH has it").fix("check the name and PATH"))
+        }
     }
 }
 
 fn unusable(shown: &str, error: &io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            Error::new(Exit::NotFound, format!("cannot run {shown}")).why(reason(error))
-        }
-        _ => Error::new(Exit::NotExecutable, format!("cannot run {shown}")).why(reason(error)),
-    }
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::NotExecutable,
+    };
+    Error::new(exit, format!("cannot run {shown}")).why(reason(error))
 }
 
 /// May we execute this file? A directory or FIFO is refused as execve(2) would.
@@ -306,28 +324,53 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Is it the file that this process runs?
+fn is_this_program(file: &File) -> bool {
+    let identity = |found: Metadata| (found.dev(), found.ino());
+    match (file.metadata(), std::fs::metadata("/proc/self/exe")) {
+        (Ok(file), Ok(own)) => identity(file) == identity(own),
+        _ => false,
+    }
+}
+
 /// Will the kernel set AT_SECURE for this binary (ld.so(8), "secure-execution mode"), as
-/// `cap_bprm_creds_from_file` decides it?
+/// `cap_bprm_creds_from_file` (security/commoncap.c) decides it?
 fn gains_privilege(file: &File, caller: &Caller) -> Option<&'static str> {
     let found = file.metadata().ok()?;
-    let ignored = caller.no_new_privileges
-        || rustix::fs::fstatvfs(file)
-            .is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOSUID));
-    if ignored {
-        return None;
-    }
-    privilege_of(&found, caller).or_else(|| {
-        // A capability set on the file; root gains nothing from it.
-        let set = rustix::fs::fgetxattr(file, "security.capability", &mut [0u8; 64]);
-        (set.is_ok() && caller.real_user != 0).then_some("a program with file capabilities")
+    let nosuid = rustix::fs::fstatvfs(file)
+        .is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOSUID));
+    let bits = !nosuid && !caller.no_new_privileges;
+    let capabilities = if nosuid { None } else { capabilities(file) };
+    changes_ids(&found, caller, bits).or_else(|| {
+        let gains = capabilities.is_some_and(|effective| effective || !caller.no_new_privileges);
+        // Root gains nothing from capabilities on a file.
+        (gains && caller.real_user != 0).then_some("a program with file capabilities")
     })
 }
 
-fn privilege_of(found: &Metadata, caller: &Caller) -> Option<&'static str> {
+/// Will its effective ids differ from the caller's real ones? The kernel compares these two, so a
+/// caller who lives with different ids is distrusted whatever it runs.
+fn changes_ids(found: &Metadata, caller: &Caller, bits: bool) -> Option<&'static str> {
     /// Set-group-ID counts only with group execute (otherwise it once meant locking).
     const SETGID: u32 = 0o2010;
-    if found.mode() & 0o4000 != 0 && found.uid() != caller.user {
-        return Some("setuid");
+    let setuid = bits && found.mode() & 0o4000 != 0;
+    let setgid = bits && found.mode() & SETGID == SETGID;
+    let user = if setuid { found.uid() } else { caller.user };
+    let group = if setgid { found.gid() } else { caller.group };
+    match (user != caller.real_user, group != caller.real_group) {
+        (true, _) if setuid => Some("setuid"),
+        (_, true) if setgid => Some("setgid"),
+        (false, false) => None,
+        _ => Some("run with different real and effective ids"),
     }
-    (found.mode() & SETGID == SETGID && found.gid() != caller.group).then_some("setgid")
+}
+
+/// The capabilities on a file, `security.capability` (capabilities(7), "File capabilities"):
+/// `None` without any, else whether their effective bit is set.
+fn capabilities(file: &File) -> Option<bool> {
+    /// `VFS_CAP_FLAGS_EFFECTIVE` of `magic_etc`, the little-endian first word.
+    const EFFECTIVE: u8 = 1;
+    let mut value = [0u8; 64];
+    let size = rustix::fs::fgetxattr(file, "security.capability", &mut value).ok()?;
+    (size > 0).then(|| value[0] & EFFECTIVE != 0)
 }

@@ -1,0 +1,130 @@
+//! Who may import whom in launcher/src, and that every file says what it is.
+//!
+//! Decisions stay apart from the machine they are about only as long as nothing reaches across;
+//! this looks at the `crate::` paths of each file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each layer with those that it may use besides itself. A layer is a file or a directory of
+/// launcher/src. The order of the picture in lib.rs.
+const ALLOWED: [(&str, &[&str]); 9] = [
+    ("main", &["cli", "commands", "error", "output"]),
+    ("cli", &[]),
+    ("commands", &["cli", "model", "host", "inject", "output", "paths", "error"]),
+    ("inject", &["model", "error", "paths"]),
+    ("host", &["model", "error", "paths"]),
+    ("output", &["model", "error"]),
+    ("model", &[]),
+    ("paths", &[]),
+    ("error", &[]),
+];
+
+/// Longer files hold two ideas.
+const MOST_LINES: usize = 450;
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every Rust file below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("the sources are there") {
+        let path = entry.expect("the sources can be listed").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The layer that a file belongs to: `inject/elf.rs` and `inject/mod.rs` to `inject`.
+fn layer(file: &Path) -> String {
+    let inside = file.strip_prefix(source()).expect("it lies below the sources");
+    let first = inside.iter().next().expect("it has a name");
+    Path::new(first).with_extension("").display().to_string()
+}
+
+/// The layers that a text names after `crate::` (in main.rs: after the crate's own name), also
+/// those of a list in braces.
+fn named(text: &str, prefix: &str) -> BTreeSet<String> {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let mut layers = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        let rest = &code[at + prefix.len()..];
+        let list = match rest.strip_prefix('{') {
+            Some(inside) => inside.split('}').next().unwrap_or_default(),
+            None => rest,
+        };
+        let items = if rest.starts_with('{') { list.split(',').collect() } else { vec![list] };
+        for item in items {
+            let item = item.trim();
+            let end = item.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            let name = &item[..end.unwrap_or(item.len())];
+            if !name.is_empty() {
+                layers.insert(name.to_owned());
+            }
+        }
+    }
+    layers
+}
+
+#[test]
+fn each_layer_uses_only_those_below_it() {
+    let mut wrong = Vec::new();
+    for file in files(&source()) {
+        let layer = layer(&file);
+        // lib.rs lists the modules; that is its job.
+        if layer == "lib" {
+            continue;
+        }
+        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == layer) else {
+            wrong.push(format!("{}: no rule for the layer {layer}", file.display()));
+            continue;
+        };
+        let prefix = if layer == "main" { "mptcpize::" } else { "crate::" };
+        for used in named(&read(&file), prefix) {
+            if used != layer && !allowed.contains(&used.as_str()) {
+                wrong.push(format!("{}: {layer} may not use {used}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn imports_are_found_however_they_are_written() {
+    let text = "//! crate::doc\nuse crate::error::{Error, Exit};\n\
+                use crate::{host, paths::Paths,\n    model};\nfn f() { crate::cli::parse() }\n";
+    let found: Vec<String> = named(text, "crate::").into_iter().collect();
+    assert_eq!(found, ["cli", "error", "host", "model", "paths"]);
+}
+
+#[test]
+fn every_file_has_a_header_and_one_idea() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut seen = 0;
+    for directory in ["launcher/src", "shim/src", "tests"] {
+        for file in files(&root.join(directory)) {
+            let text = read(&file);
+            let name = file.display();
+            assert!(text.starts_with("//! "), "{name} does not begin with a `//!` header");
+            let lines = text.lines().count();
+            assert!(lines <= MOST_LINES, "{name} has {lines} lines, more than {MOST_LINES}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen} files were seen");
+}

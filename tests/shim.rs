@@ -1,0 +1,157 @@
+//! The laws of the library's file: what it exports, needs and refers to, how large it is, and how
+//! many system calls it makes. The file is the release build that is inside the binary.
+
+mod support;
+
+use std::fs;
+
+use mptcpize::inject::library;
+
+use support::cc::{self, Build};
+use support::tool::shim;
+use support::{Cmd, Way, scratch, tool};
+
+/// The dynamic symbols, one `nm -D` line each.
+fn symbols(option: &str) -> Vec<String> {
+    let done = Cmd::new("nm").args(["-D", option]).arg(shim()).run().ok();
+    done.stdout.lines().map(str::to_owned).collect()
+}
+
+fn readelf(option: &str) -> String {
+    Cmd::new("readelf").args(["-W", option]).arg(shim()).run().ok().stdout
+}
+
+#[test]
+fn it_exports_socket_and_nothing_else() {
+    let names: Vec<String> = symbols("--defined-only")
+        .iter()
+        .filter_map(|line| line.split_whitespace().last().map(str::to_owned))
+        .collect();
+    assert_eq!(names, ["socket"]);
+}
+
+#[test]
+fn it_needs_no_other_library() {
+    let dynamic = readelf("-d");
+    assert!(dynamic.contains("(SONAME)"), "readelf shows the dynamic section: {dynamic}");
+    for tag in ["(NEEDED)", "(RPATH)", "(RUNPATH)", "(TEXTREL)", "(VERNEED)"] {
+        assert!(!dynamic.contains(tag), "{tag} in\n{dynamic}");
+    }
+    for tag in ["(GNU_HASH)", "NOW"] {
+        assert!(dynamic.contains(tag), "no {tag} in\n{dynamic}");
+    }
+    let segments = readelf("-l");
+    let stack = segments.lines().find(|line| line.contains("GNU_STACK"));
+    assert!(stack.is_some_and(|line| line.contains(" RW ")), "an executable stack: {segments}");
+}
+
+#[test]
+fn it_refers_to_libc_by_weak_unversioned_names_only() {
+    let undefined = symbols("--undefined-only");
+    assert!(!undefined.is_empty(), "it calls libc");
+    let allowed = [
+        "__errno_location",
+        "bcmp",
+        "dlsym",
+        "environ",
+        "memcmp",
+        "memcpy",
+        "memmove",
+        "memset",
+        "strlen",
+        "syscall",
+    ];
+    for line in &undefined {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [kind, name] = fields[..] else { panic!("nm prints otherwise: {line}") };
+        assert!(kind == "w" || kind == "v", "{name} is not weak");
+        assert!(!name.contains('@'), "{name} has a version");
+        // No malloc, no lock, no stdio, no panic path: none of their names.
+        assert!(allowed.contains(&name), "{name} is none of the names it may use");
+    }
+}
+
+#[test]
+fn it_holds_no_panic_path_and_is_small() {
+    let name = b"mptcpize_shim_has_a_panic_path";
+    let held = library::BYTES.windows(name.len()).any(|window| window == name);
+    assert!(!held, "the optimised library has a path to panic!()");
+    assert!(library::BYTES.len() <= 16384, "{} bytes", library::BYTES.len());
+}
+
+#[test]
+fn the_version_names_the_hash_of_the_library() {
+    let sum = Cmd::new("sha256sum").arg(shim()).run().ok().stdout;
+    let sum = sum.split(' ').next().expect("sha256sum prints the sum first");
+    let done = tool(&["--version"]).run().silent();
+    let wanted = format!("shim     sha256 {sum} ({} bytes)\n", library::BYTES.len());
+    assert!(done.stdout.contains(&wanted), "{}", done.stdout);
+}
+
+/// The system calls between the two marks of between.c, as strace prints them.
+fn system_calls(build: Build, refuse: Option<i32>) -> Vec<String> {
+    let log = scratch("strace").join("log");
+    let mut command = Cmd::new("strace").args(["-f", "-qq", "-o"]).arg(&log);
+    if let Some(errno) = refuse {
+        command = command.arg(cc::c("refuse", Build::Plain)).arg(errno.to_string());
+    }
+    // `env` sets the preload, so that strace itself runs without.
+    command
+        .arg("env")
+        .arg(format!("LD_PRELOAD={}", shim().display()))
+        .arg(cc::c("between", build))
+        .run()
+        .ok();
+    let log = fs::read_to_string(log).expect("strace writes its log");
+    let lines: Vec<String> = log
+        .lines()
+        // Behind the process id.
+        .filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim().to_owned()))
+        .skip_while(|call| !call.starts_with("getppid("))
+        .skip(1)
+        .take_while(|call| !call.starts_with("getppid("))
+        .collect();
+    assert!(log.matches("getppid(").count() == 2, "both marks are there: {log}");
+    lines
+}
+
+#[test]
+fn a_call_makes_one_system_call_and_two_when_mptcp_is_refused() {
+    for build in [Build::Plain, Build::Musl] {
+        let granted = system_calls(build, None);
+        assert_eq!(granted.len(), 1, "{build:?}: {granted:?}");
+        assert!(granted[0].starts_with("socket(AF_INET, SOCK_STREAM"), "{granted:?}");
+        assert!(granted[0].contains("MPTCP") || granted[0].contains("262"), "{granted:?}");
+
+        let refused = system_calls(build, Some(libc::EACCES));
+        assert_eq!(refused.len(), 2, "{build:?}: {refused:?}");
+        assert!(refused[0].contains("EACCES"), "{refused:?}");
+        assert!(refused[1].starts_with("socket(AF_INET, SOCK_STREAM, IPPROTO_IP)"), "{refused:?}");
+
+        let shortage = system_calls(build, Some(libc::ENOBUFS));
+        assert_eq!(shortage.len(), 1, "{build:?}: {shortage:?}");
+    }
+}
+
+#[test]
+fn the_environment_is_read_at_load_and_never_again() {
+    for build in [Build::Plain, Build::Musl] {
+        let program = cc::c("between", build);
+        let done = Way::Tool.command(&program).arg("off").run().silent();
+        assert_eq!(done.stdout, "262\n", "{build:?}: set at run time, it changes nothing");
+        let done = Way::Tool.command(&program).env("MPTCPIZE", "off").run().silent();
+        assert_eq!(done.stdout, "6\n", "{build:?}: set at the start, it does");
+    }
+}
+
+#[test]
+fn a_loader_takes_it_without_a_word() {
+    for (name, build) in [("glibc", Build::Plain), ("musl", Build::Musl)] {
+        let program = cc::c("protocol", build);
+        let done = Cmd::new("env").arg(format!("LD_PRELOAD={}", shim().display())).arg(&program);
+        assert_eq!(done.run().silent().stdout, "262\n", "{name}");
+        // Every symbol resolved at load, as hardened programs ask.
+        let done = Cmd::new(&program).env("LD_PRELOAD", shim()).env("LD_BIND_NOW", "1").run();
+        assert_eq!(done.silent().stdout, "262\n", "{name}, LD_BIND_NOW");
+    }
+}

@@ -1,0 +1,25 @@
+//! Waiting: for a condition, with a deadline; never for a time.
+
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, Timespec, poll};
+
+/// How long anything here may take. Generous, because a loaded machine is no bug: no test
+/// passes or fails by how long it took.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Looks again until `condition` holds; panics when it does not come true.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        pause(&mut []);
+    }
+}
+
+/// Waits until one of the descriptors is ready, for a few milliseconds at most.
+pub fn pause(ready: &mut [PollFd<'_>]) {
+    let moment = Timespec { tv_sec: 0, tv_nsec: 3_000_000 };
+    // An interrupted wait is a shorter one; the caller looks again in any case.
+    let _ = poll(ready, Some(&moment));
+}
