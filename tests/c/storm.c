@@ -17,7 +17,7 @@
 
 static atomic_int mptcp, tcp, low, signals, finished, failed[200];
 static volatile sig_atomic_t stop;
-static int count;
+static int count, storm;
 
 static void end(int number)
 {
@@ -33,6 +33,9 @@ static void handler(int number)
 
 static void *work(void *nothing)
 {
+	/* Not before the storm has begun. */
+	while (storm && !signals)
+		sched_yield();
 	for (int i = 0; count ? i < count : !stop; i++) {
 		int flags = i % 3 ? SOCK_CLOEXEC : 0;
 		int fd = socket(i % 2 ? AF_INET : AF_INET6, SOCK_STREAM | flags, 0);
@@ -60,6 +63,7 @@ int main(int argc, char **argv)
 	most = atoi(argv[1]);
 	count = atoi(argv[2]);
 	must(most <= MOST, "threads");
+	storm = strcmp(argv[3], "calm") != 0;
 	action.sa_flags = strcmp(argv[3], "restart") == 0 ? SA_RESTART : 0;
 	must(sigaction(SIGUSR1, &action, NULL) == 0, "sigaction");
 	action.sa_handler = end;
@@ -67,7 +71,7 @@ int main(int argc, char **argv)
 	must(sigaction(SIGTERM, &action, NULL) == 0, "sigaction");
 	for (int i = 0; i < most; i++)
 		must(pthread_create(&threads[i], NULL, work, NULL) == 0, "pthread_create");
-	for (unsigned i = 1; strcmp(argv[3], "calm") != 0 && finished < most; i++) {
+	for (unsigned i = 1; storm && finished < most; i++) {
 		int before = signals;
 
 		pthread_kill(threads[(i * 7919) % (unsigned)most], SIGUSR1);
@@ -78,7 +82,6 @@ int main(int argc, char **argv)
 		pthread_join(threads[i], NULL);
 	for (int fd = 3; fd < 3000; fd++)
 		left += protocol_of(fd) > 0;
-	must(strcmp(argv[3], "calm") == 0 || signals > 0, "no signal came");
 	printf("mptcp %d tcp %d low %d left %d", mptcp, tcp, low, left);
 	for (int number = 0; number < 200; number++)
 		if (failed[number])

@@ -74,12 +74,12 @@ fn terminated(text: &OsStr) -> CString {
 /// Executes the target with `argv`; returns only the error.
 ///
 /// A file that is neither a program nor a `#!` script is given to the shell, as execvp(3) does;
-/// but not one that is no text: the shell might read a sparse file of gigabytes to its end.
+/// but not one that begins with a hole: the shell would read a sparse file of gigabytes to its end.
 pub fn exec(target: &Target, argv: &[OsString], environment: &Environment) -> Error {
     let path = terminated(target.path.as_os_str());
     let arguments: Vec<CString> = argv.iter().map(|argument| terminated(argument)).collect();
     let mut error = execve(&path, &arguments, &environment.0);
-    if error.raw_os_error() == Some(libc::ENOEXEC) && is_text(&target.path) {
+    if error.raw_os_error() == Some(libc::ENOEXEC) && !begins_with_a_hole(&target.path) {
         let shell = c"/bin/sh".to_owned();
         let rest = arguments.into_iter().skip(1);
         let arguments: Vec<CString> = [shell.clone(), path].into_iter().chain(rest).collect();
@@ -88,13 +88,11 @@ pub fn exec(target: &Target, argv: &[OsString], environment: &Environment) -> Er
     explain(target, argv, &error)
 }
 
-/// No NUL in the beginning of its first line: what bash(1) goes by, too.
-fn is_text(path: &Path) -> bool {
-    let mut start = [0; 80];
+/// Does it begin with a NUL? No text does; what else the shell makes of it is its own affair.
+fn begins_with_a_hole(path: &Path) -> bool {
+    let mut start = [1; 1];
     let got = File::open(path).and_then(|file| ReadAt::read_at(&file, 0, &mut start));
-    let start = start.get(..got.unwrap_or(0)).unwrap_or(&[]);
-    let line = start.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
-    !line.contains(&0)
+    got.is_ok_and(|got| got == 1) && start == [0]
 }
 
 fn execve(path: &CStr, arguments: &[CString], environment: &[CString]) -> io::Error {
