@@ -219,3 +219,95 @@ fn by_environment(
     };
     Decision { way, reason, blocked, notes: vec![NOT_BELOW] }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inject::go::GoVersion;
+
+    const GO_19: GoVersion = GoVersion { major: 1, minor: 19 };
+    const GO_23: GoVersion = GoVersion { major: 1, minor: 23 };
+
+    fn free() -> Result<Terms, Obstacle> {
+        Ok(Terms { gives_up_privilege: false, wait_killable: true })
+    }
+
+    fn costly() -> Result<Terms, Obstacle> {
+        Ok(Terms { gives_up_privilege: true, wait_killable: true })
+    }
+
+    fn refused() -> Result<Terms, Obstacle> {
+        Err(Obstacle::Forbidden(1))
+    }
+
+    fn covered() -> Result<Terms, Obstacle> {
+        Err(Obstacle::Covered)
+    }
+
+    fn unasked() -> Result<Terms, Obstacle> {
+        panic!("a probe is a process: not where nothing depends on it")
+    }
+
+    /// The way, and whether the program itself is reached.
+    fn way(
+        reach: Reach,
+        request: Request,
+        seccomp: fn() -> Result<Terms, Obstacle>,
+    ) -> (&'static str, bool) {
+        let subject = Subject { reach, filterable: true };
+        let decision = decide(&subject, request, Abilities { kernel: || None, seccomp });
+        (decision.way.name(), decision.blocked.is_none())
+    }
+
+    #[test]
+    fn the_cheapest_way_that_reaches_a_program_is_taken() {
+        use Request::{Auto, None, Preload, Seccomp};
+        let privilege = || Reach::No(Why::Privilege("setuid"));
+        let machine = || Reach::No(Why::Machine(243));
+        type Probe = fn() -> Result<Terms, Obstacle>;
+        type Row = (&'static str, Reach, Request, Probe, (&'static str, bool));
+        let table: [Row; 19] = [
+            ("dynamic", Reach::Preload, Auto, unasked, ("preload", true)),
+            ("unreadable", Reach::Unknown, Auto, unasked, ("preload", true)),
+            ("new Go", Reach::GoDebug(GO_23), Auto, unasked, ("godebug", true)),
+            ("old Go", Reach::No(Why::OldGo(GO_19)), Auto, costly, ("seccomp", true)),
+            ("static", Reach::No(Why::Static), Auto, free, ("seccomp", true)),
+            ("static, ordinary user", Reach::No(Why::Static), Auto, costly, ("seccomp", true)),
+            ("static, in a run", Reach::No(Why::Static), Auto, covered, ("seccomp", true)),
+            ("static, sandboxed", Reach::No(Why::Static), Auto, refused, ("preload", false)),
+            ("32-bit", Reach::No(Why::Class), Auto, free, ("seccomp", true)),
+            ("setuid, by root", privilege(), Auto, free, ("seccomp", true)),
+            ("setuid, by others", privilege(), Auto, costly, ("preload", false)),
+            ("another machine", machine(), Auto, unasked, ("preload", false)),
+            ("dynamic, seccomp asked", Reach::Preload, Seccomp, costly, ("seccomp", true)),
+            ("setuid, seccomp asked", privilege(), Seccomp, costly, ("seccomp", true)),
+            ("seccomp asked in vain", Reach::Preload, Seccomp, refused, ("none", false)),
+            ("static, preload asked", Reach::No(Why::Static), Preload, unasked, ("preload", false)),
+            ("new Go, preload asked", Reach::GoDebug(GO_23), Preload, unasked, ("godebug", true)),
+            ("nothing asked", Reach::Preload, None, unasked, ("none", false)),
+            ("static, nothing asked", Reach::No(Why::Static), None, unasked, ("none", false)),
+        ];
+        for (name, reach, request, seccomp, expected) in table {
+            assert_eq!(way(reach, request, seccomp), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn without_mptcp_in_the_kernel_nothing_is_tried() {
+        let kernel = || Some(Blocked::by("no MPTCP"));
+        for reach in [Reach::Preload, Reach::No(Why::Static), Reach::GoDebug(GO_23)] {
+            let subject = Subject { reach, filterable: true };
+            let abilities = Abilities { kernel, seccomp: unasked };
+            let decision = decide(&subject, Request::Auto, abilities);
+            assert_eq!(decision.blocked, Some(Blocked::by("no MPTCP")));
+        }
+    }
+
+    #[test]
+    fn a_program_whose_calls_no_filter_sees_is_not_promised_one() {
+        let subject = Subject { reach: Reach::No(Why::Class), filterable: false };
+        let abilities = Abilities { kernel: || None, seccomp: unasked };
+        let decision = decide(&subject, Request::Auto, abilities);
+        assert_eq!(decision.blocked, Some(Blocked::by(Why::Class)));
+    }
+}

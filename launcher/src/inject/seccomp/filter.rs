@@ -56,15 +56,16 @@ fn block(abi: &Abi) -> Vec<sock_filter> {
     let mut steps = vec![
         Load(offset_of!(seccomp_data, nr)),
         Equals(abi.socket, To::Next, To::Allow),
-        Load(argument(0)),
-        Equals(libc::AF_INET as u32, To::At(5), To::Next),
-        Equals(libc::AF_INET6 as u32, To::Next, To::Allow),
+        // The protocol first: the call of a program that asks for MPTCP itself ends here.
+        Load(argument(2)),
+        Equals(0, To::At(5), To::Next),
+        Equals(libc::IPPROTO_TCP as u32, To::Next, To::Allow),
         Load(argument(1)),
         And(TYPE_MASK),
         Equals(libc::SOCK_STREAM as u32, To::Next, To::Allow),
-        Load(argument(2)),
-        Equals(0, To::Notify, To::Next),
-        Equals(libc::IPPROTO_TCP as u32, To::Notify, To::Allow),
+        Load(argument(0)),
+        Equals(libc::AF_INET as u32, To::Notify, To::Next),
+        Equals(libc::AF_INET6 as u32, To::Notify, To::Allow),
     ];
     if let Some(number) = abi.socketcall {
         // Its arguments are in the program's memory, where a filter cannot look.

@@ -19,7 +19,7 @@ pub struct Terms {
     pub gives_up_privilege: bool,
     /// The kernel (5.19 and later) lets no signal but a fatal one interrupt a call that the
     /// supervisor has taken up.
-    pub(super) wait_killable: bool,
+    pub wait_killable: bool,
 }
 
 /// Why there can be no filter, or no supervisor.
