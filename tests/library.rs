@@ -79,9 +79,14 @@ fn the_library_is_kept_in_a_directory_of_the_users_own() {
     assert_eq!(library.parent(), Some(directory.as_path()));
     assert_eq!(mode(&directory), 0o700);
     assert_eq!(mode(&library), 0o500);
-    let first = fs::metadata(&library).expect("it is there").ino();
+    // The moment too: the number of a file that was replaced is soon another's.
+    let identity = || {
+        let found = fs::metadata(&library).expect("it is there");
+        (found.ino(), found.ctime(), found.ctime_nsec())
+    };
+    let first = identity();
     user.works("the second run");
-    assert_eq!(fs::metadata(&library).expect("it is there").ino(), first, "written only once");
+    assert_eq!(identity(), first, "written only once");
     let names: Vec<_> = fs::read_dir(&directory).expect("it is there").collect();
     assert_eq!(names.len(), 1, "no temporary file is left: {names:?}");
 }
@@ -277,6 +282,34 @@ fn root_goes_from_place_to_place_and_never_to_one_of_others() {
              bare HOME=/mnt/home /mnt/mptcpize run printenv LD_PRELOAD"
         );
         let done = private(&script).run().silent();
+        assert!(done.stdout.starts_with(expected), "{name}: {done}");
+    }
+}
+
+#[test]
+fn in_a_user_namespace_the_users_own_place_is_taken_and_nobody_elses() {
+    // There the owners of / and of an attacker's directory look alike. `$1` is userns.c, `$2` the
+    // library, which the attacker lays out with the right content, to change it later.
+    let table = [
+        ("a home of one's own", "install -d -o nobody /mnt/home", "/mnt/home/.cache/mptcpize/"),
+        ("only places of another's", "", ""),
+    ];
+    for (name, home, expected) in table {
+        let script = format!(
+            "{home}
+            cp \"$1\" /mnt/userns; cp \"$2\" /mnt/library
+            cover /var/cache; cover /run
+            for place in /var/tmp /tmp /dev/shm; do
+                cover $place mode=1777
+                install -d -o daemon $place/mptcpize-0
+                install -m 555 -o daemon /mnt/library $place/mptcpize-0/{file}
+            done
+            bare HOME=/mnt/home /mnt/userns 65534 /mnt/mptcpize run printenv LD_PRELOAD",
+            file = format_args!("libmptcpize-{}.so", &library::SHA256[..16]),
+        );
+        let helper = cc::c("userns", Build::Plain);
+        let done = private_with(&script, &[&helper, support::tool::shim()]).run();
+        assert_eq!(done.code(), if expected.is_empty() { 5 } else { 0 }, "{name}: {done}");
         assert!(done.stdout.starts_with(expected), "{name}: {done}");
     }
 }

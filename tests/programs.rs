@@ -310,8 +310,9 @@ fn another_preloaded_socket_is_called_too_and_the_order_is_kept() {
         ("ours first", format!("{ours}:{other}"), "other: 2 1 262\n262\n"),
     ];
     for (name, preload, expected) in table {
-        let done = tool(&["run"]).arg(&program).env("LD_PRELOAD", &preload).run().silent();
-        assert_eq!(done.stdout, expected, "{name}");
+        // The launcher itself may be dynamic, and looks at the host; that is not asked here.
+        let done = tool(&["run", "--no-setup"]).arg(&program).env("LD_PRELOAD", &preload);
+        assert_eq!(done.run().silent().stdout, expected, "{name}");
     }
 }
 

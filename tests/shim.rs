@@ -89,7 +89,7 @@ fn the_version_names_the_hash_of_the_library() {
 }
 
 /// The system calls between the two marks of between.c, as strace prints them.
-fn system_calls(build: Build, refuse: Option<i32>) -> Vec<String> {
+fn system_calls(build: Build, refuse: Option<i32>, argument: &str) -> Vec<String> {
     let log = scratch("strace").join("log");
     let mut command = Cmd::new("strace").args(["-f", "-qq", "-o"]).arg(&log);
     if let Some(errno) = refuse {
@@ -100,6 +100,7 @@ fn system_calls(build: Build, refuse: Option<i32>) -> Vec<String> {
         .arg("env")
         .arg(format!("LD_PRELOAD={}", shim().display()))
         .arg(cc::c("between", build))
+        .arg(argument)
         .run()
         .ok();
     let log = fs::read_to_string(log).expect("strace writes its log");
@@ -118,18 +119,22 @@ fn system_calls(build: Build, refuse: Option<i32>) -> Vec<String> {
 #[test]
 fn a_call_makes_one_system_call_and_two_when_mptcp_is_refused() {
     for build in [Build::Plain, Build::Musl] {
-        let granted = system_calls(build, None);
+        let granted = system_calls(build, None, "");
         assert_eq!(granted.len(), 1, "{build:?}: {granted:?}");
         assert!(granted[0].starts_with("socket(AF_INET, SOCK_STREAM"), "{granted:?}");
         assert!(granted[0].contains("MPTCP") || granted[0].contains("262"), "{granted:?}");
 
-        let refused = system_calls(build, Some(libc::EACCES));
+        let refused = system_calls(build, Some(libc::EACCES), "");
         assert_eq!(refused.len(), 2, "{build:?}: {refused:?}");
         assert!(refused[0].contains("EACCES"), "{refused:?}");
         assert!(refused[1].starts_with("socket(AF_INET, SOCK_STREAM, IPPROTO_IP)"), "{refused:?}");
 
-        let shortage = system_calls(build, Some(libc::ENOBUFS));
+        let shortage = system_calls(build, Some(libc::ENOBUFS), "");
         assert_eq!(shortage.len(), 1, "{build:?}: {shortage:?}");
+
+        let udp = system_calls(build, None, "udp");
+        assert_eq!(udp.len(), 1, "{build:?}: {udp:?}");
+        assert!(udp[0].starts_with("socket(AF_INET, SOCK_DGRAM, IPPROTO_IP)"), "{udp:?}");
     }
 }
 

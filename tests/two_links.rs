@@ -6,7 +6,7 @@
 
 mod support;
 
-use support::kernel::accepted;
+use support::kernel::{Traffic, accepted};
 use support::lab::{Lab, SERVER};
 use support::serve::{self, content};
 use support::{Way, scratch};
@@ -16,33 +16,29 @@ const PORT: u16 = 8080;
 /// small part of it: 2.7 s over one link.
 const SIZE: usize = 16_000_000;
 
-/// Downloads the file on the client; returns bytes per second, as curl measured it, and how many
-/// bytes each link received meanwhile.
-fn download(lab: &Lab, way: Way, bytes: &[u8]) -> (f64, Vec<u64>) {
-    let before = lab.traffic();
-    let out = scratch("download").join("file");
-    let command = way.command("curl").args(["-sS", "-w", "%{speed_download}", "-o"]).arg(&out);
-    let done = lab.on_client(command.arg(format!("http://{SERVER}:{PORT}/file"))).run().silent();
-    let after = lab.traffic();
-    assert!(std::fs::read(&out).is_ok_and(|got| got == bytes), "the file arrived otherwise");
-    let speed = done.stdout.trim().parse().expect("curl prints a number");
-    let carried =
-        after.iter().zip(&before).map(|(after, before)| after.received - before.received).collect();
-    (speed, carried)
+/// Runs curl on the client; returns bytes per second as curl measured them.
+fn curl(lab: &Lab, way: Way, arguments: &[&str]) -> f64 {
+    let command = way.command("curl").arg("-sSf").args(arguments);
+    let command = command.arg(format!("http://{SERVER}:{PORT}/file"));
+    let done = lab.on_client(command).run().silent();
+    done.stdout.trim().parse().expect("curl prints a number")
 }
 
-#[test]
-fn a_transfer_uses_both_links_and_is_faster_than_one() {
-    let lab = Lab::two_paths(&["50mbit", "50mbit"]);
-    lab.multipath();
-    let (directory, bytes) = content(SIZE);
-    let _server = serve::python(&lab.server, Way::Tool, &directory, PORT);
-
-    let (single, carried) = download(&lab, Way::Native, &bytes);
+/// The two measurements of one direction: `transfer` returns the rate, `bytes` reads a link's
+/// counter.
+fn faster_than_one(lab: &Lab, transfer: impl Fn(Way) -> f64, bytes: fn(Traffic) -> u64) {
+    let measured = |way| {
+        let before = lab.traffic();
+        let rate = transfer(way);
+        let carried: Vec<u64> =
+            lab.traffic().iter().zip(before).map(|(now, then)| bytes(*now) - bytes(then)).collect();
+        (rate, carried)
+    };
+    let (single, carried) = measured(Way::Native);
     assert!(carried[1] < SIZE as u64 / 100, "plain TCP stays on the first link: {carried:?}");
     assert_eq!(accepted(&lab.server), 0, "plain TCP is no MPTCP");
 
-    let (both, carried) = download(&lab, Way::Tool, &bytes);
+    let (both, carried) = measured(Way::Tool);
     let shown = format!(
         "one link {:.1} Mbit/s, both {:.1} Mbit/s, bytes per link {carried:?}",
         single * 8e-6,
@@ -54,4 +50,44 @@ fn a_transfer_uses_both_links_and_is_faster_than_one() {
         assert!(*bytes > SIZE as u64 / 5, "a link carried less than a fifth: {shown}");
     }
     assert!(both > 1.6 * single, "less than 1.6 times one link: {shown}");
+}
+
+/// Two links, and a client that uses them.
+fn lab() -> Lab {
+    let lab = Lab::two_paths(&["50mbit", "50mbit"]);
+    lab.multipath();
+    lab
+}
+
+#[test]
+fn a_download_uses_both_links_and_is_faster_than_one() {
+    let lab = lab();
+    let (directory, bytes) = content(SIZE);
+    let _server = serve::python(&lab.server, Way::Tool, &directory, PORT);
+    let out = scratch("download").join("file");
+    let name = out.to_str().expect("our name is text");
+    let transfer = |way| {
+        let rate = curl(&lab, way, &["-w", "%{speed_download}", "-o", name]);
+        assert!(std::fs::read(&out).is_ok_and(|got| got == bytes), "it arrived otherwise");
+        rate
+    };
+    faster_than_one(&lab, transfer, |link| link.received);
+}
+
+#[test]
+fn an_upload_uses_both_links_and_is_faster_than_one() {
+    let lab = lab();
+    let (directory, bytes) = content(SIZE);
+    let stored = scratch("stored");
+    let _server = serve::store(&lab.server, Way::Tool, &stored, PORT);
+    let file = directory.join("file");
+    let name = file.to_str().expect("our name is text");
+    let transfer = |way| {
+        // Without curl's question whether to send at all, which this server does not answer.
+        let rate = curl(&lab, way, &["-w", "%{speed_upload}", "-H", "Expect:", "-T", name]);
+        let got = std::fs::read(stored.join("file"));
+        assert!(got.is_ok_and(|got| got == bytes), "it arrived otherwise");
+        rate
+    };
+    faster_than_one(&lab, transfer, |link| link.sent);
 }

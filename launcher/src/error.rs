@@ -22,6 +22,8 @@ pub enum Exit {
     NotPermitted = 4,
     /// Something is missing: kernel without MPTCP, a library, a unit.
     Missing = 5,
+    /// Applied in part; the command that undoes it is printed.
+    Partial = 6,
     /// `run`: found, but it cannot be executed (as env(1)).
     NotExecutable = 126,
     /// `run`: not found (as env(1)).
@@ -54,6 +56,13 @@ impl Error {
     #[must_use]
     pub fn fix(mut self, fix: impl fmt::Display) -> Self {
         self.fix = Some(fix.to_string());
+        self
+    }
+
+    /// The same error with another exit code.
+    #[must_use]
+    pub fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
         self
     }
 

@@ -2,14 +2,17 @@
 //!
 //! ```text
 //!   argv ─► cli ─► commands/  one file per verb
+//!                    │  host/    the kernel: netlink, sysctls, the journal of what we changed
+//!                    │    ▼ HostState
+//!                    │  model/   pure: what is there and what was asked → what to change, and why
 //!                    │  inject/  the target inspected, the library placed, exec
-//!                    │  host/    what the kernel offers
 //!                    ▼
 //!                  error, output: what the person reads
 //! ```
 //!
-//! Who may import whom: `main → cli, commands, error` · `commands → host, inject, output, paths,
-//! error` · `inject → paths, error` · `host → error`. `tests/layers.rs` keeps it so.
+//! Who may import whom: `main → cli, commands, error, output` · `commands → cli, model, host,
+//! inject, output, paths, error` · `host, inject → model, paths, error` · `output → model, error` ·
+//! `cli → model`, for its types alone · `model →` nothing. `tests/layers.rs` keeps it so.
 //!
 //! The library that is preloaded (`shim/`) is a package of its own, embedded by `build.rs`;
 //! nothing links it, because it defines `socket`.
@@ -19,5 +22,6 @@ pub mod commands;
 pub mod error;
 pub mod host;
 pub mod inject;
+pub mod model;
 pub mod output;
 pub mod paths;

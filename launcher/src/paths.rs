@@ -54,6 +54,21 @@ impl Paths {
             .collect()
     }
 
+    /// Where the state of this boot is kept: journals and locks.
+    pub fn run(&self) -> PathBuf {
+        self.root.join("run/mptcpize")
+    }
+
+    /// The mark that a user has had the hint of this boot; the runtime directory ends with it.
+    pub fn hinted(&self) -> Option<PathBuf> {
+        self.runtime.as_ref().map(|runtime| runtime.join("mptcpize/hinted"))
+    }
+
+    /// The administrator's settings.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("etc/mptcpize.toml")
+    }
+
     /// Directories of our own in which the embedded library may be kept, best first.
     ///
     /// Root's are readable by all: what root starts often changes its user and executes more

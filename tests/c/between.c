@@ -1,5 +1,5 @@
 /*
- * between [off]: one socket() call between two getppid() calls, as marks for strace.
+ * between [off|udp]: one socket() call between two getppid() calls, as marks for strace.
  * off: first puts MPTCPIZE=off and MPTCPIZE_DEBUG=1 into its own environment. Prints the protocol.
  */
 #include "check.h"
@@ -7,6 +7,7 @@
 
 int main(int argc, char **argv)
 {
+	int type = argc > 1 && strcmp(argv[1], "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
 	int fd;
 
 	if (argc > 1 && strcmp(argv[1], "off") == 0) {
@@ -14,7 +15,7 @@ int main(int argc, char **argv)
 		must(setenv("MPTCPIZE_DEBUG", "1", 1) == 0, "setenv");
 	}
 	syscall(SYS_getppid);
-	fd = socket(AF_INET, SOCK_STREAM, 0);
+	fd = socket(AF_INET, type, 0);
 	syscall(SYS_getppid);
 	printf("%d\n", protocol_of(fd));
 	return 0;

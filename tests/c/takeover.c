@@ -24,7 +24,10 @@ int main(int argc, char **argv)
 	if (everything)
 		for (int fd = 3; fd < 5000; fd++)
 			close(fd);
+	/* With nowhere to write to: the descriptor of the trace is closed. */
+	errno = MARK;
 	listener = socket(AF_INET, SOCK_STREAM, 0);
+	must(errno == MARK, "a trace that cannot be written changed errno");
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	must(bind(listener, (struct sockaddr *)&address, size) == 0, "bind");
@@ -47,7 +50,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 3; i++) {
 		errno = MARK;
 		made = socket(AF_INET, SOCK_STREAM, 0);
-		must(errno == MARK, "a trace that cannot be written changed errno");
+		must(errno == MARK, "a trace that is not written changed errno");
 		must(protocol_of(made) > 0, "socket");
 	}
 	got = recv(client, received, sizeof received, MSG_DONTWAIT);

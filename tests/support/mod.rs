@@ -24,6 +24,7 @@ pub mod process;
 pub mod scratch;
 pub mod serve;
 pub mod tool;
+pub mod uplinks;
 pub mod wait;
 
 pub use netns::Netns;

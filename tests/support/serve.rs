@@ -32,6 +32,29 @@ pub fn python(namespace: &Netns, way: Way, directory: &Path, port: u16) -> Runni
     listening(namespace, server.quiet(), port)
 }
 
+/// A server that stores what is PUT to it in the directory.
+const STORE: &str = "
+import http.server, sys
+class Store(http.server.BaseHTTPRequestHandler):
+    def do_PUT(self):
+        with open(sys.argv[1] + self.path, 'wb') as file:
+            left = int(self.headers['Content-Length'])
+            while left:
+                part = self.rfile.read(min(left, 1 << 16))
+                file.write(part)
+                left -= len(part)
+        self.send_response(201)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+http.server.HTTPServer(('0.0.0.0', int(sys.argv[2])), Store).serve_forever()
+";
+
+/// The opposite of [`python`]: files are sent to it; back when it listens.
+pub fn store(namespace: &Netns, way: Way, directory: &Path, port: u16) -> Running {
+    let server = way.command("python3").args(["-c", STORE]).arg(directory).arg(port.to_string());
+    listening(namespace, server.within(namespace).quiet(), port)
+}
+
 /// nginx for a directory; back when it listens.
 pub fn nginx(namespace: &Netns, way: Way, directory: &Path, port: u16) -> Running {
     let home = scratch("nginx");

@@ -1,21 +1,43 @@
 //! One verb, one file.
 
+mod attempt;
+pub mod before_run;
+pub mod endpoint;
 pub mod explain;
+pub mod guard;
+pub mod limits;
+pub mod monitor;
 pub mod run;
+pub mod setup;
 pub mod version;
 pub mod way;
+mod words;
 
 use crate::cli::{Cli, Command};
 use crate::error::Exit;
+use crate::host::signals;
+use crate::paths::Paths;
 
 /// Carries out what the command line asks.
 ///
 /// # Errors
 /// The verb's own; see each file.
 pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    // A program under `run` inherits the signals, so before it they stay as they are.
+    if !matches!(cli.command, Some(Command::Run(_))) {
+        signals::ignore_broken_pipes();
+    }
     match cli.command {
         Some(Command::Run(arguments)) if arguments.explain => explain::explain(&arguments),
         Some(Command::Run(arguments)) => match run::run(arguments)? {},
+        Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
+        Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
+        Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         None => version::version(),
     }
+}
+
+fn paths() -> Paths {
+    Paths::from_env(|name| std::env::var_os(name))
 }

@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::cli;
+use crate::commands::before_run::{self, Wish};
 use crate::commands::way;
 use crate::error::{Error, Exit, reason};
 use crate::inject::exec::{self, Environment};
@@ -25,10 +26,17 @@ use crate::paths::Paths;
 /// 127 not found, 126 cannot be executed, 5 with `--strict` when MPTCP is out of reach or when
 /// the library can be placed nowhere.
 pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
-    let cli::Run { debug, strict, via, verbose, command, .. } = arguments;
+    let cli::Run { debug, strict, via, verbose, setup, no_setup, command, .. } = arguments;
     let mut environment = Environment::inherited();
     let name = command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
+
+    let wish = match (setup, no_setup) {
+        (true, _) => Wish::Always,
+        (_, true) => Wish::Never,
+        _ => Wish::WhereAllowed,
+    };
+    before_run::host(wish, &Paths::from_env(|name| environment.get(name)))?;
 
     let decision = way::decide(&target, via, &environment);
     // Where something is missing the execution fails, and that error says it all.

@@ -1,3 +1,48 @@
-//! What the machine offers. This is the only place that asks the kernel.
+//! The machine: what it has, and changing it. This is the only place that asks the kernel.
+//!
+//! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod events;
+mod genl;
+pub mod identity;
+pub mod journal;
 pub mod kernel;
+pub mod live;
+pub mod managers;
+mod message;
+pub mod names;
+pub mod netlink;
+pub mod netns;
+pub mod pm;
+pub mod rtnl;
+pub mod signals;
+pub mod sysctl;
+pub mod transaction;
+
+use crate::error::Error;
+use crate::model::HostState;
+use crate::model::change::Change;
+
+/// A host that can be looked at and changed, one [`Change`] at a time.
+pub trait Host {
+    /// Looks at everything that a plan needs. `ours` is what our journal knows.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    fn observe(&mut self, ours: &[Change]) -> Result<HostState, Error>;
+
+    /// Makes one change.
+    ///
+    /// # Errors
+    /// The kernel's refusal; the host is as it was.
+    fn apply(&mut self, change: &Change) -> Result<(), Refused>;
+}
+
+/// A change that the kernel did not make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its error number.
+    pub errno: i32,
+    /// Its own words (the netlink extended acknowledgement), where it gave any.
+    pub text: Option<String>,
+}

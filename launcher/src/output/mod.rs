@@ -2,9 +2,12 @@
 //!
 //! Not here: the debug lines of the shim, which come from inside the program.
 
+pub mod diff;
+pub mod pm;
+
 use std::io::{self, Write};
 
-use crate::error::{Error, Exit};
+use crate::error::{Error, Exit, reason};
 
 /// Prints `text` and a line feed to standard output. A reader that went away is not an error of
 /// ours.
@@ -14,8 +17,18 @@ use crate::error::{Error, Exit};
 pub fn line(text: &str) -> anyhow::Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        other => other.map_err(|error| {
+            Error::new(Exit::Failed, "cannot write to standard output").why(reason(&error)).into()
+        }),
     }
+}
+
+/// Prints text that ends its own lines to standard output.
+///
+/// # Errors
+/// As [`line()`].
+pub fn text(text: &str) -> anyhow::Result<()> {
+    text.strip_suffix('\n').map_or_else(|| line(text), line)
 }
 
 /// One line about what is being done, to standard error. Lost when nobody listens.

@@ -1,5 +1,8 @@
 //! The command line: clap's types and nothing else. One definition feeds the parser and `--help`.
 
+pub mod pm;
+pub mod setup;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -11,8 +14,10 @@ Exit codes:
   0        done
   1        it failed; the host is as it was
   2        wrong usage
+  3        setup --dry-run --exit-code: something would change
   4        not permitted
   5        something is missing: kernel without MPTCP, a way into the program
+  6        applied in part; the command that undoes it is printed
   126, 127 run: CMD cannot be executed, CMD not found (as env(1));
            otherwise `run` becomes CMD and its exit code is CMD's";
 
@@ -35,13 +40,22 @@ pub struct Cli {
 pub enum Command {
     /// Run a program with its TCP sockets upgraded to MPTCP
     Run(Run),
+    /// Make this host use all its links: endpoints, limits, routing
+    Setup(setup::Setup),
+    /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint
+    Endpoint(pm::Endpoint),
+    /// Show and change how many subflows there may be, as ip mptcp limits
+    Limits(pm::Limits),
+    /// Print connections and subflows as they come and go, as ip mptcp monitor
+    Monitor(pm::Monitor),
 }
 
 /// `mptcpize run`.
 #[derive(Debug, Default, Args)]
 #[command(
     about = "Run a program with its TCP sockets upgraded to MPTCP",
-    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [-v] [--via WAY] [--explain [-j]] [--] CMD [ARG]...",
+    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [-v] [--via WAY] [--explain [-j]] \
+                      [--setup | --no-setup] [--] CMD [ARG]...",
     after_help = EXIT_CODES
 )]
 pub struct Run {
@@ -75,6 +89,14 @@ pub struct Run {
     /// With --explain: as JSON
     #[arg(short, long, requires = "explain")]
     pub json: bool,
+
+    /// Set the host up first, whoever manages it (see mptcpize setup); fail when that fails
+    #[arg(long, conflicts_with = "no_setup")]
+    pub setup: bool,
+
+    /// Leave the host as it is
+    #[arg(long)]
+    pub no_setup: bool,
 
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]

@@ -1,0 +1,57 @@
+//! `mptcpize monitor`: events of the path manager as they come, as `ip mptcp monitor`.
+//!
+//! It ends when the reader of its output does, also while nothing happens, and that is no failure.
+
+use std::io;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::cli::pm::Monitor as Arguments;
+use crate::commands::attempt::Attempt;
+use crate::error::Exit;
+use crate::host::events::{Events, News};
+use crate::output;
+
+/// Prints events until the reader goes away.
+///
+/// # Errors
+/// 4 without `CAP_NET_ADMIN`, 5 when the kernel has no events, 1 when the output fails.
+pub fn monitor(arguments: Arguments) -> anyhow::Result<Exit> {
+    let common = arguments.common;
+    let attempt = Attempt::new("cannot listen to MPTCP events".into(), &common, &["monitor"])?;
+    let mut events = Events::open().map_err(|error| attempt.closed(&error))?;
+    while wait(&events)? {
+        match events.read().map_err(|error| attempt.refused(&error, ""))? {
+            News::Event(event) if common.json => output::line(&output::pm::event_json(&event))?,
+            News::Event(event) => output::line(&output::pm::event(&event))?,
+            News::Lost => {
+                output::note("events were lost: they came faster than they were read");
+                if common.json {
+                    output::line(output::pm::LOST_JSON)?;
+                }
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Waits for an event; false when the reader of our output is gone.
+fn wait(events: &Events) -> io::Result<bool> {
+    let stdout = io::stdout();
+    // A pipe or a socket says unasked that nobody reads it any more, but for a peer that only shut
+    // down its side.
+    let mut both = [PollFd::new(events, PollFlags::IN), PollFd::new(&stdout, PollFlags::RDHUP)];
+    // An event that was read already does not wake poll(2).
+    let at_once = Timespec::default();
+    let timeout = events.has_more().then_some(&at_once);
+    loop {
+        match poll(&mut both, timeout) {
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => break,
+        }
+    }
+    let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP | PollFlags::NVAL;
+    Ok(!both[1].revents().intersects(gone))
+}

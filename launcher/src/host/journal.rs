@@ -1,0 +1,397 @@
+//! What we changed in this network namespace since the boot, so that it can be taken back.
+//!
+//! One file a namespace under the run directory, which dies with the boot as the kernel's state
+//! does. JSON lines: a header, then one [`Change`] a line, written and synced *before* the change
+//! is made. After a crash the file may name a change that was never made, never the reverse; an
+//! undo looks before it acts.
+//!
+//! Endpoints, limits and sysctls carry no owner in the kernel, so this is also the record of
+//! which of them are ours.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Exit, reason};
+use crate::model::change::{Change, Item};
+
+/// How long a second run waits for the first.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it looks whether the first has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The first line of the file.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    /// Version of the format.
+    journal: u32,
+    /// Which boot (`/proc/sys/kernel/random/boot_id`).
+    boot: String,
+    /// Which namespace (`SO_NETNS_COOKIE`, or the inode of the namespace).
+    netns: u64,
+}
+
+const VERSION: u32 = 1;
+
+/// The way out of a journal that cannot be understood.
+const SALVAGE: &str =
+    "sudo mptcpize setup undo --salvage    (undoes what is readable or marked as ours)";
+
+/// The journal of one network namespace, locked for this process.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    header: Header,
+    entries: Vec<Change>,
+    /// Held until the process ends or the journal is dropped.
+    _lock: File,
+}
+
+/// What a look without the lock finds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Every change, oldest first.
+    pub entries: Vec<Change>,
+    /// The last line was cut off by a crash: its change was never made.
+    pub torn: bool,
+}
+
+impl Record {
+    /// The addresses of the endpoints that are ours.
+    pub fn endpoints(&self) -> Vec<IpAddr> {
+        endpoints(&self.entries)
+    }
+}
+
+pub(super) fn endpoints(entries: &[Change]) -> Vec<IpAddr> {
+    let mut ours = Vec::new();
+    for change in entries {
+        match change {
+            Change::Add(Item::Endpoint(endpoint)) => ours.push(endpoint.address),
+            Change::Remove(Item::Endpoint(endpoint)) => {
+                ours.retain(|address| *address != endpoint.address);
+            }
+            _ => {}
+        }
+    }
+    ours
+}
+
+impl Journal {
+    /// Opens and locks the journal of namespace `netns`, making it when it is missing.
+    ///
+    /// `waiting` is called once, with the holder's PID, when somebody else holds it.
+    ///
+    /// # Errors
+    /// Somebody else keeps it for longer than 10 seconds; it is corrupt; the run directory
+    /// cannot be written.
+    pub fn open(directory: &Path, netns: u64, waiting: impl FnOnce(&str)) -> Result<Self, Error> {
+        make(directory)?;
+        let lock = lock(&directory.join(format!("netns-{netns}.lock")), waiting)?;
+        let path = directory.join(format!("netns-{netns}.journal"));
+        let header = Header { journal: VERSION, boot: boot_id(), netns };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .open(&path)
+            .map_err(|error| unreadable(&path, &error))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| unreadable(&path, &error))?;
+        let record = parse(&bytes, &header).map_err(|broken| broken.explain(&path))?;
+        let mut journal = Journal { file, path, header, entries: record.entries, _lock: lock };
+        if journal.entries.is_empty() || record.torn {
+            journal.rewrite()?;
+        }
+        Ok(journal)
+    }
+
+    /// Every change, oldest first.
+    pub fn entries(&self) -> &[Change] {
+        &self.entries
+    }
+
+    /// The addresses of the endpoints that are ours.
+    pub fn endpoints(&self) -> Vec<IpAddr> {
+        endpoints(&self.entries)
+    }
+
+    /// Records a change that is about to be made; returns when it is on the medium.
+    ///
+    /// # Errors
+    /// It cannot be written; then the change must not be made.
+    pub fn append(&mut self, change: &Change) -> Result<(), Error> {
+        let mut line = serde_json::to_string(change)
+            .map_err(|error| Error::new(Exit::Failed, "cannot record a change").why(error))?;
+        line.push('\n');
+        let written = self
+            .file
+            .seek(SeekFrom::End(0))
+            .and_then(|_| self.file.write_all(line.as_bytes()))
+            .and_then(|()| self.file.sync_data());
+        written.map_err(|error| unusable(&self.path, &error))?;
+        self.entries.push(change.clone());
+        Ok(())
+    }
+
+    /// Forgets all but the first `count` changes, after they were taken back.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn truncate(&mut self, count: usize) -> Result<(), Error> {
+        self.entries.truncate(count);
+        self.rewrite()
+    }
+
+    /// Removes an empty journal, so that nothing of us is left in the run directory.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(self) -> Result<(), Error> {
+        fs::remove_file(&self.path).map_err(|error| unusable(&self.path, &error))
+    }
+
+    /// Writes the whole journal anew: a temporary file, synced, renamed into place.
+    fn rewrite(&mut self) -> Result<(), Error> {
+        let failed = |error: io::Error| unusable(&self.path, &error);
+        // A name of its own and not a random one: we hold the lock, and what a crash leaves
+        // behind the next write takes along.
+        let temporary = self.path.with_extension("new");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o644)
+            .open(&temporary)
+            .map_err(failed)?;
+        let mut text = serde_json::to_string(&self.header).unwrap_or_default();
+        text.push('\n');
+        for change in &self.entries {
+            text.push_str(&serde_json::to_string(change).unwrap_or_default());
+            text.push('\n');
+        }
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        file.sync_data().map_err(failed)?;
+        fs::rename(&temporary, &self.path).map_err(failed)?;
+        self.file = file;
+        Ok(())
+    }
+}
+
+/// Reads the journal of a namespace without locking it: for those who only want to know.
+///
+/// # Errors
+/// It is there and cannot be read, or is corrupt.
+pub fn look(directory: &Path, netns: u64) -> Result<Record, Error> {
+    let path = directory.join(format!("netns-{netns}.journal"));
+    match fs::read(&path) {
+        Ok(bytes) => {
+            let header = Header { journal: VERSION, boot: boot_id(), netns };
+            parse(&bytes, &header).map_err(|broken| broken.explain(&path))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Record::default()),
+        Err(error) => Err(unreadable(&path, &error)),
+    }
+}
+
+/// Which line is broken, and how much stands before it.
+#[derive(Debug)]
+struct Broken {
+    line: usize,
+    readable: usize,
+    why: String,
+}
+
+impl Broken {
+    fn explain(&self, path: &Path) -> Error {
+        Error::new(Exit::Failed, format!("the journal {} is corrupt", path.display()))
+            .why(format!(
+                "line {}: {}; {} changes before it are readable",
+                self.line, self.why, self.readable
+            ))
+            .fix(SALVAGE)
+    }
+}
+
+/// Reads the text of a journal. One of an earlier boot is empty: its changes went with the boot.
+fn parse(bytes: &[u8], expected: &Header) -> Result<Record, Broken> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        let why = "it is not text".to_owned();
+        Broken { line: before + 1, readable: before.max(1) - 1, why }
+    })?;
+    let mut record =
+        Record { torn: !text.is_empty() && !text.ends_with('\n'), ..Record::default() };
+    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    for (index, line) in lines.enumerate() {
+        let broken = |why: String| Broken { line: index + 1, readable: index.max(1) - 1, why };
+        if index == 0 {
+            let header: Header =
+                serde_json::from_str(line).map_err(|error| broken(error.to_string()))?;
+            if header.journal != expected.journal {
+                return Err(broken(format!("version {} is not known", header.journal)));
+            }
+            if header != *expected {
+                return Ok(Record::default());
+            }
+            continue;
+        }
+        let change = serde_json::from_str(line).map_err(|error| broken(error.to_string()))?;
+        record.entries.push(change);
+    }
+    Ok(record)
+}
+
+/// The readable changes of a corrupt journal, for `undo --salvage`.
+///
+/// # Errors
+/// It cannot be read at all.
+pub fn salvage(directory: &Path, netns: u64) -> Result<Vec<Change>, Error> {
+    let path = directory.join(format!("netns-{netns}.journal"));
+    let bytes = fs::read(&path).map_err(|error| unusable(&path, &error))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+/// Puts a corrupt journal aside, and says where; nothing when there is none.
+///
+/// # Errors
+/// It cannot be renamed.
+pub fn put_aside(directory: &Path, netns: u64) -> Result<Option<PathBuf>, Error> {
+    let path = directory.join(format!("netns-{netns}.journal"));
+    let aside = path.with_extension("corrupt");
+    match fs::rename(&path, &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unusable(&path, &error)),
+    }
+}
+
+fn make(directory: &Path) -> Result<(), Error> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
+    made.map_err(|error| unusable(directory, &error))
+}
+
+fn lock(path: &Path, waiting: impl FnOnce(&str)) -> Result<File, Error> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .open(path)
+        .map_err(|error| unusable(path, &error))?;
+    let started = Instant::now();
+    let mut waiting = Some(waiting);
+    while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let mut holder = String::new();
+        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut holder));
+        let holder = holder.trim().to_owned();
+        if error != rustix::io::Errno::WOULDBLOCK || started.elapsed() > PATIENCE {
+            return Err(Error::new(Exit::Failed, "another mptcpize is changing this host")
+                .why(format!("process {holder} holds {}", path.display()))
+                .fix(format!("wait for it, or look at it: ps -fp {holder}")));
+        }
+        if let Some(waiting) = waiting.take() {
+            waiting(&holder);
+        }
+        std::thread::sleep(LOOK);
+    }
+    // Only for the message above; the lock is the lock.
+    let _ = file.set_len(0);
+    let _ = file.seek(SeekFrom::Start(0)).and_then(|_| write!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Error {
+    let what = format!("cannot use {}", path.display());
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Error::new(Exit::NotPermitted, what).why(reason(error)).fix("run it with sudo")
+        }
+        _ => Error::new(Exit::Failed, what).why(reason(error)),
+    }
+}
+
+/// A journal that is there and cannot be read: what it knows is out of reach.
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    let known = unusable(path, error);
+    if known.exit() == Exit::NotPermitted { known } else { known.fix(SALVAGE) }
+}
+
+fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mptcp::Limits;
+
+    fn change(subflows: u32) -> Change {
+        let to = Limits { subflows, add_addr_accepted: 0 };
+        Change::Limits { from: Limits::default(), to }
+    }
+
+    fn open(directory: &Path) -> Result<Journal, Error> {
+        Journal::open(directory, 7, |_| panic!("nobody else holds it"))
+    }
+
+    #[test]
+    fn what_is_appended_is_read_again_and_a_torn_last_line_is_not() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let mut journal = open(place.path()).expect("a new journal");
+        journal.append(&change(1)).expect("room");
+        journal.append(&change(2)).expect("room");
+        drop(journal);
+        let path = place.path().join("netns-7.journal");
+        let whole = fs::read_to_string(&path).expect("it is there");
+        for cut in 0..whole.len() {
+            fs::write(&path, &whole[..cut]).expect("room");
+            let record = look(place.path(), 7).unwrap_or_else(|error| panic!("{cut}: {error}"));
+            let complete = whole[..cut].matches('\n').count().saturating_sub(1);
+            assert_eq!(record.entries.len(), complete, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_broken_line_is_an_error_that_says_where_and_how_on() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let mut journal = open(place.path()).expect("a new journal");
+        journal.append(&change(1)).expect("room");
+        journal.append(&change(2)).expect("room");
+        drop(journal);
+        let path = place.path().join("netns-7.journal");
+        let text = fs::read_to_string(&path).expect("it is there");
+        let broken = text.replacen("limits", "limbo", 2).replacen("limbo", "limits", 1);
+        fs::write(&path, broken).expect("room");
+        let error = open(place.path()).expect_err("a broken journal").to_string();
+        assert!(error.contains("line 3") && error.contains("1 changes"), "{error}");
+        assert!(error.contains("--salvage"), "{error}");
+        assert_eq!(salvage(place.path(), 7).expect("readable"), [change(1)]);
+    }
+
+    #[test]
+    fn a_journal_of_another_boot_or_namespace_is_empty() {
+        let header = |boot: &str, netns| Header { journal: VERSION, boot: boot.into(), netns };
+        let text = format!(
+            "{}\n{}\n",
+            serde_json::to_string(&header("now", 1)).expect("plain data"),
+            serde_json::to_string(&change(1)).expect("plain data")
+        );
+        assert_eq!(parse(text.as_bytes(), &header("now", 1)).expect("ours").entries.len(), 1);
+        assert_eq!(parse(text.as_bytes(), &header("later", 1)).expect("theirs").entries.len(), 0);
+        assert_eq!(parse(text.as_bytes(), &header("now", 2)).expect("theirs").entries.len(), 0);
+    }
+}

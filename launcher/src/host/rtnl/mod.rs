@@ -1,0 +1,361 @@
+//! Links, addresses, routes and rules of this network namespace (rtnetlink(7)), in the words of
+//! [`crate::model::net`].
+//!
+//! Not here: the path manager, which is another protocol ([`super::pm`]), and any decision.
+//! `read` understands the kernel's messages, `write` makes ours.
+
+mod read;
+mod write;
+
+pub use write::METRIC_V6;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_core::{DefaultNla, Emitable, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::AddressHeader;
+use netlink_packet_route::link::LinkHeader;
+use netlink_packet_route::route::RouteFlags;
+use netlink_packet_route::rule::RuleHeader;
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use self::read::Asked;
+use crate::host::message::Body;
+use crate::host::names::Names;
+use crate::host::netlink::{Connection, KernelError};
+use crate::model::net::{Address, Family, IfName, Link, MAIN, Prefix, Route, Rule};
+
+/// Destinations that only a default route covers: reserved by RFC 1112 section 4, and outside
+/// of 2000::/3, all that is given out (RFC 4291 section 2.4). The kernel takes both for unicast.
+const NOWHERE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x4000, 0, 0, 0, 0, 0, 0, 1)),
+];
+
+/// Leaves a link's byte counters out of its message (`RTEXT_FILTER_SKIP_STATS`).
+const SKIP_STATISTICS: u32 = 1 << 3;
+
+/// The tables of every host beside [`MAIN`] (`RT_TABLE_LOCAL`, `RT_TABLE_DEFAULT`).
+const LOCAL: u32 = 255;
+const DEFAULT: u32 = 253;
+
+/// A connection to the kernel's routing tables.
+pub struct Rtnl {
+    connection: Connection,
+    names: Names,
+}
+
+impl Rtnl {
+    /// Opens one in the network namespace of this thread.
+    ///
+    /// # Errors
+    /// A sandbox forbids netlink.
+    pub fn open() -> Result<Self, KernelError> {
+        Ok(Rtnl { connection: Connection::open(NETLINK_ROUTE)?, names: Names::default() })
+    }
+
+    /// The names and indexes of the links, as of the last [`Rtnl::links`].
+    pub fn names(&mut self) -> &mut Names {
+        &mut self.names
+    }
+
+    /// Every link, in the kernel's order. One whose name is not text is left out.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn links(&mut self) -> Result<Vec<Link>, KernelError> {
+        let request = Body(
+            LinkHeader::default(),
+            vec![DefaultNla::new(libc::IFLA_EXT_MASK, SKIP_STATISTICS.to_ne_bytes().into())],
+        );
+        let mut found = self.connection.dump(libc::RTM_GETLINK, &request, |message, list| {
+            list.extend(read::link(message));
+        })?;
+        self.names.refill(found.iter().map(|(index, link, _)| (*index, link.name.clone())));
+        for (_, link, master) in &mut found {
+            link.master = master.and_then(|index| self.names.name(index));
+        }
+        Ok(found.into_iter().map(|(_, link, _)| link).collect())
+    }
+
+    /// Every address, IPv4 first.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn addresses(&mut self) -> Result<Vec<Address>, KernelError> {
+        let mut all = Vec::new();
+        for family in Family::BOTH {
+            let header = AddressHeader { family: number_of(family), ..AddressHeader::default() };
+            let request = Body(header, vec![]);
+            all.extend(self.connection.dump(libc::RTM_GETADDR, &request, |message, list| {
+                list.extend(read::address(message, &mut self.names));
+            })?);
+        }
+        Ok(all)
+    }
+
+    /// Every rule, IPv4 first, each family in the order in which the kernel tries them.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn rules(&mut self) -> Result<Vec<Rule>, KernelError> {
+        let mut all = self.rules_of(Family::V4)?;
+        all.extend(self.rules_of(Family::V6)?);
+        Ok(all)
+    }
+
+    /// The unicast routes of a table, one for each next hop. A table that does not exist has none.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn routes_in(&mut self, table: u32, family: Family) -> Result<Vec<Route>, KernelError> {
+        let request = write::table(table, family, None);
+        let found = self.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
+            list.extend(read::routes(message, &mut self.names, Asked::Table));
+        });
+        // A kernel before 4.20 does not filter.
+        let ours = |route: &Route| route.table == table;
+        Ok(existing(found)?.unwrap_or_default().into_iter().filter(ours).collect())
+    }
+
+    /// The best default routes of a link, of either family: those that a program gets which binds
+    /// to the link.
+    ///
+    /// The tables are not read: a router with all of the Internet's routes is as fast as a laptop.
+    /// Instead the kernel is asked for the way to an address to which only a default route can
+    /// lead. Where its answer is not conclusive the main table is read after all.
+    ///
+    /// # Errors
+    /// The kernel refuses, or the link is gone.
+    pub fn default_routes(&mut self, link: &Link) -> Result<Vec<Route>, KernelError> {
+        let index = self.names.index(&link.name)?;
+        let mut all = Vec::new();
+        for to in NOWHERE {
+            let family = Family::of(to);
+            match self.lookup(to, None, Some(index), RouteFlags::FibMatch) {
+                Ok(routes) if routes.iter().any(|route| route.to.is_none()) => {
+                    all.extend(routes.into_iter().filter(|route| route.dev == link.name));
+                }
+                Err(error) if self.is_final(&error, link, family)? => {}
+                _ => all.extend(self.default_routes_in_main(link, index, family)?),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Does this refusal mean that the link has no default route? For IPv4 a blackhole looks the
+    /// same, and reading the table to make sure is cheap; for IPv6 it is not.
+    fn is_final(
+        &mut self,
+        error: &KernelError,
+        link: &Link,
+        family: Family,
+    ) -> Result<bool, KernelError> {
+        let no_route = matches!(error.errno, libc::ENETUNREACH | libc::EHOSTUNREACH);
+        Ok(no_route && family == Family::V6 && link.carrier && self.is_ordinary(family)?)
+    }
+
+    /// Do the rules send every packet that is bound to a link, and not to an address, to the main
+    /// table? Not so where one leaves the table out, and who knows where one comes before it (a
+    /// VPN's): the table that it names may end with an `unreachable default`.
+    fn is_ordinary(&mut self, family: Family) -> Result<bool, KernelError> {
+        let rules = self.rules_of(family)?;
+        let mut unbound = rules.iter().filter(|rule| rule.from.is_none() || rule.conditional);
+        let plain = |rule: &Rule| !rule.conditional && rule.suppress.is_none();
+        Ok(unbound.clone().any(|rule| plain(rule) && rule.table == MAIN)
+            && unbound.all(|rule| plain(rule) && [LOCAL, MAIN, DEFAULT].contains(&rule.table)))
+    }
+
+    /// The default routes of a link that have the best metric in the main table.
+    fn default_routes_in_main(
+        &mut self,
+        link: &Link,
+        index: u32,
+        family: Family,
+    ) -> Result<Vec<Route>, KernelError> {
+        let mut found = self.defaults(MAIN, family, Some(index))?;
+        found.retain(|route| route.dev == link.name);
+        let best = found.iter().map(|route| route.metric).min();
+        found.retain(|route| Some(route.metric) == best);
+        Ok(found)
+    }
+
+    /// Every default route of a table, one for each next hop, whatever else is in the table: for
+    /// tables that are not ours and may be large.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn default_routes_in(
+        &mut self,
+        table: u32,
+        family: Family,
+    ) -> Result<Vec<Route>, KernelError> {
+        self.defaults(table, family, None)
+    }
+
+    fn defaults(
+        &mut self,
+        table: u32,
+        family: Family,
+        link: Option<u32>,
+    ) -> Result<Vec<Route>, KernelError> {
+        let mut found = Vec::new();
+        let outcome = if family == Family::V4 {
+            // The kernel keeps a table in the order of destinations (net/ipv4/fib_trie.c), so
+            // 0.0.0.0 comes first and the rest need not be read. It would be if the link were
+            // asked for, because the kernel looks for more until the answer is full.
+            let request = write::table(table, family, None);
+            let connection = Connection::open(NETLINK_ROUTE)?;
+            connection.dump_some(libc::RTM_GETROUTE, &request, |message| {
+                let routes = read::routes(message, &mut self.names, Asked::Table);
+                let zero = |to: &Prefix| to.address.is_unspecified();
+                let more = routes.iter().all(|route| route.to.as_ref().is_none_or(zero));
+                found.extend(routes);
+                more
+            })
+        } else {
+            // IPv6 has it last (net/ipv6/ip6_fib.c walks children before their parent).
+            let request = write::table(table, family, link);
+            let dump = self.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
+                if read::is_default(message) {
+                    list.extend(read::routes(message, &mut self.names, Asked::Table));
+                }
+            });
+            dump.map(|list| found = list)
+        };
+        existing(outcome)?;
+        found.retain(|route| route.to.is_none() && route.table == table);
+        Ok(found)
+    }
+
+    /// The way that a packet would take, as `ip route get`.
+    ///
+    /// # Errors
+    /// There is none (`ENETUNREACH`, `EHOSTUNREACH`), or a route forbids it.
+    pub fn route_get(
+        &mut self,
+        to: IpAddr,
+        from: Option<IpAddr>,
+        oif: Option<&IfName>,
+    ) -> Result<Route, KernelError> {
+        let oif = oif.map(|link| self.names.index(link)).transpose()?;
+        let routes = self.lookup(to, from, oif, RouteFlags::empty())?;
+        routes.into_iter().next().ok_or(KernelError { errno: libc::ENETUNREACH, text: None })
+    }
+
+    fn lookup(
+        &mut self,
+        to: IpAddr,
+        from: Option<IpAddr>,
+        oif: Option<u32>,
+        flags: RouteFlags,
+    ) -> Result<Vec<Route>, KernelError> {
+        let request = write::lookup(to, from, oif, flags);
+        let answer = self.connection.request(libc::RTM_GETROUTE, 0, &request, |message| {
+            Some(read::routes(message, &mut self.names, Asked::Lookup))
+        })?;
+        Ok(answer.unwrap_or_default())
+    }
+
+    /// Adds a route. One that differs in its next hop alone is in the way (`EEXIST`).
+    ///
+    /// An IPv6 route without a metric gets [`METRIC_V6`].
+    ///
+    /// # Errors
+    /// The kernel refuses: it is there, its gateway is not reachable, or no `CAP_NET_ADMIN`.
+    pub fn add_route(&mut self, route: &Route) -> Result<(), KernelError> {
+        let request = write::route(route, self.names.index(&route.dev)?);
+        self.change(libc::RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &request)
+    }
+
+    /// Removes exactly this route. The kernel removes the first that is like it, and takes what is
+    /// not said (no source, no gateway, metric 0) for any, so the table is read before.
+    ///
+    /// # Errors
+    /// It is not there (`ESRCH`), another would be removed in its place (`EBUSY`), or no
+    /// `CAP_NET_ADMIN`.
+    pub fn delete_route(&mut self, route: &Route) -> Result<(), KernelError> {
+        let request = write::route(route, self.names.index(&route.dev)?);
+        let there = self.routes_in(route.table, route.family)?;
+        let wanted = Route { metric: write::metric(route), ..route.clone() };
+        only(&wanted, there.iter().filter(|other| write::would_delete_route(&wanted, other)))?;
+        self.change(libc::RTM_DELROUTE, 0, &request)
+    }
+
+    /// Adds a rule.
+    ///
+    /// # Errors
+    /// It is there (`EEXIST`), or no `CAP_NET_ADMIN`; `EINVAL` for a rule with conditions that the
+    /// model leaves out.
+    pub fn add_rule(&mut self, rule: &Rule) -> Result<(), KernelError> {
+        is_whole(rule)?;
+        self.change(libc::RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &write::rule(rule))
+    }
+
+    /// Removes exactly this rule: the one of its priority, source, table and maker, and without
+    /// other conditions.
+    ///
+    /// # Errors
+    /// It is not there (`ENOENT`), another would be removed in its place (`EBUSY`), or no
+    /// `CAP_NET_ADMIN`.
+    pub fn delete_rule(&mut self, rule: &Rule) -> Result<(), KernelError> {
+        is_whole(rule)?;
+        let there = self.rules_of(rule.family)?;
+        only(rule, there.iter().filter(|other| write::would_delete_rule(rule, other))).map_err(
+            |error| match error.errno {
+                libc::ESRCH => KernelError { errno: libc::ENOENT, ..error },
+                _ => error,
+            },
+        )?;
+        self.change(libc::RTM_DELRULE, 0, &write::rule(rule))
+    }
+
+    fn change(&mut self, kind: u16, flags: u16, body: &impl Emitable) -> Result<(), KernelError> {
+        self.connection.request(kind, flags, body, |_| None::<()>).map(|_| ())
+    }
+
+    fn rules_of(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
+        let header = RuleHeader { family: number_of(family), ..RuleHeader::default() };
+        let request = Body(header, vec![]);
+        self.connection.dump(libc::RTM_GETRULE, &request, |message, list| {
+            list.extend(read::rule(message));
+        })
+    }
+}
+
+/// A table that never had a route does not exist (`ENOENT`), and that is no failure.
+fn existing<T>(found: Result<T, KernelError>) -> Result<Option<T>, KernelError> {
+    match found {
+        Err(error) if error.errno == libc::ENOENT => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// A rule that the model says in full, so that we may write it.
+fn is_whole(rule: &Rule) -> Result<(), KernelError> {
+    match rule.conditional || rule.table == 0 {
+        true => Err(KernelError::new(libc::EINVAL, "the rule does more than a look-up by source")),
+        false => Ok(()),
+    }
+}
+
+/// Is `wanted` the first of those that the kernel would take for it?
+fn only<'a, T: PartialEq + std::fmt::Display + 'a>(
+    wanted: &T,
+    mut alike: impl Iterator<Item = &'a T>,
+) -> Result<(), KernelError> {
+    match alike.next() {
+        Some(first) if first == wanted => Ok(()),
+        Some(first) if alike.any(|other| other == wanted) => {
+            Err(KernelError::new(libc::EBUSY, format!("the kernel would take {first} for it")))
+        }
+        _ => Err(KernelError { errno: libc::ESRCH, text: None }),
+    }
+}
+
+fn number_of(family: Family) -> AddressFamily {
+    match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    }
+}

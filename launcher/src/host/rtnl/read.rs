@@ -1,0 +1,372 @@
+//! What the kernel's messages say, in the words of the model.
+//!
+//! Pure, and lenient: attributes that are unknown or malformed are skipped, a message without
+//! what it must have gives nothing. The constants are those of include/uapi/linux/rtnetlink.h,
+//! if_link.h, if_addr.h and fib_rules.h.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::Emitable;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::AddressHeader;
+use netlink_packet_route::link::LinkHeader;
+use netlink_packet_route::route::{RouteFlags, RouteHeader, RouteType};
+use netlink_packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
+
+use crate::host::message::{address as ip, attribute, attributes, number, text};
+use crate::host::names::Names;
+use crate::model::net::{Address, Family, IfName, Link, Prefix, Route, Rule};
+
+/// `IFLA_INFO_KIND`, in `IFLA_LINKINFO`.
+const INFO_KIND: u16 = 1;
+
+/// `RTA_VIA`: a gateway of the other family.
+const RTA_VIA: u16 = 18;
+
+/// The fixed part of a next hop (`struct rtnexthop`): length, flags, weight, link.
+const NEXT_HOP: usize = 8;
+
+/// Attributes of a rule that are no conditions.
+const FRA_SRC: u16 = 2;
+const FRA_GOTO: u16 = 4;
+const FRA_PRIORITY: u16 = 6;
+const FRA_SUPPRESS_IFGROUP: u16 = 13;
+const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+const FRA_TABLE: u16 = 15;
+const FRA_PAD: u16 = 18;
+const FRA_PROTOCOL: u16 = 21;
+
+/// A link: its index, itself, and the index of its master.
+pub(super) fn link(message: &[u8]) -> Option<(u32, Link, Option<u32>)> {
+    let header = LinkHeader::parse(message).ok()?;
+    let attributes = message.get(header.buffer_len()..)?;
+    let name = IfName::new(&text(attribute(attributes, libc::IFLA_IFNAME)?)?).ok()?;
+    let flag = |flag: libc::c_int| header.flags.bits() & flag.unsigned_abs() != 0;
+    let link = Link {
+        name,
+        up: flag(libc::IFF_UP),
+        carrier: flag(libc::IFF_LOWER_UP),
+        loopback: flag(libc::IFF_LOOPBACK),
+        point_to_point: flag(libc::IFF_POINTOPOINT),
+        kind: attribute(attributes, libc::IFLA_LINKINFO)
+            .and_then(|info| attribute(info, INFO_KIND))
+            .and_then(text),
+        master: None,
+    };
+    Some((header.index, link, attribute(attributes, libc::IFLA_MASTER).and_then(number)))
+}
+
+/// An address.
+pub(super) fn address(message: &[u8], names: &mut Names) -> Option<Address> {
+    let header = AddressHeader::parse(message).ok()?;
+    let family = family(header.family)?;
+    let attributes = message.get(header.buffer_len()..)?;
+    let find = |kind| attribute(attributes, kind).and_then(ip).filter(|ip| is_of(family, *ip));
+    // Where both are there, the second is the other end, or the first once more.
+    let (local, other) = (find(libc::IFA_LOCAL), find(libc::IFA_ADDRESS));
+    let address = local.or(other)?;
+    let flags = attribute(attributes, libc::IFA_FLAGS).and_then(number);
+    let flags = flags.unwrap_or(header.flags.bits().into());
+    let flag = |flag: u32| flags & flag != 0;
+    Some(Address {
+        dev: names.name(header.index)?,
+        address,
+        length: header.prefix_len.min(family.bits()),
+        peer: other.filter(|other| *other != address),
+        global: u8::from(header.scope) == libc::RT_SCOPE_UNIVERSE,
+        deprecated: flag(libc::IFA_F_DEPRECATED),
+        // An optimistic address (RFC 4429) may be used while it is checked.
+        tentative: flag(libc::IFA_F_DADFAILED)
+            || flag(libc::IFA_F_TENTATIVE) && !flag(libc::IFA_F_OPTIMISTIC),
+        // One bit, with a meaning in each family.
+        temporary: family == Family::V6 && flag(libc::IFA_F_TEMPORARY),
+        secondary: family == Family::V4 && flag(libc::IFA_F_SECONDARY),
+    })
+}
+
+/// A rule.
+pub(super) fn rule(message: &[u8]) -> Option<Rule> {
+    let header = RuleHeader::parse(message).ok()?;
+    let family = family(header.family)?;
+    let mut rule = Rule {
+        priority: 0,
+        family,
+        from: None,
+        table: u32::from(header.table),
+        suppress: None,
+        protocol: 0,
+        conditional: header.dst_len != 0
+            || header.tos != 0
+            || header.flags.contains(RuleFlags::Invert),
+    };
+    let mut source = None;
+    for (kind, value) in attributes(message.get(header.buffer_len()..)?) {
+        // The kernel writes "none" as all bits set.
+        let set = number(value).filter(|number| *number != u32::MAX);
+        match kind {
+            FRA_SRC => source = ip(value).filter(|ip| is_of(family, *ip)),
+            FRA_PRIORITY => rule.priority = number(value)?,
+            FRA_TABLE => rule.table = number(value)?,
+            FRA_SUPPRESS_PREFIXLEN => rule.suppress = set,
+            FRA_SUPPRESS_IFGROUP => rule.conditional |= set.is_some(),
+            FRA_PROTOCOL => rule.protocol = *value.first()?,
+            FRA_GOTO | FRA_PAD => {}
+            // Whatever else the kernel writes, today or later, says when the rule holds or what
+            // more it does.
+            _ => rule.conditional = true,
+        }
+    }
+    match (header.src_len, source) {
+        (0, _) => {}
+        (length, Some(address)) => rule.from = Some(Prefix { address, length }),
+        (_, None) => return None,
+    }
+    if header.action != RuleAction::ToTable {
+        rule.table = 0;
+    }
+    Some(rule)
+}
+
+/// Is it a default route? A cheap look before [`routes`].
+pub(super) fn is_default(message: &[u8]) -> bool {
+    RouteHeader::parse(message).is_ok_and(|header| header.destination_prefix_length == 0)
+}
+
+/// What a message about a route answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// What is in the table.
+    Table,
+    /// Which way a packet takes.
+    Lookup,
+}
+
+/// A route, once for each of its next hops that names a link.
+///
+/// Of a table, only unicast routes, and not what the kernel learned for one destination (a cached
+/// redirect or path MTU), nor what the model cannot say: routes for one type of service, or for
+/// some sources only.
+pub(super) fn routes(message: &[u8], names: &mut Names, asked: Asked) -> Vec<Route> {
+    route(message, names, asked).unwrap_or_default()
+}
+
+fn route(message: &[u8], names: &mut Names, asked: Asked) -> Option<Vec<Route>> {
+    let header = RouteHeader::parse(message).ok()?;
+    let family = family(header.address_family)?;
+    let body = message.get(header.buffer_len()..)?;
+    let ours = match asked {
+        Asked::Lookup => matches!(header.kind, RouteType::Unicast | RouteType::Local),
+        Asked::Table => {
+            header.kind == RouteType::Unicast
+                && !header.flags.contains(RouteFlags::Cloned)
+                && header.source_prefix_length == 0
+                && header.tos == 0
+        }
+    };
+    if !ours {
+        return None;
+    }
+    let find = |kind| attribute(body, kind);
+    let to = match header.destination_prefix_length {
+        0 => None,
+        length => {
+            // An address that is all zero is left out.
+            let address = find(libc::RTA_DST).map_or(Some(zero(family)), ip)?;
+            is_of(family, address).then_some(Some(Prefix { address, length }))?
+        }
+    };
+    let template = |via, dev, flags: u32| Route {
+        table: find(libc::RTA_TABLE).and_then(number).unwrap_or(header.table.into()),
+        family,
+        to,
+        via,
+        dev,
+        src: find(libc::RTA_PREFSRC).and_then(ip),
+        metric: find(libc::RTA_PRIORITY).and_then(number).unwrap_or(0),
+        protocol: header.protocol.into(),
+        onlink: RouteFlags::from_bits_retain(flags).contains(RouteFlags::Onlink),
+    };
+    if let Some(hops) = find(libc::RTA_MULTIPATH) {
+        return Some(
+            next_hops(hops)
+                .filter_map(|(index, flags, body)| {
+                    Some(template(gateway(body), names.name(index)?, flags.into()))
+                })
+                .collect(),
+        );
+    }
+    let dev = names.name(find(libc::RTA_OIF).and_then(number)?)?;
+    Some(vec![template(gateway(body), dev, header.flags.bits())])
+}
+
+/// The next hops of a multipath route: link, flags, attributes.
+fn next_hops(mut rest: &[u8]) -> impl Iterator<Item = (u32, u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
+        let hop = rest.get(..length)?;
+        let body = hop.get(NEXT_HOP..)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((number(&hop[4..NEXT_HOP])?, hop[2], body))
+    })
+}
+
+fn gateway(body: &[u8]) -> Option<IpAddr> {
+    let other_family = || attribute(body, RTA_VIA).and_then(|value| ip(value.get(2..)?));
+    attribute(body, libc::RTA_GATEWAY).and_then(ip).or_else(other_family)
+}
+
+fn family(family: AddressFamily) -> Option<Family> {
+    match family {
+        AddressFamily::Inet => Some(Family::V4),
+        AddressFamily::Inet6 => Some(Family::V6),
+        _ => None,
+    }
+}
+
+fn is_of(family: Family, address: IpAddr) -> bool {
+    Family::of(address) == family
+}
+
+fn zero(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        Family::V6 => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::{DefaultNla, NLA_F_NESTED};
+
+    use super::*;
+    use crate::host::message::Body;
+    use crate::host::message::tests::{bytes, mangled};
+    use crate::host::rtnl::write;
+
+    fn attribute(kind: u16, value: &[u8]) -> DefaultNla {
+        DefaultNla::new(kind, value.to_vec())
+    }
+
+    fn names() -> Names {
+        let mut names = Names::default();
+        names.refill([(7, IfName::new("e0").expect("a literal name"))]);
+        names
+    }
+
+    fn a_link(more: Vec<DefaultNla>) -> Vec<u8> {
+        let header = LinkHeader { index: 7, ..LinkHeader::default() };
+        let kind = bytes(&[attribute(INFO_KIND, b"veth\0")].as_slice());
+        let mut all = vec![
+            attribute(libc::IFLA_IFNAME, b"e0\0"),
+            attribute(libc::IFLA_LINKINFO | NLA_F_NESTED, &kind),
+            attribute(libc::IFLA_MASTER, &9u32.to_ne_bytes()),
+        ];
+        all.extend(more);
+        bytes(&Body(header, all))
+    }
+
+    fn a_route() -> Vec<u8> {
+        let route = Route {
+            table: 101,
+            family: Family::V4,
+            to: None,
+            via: "192.0.2.1".parse().ok(),
+            dev: IfName::new("e0").expect("a literal name"),
+            src: "192.0.2.2".parse().ok(),
+            metric: 5,
+            protocol: 86,
+            onlink: true,
+        };
+        bytes(&write::route(&route, 7))
+    }
+
+    #[test]
+    fn attributes_that_are_unknown_or_malformed_hide_no_link() {
+        let (_, plain, master) = link(&a_link(vec![])).expect("a whole message");
+        assert_eq!((plain.kind.as_deref(), master), (Some("veth"), Some(9)));
+        for odd in [
+            attribute(4242, &[1, 2, 3]),
+            // Known numbers, with values of a length that nobody wrote.
+            attribute(libc::IFLA_MTU, &[1]),
+            attribute(libc::IFLA_AF_SPEC, &[0xff; 9]),
+            attribute(libc::IFLA_STATS64, &[]),
+        ] {
+            let read = link(&a_link(vec![odd.clone()]));
+            assert_eq!(read.map(|(_, link, _)| link), Some(plain.clone()), "{odd:?}");
+        }
+        let (_, odd, master) = link(&a_link(vec![attribute(libc::IFLA_MASTER, &[1])]))
+            .expect("a master that cannot be read is none");
+        assert_eq!((odd, master), (plain.clone(), None));
+        // The rest of a message after an attribute that is too long is lost, and only that.
+        let mut cut = a_link(vec![attribute(4242, &[0; 64])]);
+        cut.truncate(cut.len() - 8);
+        assert_eq!(link(&cut).map(|(_, link, _)| link), Some(plain));
+    }
+
+    #[test]
+    fn a_mangled_message_is_no_reason_to_panic() {
+        let header =
+            AddressHeader { family: AddressFamily::Inet, index: 7, ..AddressHeader::default() };
+        let parts = vec![
+            attribute(libc::IFA_ADDRESS, &[192, 0, 2, 1]),
+            attribute(libc::IFA_LOCAL, &[192, 0, 2, 2]),
+            attribute(libc::IFA_FLAGS, &0x80u32.to_ne_bytes()),
+        ];
+        let an_address = bytes(&Body(header, parts));
+        let hop = [&12u16.to_ne_bytes()[..], &[4, 0], &7u32.to_ne_bytes(), &[4, 0, 5, 0]].concat();
+        let header = RouteHeader {
+            address_family: AddressFamily::Inet6,
+            kind: RouteType::Unicast,
+            destination_prefix_length: 64,
+            ..RouteHeader::default()
+        };
+        let parts = vec![
+            attribute(libc::RTA_DST, &[0x20; 16]),
+            attribute(libc::RTA_MULTIPATH, &[hop.as_slice(), &hop].concat()),
+            attribute(RTA_VIA, &[2, 0, 192, 0, 2, 1]),
+        ];
+        let multipath = bytes(&Body(header, parts));
+        let a_rule = bytes(&write::rule(&Rule {
+            priority: 1000,
+            family: Family::V4,
+            from: "192.0.2.2".parse().ok(),
+            table: 101,
+            suppress: Some(0),
+            protocol: 86,
+            conditional: false,
+        }));
+        let mut names = names();
+        assert_eq!(routes(&multipath, &mut names, Asked::Table).len(), 2);
+        assert!(address(&an_address, &mut names).is_some() && rule(&a_rule).is_some());
+        for message in [a_link(vec![]), a_route(), an_address, multipath, a_rule] {
+            for message in mangled(&message) {
+                let _ = (link(&message), rule(&message), is_default(&message));
+                let _ = address(&message, &mut names);
+                for asked in [Asked::Table, Asked::Lookup] {
+                    let _ = routes(&message, &mut names, asked);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_written_reads_the_same() {
+        let [route] = &routes(&a_route(), &mut names(), Asked::Table)[..] else { panic!("one") };
+        let expected = "default via 192.0.2.1 dev e0 table 101 src 192.0.2.2 metric 5 onlink";
+        assert_eq!((route.to_string().as_str(), route.protocol), (expected, 86));
+    }
+
+    #[test]
+    fn a_condition_from_a_later_kernel_makes_a_rule_conditional() {
+        let header = RuleHeader {
+            family: AddressFamily::Inet,
+            action: RuleAction::ToTable,
+            ..RuleHeader::default()
+        };
+        let with = |kind| {
+            let parts = vec![attribute(FRA_TABLE, &7u32.to_ne_bytes()), attribute(kind, &[1])];
+            rule(&bytes(&Body(header.clone(), parts))).expect("a whole message")
+        };
+        assert!(with(4242).conditional && !with(FRA_PAD).conditional);
+    }
+}
