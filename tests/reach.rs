@@ -1,5 +1,6 @@
-//! Programs that the preload cannot reach: one line says so and the program runs over TCP; with
-//! `--strict` nothing runs. And those that look so, but are reached.
+//! Programs that the preload cannot reach, and that nothing else may reach instead: one line says
+//! so and the program runs over TCP; with `--strict` nothing runs. And those that look so, but are
+//! reached. What a filter does for them is any.rs's.
 
 mod support;
 
@@ -42,16 +43,21 @@ fn for_nobody(arguments: &[&str]) -> Cmd {
     command.env("XDG_CACHE_HOME", cache).by_nobody()
 }
 
+/// The preload alone, as where seccomp is out of the question.
+fn by_preload(arguments: &[&str]) -> Cmd {
+    tool(arguments).args(["--via", "preload"])
+}
+
 #[test]
 fn a_static_program_stays_on_tcp() {
     let why = "it is statically linked, a preload cannot reach it";
-    stays_on_tcp(tool, &cc::c("protocol", Build::Static), why);
+    stays_on_tcp(by_preload, &cc::c("protocol", Build::Static), why);
 }
 
 #[test]
 fn a_32_bit_program_stays_on_tcp_without_a_warning_of_the_loader() {
     let why = "it is a 32-bit program, our library is 64-bit";
-    stays_on_tcp(tool, &cc::c("protocol", Build::Bits32), why);
+    stays_on_tcp(by_preload, &cc::c("protocol", Build::Bits32), why);
 }
 
 #[test]
@@ -60,10 +66,10 @@ fn a_script_is_judged_by_its_interpreter() {
     let text = format!("#!{}\n", program.display());
     let script = executable(&scratch("script").join("script"), text);
     // Its argument is the script's own name, so it ends with 0.
-    let done = tool(&["run"]).arg(&script).run();
+    let done = by_preload(&["run"]).arg(&script).run();
     let why = "it is statically linked, a preload cannot reach it";
     assert_eq!(done.says(0, &plain_tcp(&script, why)).stdout, "6\n");
-    tool(&["run", "--strict"]).arg(&script).run().says(5, &refusal(&script, why));
+    by_preload(&["run", "--strict"]).arg(&script).run().says(5, &refusal(&script, why));
 }
 
 /// A copy of the program with these permission bits, in a directory that all can enter.
@@ -87,33 +93,41 @@ fn without_new(arguments: &[&str]) -> Cmd {
 
 #[test]
 fn programs_that_gain_privilege_stay_on_tcp() {
-    let how = |what: &str| format!("it is {what}, so its loader ignores the environment");
+    let how = |what: &str| {
+        format!(
+            "it is {what}, so its loader ignores the environment, and a seccomp filter would \
+             take its privilege away"
+        )
+    };
     stays_on_tcp(for_nobody, &privileged(0o4755), &how("setuid"));
     stays_on_tcp(for_nobody, &privileged(0o2755), &how("setgid"));
     for set in ["cap_net_raw+ep", "cap_net_raw+p"] {
         stays_on_tcp(for_nobody, &capable(set), &how("a program with file capabilities"));
     }
-    // The kernel gives it nothing then, but tells the loader to take care all the same: the
-    // effective bit alone decides (cap_bprm_creds_from_file, security/commoncap.c).
-    let capable = capable("cap_net_raw+ep");
-    stays_on_tcp(without_new, &capable, &how("a program with file capabilities"));
 }
 
 #[test]
-fn nothing_is_reached_by_a_process_whose_real_and_effective_ids_differ() {
-    // As in what a setuid program starts: to the loader, every program gains privilege then.
+fn a_filter_reaches_those_whose_privilege_it_does_not_take() {
+    // No privilege left to lose. The kernel gives nothing for the capabilities then, but tells the
+    // loader to take care all the same: the effective bit alone decides (cap_bprm_creds_from_file,
+    // security/commoncap.c).
+    let capable = capable("cap_net_raw+ep");
+    let done = without_new(&["run", "--strict"]).arg(&capable).arg("7").run();
+    assert_eq!(done.says(7, "").stdout, "262\n");
+    // CAP_SYS_ADMIN, which does without no_new_privs. To the loader, every program gains privilege
+    // whose real and effective ids differ, as in what a setuid program starts.
     let program = privileged(0o755);
     for id in ["--ruid", "--rgid"] {
         let start = |arguments: &[&str]| {
             let command = Cmd::new("setpriv").args([&format!("{id}={NOBODY}"), "--clear-groups"]);
             command.arg(support::tool::public_binary()).args(arguments)
         };
-        let done = start(&["run"]).arg(&program).arg("7").run();
+        let done = start(&["run", "--strict"]).arg(&program).arg("7").run();
+        assert_eq!(done.says(7, "").stdout, "262\n", "{id}");
+        let done = start(&["run", "--via", "preload"]).arg(&program).arg("7").run();
         let start_of_line = format!("mptcpize: {} runs over plain TCP: ", program.display());
         assert!(done.code() == 7 && done.stderr.starts_with(&start_of_line), "{id}: {done}");
         assert_eq!((done.stdout.as_str(), done.stderr.lines().count()), ("6\n", 1), "{id}: {done}");
-        let done = start(&["run", "--strict"]).arg(&program).run();
-        assert_eq!((done.code(), done.stdout.as_str()), (5, ""), "{id}: {done}");
     }
 }
 
@@ -198,7 +212,7 @@ fn a_go_program_is_judged_by_the_release_that_built_it() {
     let server = tool(&["run", "nc", "-l", "-k", "127.0.0.1", "8080"]).within(&namespace);
     let _server = support::serve::listening(&namespace, server, 8080);
     let run = |options: &[&str]| -> Outcome {
-        let command = tool(&["run"]).args(options).arg(&program).arg("127.0.0.1:8080");
+        let command = by_preload(&["run"]).args(options).arg(&program).arg("127.0.0.1:8080");
         command.within(&namespace).run()
     };
     if minor >= 21 {
@@ -219,7 +233,7 @@ fn a_go_program_is_judged_by_the_release_that_built_it() {
         let mut changed = bytes.clone();
         changed[text + 4..text + 6].copy_from_slice(minor.as_bytes());
         let other = executable(&directory.join(format!("go{minor}")), changed);
-        let done = tool(&["run"]).arg(&other).arg("127.0.0.1:8080").within(&namespace).run();
+        let done = by_preload(&["run"]).arg(&other).arg("127.0.0.1:8080").within(&namespace).run();
         let why = format!("it is built with Go 1.{minor}, MPTCP came with 1.21");
         let line = if note { plain_tcp(&other, &why) } else { String::new() };
         assert_eq!(done.stderr, line, "Go 1.{minor}");

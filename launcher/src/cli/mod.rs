@@ -6,7 +6,7 @@ pub mod setup;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// The text under the options of every `--help`.
 const EXIT_CODES: &str = "\
@@ -54,8 +54,8 @@ pub enum Command {
 #[derive(Debug, Default, Args)]
 #[command(
     about = "Run a program with its TCP sockets upgraded to MPTCP",
-    override_usage =
-        "mptcpize run [-d | --debug[=FILE]] [--strict] [--setup | --no-setup] [--] CMD [ARG]...",
+    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [-v] [--via WAY] [--explain [-j]] \
+                      [--setup | --no-setup] [--] CMD [ARG]...",
     after_help = EXIT_CODES
 )]
 pub struct Run {
@@ -74,6 +74,22 @@ pub struct Run {
     #[arg(long)]
     pub strict: bool,
 
+    /// How the program is reached
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    pub via: Via,
+
+    /// Say how the program is reached
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Say how the program would be reached, and do not run it
+    #[arg(long)]
+    pub explain: bool,
+
+    /// With --explain: as JSON
+    #[arg(short, long, requires = "explain")]
+    pub json: bool,
+
     /// Set the host up first, whoever manages it (see mptcpize setup); fail when that fails
     #[arg(long, conflicts_with = "no_setup")]
     pub setup: bool,
@@ -85,6 +101,20 @@ pub struct Run {
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
+}
+
+/// `--via`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// The cheapest that reaches it: preload, GODEBUG, seccomp
+    #[default]
+    Auto,
+    /// A library in LD_PRELOAD, and GODEBUG: dynamic programs, Go 1.21 and later
+    Preload,
+    /// A seccomp filter: any program and all that it starts, 20 to 50 µs for each TCP socket
+    Seccomp,
+    /// Not at all
+    None,
 }
 
 /// Parses the arguments of the process, the program's name first.

@@ -3,12 +3,14 @@
 mod attempt;
 pub mod before_run;
 pub mod endpoint;
+pub mod explain;
 pub mod guard;
 pub mod limits;
 pub mod monitor;
 pub mod run;
 pub mod setup;
 pub mod version;
+pub mod way;
 mod words;
 
 use crate::cli::{Cli, Command};
@@ -26,6 +28,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         signals::ignore_broken_pipes();
     }
     match cli.command {
+        Some(Command::Run(arguments)) if arguments.explain => explain::explain(&arguments),
         Some(Command::Run(arguments)) => match run::run(arguments)? {},
         Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),

@@ -1,19 +1,21 @@
-//! `mptcpize run`: look at the program, put the library in its environment, become it.
+//! `mptcpize run`: look at the program, prepare the way that reaches it, become it.
 //!
 //! Silent when all is well, because the terminal is the program's. One line on standard error
 //! when the program will stay on plain TCP; with `--strict` that is a refusal instead.
 
 use std::convert::Infallible;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::cli;
 use crate::commands::before_run::{self, Wish};
+use crate::commands::way;
 use crate::error::{Error, Exit, reason};
-use crate::host::kernel::Mptcp;
 use crate::inject::exec::{self, Environment};
-use crate::inject::target::{Caller, Reach, Target};
+use crate::inject::seccomp::{self, Lost, Terms};
+use crate::inject::target::{Caller, Target};
+use crate::inject::via::{Blocked, Way};
 use crate::inject::{godebug, library, preload};
 use crate::output;
 use crate::paths::Paths;
@@ -24,7 +26,7 @@ use crate::paths::Paths;
 /// 127 not found, 126 cannot be executed, 5 with `--strict` when MPTCP is out of reach or when
 /// the library can be placed nowhere.
 pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
-    let cli::Run { debug, strict, setup, no_setup, command } = arguments;
+    let cli::Run { debug, strict, via, verbose, setup, no_setup, command, .. } = arguments;
     let mut environment = Environment::inherited();
     let name = command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
@@ -36,52 +38,57 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
     };
     before_run::host(wish, &Paths::from_env(|name| environment.get(name)))?;
 
-    if is_off(environment.get("MPTCPIZE")) {
-        if strict {
-            return Err(Error::new(Exit::Missing, refusal(&name))
-                .why("MPTCPIZE=off is in the environment")
-                .fix("unset MPTCPIZE")
-                .into());
-        }
-    } else {
-        let label = name.to_string_lossy();
-        // Where something is missing the execution fails, and that error says it all.
-        let says_more = strict || target.missing().is_none();
-        if let Some(why) = out_of_reach(&target).filter(|_| says_more) {
-            if strict {
-                return Err(Error::new(Exit::Missing, refusal(&name))
-                    .why(&why.text)
-                    .fix(why.fix.unwrap_or("run it without --strict, over TCP"))
-                    .into());
-            }
-            output::note(&format!("{label} runs over plain TCP: {}", why.text));
-        }
-        inject(&target, debug, &mut environment)?;
+    let decision = way::decide(&target, via, &environment);
+    // Where something is missing the execution fails, and that error says it all.
+    let says_more = strict || target.missing().is_none();
+    if let Some(blocked) = decision.blocked.as_ref().filter(|_| says_more) {
+        stays_on_tcp(&name, blocked, strict)?;
+    }
+    if verbose {
+        way::narrate(&name.to_string_lossy(), &decision);
+    }
+    match decision.way {
+        Way::Preload | Way::GoDebug => inject(&target, debug, &mut environment)?,
+        Way::Seccomp(terms) => supervise(&name, terms, debug, strict)?,
+        Way::Covered | Way::None => {}
     }
     Err(exec::exec(&target, &command, &environment).into())
 }
 
-/// Why the program will not get MPTCP, for a person.
-struct Obstacle {
-    text: String,
-    fix: Option<&'static str>,
-}
-
-fn out_of_reach(target: &Target) -> Option<Obstacle> {
-    if let Reach::No(why) = target.reach() {
-        return Some(Obstacle { text: why.to_string(), fix: None });
+/// One line, or with `--strict` a refusal.
+fn stays_on_tcp(name: &OsStr, blocked: &Blocked, strict: bool) -> Result<(), Error> {
+    let name = name.to_string_lossy();
+    if strict {
+        return Err(Error::new(Exit::Missing, format!("{name} cannot be run over MPTCP"))
+            .why(&blocked.text)
+            .fix(blocked.fix.unwrap_or("run it without --strict, over TCP")));
     }
-    let kernel = Mptcp::probe();
-    (kernel != Mptcp::On).then(|| Obstacle { text: kernel.to_string(), fix: kernel.fix() })
+    if !blocked.asked {
+        output::note(&format!("{name} runs over plain TCP: {}", blocked.text));
+    }
+    Ok(())
 }
 
-fn refusal(name: &OsString) -> String {
-    format!("{} cannot be run over MPTCP", name.to_string_lossy())
-}
-
-/// `MPTCPIZE=off`, in the words that the shim knows too.
-fn is_off(value: Option<OsString>) -> bool {
-    value.is_some_and(|value| value == "off" || value == "0")
+/// Puts this process under a supervisor, last of all: from here on its sockets are MPTCP too.
+fn supervise(
+    name: &OsStr,
+    terms: Terms,
+    debug: Option<PathBuf>,
+    strict: bool,
+) -> anyhow::Result<()> {
+    let trace = debug.map(|file| trace_destination(&file)).transpose()?;
+    match seccomp::supervise(terms, trace.as_deref()) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Lost(error))) => {
+            let what = format!("cannot run {}", name.to_string_lossy());
+            let why = format!("the supervisor of its sockets was lost: {}", reason(&error));
+            Err(Error::new(Exit::Failed, what).why(why).fix("run it again").into())
+        }
+        Err(obstacle) => {
+            let text = obstacle.to_string();
+            Ok(stays_on_tcp(name, &Blocked { text, fix: None, asked: false }, strict)?)
+        }
+    }
 }
 
 /// Puts into the environment what makes this target, and what it starts, use MPTCP.

@@ -6,11 +6,14 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::ptr;
 
 use crate::error::{Error, Exit, reason};
+use crate::inject::elf::ReadAt;
 use crate::inject::target::Target;
 
 /// The environment, entry by entry, in order, malformed ones included.
@@ -70,18 +73,26 @@ fn terminated(text: &OsStr) -> CString {
 
 /// Executes the target with `argv`; returns only the error.
 ///
-/// A file that is neither a program nor a `#!` script is given to the shell, as execvp(3) does.
+/// A file that is neither a program nor a `#!` script is given to the shell, as execvp(3) does;
+/// but not one that begins with a hole: the shell would read a sparse file of gigabytes to its end.
 pub fn exec(target: &Target, argv: &[OsString], environment: &Environment) -> Error {
     let path = terminated(target.path.as_os_str());
     let arguments: Vec<CString> = argv.iter().map(|argument| terminated(argument)).collect();
     let mut error = execve(&path, &arguments, &environment.0);
-    if error.raw_os_error() == Some(libc::ENOEXEC) {
+    if error.raw_os_error() == Some(libc::ENOEXEC) && !begins_with_a_hole(&target.path) {
         let shell = c"/bin/sh".to_owned();
         let rest = arguments.into_iter().skip(1);
         let arguments: Vec<CString> = [shell.clone(), path].into_iter().chain(rest).collect();
         error = execve(&shell, &arguments, &environment.0);
     }
     explain(target, argv, &error)
+}
+
+/// Does it begin with a NUL? No text does; what else the shell makes of it is its own affair.
+fn begins_with_a_hole(path: &Path) -> bool {
+    let mut start = [1; 1];
+    let got = File::open(path).and_then(|file| ReadAt::read_at(&file, 0, &mut start));
+    got.is_ok_and(|got| got == 1) && start == [0]
 }
 
 fn execve(path: &CStr, arguments: &[CString], environment: &[CString]) -> io::Error {
@@ -114,6 +125,8 @@ fn explain(target: &Target, argv: &[OsString], error: &io::Error) -> Error {
         Some(libc::E2BIG) => Error::new(Exit::NotExecutable, what)
             .why(reason(error))
             .fix("pass fewer arguments, or a smaller environment (execve(2), limits on size)"),
+        Some(libc::ENOEXEC) => Error::new(Exit::NotExecutable, what)
+            .why(format!("{} is neither a program for this host nor text", target.path.display())),
         _ => Error::new(Exit::NotExecutable, what).why(reason(error)),
     }
 }

@@ -1,6 +1,6 @@
-//! Getting the library into a program: what the program is ([`target`], [`elf`], [`go`],
-//! [`script`]), where the library lies ([`library`]), what the environment must say
-//! ([`preload`], [`godebug`]), and becoming the program ([`exec`]).
+//! Getting into a program: what it is ([`target`], [`elf`], [`go`], [`script`]), which way reaches
+//! it ([`via`]); where the library lies ([`library`]) and what the environment must say
+//! ([`preload`], [`godebug`]), or the filter above it ([`seccomp`]); and becoming it ([`exec`]).
 //!
 //! Nothing here changes the host, apart from the library's own file in a cache directory.
 
@@ -11,4 +11,6 @@ pub mod godebug;
 pub mod library;
 pub mod preload;
 pub mod script;
+pub mod seccomp;
 pub mod target;
+pub mod via;

@@ -15,6 +15,8 @@ use crate::error::{Error, Exit, reason};
 use crate::inject::elf::{self, Class, Elf, Flaw, ReadAt};
 use crate::inject::go::GoVersion;
 use crate::inject::script;
+use crate::inject::seccomp::abi;
+use crate::inject::via::Subject;
 
 /// How many interpreters the kernel follows (`exec_binprm`, fs/exec.c: more than five rewrites
 /// are ELOOP).
@@ -163,6 +165,15 @@ impl Target {
             Some(how) => Reach::No(Why::Privilege(how)),
             None => Reach::Preload,
         }
+    }
+
+    /// What the decision about the way in needs to know.
+    pub fn subject(&self) -> Subject {
+        let filterable = match &self.image {
+            Image::Program(elf, _) => abi::covers(elf.machine),
+            Image::Unknown | Image::MissingInterpreter => true,
+        };
+        Subject { reach: self.reach(), filterable }
     }
 
     /// Can its loader load a library of our class and processor? True when we could not tell.

@@ -1,0 +1,102 @@
+//! `mptcpize run --explain`: how a program would get MPTCP and why that way, without running it.
+
+use std::fmt::Write;
+
+use crate::cli;
+use crate::commands::way;
+use crate::error::Exit;
+use crate::inject::exec::Environment;
+use crate::inject::target::{Caller, Target};
+use crate::inject::via::Decision;
+use crate::output;
+
+/// Prints the decision.
+///
+/// # Errors
+/// Those of `run` about a program that cannot be started, and with `--strict` its refusal.
+pub fn explain(arguments: &cli::Run) -> anyhow::Result<Exit> {
+    let environment = Environment::inherited();
+    let name = arguments.command.first().cloned().unwrap_or_default();
+    let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
+    let decision = way::decide(&target, arguments.via, &environment);
+    let text = match arguments.json {
+        true => json(&name.to_string_lossy(), &target, &decision),
+        false => table(&target, &decision),
+    };
+    output::line(&text)?;
+    match (arguments.strict, decision.blocked) {
+        (true, Some(_)) => Ok(Exit::Missing),
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn table(target: &Target, decision: &Decision) -> String {
+    let mut text = format!("program  {}", target.path.display());
+    let mut row = |name: &str, value: &str| {
+        let _ = write!(text, "\n{name:<9}{value}");
+    };
+    if target.binary != target.path {
+        row("binary", &target.binary.display().to_string());
+    }
+    row("via", decision.way.name());
+    row("why", &decision.reason);
+    match &decision.blocked {
+        None => row("result", "MPTCP"),
+        Some(blocked) => {
+            row("result", &format!("TCP: {}", blocked.text));
+            if let Some(fix) = blocked.fix {
+                row("fix", fix);
+            }
+        }
+    }
+    for note in &decision.notes {
+        row("note", note);
+    }
+    text
+}
+
+/// One object; `null` for what there is not.
+fn json(name: &str, target: &Target, decision: &Decision) -> String {
+    let blocked = decision.blocked.as_ref();
+    let notes: Vec<String> = decision.notes.iter().map(|note| string(note)).collect();
+    let optional = |text: Option<&str>| text.map_or("null".to_owned(), string);
+    format!(
+        "{{\"version\": 1, \"command\": {}, \"path\": {}, \"binary\": {}, \"via\": {}, \
+         \"why\": {}, \"result\": {}, \"blocked\": {}, \"fix\": {}, \"notes\": [{}]}}",
+        string(name),
+        string(&target.path.to_string_lossy()),
+        string(&target.binary.to_string_lossy()),
+        string(decision.way.name()),
+        string(&decision.reason),
+        string(if blocked.is_none() { "mptcp" } else { "tcp" }),
+        optional(blocked.map(|blocked| blocked.text.as_str())),
+        optional(blocked.and_then(|blocked| blocked.fix)),
+        notes.join(", "),
+    )
+}
+
+/// A JSON string (RFC 8259, section 7).
+fn string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            control if control < ' ' => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_quoted_for_json() {
+        assert_eq!(string("a \"b\"\\\n\u{e9}"), r#""a \"b\"\\\u000aé""#);
+    }
+}

@@ -1,0 +1,89 @@
+//! The way into programs that no preload reaches: a seccomp filter hands each socket(2) for TCP
+//! to a supervisor, which makes an MPTCP socket and puts it into the program (seccomp_unotify(2)).
+//!
+//! ```text
+//!   launcher ── probe: a child tries all of it, and may be killed for it
+//!      │ fork, fork ──► supervisor ── fork ──► standby
+//!      │ ◄── ready ────────┘
+//!      │ filter installed; its listener ──► supervisor ──► standby
+//!      │ ◄── taken over ───┘
+//!      ▼ execve: the program is this process, and everything that it starts is under the filter
+//! ```
+//!
+//! [`abi`] and [`filter`] are pure; [`sys`] holds every `unsafe`. What is not reached: calls made
+//! through io_uring, and threads that are in another network namespace or may not be looked at.
+//!
+//! A signal can end a call with EINTR, which socket(2) does not know, if its handler was installed
+//! without SA_RESTART and it arrives before the supervisor takes the call up. The kernel leaves no
+//! way around that; hence the preload first.
+
+pub mod abi;
+mod answer;
+pub mod filter;
+mod message;
+mod probe;
+mod supervisor;
+mod surroundings;
+mod sys;
+mod trace;
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+pub use probe::{Obstacle, Terms, probe};
+
+/// Puts this process, and so the program that it becomes, under a supervisor. `trace` is the value
+/// of `MPTCPIZE_DEBUG`.
+///
+/// # Errors
+/// Before the filter is installed: what stands in the way, and nothing has changed. After it:
+/// [`Lost`], and this process must not become the program.
+pub fn supervise(terms: Terms, trace: Option<&OsStr>) -> Result<Result<(), Lost>, Obstacle> {
+    let no_process = |error: io::Error| Obstacle::NoProcess(error.raw_os_error().unwrap_or(0));
+    let (control, theirs) = supervisor::pair().map_err(no_process)?;
+    let trace = trace.and_then(trace::Trace::open);
+    // Twice, so that the program has no child that it does not know of.
+    let Some(between) = sys::fork().map_err(no_process)? else {
+        drop(control);
+        sys::exit(match sys::fork() {
+            Ok(Some(_)) => 0,
+            Ok(None) => supervisor::run(theirs, terms.wait_killable, trace).unwrap_or(1),
+            Err(error) => error.raw_os_error().unwrap_or(1),
+        });
+    };
+    drop((theirs, trace));
+    match sys::wait(between).map_err(no_process)? {
+        sys::End::Code(0) => {}
+        sys::End::Code(errno) => return Err(Obstacle::NoProcess(errno)),
+        sys::End::Signal(signal) => return Err(Obstacle::Killed(signal)),
+    }
+    let supervisor =
+        message::receive_word(control.as_fd()).map_err(|_| Obstacle::NoProcess(libc::EAGAIN))?;
+    sys::allow_reading_by(supervisor);
+    if terms.gives_up_privilege {
+        sys::set_no_new_privs().map_err(no_process)?;
+    }
+    let program = filter::build(abi::HERE);
+    let listener = install(&program, terms.wait_killable)
+        .map_err(|error| Obstacle::Forbidden(error.raw_os_error().unwrap_or(0)))?;
+    Ok(hand_over(control, listener))
+}
+
+/// The supervisor was lost between its start and its taking over: every socket() under the filter
+/// would fail.
+#[derive(Debug)]
+pub struct Lost(pub io::Error);
+
+fn hand_over(control: OwnedFd, listener: OwnedFd) -> Result<(), Lost> {
+    message::send_listener(control.as_fd(), listener.as_fd()).map_err(Lost)?;
+    message::receive_word(control.as_fd()).map_err(Lost)?;
+    Ok(())
+}
+
+fn install(program: &[libc::sock_filter], wait_killable: bool) -> io::Result<OwnedFd> {
+    let killable = if wait_killable { libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV } else { 0 };
+    // Kernels before 5.16 take a program with a filter for a sandbox and slow it down against
+    // itself (speculation); this one is as trusted as it was without.
+    sys::install(program, killable | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW)
+}

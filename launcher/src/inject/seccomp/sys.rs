@@ -1,0 +1,295 @@
+//! Every `unsafe` of the seccomp way: processes without a signal, the filter, the notifications,
+//! the memory that supervisor and standby share.
+//!
+//! Not here: what rustix does safely (descriptors, poll, messages).
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use libc::{c_int, c_ulong, seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp};
+
+fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Forks; `None` is the child, which ends with [`exit`].
+///
+/// A clone(2) without an exit signal: a SIGCHLD would stay pending, through the exec, in a program
+/// that has it blocked, and one that it never had a child for.
+///
+/// # Errors
+/// No process can be had (EAGAIN: `RLIMIT_NPROC` or a cgroup's `pids.max`).
+pub(super) fn fork() -> io::Result<Option<i32>> {
+    // SAFETY: without CLONE_VM this is fork(2); the launcher has one thread, so the child finds
+    // no lock taken and no state half changed. The five arguments are all zero, whatever their
+    // order on this processor.
+    let pid = checked(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? as i32;
+    Ok((pid != 0).then_some(pid))
+}
+
+/// Ends a process of [`fork`], without the exit handlers, which are the launcher's.
+pub(super) fn exit(code: i32) -> ! {
+    // SAFETY: takes an integer and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// How a process of [`fork`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Code(i32),
+    Signal(i32),
+}
+
+/// Waits for a process of [`fork`].
+pub(super) fn wait(pid: i32) -> io::Result<End> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the status is a valid place for an int; no resource usage is asked for.
+        // __WALL because a child without an exit signal is not waited for otherwise.
+        let result = unsafe { libc::wait4(pid, &raw mut status, libc::__WALL, ptr::null_mut()) };
+        match checked(result.into()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(_) if libc::WIFSIGNALED(status) => return Ok(End::Signal(libc::WTERMSIG(status))),
+            Ok(_) => return Ok(End::Code(libc::WEXITSTATUS(status))),
+        }
+    }
+}
+
+/// Buries children that have ended; with `wait` all of them, once they have.
+pub(super) fn reap(wait: bool) {
+    let options = libc::__WALL | if wait { 0 } else { libc::WNOHANG };
+    // SAFETY: no status and no resource usage is asked for.
+    while unsafe { libc::wait4(-1, ptr::null_mut(), options, ptr::null_mut()) } > 0 {}
+}
+
+/// Blocks every signal that can be blocked: the supervisor ends when its work does.
+pub(super) fn block_signals() {
+    // SAFETY: the set is initialised by sigfillset before it is read.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, ptr::null_mut());
+    }
+}
+
+/// Closes every descriptor from `first` to `last`.
+pub(super) fn close_range(first: RawFd, last: RawFd) {
+    if first <= last {
+        // SAFETY: integers only. The caller is a fresh process that owns none of them: they are
+        // copies of its parent's, and their owners in memory are never dropped.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    }
+}
+
+/// Gives this process (its only thread) a name, as ps(1) and top(1) show it.
+pub(super) fn set_name(name: &std::ffi::CStr) {
+    // SAFETY: the name is terminated; the kernel cuts it after 15 bytes.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+}
+
+/// No core file from this process.
+pub(super) fn no_core() {
+    // SAFETY: integers only.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+}
+
+/// Lets that process read our memory, and so the program's, where the Yama module restricts
+/// it to ancestors. Without Yama the kernel answers EINVAL, and nothing is needed.
+pub(super) fn allow_reading_by(pid: i32) {
+    // SAFETY: integers only.
+    unsafe { libc::prctl(libc::PR_SET_PTRACER, c_ulong::from(pid.unsigned_abs()), 0, 0, 0) };
+}
+
+/// From now on no exec gives privilege: what a filter costs those without CAP_SYS_ADMIN.
+pub(super) fn set_no_new_privs() -> io::Result<()> {
+    // SAFETY: integers only.
+    checked(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
+    Ok(())
+}
+
+/// Puts a filter on this thread and all that it will start; the descriptor is where the
+/// notifications come out.
+pub(super) fn install(filter: &[libc::sock_filter], flags: c_ulong) -> io::Result<OwnedFd> {
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the program and its instructions outlive the call, which only reads them.
+    let fd = checked(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+            &raw const program,
+        )
+    })?;
+    // SAFETY: with NEW_LISTENER the result is a descriptor that nobody else knows yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+fn ioctl<T>(listener: BorrowedFd<'_>, request: libc::Ioctl, argument: *mut T) -> io::Result<c_int> {
+    // SAFETY: each caller passes the structure that its request is defined with (linux/seccomp.h),
+    // valid for reads and writes.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, argument) };
+    Ok(checked(result.into())? as c_int)
+}
+
+/// Is the kernel asked to wake the other side on the same processor (6.6 and later)?
+pub(super) fn wake_in_step(listener: BorrowedFd<'_>) -> bool {
+    /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` (linux/seccomp.h).
+    const SYNC_WAKE_UP: c_ulong = 1;
+    // SAFETY: the flags are the argument itself, not a pointer.
+    unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) == 0
+    }
+}
+
+/// Puts a copy of `fd` into the caller of the notification `id`, as the lowest free number there;
+/// returns that number. With `finish` the call returns it at once.
+pub(super) fn add_fd(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    fd: RawFd,
+    cloexec: bool,
+    finish: bool,
+) -> io::Result<c_int> {
+    let mut request = seccomp_notif_addfd {
+        id,
+        flags: if finish { libc::SECCOMP_ADDFD_FLAG_SEND as u32 } else { 0 },
+        srcfd: fd as u32,
+        newfd: 0,
+        newfd_flags: if cloexec { libc::O_CLOEXEC as u32 } else { 0 },
+    };
+    ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut request)
+}
+
+/// What a notified call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// What the kernel makes of it without us.
+    Continue,
+    /// This number.
+    Value(c_int),
+    /// This errno.
+    Error(c_int),
+}
+
+/// Lets the caller of the notification `id` go on.
+pub(super) fn reply(listener: BorrowedFd<'_>, id: u64, with: Reply) -> io::Result<()> {
+    let mut response = seccomp_notif_resp { id, val: 0, error: 0, flags: 0 };
+    match with {
+        Reply::Continue => response.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        Reply::Value(value) => response.val = value.into(),
+        Reply::Error(errno) => response.error = -errno,
+    }
+    ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response).map(drop)
+}
+
+/// Makes the caller's user and group those of what is made next; see credentials(7), file system
+/// ids. Returns whether both took.
+pub(super) fn act_as(user: u32, group: u32) -> bool {
+    /// An id that nobody has: the call changes nothing and returns the one in force.
+    const ASK: u32 = u32::MAX;
+    // SAFETY: integers only. By number: libc's wrappers do the same.
+    unsafe {
+        // The group first: without the user it might not be allowed any more.
+        libc::syscall(libc::SYS_setfsgid, group);
+        libc::syscall(libc::SYS_setfsuid, user);
+        libc::syscall(libc::SYS_setfsuid, ASK) as u32 == user
+            && libc::syscall(libc::SYS_setfsgid, ASK) as u32 == group
+    }
+}
+
+/// How many calls may have been taken up and not yet answered. More wait in the kernel, where a
+/// signal can still end their waiting.
+pub(super) const SLOTS: usize = 256;
+
+/// A call that was taken up.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    /// As the kernel wrote it; an id of 0 is an empty slot.
+    pub(super) call: seccomp_notif,
+    /// How many supervisors have begun to answer it.
+    pub(super) attempts: u32,
+    /// The number of the descriptor that it already has, plus one; 0 for none.
+    pub(super) given: i32,
+}
+
+/// The calls in work, in memory that the standby sees: what a killed supervisor had taken up, the
+/// kernel gives to nobody a second time.
+#[derive(Debug)]
+pub(super) struct Desk(*mut Slot);
+
+impl Desk {
+    /// An empty desk, shared with every process started from now on. It is never unmapped.
+    pub(super) fn new() -> io::Result<Self> {
+        // SAFETY: a new anonymous mapping touches no memory of ours.
+        let memory = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                SLOTS * size_of::<Slot>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Desk(memory.cast()))
+    }
+
+    fn place(&self, number: usize) -> *mut Slot {
+        assert!(number < SLOTS, "slots are numbered from 0 to {SLOTS}");
+        // SAFETY: the mapping holds SLOTS slots, and `number` is below that.
+        unsafe { self.0.add(number) }
+    }
+
+    pub(super) fn read(&self, number: usize) -> Slot {
+        // SAFETY: `place` is inside the mapping and aligned; every bit pattern is a valid Slot.
+        // Only one process at a time uses the desk: the standby begins when the supervisor is gone.
+        unsafe { self.place(number).read_volatile() }
+    }
+
+    pub(super) fn write(&self, number: usize, slot: Slot) {
+        // SAFETY: as in `read`.
+        unsafe { self.place(number).write_volatile(slot) }
+    }
+
+    pub(super) fn clear(&self, number: usize) {
+        // SAFETY: a Slot of zeroes is valid: it is an empty one.
+        self.write(number, unsafe { std::mem::zeroed() });
+    }
+
+    /// Takes up the next waiting call, straight into an empty slot: there is no moment at which a
+    /// call is taken up and not on the desk.
+    pub(super) fn receive(&self, listener: BorrowedFd<'_>, number: usize) -> io::Result<()> {
+        // SAFETY: `call` lies inside the slot, which is inside the mapping.
+        let call = unsafe { &raw mut (*self.place(number)).call };
+        ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, call).map(drop)
+    }
+}
+
+/// A word that a child leaves for its parent.
+#[derive(Debug)]
+pub(super) struct Shared(*mut u64);
+
+impl Shared {
+    pub(super) fn new() -> io::Result<Self> {
+        // A page of the same kind; two uses of it are not worth another mmap.
+        Desk::new().map(|desk| Shared(desk.0.cast()))
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        // SAFETY: the mapping is valid, aligned to a page and never unmapped.
+        unsafe { self.0.read_volatile() }
+    }
+
+    pub(super) fn set(&self, value: u64) {
+        // SAFETY: as in `get`.
+        unsafe { self.0.write_volatile(value) }
+    }
+}

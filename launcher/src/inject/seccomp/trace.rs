@@ -1,0 +1,126 @@
+//! The debug records of the seccomp way, in the words of the library's (shim/src/trace.rs):
+//!
+//! `mptcpize: prog[4711] socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_TCP) = 5 MPTCP`
+//!
+//! One difference: where the kernel was left to make a TCP socket, its number is not known here, and
+//! a question mark stands for it.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::inject::seccomp::answer::{Outcome, Wanted};
+use crate::inject::seccomp::surroundings::Unsuited;
+
+/// Where the records go.
+#[derive(Debug)]
+pub(super) struct Trace(File);
+
+impl Trace {
+    /// A destination in the words of `MPTCPIZE_DEBUG`: an absolute path, or anything else for a
+    /// copy of standard error.
+    pub(super) fn open(wanted: &OsStr) -> Option<Self> {
+        if Path::new(wanted).is_absolute() {
+            let mut options = OpenOptions::new();
+            options.append(true).create(true).mode(0o600);
+            return options.open(wanted).ok().map(Trace);
+        }
+        let copy = rustix::io::fcntl_dupfd_cloexec(io::stderr().as_fd(), 3).ok()?;
+        Some(Trace(copy.into()))
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.0
+    }
+
+    /// Writes a record; one that cannot be written is lost.
+    pub(super) fn call(&self, who: &(String, u32), wanted: Wanted, outcome: Outcome) {
+        let _ = (&self.0).write_all(line(who, wanted, outcome).as_bytes());
+    }
+}
+
+fn line((name, pid): &(String, u32), wanted: Wanted, outcome: Outcome) -> String {
+    let domain = match wanted.domain {
+        libc::AF_INET => "AF_INET".to_owned(),
+        libc::AF_INET6 => "AF_INET6".to_owned(),
+        other => other.to_string(),
+    };
+    let mut kind = "SOCK_STREAM".to_owned();
+    let flags = wanted.flags();
+    if flags & libc::SOCK_CLOEXEC != 0 {
+        kind += "|SOCK_CLOEXEC";
+    }
+    if flags & libc::SOCK_NONBLOCK != 0 {
+        kind += "|SOCK_NONBLOCK";
+    }
+    let others = flags & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+    if others != 0 {
+        kind += &format!("|{others}");
+    }
+    let protocol = if wanted.protocol == 0 { "0" } else { "IPPROTO_TCP" };
+    let result = match outcome {
+        Outcome::Mptcp(fd) => format!("{fd} MPTCP"),
+        Outcome::Failed(errno) => format!("-1 {}", self::errno(errno)),
+        Outcome::Refused(errno) => format!("? TCP: MPTCP refused: {}", self::errno(errno)),
+        Outcome::Unsuited(Unsuited::OtherNamespace) => {
+            "? TCP: it is in another network namespace".to_owned()
+        }
+        Outcome::Unsuited(Unsuited::Hidden) => "? TCP: it may not be looked at".to_owned(),
+        Outcome::GivenUp => "? TCP: the supervisor was killed over it".to_owned(),
+        Outcome::NotTcp | Outcome::Gone => return String::new(),
+    };
+    format!("mptcpize: {name}[{pid}] socket({domain}, {kind}, {protocol}) = {result}\n")
+}
+
+/// An errno by its name, with what it means for MPTCP.
+fn errno(number: i32) -> String {
+    let name = match number {
+        libc::EINVAL => "EINVAL (kernel before 5.6)",
+        libc::EPROTONOSUPPORT => "EPROTONOSUPPORT (kernel built without MPTCP)",
+        libc::ENOPROTOOPT => "ENOPROTOOPT (net.mptcp.enabled=0)",
+        libc::EPERM => "EPERM (a security policy)",
+        libc::EACCES => "EACCES (a security policy)",
+        libc::EAFNOSUPPORT => "EAFNOSUPPORT",
+        libc::EMFILE => "EMFILE",
+        libc::ENFILE => "ENFILE",
+        libc::ENOBUFS => "ENOBUFS",
+        libc::ENOMEM => "ENOMEM",
+        other => return format!("errno {other}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_read_as_those_of_the_library() {
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let table = [
+            (
+                Wanted { domain: libc::AF_INET, kind, protocol: 6 },
+                Outcome::Mptcp(5),
+                "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_TCP) = 5 MPTCP",
+            ),
+            (
+                Wanted { domain: libc::AF_INET6, kind: 1 | 0x1000, protocol: 0 },
+                Outcome::Refused(libc::EINVAL),
+                "socket(AF_INET6, SOCK_STREAM|4096, 0) = ? TCP: MPTCP refused: EINVAL \
+                 (kernel before 5.6)",
+            ),
+            (
+                Wanted { domain: libc::AF_INET, kind: 1, protocol: 0 },
+                Outcome::Failed(libc::EMFILE),
+                "socket(AF_INET, SOCK_STREAM, 0) = -1 EMFILE",
+            ),
+        ];
+        for (wanted, outcome, expected) in table {
+            let expected = format!("mptcpize: prog[7] {expected}\n");
+            assert_eq!(line(&("prog".to_owned(), 7), wanted, outcome), expected);
+        }
+    }
+}
