@@ -315,8 +315,8 @@ impl Uplinks {
         });
         meanwhile();
         let outcome = running.finish().ok();
-        let seconds: f64 = outcome.stdout.trim().parse().unwrap_or_else(|_| panic!("{outcome}"));
-        Moved { by_link: moved(&before, &self.counters()), rate: bytes as f64 / seconds }
+        let rate: f64 = outcome.stdout.trim().parse().unwrap_or_else(|_| panic!("{outcome}"));
+        Moved { by_link: moved(&before, &self.counters()), rate }
     }
 
     /// Received and sent bytes of the client's links together; one direction of a transfer
@@ -353,7 +353,7 @@ pub fn transfer_py() -> PathBuf {
 pub struct Moved {
     /// Bytes over each link.
     pub by_link: Vec<u64>,
-    /// Bytes a second that the program saw.
+    /// Bytes a second that the receiving program saw; see transfer.py.
     pub rate: f64,
 }
 

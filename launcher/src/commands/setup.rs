@@ -118,8 +118,14 @@ fn apply(arguments: &Setup, config: &Config, paths: &Paths) -> anyhow::Result<Ex
         return finish(arguments, &Plan::default(), &state, config);
     }
     let mut journal = open_journal(paths)?;
+    let mut armed = false;
     if let Some(seconds) = arguments.confirm {
-        guard::arm(paths, seconds, arguments.place.netns.as_deref())?;
+        // Whoever had the lock before us may have done it all; then there is nothing to guard.
+        let state = host.observe(journal.entries())?;
+        armed = !plan(&state, &policy::desired(&state, config)).is_empty();
+        if armed {
+            guard::arm(paths, seconds, arguments.place.netns.as_deref())?;
+        }
     }
     let verbose = arguments.place.verbose;
     let done = transaction::set_up(&mut host, &mut journal, config, |change| {
@@ -128,7 +134,11 @@ fn apply(arguments: &Setup, config: &Config, paths: &Paths) -> anyhow::Result<Ex
         }
     });
     drop(journal);
-    let done = done.inspect_err(|_| guard::disarm(paths))?;
+    let done = done.inspect_err(|_| {
+        if armed {
+            guard::disarm(paths);
+        }
+    })?;
     finish(arguments, &done.plan, &done.state, config)
 }
 

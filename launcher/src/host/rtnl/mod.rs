@@ -43,6 +43,8 @@ const DEFAULT: u32 = 253;
 pub struct Rtnl {
     connection: Connection,
     names: Names,
+    /// The main table's IPv4 default routes, once read: for all links of a look.
+    main_v4: Option<Vec<Route>>,
 }
 
 impl Rtnl {
@@ -51,7 +53,8 @@ impl Rtnl {
     /// # Errors
     /// A sandbox forbids netlink.
     pub fn open() -> Result<Self, KernelError> {
-        Ok(Rtnl { connection: Connection::open(NETLINK_ROUTE)?, names: Names::default() })
+        let connection = Connection::open(NETLINK_ROUTE)?;
+        Ok(Rtnl { connection, names: Names::default(), main_v4: None })
     }
 
     /// The names and indexes of the links, as of the last [`Rtnl::links`].
@@ -64,6 +67,7 @@ impl Rtnl {
     /// # Errors
     /// The kernel refuses.
     pub fn links(&mut self) -> Result<Vec<Link>, KernelError> {
+        self.main_v4 = None;
         let request = Body(
             LinkHeader::default(),
             vec![DefaultNla::new(libc::IFLA_EXT_MASK, SKIP_STATISTICS.to_ne_bytes().into())],
@@ -173,7 +177,15 @@ impl Rtnl {
         index: u32,
         family: Family,
     ) -> Result<Vec<Route>, KernelError> {
-        let mut found = self.defaults(MAIN, family, Some(index))?;
+        let mut found = match (family, &self.main_v4) {
+            (Family::V6, _) => self.defaults(MAIN, family, Some(index))?,
+            (Family::V4, Some(known)) => known.clone(),
+            (Family::V4, None) => {
+                let read = self.defaults(MAIN, family, None)?;
+                self.main_v4 = Some(read.clone());
+                read
+            }
+        };
         found.retain(|route| route.dev == link.name);
         let best = found.iter().map(|route| route.metric).min();
         found.retain(|route| Some(route.metric) == best);
