@@ -10,7 +10,7 @@ use crate::cli::setup::Settings;
 use crate::commands::setup;
 use crate::error::{Error, Exit};
 use crate::host::live::Live;
-use crate::host::{Host, identity, journal, transaction};
+use crate::host::{Host, glance, identity, journal, transaction};
 use crate::model::mptcp::Flags;
 use crate::model::plan::plan;
 use crate::model::{HostState, policy};
@@ -58,10 +58,10 @@ fn may_change_the_network() -> bool {
 }
 
 fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
-    let mut host = Live::open()?;
-    if host.candidates()? < 2 && !asked {
+    if !asked && glance::addressed_links() < 2 {
         return Ok(());
     }
+    let mut host = Live::open()?;
     let config = setup::settings(&Settings::default(), paths)?;
     let record = journal::look(&paths.run(), identity::netns())?;
     let state = host.observe(&record.entries)?;

@@ -36,8 +36,11 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
         (_, true) => Wish::Never,
         _ => Wish::WhereAllowed,
     };
-    before_run::host(wish, &Paths::from_env(|name| environment.get(name)))?;
-
+    let paths = Paths::from_env(|name| environment.get(name));
+    // Asked for, it may be what gives the program MPTCP at all; else it is for a program that has it.
+    if wish == Wish::Always {
+        before_run::host(wish, &paths)?;
+    }
     let decision = way::decide(&target, via, &environment);
     // Where something is missing the execution fails, and that error says it all.
     let says_more = strict || target.missing().is_none();
@@ -46,6 +49,9 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
     }
     if verbose {
         way::narrate(&name.to_string_lossy(), &decision);
+    }
+    if wish == Wish::WhereAllowed && decision.blocked.is_none() {
+        before_run::host(wish, &paths)?;
     }
     match decision.way {
         Way::Preload | Way::GoDebug => inject(&target, debug, &mut environment)?,
@@ -112,8 +118,9 @@ fn inject(
     Ok(())
 }
 
-/// The value of `MPTCPIZE_DEBUG`: `1` (`-` on the command line) for standard error, else the absolute path of a file that
-/// can be written, so that a mistake is ours to tell and not the program's to lose.
+/// The value of `MPTCPIZE_DEBUG`: `1` (`-` on the command line) for standard error, else the
+/// absolute path of a file that can be written, so that a mistake is ours to tell and not the
+/// program's to lose.
 fn trace_destination(file: &Path) -> anyhow::Result<OsString> {
     if file.as_os_str() == "-" {
         return Ok(OsString::from("1"));

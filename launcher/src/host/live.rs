@@ -34,15 +34,6 @@ impl Live {
         Ok(Live { rtnl, pm: None })
     }
 
-    /// How many links could be paths: up, not loopback, in no bridge. A cheap first look.
-    ///
-    /// # Errors
-    /// The kernel cannot be asked.
-    pub fn candidates(&mut self) -> Result<usize, Error> {
-        let links = self.rtnl.links().map_err(|error| unanswered("list the links", &error))?;
-        Ok(links.iter().filter(|link| could_be_a_path(link)).count())
-    }
-
     /// Default routes of all tables, and everything in our own.
     fn routes(&mut self, state: &HostState, ours: &[Change]) -> Result<Vec<Route>, KernelError> {
         let mut found: Vec<Route> = Vec::new();

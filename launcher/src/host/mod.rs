@@ -4,6 +4,7 @@
 
 pub mod events;
 mod genl;
+pub mod glance;
 pub mod identity;
 pub mod journal;
 pub mod kernel;
