@@ -8,7 +8,7 @@ mod support;
 use support::uplinks::{SERVER_MAPPED, SERVER_V4, SERVER_V6, Uplinks};
 
 /// Enough that the beginning of a transfer does not count.
-const BYTES: u64 = 6_000_000;
+const BYTES: u64 = 15_000_000;
 /// The same for one link.
 const BYTES_OF_ONE: u64 = 2_000_000;
 /// Of each link.
