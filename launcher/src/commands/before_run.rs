@@ -11,9 +11,8 @@ use crate::commands::setup;
 use crate::error::{Error, Exit};
 use crate::host::live::Live;
 use crate::host::{Host, glance, identity, journal, transaction};
-use crate::model::mptcp::Flags;
 use crate::model::plan::plan;
-use crate::model::{HostState, policy};
+use crate::model::policy;
 use crate::output;
 use crate::paths::Paths;
 
@@ -65,7 +64,9 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
     let config = setup::settings(&Settings::default(), paths)?;
     let record = journal::look(&paths.run(), identity::netns())?;
     let state = host.observe(&record.entries)?;
-    if !asked && (state.sysctl("net.mptcp.enabled") == 0 || managed_by_others(&state)) {
+    // An administrator's off is respected, and so is whoever looks after the endpoints already.
+    let managed_by_others = state.foreign_endpoints().next().is_some();
+    if !asked && (state.sysctl("net.mptcp.enabled") == 0 || managed_by_others) {
         return Ok(());
     }
     setup::check(&state, &config)?;
@@ -82,15 +83,6 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
         ));
     }
     Ok(())
-}
-
-/// Does somebody else already look after the endpoints?
-fn managed_by_others(state: &HostState) -> bool {
-    state
-        .endpoints
-        .iter()
-        .filter(|endpoint| !endpoint.flags.has(Flags::IMPLICIT))
-        .any(|endpoint| !state.ours.contains(&endpoint.address))
 }
 
 /// Tells a person without the privilege, once a boot, that there is something to gain.

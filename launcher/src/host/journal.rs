@@ -348,15 +348,20 @@ mod tests {
         Journal::open(directory, 7, |_| panic!("nobody else holds it"))
     }
 
+    /// A journal of two changes: where it is, and what it says.
+    fn two_changes(directory: &Path) -> (PathBuf, String) {
+        let mut journal = open(directory).expect("a new journal");
+        journal.append(&change(1)).expect("room");
+        journal.append(&change(2)).expect("room");
+        let path = directory.join("netns-7.journal");
+        let text = fs::read_to_string(&path).expect("it is there");
+        (path, text)
+    }
+
     #[test]
     fn what_is_appended_is_read_again_and_a_torn_last_line_is_not() {
         let place = tempfile::tempdir().expect("a temporary directory");
-        let mut journal = open(place.path()).expect("a new journal");
-        journal.append(&change(1)).expect("room");
-        journal.append(&change(2)).expect("room");
-        drop(journal);
-        let path = place.path().join("netns-7.journal");
-        let whole = fs::read_to_string(&path).expect("it is there");
+        let (path, whole) = two_changes(place.path());
         for cut in 0..whole.len() {
             fs::write(&path, &whole[..cut]).expect("room");
             let record = look(place.path(), 7).unwrap_or_else(|error| panic!("{cut}: {error}"));
@@ -368,12 +373,7 @@ mod tests {
     #[test]
     fn a_broken_line_is_an_error_that_says_where_and_how_on() {
         let place = tempfile::tempdir().expect("a temporary directory");
-        let mut journal = open(place.path()).expect("a new journal");
-        journal.append(&change(1)).expect("room");
-        journal.append(&change(2)).expect("room");
-        drop(journal);
-        let path = place.path().join("netns-7.journal");
-        let text = fs::read_to_string(&path).expect("it is there");
+        let (path, text) = two_changes(place.path());
         let broken = text.replacen("limits", "limbo", 2).replacen("limbo", "limits", 1);
         fs::write(&path, broken).expect("room");
         let error = open(place.path()).expect_err("a broken journal").to_string();

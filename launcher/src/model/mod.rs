@@ -54,6 +54,14 @@ impl HostState {
         self.links.iter().find(|link| link.name == *name)
     }
 
+    /// The endpoints that somebody else made: neither ours nor the kernel's own implicit ones.
+    pub fn foreign_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints
+            .iter()
+            .filter(|endpoint| !endpoint.flags.has(mptcp::Flags::IMPLICIT))
+            .filter(|endpoint| !self.ours.contains(&endpoint.address))
+    }
+
     /// The value of a sysctl as a number; 0 where it is missing or no number.
     pub fn sysctl(&self, key: &str) -> u32 {
         self.sysctls.get(key).and_then(|value| value.trim().parse().ok()).unwrap_or(0)

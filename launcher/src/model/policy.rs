@@ -268,10 +268,7 @@ fn endpoints(
 
     // Those of others stay and count.
     let foreign = state
-        .endpoints
-        .iter()
-        .filter(|endpoint| !endpoint.flags.has(Flags::IMPLICIT))
-        .filter(|endpoint| !state.ours.contains(&endpoint.address))
+        .foreign_endpoints()
         .filter(|endpoint| wanted.iter().all(|(wanted, _)| wanted.address != endpoint.address))
         .count();
     let room = state.kernel.most_endpoints.saturating_sub(foreign);
