@@ -4,6 +4,9 @@
 
 pub mod diff;
 pub mod pm;
+pub mod table;
+pub mod term;
+pub mod units;
 
 use std::io::{self, Write};
 
