@@ -1,6 +1,7 @@
 //! The command line: clap's types and nothing else. One definition feeds the parser and `--help`.
 
 pub mod pm;
+pub mod see;
 pub mod setup;
 
 use std::ffi::OsString;
@@ -14,7 +15,8 @@ Exit codes:
   0        done
   1        it failed; the host is as it was
   2        wrong usage
-  3        setup --dry-run --exit-code: something would change
+  3        status: something wants attention;
+           setup --dry-run --exit-code: something would change
   4        not permitted
   5        something is missing: kernel without MPTCP, a way into the program
   6        applied in part; the command that undoes it is printed
@@ -42,6 +44,8 @@ pub enum Command {
     Run(Run),
     /// Make this host use all its links: endpoints, limits, routing
     Setup(setup::Setup),
+    /// Show whether MPTCP is in use: paths, connections, their subflows
+    Status(see::Status),
     /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits
