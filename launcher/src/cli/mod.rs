@@ -3,6 +3,7 @@
 pub mod pm;
 pub mod see;
 pub mod setup;
+pub mod subflow;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ pub enum Command {
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits
     Limits(pm::Limits),
+    /// Make and end the subflows of one connection (userspace path manager)
+    Subflow(subflow::Subflow),
     /// Print connections and subflows as they come and go, as ip mptcp monitor
     Monitor(pm::Monitor),
 }

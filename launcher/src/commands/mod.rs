@@ -11,6 +11,7 @@ pub mod run;
 mod see;
 pub mod setup;
 pub mod status;
+pub mod subflow;
 pub mod version;
 pub mod way;
 mod words;
@@ -36,6 +37,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Subflow(arguments)) => subflow::subflow(arguments),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         None => version::version(),
     }
