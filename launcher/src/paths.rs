@@ -69,6 +69,11 @@ impl Paths {
         self.root.join("etc/mptcpize.toml")
     }
 
+    /// Where drop-in files of systemd units are made: for good, and until the next boot.
+    pub fn units(&self) -> [PathBuf; 2] {
+        ["etc", "run"].map(|base| self.root.join(base).join("systemd/system"))
+    }
+
     /// Directories of our own in which the embedded library may be kept, best first.
     ///
     /// Root's are readable by all: what root starts often changes its user and executes more

@@ -8,7 +8,10 @@ pub mod guard;
 pub mod limits;
 pub mod monitor;
 pub mod run;
+mod see;
 pub mod setup;
+pub mod status;
+pub mod subflow;
 pub mod version;
 pub mod way;
 mod words;
@@ -31,8 +34,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Run(arguments)) if arguments.explain => explain::explain(&arguments),
         Some(Command::Run(arguments)) => match run::run(arguments)? {},
         Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
+        Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Subflow(arguments)) => subflow::subflow(arguments),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         None => version::version(),
     }

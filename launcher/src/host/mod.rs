@@ -2,6 +2,7 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod diag;
 pub mod events;
 mod genl;
 pub mod glance;
@@ -15,9 +16,12 @@ pub mod names;
 pub mod netlink;
 pub mod netns;
 pub mod pm;
+pub mod programs;
 pub mod rtnl;
+pub mod services;
 pub mod signals;
 pub mod sysctl;
+pub mod traffic;
 pub mod transaction;
 
 use crate::error::Error;

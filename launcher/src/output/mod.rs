@@ -4,6 +4,10 @@
 
 pub mod diff;
 pub mod pm;
+pub mod status;
+pub mod table;
+pub mod term;
+pub mod units;
 
 use std::io::{self, Write};
 
