@@ -1,5 +1,6 @@
 //! The command line: clap's types and nothing else. One definition feeds the parser and `--help`.
 
+pub mod check;
 pub mod pm;
 pub mod setup;
 
@@ -46,6 +47,8 @@ pub enum Command {
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits
     Limits(pm::Limits),
+    /// Print what the kernel counts of MPTCP, and what it means
+    Counters(check::Counters),
     /// Print connections and subflows as they come and go, as ip mptcp monitor
     Monitor(pm::Monitor),
 }

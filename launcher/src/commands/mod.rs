@@ -2,6 +2,7 @@
 
 mod attempt;
 pub mod before_run;
+pub mod counters;
 pub mod endpoint;
 pub mod explain;
 pub mod guard;
@@ -33,6 +34,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Counters(arguments)) => counters::counters(&arguments, &paths()),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         None => version::version(),
     }

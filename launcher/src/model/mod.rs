@@ -7,6 +7,7 @@
 
 pub mod change;
 pub mod config;
+pub mod counters;
 pub mod event;
 pub mod mptcp;
 pub mod net;
