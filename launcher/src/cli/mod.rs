@@ -15,7 +15,7 @@ Exit codes:
   0        done
   1        it failed; the host is as it was
   2        wrong usage
-  3        setup --dry-run --exit-code: something would change
+  3        check: a problem or a warning; setup --dry-run --exit-code: something would change
   4        not permitted
   5        something is missing: kernel without MPTCP, a way into the program
   6        applied in part; the command that undoes it is printed
@@ -47,6 +47,8 @@ pub enum Command {
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits
     Limits(pm::Limits),
+    /// Say whether MPTCP works here, and with HOST, and the line that mends it
+    Check(check::Check),
     /// Print what the kernel counts of MPTCP, and what it means
     Counters(check::Counters),
     /// Print connections and subflows as they come and go, as ip mptcp monitor

@@ -2,6 +2,7 @@
 
 mod attempt;
 pub mod before_run;
+pub mod check;
 pub mod counters;
 pub mod endpoint;
 pub mod explain;
@@ -9,6 +10,7 @@ pub mod guard;
 pub mod limits;
 pub mod monitor;
 pub mod run;
+mod selftest;
 pub mod setup;
 pub mod version;
 pub mod way;
@@ -34,6 +36,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Check(arguments)) => check::check(&arguments, &paths()),
         Some(Command::Counters(arguments)) => counters::counters(&arguments, &paths()),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         None => version::version(),

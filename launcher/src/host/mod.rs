@@ -2,9 +2,12 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod enabled;
 pub mod events;
+pub mod firewall;
 mod genl;
 pub mod glance;
+pub mod helper;
 pub mod identity;
 pub mod journal;
 pub mod kept;
@@ -16,9 +19,12 @@ pub mod names;
 pub mod netlink;
 pub mod netns;
 pub mod pm;
+pub mod probe;
 pub mod proc;
+pub mod resolve;
 pub mod rtnl;
 pub mod signals;
+pub mod survey;
 pub mod sysctl;
 pub mod transaction;
 

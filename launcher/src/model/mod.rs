@@ -6,6 +6,7 @@
 //! ordered [`change::Change`]s, each with its inverse.
 
 pub mod change;
+pub mod checks;
 pub mod config;
 pub mod counters;
 pub mod event;

@@ -2,6 +2,7 @@
 //!
 //! Not here: the debug lines of the shim, which come from inside the program.
 
+pub mod check;
 pub mod counters;
 pub mod diff;
 pub mod pm;
