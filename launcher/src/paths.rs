@@ -59,6 +59,12 @@ impl Paths {
         self.root.join("run/mptcpize")
     }
 
+    /// Where a user's own state of this boot is kept, best first to read; the first may be written.
+    pub fn own_run(&self, user: u32) -> Vec<PathBuf> {
+        let own = self.runtime.as_ref().map(|runtime| runtime.join("mptcpize"));
+        own.filter(|_| user != 0).into_iter().chain([self.run()]).collect()
+    }
+
     /// The mark that a user has had the hint of this boot; the runtime directory ends with it.
     pub fn hinted(&self) -> Option<PathBuf> {
         self.runtime.as_ref().map(|runtime| runtime.join("mptcpize/hinted"))

@@ -1,5 +1,6 @@
 //! The command line: clap's types and nothing else. One definition feeds the parser and `--help`.
 
+pub mod check;
 pub mod pm;
 pub mod see;
 pub mod setup;
@@ -16,7 +17,7 @@ Exit codes:
   0        done
   1        it failed; the host is as it was
   2        wrong usage
-  3        status: something wants attention;
+  3        status, check: something wants attention;
            setup --dry-run --exit-code: something would change
   4        not permitted
   5        something is missing: kernel without MPTCP, a way into the program
@@ -53,6 +54,10 @@ pub enum Command {
     Limits(pm::Limits),
     /// Make and end the subflows of one connection (userspace path manager)
     Subflow(subflow::Subflow),
+    /// Say whether MPTCP works here, and with HOST, and the line that mends it
+    Check(check::Check),
+    /// Print what the kernel counts of MPTCP, and what it means
+    Counters(check::Counters),
     /// Print connections and subflows as they come and go, as ip mptcp monitor
     Monitor(pm::Monitor),
 }

@@ -2,6 +2,8 @@
 
 mod attempt;
 pub mod before_run;
+pub mod check;
+pub mod counters;
 pub mod endpoint;
 pub mod explain;
 pub mod guard;
@@ -9,6 +11,7 @@ pub mod limits;
 pub mod monitor;
 pub mod run;
 mod see;
+mod selftest;
 pub mod setup;
 pub mod status;
 pub mod subflow;
@@ -38,6 +41,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
         Some(Command::Subflow(arguments)) => subflow::subflow(arguments),
+        Some(Command::Check(arguments)) => check::check(&arguments, &paths()),
+        Some(Command::Counters(arguments)) => counters::counters(&arguments, &paths()),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         None => version::version(),
     }

@@ -335,7 +335,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
     if known.exit() == Exit::NotPermitted { known } else { known.fix(SALVAGE) }
 }
 
-fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
 }

@@ -3,11 +3,15 @@
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
 pub mod diag;
+pub mod enabled;
 pub mod events;
+pub mod firewall;
 mod genl;
 pub mod glance;
+pub mod helper;
 pub mod identity;
 pub mod journal;
+pub mod kept;
 pub mod kernel;
 pub mod live;
 pub mod managers;
@@ -16,10 +20,14 @@ pub mod names;
 pub mod netlink;
 pub mod netns;
 pub mod pm;
+pub mod probe;
+pub mod proc;
 pub mod programs;
+pub mod resolve;
 pub mod rtnl;
 pub mod services;
 pub mod signals;
+pub mod survey;
 pub mod sysctl;
 pub mod traffic;
 pub mod transaction;

@@ -6,8 +6,10 @@
 //! ordered [`change::Change`]s, each with its inverse.
 
 pub mod change;
+pub mod checks;
 pub mod config;
 pub mod connection;
+pub mod counters;
 pub mod event;
 pub mod mptcp;
 pub mod net;
