@@ -13,6 +13,7 @@ pub mod net;
 pub mod paths;
 pub mod plan;
 pub mod policy;
+pub mod unit;
 
 use std::collections::BTreeMap;
 
