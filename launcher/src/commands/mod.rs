@@ -2,6 +2,7 @@
 
 mod attempt;
 pub mod before_run;
+pub mod c_tool;
 pub mod disable;
 pub mod enable;
 pub mod endpoint;
@@ -13,6 +14,8 @@ pub mod monitor;
 pub mod run;
 pub mod setup;
 pub mod system;
+pub mod unit_plan;
+pub mod units;
 pub mod version;
 pub mod way;
 mod words;

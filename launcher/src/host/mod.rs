@@ -2,10 +2,12 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod dropins;
 pub mod events;
 mod genl;
 pub mod glance;
 pub mod identity;
+pub mod image;
 pub mod journal;
 pub mod kernel;
 pub mod live;
@@ -15,10 +17,13 @@ pub mod names;
 pub mod netlink;
 pub mod netns;
 pub mod pm;
+pub mod processes;
 pub mod rtnl;
 pub mod signals;
 pub mod sysctl;
+pub mod systemctl;
 pub mod transaction;
+pub mod units;
 
 use crate::error::Error;
 use crate::model::HostState;

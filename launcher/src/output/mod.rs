@@ -4,6 +4,7 @@
 
 pub mod diff;
 pub mod pm;
+pub mod units;
 
 use std::io::{self, Write};
 

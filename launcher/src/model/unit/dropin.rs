@@ -62,8 +62,8 @@ pub struct Dropin {
     pub variables: Vec<(String, String)>,
     /// Wait for the unit that sets the host up (services of users cannot).
     pub after_setup: bool,
-    /// Our files that the unit's own root or mounts would hide.
-    pub bind: Vec<PathBuf>,
+    /// Our files that the unit's own root or mounts would hide, and where they appear in it.
+    pub bind: Vec<(PathBuf, PathBuf)>,
     /// Our files that its `NoExecPaths=` would make useless.
     pub executable: Vec<PathBuf>,
     /// Directories made for the file, deepest first.
@@ -125,7 +125,9 @@ impl Dropin {
             line("Service", "asked when it was enabled", &[variable(name, value)]);
         }
         if !self.bind.is_empty() {
-            let all: Vec<String> = self.bind.iter().map(|path| setting(path)).collect();
+            let pair =
+                |(from, to): &(PathBuf, PathBuf)| format!("{}:{}", setting(from), setting(to));
+            let all: Vec<String> = self.bind.iter().map(pair).collect();
             let why = "the unit's own view of the file system does not have these";
             line("Service", why, &[format!("BindReadOnlyPaths={}", all.join(" "))]);
         }
@@ -229,7 +231,7 @@ mod tests {
             preload: Some("%h/a \"b\".so:/l/libmptcpize.so".into()),
             godebug: Some("multipathtcp=1".into()),
         });
-        web.bind = vec!["/l/libmptcpize.so".into()];
+        web.bind = vec![("/l/libmptcpize.so".into(), "/run/x.so".into())];
         let text = web.render();
         assert_eq!(
             text,
@@ -245,7 +247,7 @@ mod tests {
              # Go programs make their own system calls: this is their switch for it\n\
              Environment=\"GODEBUG=multipathtcp=1\"\n\
              # the unit's own view of the file system does not have these\n\
-             BindReadOnlyPaths=/l/libmptcpize.so\n"
+             BindReadOnlyPaths=/l/libmptcpize.so:/run/x.so\n"
         );
         let reasons = text.lines().filter(|line| line.starts_with("# ")).count();
         let settings = text.lines().filter(|line| line.contains('=') && !line.starts_with('#'));

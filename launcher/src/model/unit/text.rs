@@ -123,22 +123,23 @@ impl UnitText {
         found
     }
 
-    /// The files that touch a setting, and whose name sorts behind `name`: they count after it.
-    pub fn later_files(&self, key: &str, name: &str) -> Vec<&Path> {
-        let mut found: Vec<&Path> = self
-            .of("Service", key)
-            .filter(|one| one.file > 0)
+    /// A drop-in whose name sorts behind `name`, and so counts after it, that empties a list.
+    pub fn reset_behind(&self, key: &str, name: &str) -> Option<&Path> {
+        self.of("Service", key)
+            .filter(|one| one.value.is_empty())
             .map(|one| self.file(one.file))
-            .filter(|file| file.file_name().is_some_and(|own| own > name))
-            .collect();
-        found.dedup();
-        found
+            .find(|file| counts_behind(file, name))
     }
 
-    /// The unit's own file, and the settings of a key in it.
     fn file(&self, index: usize) -> &Path {
         self.files.get(index).map_or(Path::new(""), PathBuf::as_path)
     }
+}
+
+/// Is it a drop-in that sorts behind this name?
+pub fn counts_behind(file: &Path, name: &str) -> bool {
+    file.extension().is_some_and(|kind| kind == "conf")
+        && file.file_name().is_some_and(|own| own > name)
 }
 
 /// The words of a setting, with quotes and C escapes resolved as systemd does.
@@ -244,8 +245,9 @@ mod tests {
         assert_eq!(value("E"), None);
         assert_eq!(unit.last("Unit", "X"), Some("1"));
         assert_eq!(unit.list("Service", "ExecStart"), [("/bin/x", Path::new("/e/60-y.conf"))]);
-        let later = unit.later_files("Environment", "50-mptcpize.conf");
-        assert_eq!(later, [Path::new("/e/60-y.conf")]);
+        let reset = |key| unit.reset_behind(key, "50-mptcpize.conf");
+        assert_eq!(reset("ExecStart"), Some(Path::new("/e/60-y.conf")));
+        assert_eq!(reset("Environment"), None);
     }
 
     #[test]
