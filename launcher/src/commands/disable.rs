@@ -55,10 +55,14 @@ pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
             directory.remove(name)?;
         }
         drop(locks);
+        // Also where nothing was to be done: a run that was killed may have left something.
+        let swept = site.sweep();
         if !steps.is_empty() {
-            site.sweep()?;
+            swept?;
         }
-        if let Some(systemctl) = site.running().filter(|_| !steps.is_empty()) {
+        let stale = |target: &Target| target.facts.as_ref().is_some_and(|facts| facts.stale);
+        let reload = !steps.is_empty() || targets.iter().any(stale);
+        if let Some(systemctl) = site.running().filter(|_| reload) {
             // Without systemd there is nobody who would have to know.
             systemctl.reload().or_else(|error| match error.exit() {
                 Exit::Missing => Ok(()),

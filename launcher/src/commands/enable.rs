@@ -123,12 +123,18 @@ fn write(site: &Site, directory: &UnitDir, jobs: &[Job], now: bool) -> Result<()
     if now {
         restart(systemctl, jobs).map_err(|error| {
             let error = take_back(site, directory, jobs, error);
-            // They run as they did before, or as well as they can.
-            let _ = restart(systemctl, jobs);
+            // Those that came up run with what is gone now, the others not at all.
+            let names = running(jobs);
+            let _ = systemctl.restart(&names).and_then(|()| systemctl.start_again(&names));
             error
         })?;
     }
     Ok(())
+}
+
+fn running(jobs: &[Job]) -> Vec<&str> {
+    let running = jobs.iter().filter(|job| job.planned.active);
+    running.map(|job| job.planned.name.as_str()).collect()
 }
 
 /// Asks systemd whether the drop-ins count.
@@ -165,8 +171,7 @@ fn check(site: &Site, jobs: &[Job]) -> Result<(), Error> {
 }
 
 fn restart(systemctl: Systemctl, jobs: &[Job]) -> Result<(), Error> {
-    let running: Vec<&Job> = jobs.iter().filter(|job| job.planned.active).collect();
-    let names: Vec<&str> = running.iter().map(|job| job.planned.name.as_str()).collect();
+    let names = running(jobs);
     if names.is_empty() {
         return Ok(());
     }

@@ -103,6 +103,19 @@ impl Systemctl {
         self.run(&arguments, RESTART).map(drop)
     }
 
+    /// Starts units that ran before and failed to since.
+    ///
+    /// # Errors
+    /// One does not come up.
+    pub fn start_again(self, units: &[&str]) -> Result<(), Error> {
+        for verb in ["reset-failed", "start"] {
+            let mut arguments = vec![verb, "--"];
+            arguments.extend(units);
+            self.run(&arguments, RESTART)?;
+        }
+        Ok(())
+    }
+
     fn run(self, arguments: &[&str], patience: Duration) -> Result<String, Error> {
         let mut command = Command::new("systemctl");
         if self.user {

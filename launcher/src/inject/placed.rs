@@ -18,6 +18,11 @@ use crate::inject::library::{self, Refusal};
 use crate::inject::{elf, preload};
 use crate::paths::{LIBRARY, Paths};
 
+/// The directories of a kept file that bear our name: `mptcpize/units`.
+const OWN_LEVELS: usize = 2;
+/// The file that names the directories above them that had to be made.
+const MADE: &str = "made";
+
 /// The name of the binary where it is kept.
 const BINARY: &str = "mptcpize";
 
@@ -165,7 +170,13 @@ impl Placed {
 
     fn write(&self) -> io::Result<()> {
         let directory = self.real.parent().unwrap_or(Path::new("/"));
-        make_open(directory)?;
+        let made = make_open(directory)?;
+        // Those of our own name go by it; these would not be known again.
+        let others: Vec<&str> =
+            made.iter().skip(OWN_LEVELS).filter_map(|path| path.to_str()).collect();
+        if !others.is_empty() {
+            fs::write(directory.join(MADE), others.join("\n"))?;
+        }
         let mode = Permissions::from_mode(if self.is_binary() { 0o755 } else { 0o644 });
         let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
         if self.is_binary() {
@@ -187,14 +198,15 @@ impl Placed {
     }
 }
 
-/// Makes a directory and those above it that all may look into, whatever the umask.
-fn make_open(directory: &Path) -> io::Result<()> {
+/// Makes a directory and those above it that all may look into, whatever the umask. Says which it
+/// made, deepest first.
+fn make_open(directory: &Path) -> io::Result<Vec<&Path>> {
     let missing: Vec<&Path> = directory.ancestors().take_while(|above| !above.exists()).collect();
-    for directory in missing.into_iter().rev() {
+    for directory in missing.iter().rev() {
         fs::create_dir(directory)?;
         fs::set_permissions(directory, Permissions::from_mode(0o755))?;
     }
-    Ok(())
+    Ok(missing)
 }
 
 fn same(one: File, other: File) -> io::Result<bool> {
@@ -244,8 +256,15 @@ pub fn sweep(target: For<'_>, texts: &[String]) -> Result<(), Error> {
         }
         let real = (target.real)(&directory);
         remove_leftovers(&real);
+        let in_use = [LIBRARY, BINARY].iter().any(|name| real.join(name).exists());
+        if in_use {
+            continue;
+        }
+        let made = fs::read_to_string(real.join(MADE)).unwrap_or_default();
+        let _ = fs::remove_file(real.join(MADE));
+        let others = made.lines().map(Path::new).filter(|made| real.starts_with(made));
         // Not empty: somebody's; not there: fine.
-        for directory in real.ancestors().take(2) {
+        for directory in real.ancestors().take(OWN_LEVELS).chain(others) {
             let _ = fs::remove_dir(directory);
         }
     }
