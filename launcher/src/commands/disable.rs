@@ -8,7 +8,7 @@ use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::units::Facts;
 use crate::model::unit::{UnitName, dropin, matches};
-use crate::output::units::{Done, done, done_json};
+use crate::output::services::{Done, done, done_json};
 use crate::output::{self};
 use crate::paths::Paths;
 

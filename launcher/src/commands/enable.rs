@@ -12,7 +12,7 @@ use crate::host::dropins::UnitDir;
 use crate::host::systemctl::Systemctl;
 use crate::model::unit::UnitName;
 use crate::model::unit::dropin::{self, Way};
-use crate::output::units::{Done, done, done_json, texts};
+use crate::output::services::{Done, done, done_json, texts};
 use crate::output::{self};
 use crate::paths::Paths;
 

@@ -12,7 +12,7 @@ use crate::host::processes::{self, Processes};
 use crate::host::units::Facts;
 use crate::model::unit::{UnitName, dropin};
 use crate::output;
-use crate::output::units::{Reached, Row, list as table, list_json};
+use crate::output::services::{Reached, Row, list as table, list_json};
 use crate::paths::Paths;
 
 /// Lists the units.

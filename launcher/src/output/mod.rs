@@ -4,7 +4,7 @@
 
 pub mod diff;
 pub mod pm;
-pub mod units;
+pub mod services;
 
 use std::io::{self, Write};
 
