@@ -56,7 +56,7 @@ impl Paths {
 
     /// Where units are, of the system or of the calling user; `None` for a user without a home.
     /// Below the root for the system's, with the root left out: as systemd there sees them.
-    pub fn units(&self, user: bool) -> Option<Units> {
+    pub fn unit_places(&self, user: bool) -> Option<Units> {
         let absolute = |list: &[&str]| list.iter().map(PathBuf::from).collect::<Vec<_>>();
         if !user {
             return Some(Units {
@@ -120,6 +120,11 @@ impl Paths {
     /// The administrator's settings.
     pub fn config(&self) -> PathBuf {
         self.root.join("etc/mptcpize.toml")
+    }
+
+    /// Where drop-in files of systemd units are made: for good, and until the next boot.
+    pub fn units(&self) -> [PathBuf; 2] {
+        ["etc", "run"].map(|base| self.root.join(base).join("systemd/system"))
     }
 
     /// Directories of our own in which the embedded library may be kept, best first.

@@ -19,6 +19,7 @@ pub mod cc;
 pub mod kernel;
 pub mod lab;
 pub mod mounts;
+pub mod mptcp;
 pub mod netns;
 pub mod process;
 pub mod scratch;

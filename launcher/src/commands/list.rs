@@ -89,7 +89,7 @@ fn reached(way: &str, found: &Processes) -> Reached {
 
 /// Unit files that the C mptcpize edited: it writes the path of its library into them.
 fn edited_by_the_c_tool(site: &Site, paths: &Paths) -> Result<Vec<Row>, Error> {
-    let Some(units) = paths.units(site.user) else { return Ok(Vec::new()) };
+    let Some(units) = paths.unit_places(site.user) else { return Ok(Vec::new()) };
     let mut files: Vec<PathBuf> = Vec::new();
     for directory in units.search() {
         let real = site.real(directory);

@@ -12,7 +12,10 @@ pub mod limits;
 pub mod list;
 pub mod monitor;
 pub mod run;
+mod see;
 pub mod setup;
+pub mod status;
+pub mod subflow;
 pub mod system;
 pub mod unit_plan;
 pub mod units;
@@ -47,8 +50,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         }
         Some(Command::Disable(arguments)) => disable::disable(&arguments, &paths()),
         Some(Command::List(arguments)) => list::list(&arguments, &paths()),
+        Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Subflow(arguments)) => subflow::subflow(arguments),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         None => version::version(),
     }

@@ -29,7 +29,7 @@ impl Site {
     /// # Errors
     /// 5 where the image does not exist, 2 for a user without a home.
     pub fn new(user: bool, root: Option<&Path>, paths: &Paths) -> Result<Self, Error> {
-        let units = paths.units(user).ok_or_else(|| {
+        let units = paths.unit_places(user).ok_or_else(|| {
             Error::new(Exit::Usage, "cannot tell where this user's units are")
                 .why("neither XDG_CONFIG_HOME nor HOME is set")
                 .fix("HOME=… mptcpize enable --user …")

@@ -2,6 +2,7 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod diag;
 pub mod dropins;
 pub mod events;
 mod genl;
@@ -18,10 +19,13 @@ pub mod netlink;
 pub mod netns;
 pub mod pm;
 pub mod processes;
+pub mod programs;
 pub mod rtnl;
+pub mod services;
 pub mod signals;
 pub mod sysctl;
 pub mod systemctl;
+pub mod traffic;
 pub mod transaction;
 pub mod units;
 

@@ -7,12 +7,14 @@
 
 pub mod change;
 pub mod config;
+pub mod connection;
 pub mod event;
 pub mod mptcp;
 pub mod net;
 pub mod paths;
 pub mod plan;
 pub mod policy;
+pub mod status;
 pub mod unit;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,10 @@
 pub mod diff;
 pub mod pm;
 pub mod services;
+pub mod status;
+pub mod table;
+pub mod term;
+pub mod units;
 
 use std::io::{self, Write};
 
