@@ -24,6 +24,7 @@ pub mod netns;
 pub mod process;
 pub mod scratch;
 pub mod serve;
+pub mod systemd;
 pub mod tool;
 pub mod uplinks;
 pub mod wait;
