@@ -8,9 +8,9 @@ mod support;
 use std::fs;
 
 use support::cc::{self, Build};
-use support::scratch;
 use support::systemd::{Machine, machine};
 use support::wait;
+use support::{Cmd, scratch, tool};
 
 /// A web server that is there on every machine of these tests.
 fn python(port: u16) -> String {
@@ -45,8 +45,10 @@ fn listed(machine: &Machine, options: &str, unit: &str) -> Option<String> {
 #[test]
 fn nginx_redis_and_sshd_serve_mptcp_and_nothing_is_left_of_it() {
     let machine = machine();
+    // The alias is made where the unit is enabled at boot, which it is not here.
+    machine.sh("ln -sf /lib/systemd/system/ssh.service /etc/systemd/system/sshd.service").ok();
+    machine.sh("systemctl daemon-reload; systemctl start nginx redis-server ssh").ok();
     let before = machine.state();
-    machine.sh("systemctl start nginx redis-server ssh").ok();
     let ports = [("nginx.service", 80), ("redis-server.service", 6379), ("ssh.service", 22)];
     for (unit, port) in ports {
         assert_eq!(machine.speaks(port), "TCP", "{unit} before");
@@ -358,6 +360,32 @@ fn programs_that_no_preload_reaches_start_under_run() {
     let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
     remove(&machine, &names);
     machine.sh("rm /usr/local/bin/listen*").ok();
+}
+
+/// A static program in a root where there is nothing else: the launcher must be static too.
+#[test]
+fn a_static_program_alone_in_its_root_is_reached_by_a_static_launcher() {
+    let machine = machine();
+    machine.install(&cc::c("listen", Build::Static), "/usr/local/bin/listen-static");
+    machine.sh("mkdir -p /srv/alone; cp /usr/local/bin/listen-static /srv/alone/listen").ok();
+    let text = "[Service]\nExecStart=/listen 8600\nRootDirectory=/srv/alone\nUser=nobody\n";
+    start(&machine, &[("alone.service", text.to_owned())]);
+    let before = machine.state();
+    let headers = Cmd::new("readelf").args(["-l"]).arg(tool::binary()).run().ok().stdout;
+    let outcome = machine.tool("enable --now alone");
+    if headers.contains("INTERP") {
+        assert_eq!(outcome.code(), 5, "{outcome}");
+        assert!(outcome.stderr.contains("a root of its own"), "{outcome}");
+        machine.assert_is(&before);
+    } else {
+        outcome.ok();
+        assert_eq!(machine.speaks(8600), "MPTCP");
+        machine.tool("disable --now alone").ok();
+    }
+    assert_eq!(machine.speaks(8600), "TCP");
+    machine.assert_is(&before);
+    remove(&machine, &["alone.service"]);
+    machine.sh("rm -rf /srv/alone /usr/local/bin/listen-static").ok();
 }
 
 #[test]
