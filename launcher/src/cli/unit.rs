@@ -17,7 +17,7 @@ pub struct Enable {
     #[arg(long, conflicts_with_all = ["units", "now", "user", "runtime"])]
     pub system: bool,
 
-    /// Restart the units that run, so that it counts at once
+    /// So that it counts at once: restart the units that run, start those that are named and do not
     #[arg(long, conflicts_with = "root")]
     pub now: bool,
 
