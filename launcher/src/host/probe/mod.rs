@@ -78,17 +78,26 @@ pub fn peer(
     let mptcp = connect(&answered, Some(MPTCP), patience, &mut || {
         tell(&format!("{name}: MPTCP over each path"));
     });
-    for ((target, (tcp, _)), (mptcp, _)) in targets.iter().zip(tcp).zip(&mptcp) {
-        report.tries.push(Try {
-            dev: target.dev.clone(),
-            from: target.from,
-            to: target.to,
-            tcp,
-            mptcp: mptcp.clone(),
-        });
+    let open: Vec<Option<(&OwnedFd, u16)>> = targets
+        .iter()
+        .zip(&mptcp)
+        .map(|(target, (answer, socket))| {
+            let speaks = matches!(answer, Answer::Connected { mptcp: true, .. });
+            socket.as_ref().filter(|_| speaks).map(|socket| (socket, target.to.port()))
+        })
+        .collect();
+    let carried = data::each(&open, &name, until, &mut || {
+        tell(&format!("{name}: data over each path"));
+    });
+    // What is open would be joined by the path manager, too.
+    drop(open);
+    let mptcp: Vec<Answer> = mptcp.into_iter().map(|(answer, _)| answer).collect();
+    for (((target, (tcp, _)), mptcp), carried) in targets.iter().zip(tcp).zip(&mptcp).zip(carried) {
+        let (dev, from, to) = (target.dev.clone(), target.from, target.to);
+        report.tries.push(Try { dev, from, to, tcp, mptcp: mptcp.clone(), carried });
     }
     for family in Family::BOTH {
-        let works = targets.iter().zip(&mptcp).find(|(target, (answer, _))| {
+        let works = targets.iter().zip(&mptcp).find(|(target, answer)| {
             Family::of(target.to.ip()) == family
                 && matches!(answer, Answer::Connected { mptcp: true, .. })
         });

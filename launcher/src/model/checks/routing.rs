@@ -20,6 +20,10 @@ pub(super) fn routing(context: &Context) -> Vec<Finding> {
 /// What is wrong with the way out of one path.
 fn leaves(context: &Context, path: &Path) -> Option<Finding> {
     let Path { dev, address, .. } = path;
+    // Without a carrier its routes do not count, and that is told elsewhere.
+    if context.seen.host.link(dev).is_some_and(|link| !link.carrier) {
+        return None;
+    }
     // With `dev` a subflow is bound to the link; a server's answers and programs never are.
     let endpoint = context.seen.host.endpoints.iter().find(|it| it.address == *address);
     let bound = endpoint.is_some_and(|endpoint| endpoint.dev.is_some());
