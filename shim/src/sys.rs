@@ -8,13 +8,15 @@
 
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
-use core::ptr;
-use core::sync::atomic::{AtomicUsize, Ordering};
+
+pub(crate) mod net;
+pub(crate) mod next;
 
 #[cfg(not(test))]
 core::arch::global_asm!(
     ".weak dlsym",
     ".weak syscall",
+    ".weak __register_atfork",
     ".weak environ",
     ".weak __errno_location",
     // The compiler may call these for the copies that it sees in our loops.
@@ -30,56 +32,27 @@ unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
     fn syscall(number: c_long, ...) -> c_long;
     fn __errno_location() -> *mut c_int;
+    fn __register_atfork(
+        prepare: extern "C" fn(),
+        parent: Option<extern "C" fn()>,
+        child: extern "C" fn(),
+        library: *const c_void,
+    ) -> c_int;
     static environ: *const *const c_char;
 }
-
-/// `dlsym` as data, so that its address is what the loader wrote here: null where the process
-/// has none (before glibc 2.34 it lived in libdl, which few programs load).
-static DLSYM: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void = dlsym;
-
-/// The next `socket` in the link chain, or 0: then the system call.
-static NEXT_SOCKET: AtomicUsize = AtomicUsize::new(0);
-
-type SocketFn = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
 
 #[cfg(not(test))]
 ctor::declarative::ctor! {
     /// Runs when the library is loaded, before the program's `main`.
     #[ctor(unsafe)]
     fn load() {
-        find_next_socket();
+        next::find();
+        crate::compat::load();
         crate::config::load();
     }
 }
 
-/// Looks up whose `socket` the program would have called without us: libc's, or that of another
-/// preloaded library (torsocks, proxychains), which thus keeps working.
-#[cfg_attr(test, allow(dead_code))]
-fn find_next_socket() {
-    // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
-    // address of a function to be non-null, which a weak one is not.
-    let address = unsafe { ptr::read_volatile((&raw const DLSYM).cast::<usize>()) };
-    if address == 0 {
-        return;
-    }
-    // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name.
-    let next = unsafe { DLSYM(libc::RTLD_NEXT, c"socket".as_ptr()) };
-    NEXT_SOCKET.store(next as usize, Ordering::Relaxed);
-}
-
-/// The next `socket` in the chain, else the system call.
-pub(crate) fn next_socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    match NEXT_SOCKET.load(Ordering::Relaxed) {
-        // SAFETY: socket(2) takes three integers and no pointer.
-        0 => unsafe { syscall(libc::SYS_socket, domain, kind, protocol) as c_int },
-        next => {
-            // SAFETY: a non-zero value is the address that dlsym gave for `socket`, whose
-            // signature POSIX fixes.
-            unsafe { core::mem::transmute::<usize, SocketFn>(next)(domain, kind, protocol) }
-        }
-    }
-}
-
+#[inline(always)]
 pub(crate) fn errno() -> c_int {
     // SAFETY: libc returns the valid address of this thread's errno.
     unsafe { *__errno_location() }

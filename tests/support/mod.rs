@@ -20,6 +20,7 @@ pub mod check;
 pub mod kernel;
 pub mod lab;
 pub mod mounts;
+pub mod mptcp;
 pub mod netns;
 pub mod observed;
 pub mod process;

@@ -10,8 +10,11 @@ pub mod guard;
 pub mod limits;
 pub mod monitor;
 pub mod run;
+mod see;
 mod selftest;
 pub mod setup;
+pub mod status;
+pub mod subflow;
 pub mod version;
 pub mod way;
 mod words;
@@ -34,8 +37,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Run(arguments)) if arguments.explain => explain::explain(&arguments),
         Some(Command::Run(arguments)) => match run::run(arguments)? {},
         Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
+        Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Subflow(arguments)) => subflow::subflow(arguments),
         Some(Command::Check(arguments)) => check::check(&arguments, &paths()),
         Some(Command::Counters(arguments)) => counters::counters(&arguments, &paths()),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),

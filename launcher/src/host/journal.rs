@@ -204,6 +204,12 @@ pub fn look(directory: &Path, netns: u64) -> Result<Record, Error> {
     }
 }
 
+/// How long ago the journal of a namespace was last written; none where there is none.
+pub fn age(directory: &Path, netns: u64) -> Option<Duration> {
+    let path = directory.join(format!("netns-{netns}.journal"));
+    fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+}
+
 /// Which line is broken, and how much stands before it.
 #[derive(Debug)]
 struct Broken {

@@ -2,6 +2,7 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod diag;
 pub mod enabled;
 pub mod events;
 pub mod firewall;
@@ -21,11 +22,14 @@ pub mod netns;
 pub mod pm;
 pub mod probe;
 pub mod proc;
+pub mod programs;
 pub mod resolve;
 pub mod rtnl;
+pub mod services;
 pub mod signals;
 pub mod survey;
 pub mod sysctl;
+pub mod traffic;
 pub mod transaction;
 
 use crate::error::Error;

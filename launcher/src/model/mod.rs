@@ -8,6 +8,7 @@
 pub mod change;
 pub mod checks;
 pub mod config;
+pub mod connection;
 pub mod counters;
 pub mod event;
 pub mod mptcp;
@@ -15,6 +16,7 @@ pub mod net;
 pub mod paths;
 pub mod plan;
 pub mod policy;
+pub mod status;
 
 use std::collections::BTreeMap;
 
