@@ -1,16 +1,12 @@
 //! Each fault that `mptcpize check` names is made for real; it must be found, and its fix, pasted,
 //! must make it go away.
 //!
-//! Not here: faults between this host and a peer (check_peer.rs), and those that this machine cannot
-//! have (check_findings.rs).
+//! Not here: other programs on the host (check_programs.rs), faults between it and a peer
+//! (check_peer.rs), and those that this machine cannot have (check_findings.rs).
 
 mod support;
 
-use support::Cmd;
-use support::cc::{self, Build};
-use support::check::{Checked, check, mend, paste, program, read};
-use support::scratch::{self, scratch};
-use support::tool;
+use support::check::{check, mend, paste};
 use support::uplinks::{PORT, Uplinks};
 
 const RATE: &str = "15mbit";
@@ -259,6 +255,38 @@ fn arp_filter_silences_a_link_exactly_as_long_as_it_is_found() {
 }
 
 #[test]
+fn a_link_that_asks_in_anothers_name_is_noted_and_stops() {
+    let lab = Uplinks::three_dongles(RATE);
+    lab.client.setup("");
+    let card = |dev: &str| {
+        let shown = lab.client.net.ip(&format!("-br link show dev {dev}"));
+        shown.split_whitespace().nth(2).expect("it has a card").to_owned()
+    };
+    // A packet from w2's address to the router itself; which card does that take it for?
+    let learned = || {
+        lab.client.net.ip("neigh flush all");
+        lab.router.ip("neigh flush all");
+        let script = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); \
+                      s.bind(('192.168.0.12', 0)); s.sendto(b'x', ('192.168.0.1', 9))";
+        lab.client.command("python3").args(["-c", script]).run().ok();
+        let mut learned = String::new();
+        support::wait::until("the router knows a card", || {
+            learned = lab.router.ip("neigh show to 192.168.0.12 dev lan");
+            learned.contains("lladdr")
+        });
+        learned
+    };
+    let checked = check(&lab.client, "");
+    assert_eq!(checked.topic("arp")["code"], "arp.announce");
+    assert!(learned().contains(&card("w1")));
+    for command in checked.topic("arp")["fix"].as_array().expect("a list") {
+        paste(&lab.client, command.as_str().expect("a text"));
+    }
+    assert_eq!(check(&lab.client, "").topic("arp")["code"], "arp");
+    assert!(!learned().contains(&card("w1")));
+}
+
+#[test]
 fn faults_of_packet_filters() {
     each(
         || Uplinks::two_subnets(RATE),
@@ -310,126 +338,4 @@ fn a_link_that_is_switched_off_is_named_with_its_switch() {
     lab.cut(2);
     lab.client.wait_for_lost_carrier("w2");
     check(&lab.client, "").finds(&["paths.carrier"], "w2 is cut");
-}
-
-#[test]
-fn two_managers_of_endpoints_are_one_too_many() {
-    let lab = Uplinks::two_subnets(RATE);
-    lab.client.setup("");
-    program(
-        "systemctl",
-        "[ \"$1 $2 $3\" = 'disable --now mptcp.service' ]
-        rm /run/systemd/units/invocation:mptcp.service",
-    );
-    // As if the namespace were that of the first process: only then services work for it.
-    let init = "unshare --pid --fork --mount-proc";
-    let looks = || {
-        let command = lab.client.command("unshare").args(init.split_whitespace().skip(1));
-        read(command.arg(tool::binary()).args(["check", "--json"]))
-    };
-    looks().finds(&[], "nobody else");
-    paste(
-        &lab.client,
-        "mkdir -p /run/systemd/units; ln -s 1 /run/systemd/units/invocation:mptcp.service",
-    );
-    let checked = looks();
-    checked.finds(&["managers.two"], "mptcpd runs");
-    mend(&lab.client, &checked);
-    looks().finds(&[], "mptcpd was switched off");
-    paste(&lab.client, "ln -s 1 /run/systemd/units/invocation:NetworkManager.service");
-    let checked = looks();
-    checked.finds(&[], "NetworkManager runs");
-    assert_eq!(checked.topic("managers")["severity"], "note");
-}
-
-#[test]
-fn a_library_that_upgrades_nothing_is_found() {
-    let mut lab = Uplinks::two_subnets(RATE);
-    lab.client.setup("");
-    let seen = |checked: &Checked| checked.topic("shim")["code"].as_str().map(str::to_owned);
-    assert_eq!(seen(&check(&lab.client, "")).as_deref(), Some("shim"));
-    // Every program that could be tried is static: no loader looks at the library.
-    let program = cc::c("protocol", Build::Static);
-    let cover: String = ["bash", "perl", "curl", "wget", "python3"]
-        .iter()
-        .map(|name| {
-            let there = format!("/usr/bin/{name}");
-            format!(
-                "[ ! -e {there} ] || mount --bind {} $(readlink -f {there});",
-                program.display()
-            )
-        })
-        .collect();
-    lab.client.mounting(&cover);
-    let checked = check(&lab.client, "");
-    checked.finds(&["shim.fails"], "static programs");
-    let why = checked.topic("shim")["why"].as_str().expect("a text");
-    assert_eq!(why, "the loader did not load the library");
-}
-
-#[test]
-fn a_service_that_looks_enabled_and_is_not_is_found_until_it_is_restarted() {
-    let mut lab = Uplinks::two_subnets(RATE);
-    lab.client.setup("");
-    let unit = format!("check-{}.service", std::process::id());
-    // A real process in a real cgroup of that name, as systemd would have it.
-    let group = Group::new(&unit);
-    let etc = scratch("systemd");
-    let drop_in = etc.join(format!("{unit}.d"));
-    std::fs::create_dir(&drop_in).expect("it is ours");
-    let text = "[Service]\nEnvironment=LD_PRELOAD=/usr/lib/mptcpize/libmptcpize.so\n";
-    scratch::file(&drop_in.join("50-mptcpize.conf"), text, 0o644);
-    lab.client.mounting(&format!(
-        "mkdir -p /run/systemd/system; mount --bind {} /run/systemd/system",
-        etc.display()
-    ));
-    check(&lab.client, "").finds(&[], "it does not run");
-    let start = |library: Option<&std::path::Path>| {
-        let script = format!("echo $$ >{}/cgroup.procs; exec tail -f /dev/null", group.0.display());
-        let command = Cmd::new("sh").args(["-euc", &script]);
-        let command = match library {
-            Some(library) => command.env("LD_PRELOAD", library),
-            None => command,
-        };
-        let running = command.start();
-        support::wait::until("the process is in its cgroup", || {
-            let comm = std::fs::read_to_string(format!("/proc/{}/comm", running.pid()));
-            comm.is_ok_and(|comm| comm == "tail\n")
-        });
-        running
-    };
-    let old = start(None);
-    let checked = check(&lab.client, "");
-    checked.finds(&["services.without"], "it runs without the library");
-    let (title, pid) = (checked.topic("services")["title"].as_str().expect("a text"), old.pid());
-    let expected = format!("{unit} is set up, and process {pid} runs without the library");
-    assert_eq!(title, expected);
-    assert_eq!(checked.fixes(), [format!("systemctl restart {unit}")]);
-    // What the fix does, where systemd runs.
-    old.stop();
-    let _new = start(Some(tool::shim()));
-    let checked = check(&lab.client, "");
-    checked.finds(&[], "it was restarted");
-    assert_eq!(checked.topic("services")["title"], format!("{unit} on"));
-}
-
-/// A cgroup of the test's own, below the hierarchy that systemd would use.
-struct Group(std::path::PathBuf);
-
-impl Group {
-    fn new(name: &str) -> Self {
-        let roots = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup"];
-        let root =
-            roots.iter().map(std::path::Path::new).find(|root| root.join("cgroup.procs").exists());
-        let path = root.expect("cgroups are mounted").join(name);
-        std::fs::create_dir(&path).expect("root may make a cgroup");
-        Group(path)
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Its processes end with the test; the kernel may need a moment.
-        support::wait::until("the cgroup is empty", || std::fs::remove_dir(&self.0).is_ok());
-    }
 }
