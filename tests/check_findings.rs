@@ -209,6 +209,30 @@ fn each_observation_gives_its_findings() {
 }
 
 #[test]
+fn what_was_not_tried_for_lack_of_time_is_no_verdict() {
+    for (tcp, mptcp, expected) in [
+        (true, false, &["peer.late", "peer.path"][..]),
+        (false, false, &["peer.unreachable", "peer.path"]),
+    ] {
+        let mut seen = laptop(true);
+        let mut report = peer(&seen);
+        for tried in &mut report.tries {
+            tried.carried = None;
+            if !tcp {
+                tried.tcp = Default::default();
+            }
+            if !mptcp {
+                tried.mptcp = Default::default();
+            }
+        }
+        report.joint.clear();
+        seen.peer = Some(report);
+        let expected: BTreeSet<String> = expected.iter().map(|code| (*code).to_owned()).collect();
+        assert_eq!(codes(&seen), expected, "{:#?}", checks::run(&seen));
+    }
+}
+
+#[test]
 fn every_problem_and_warning_says_what_to_do() {
     let mut seen = laptop(false);
     seen.peer = Some(peer(&seen));

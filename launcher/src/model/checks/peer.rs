@@ -179,6 +179,11 @@ fn speaks(report: &Report) -> Finding {
             .why(why.unwrap_or_else(|| "there was no time to try, or no path in its family".into()))
             .advice("see that it runs and listens there; give another port as HOST:PORT");
     }
+    if connected.iter().all(|tried| tried.mptcp == Answer::Untried) {
+        let mut late = Finding::skipped("peer.late", "--timeout");
+        late.title = format!("{place} answers TCP; there was no time left for MPTCP");
+        return late.topic("peer");
+    }
     let vanish = |tried: &&&Try| matches!(tried.mptcp, Answer::Silent { .. } | Answer::Failed(_));
     if connected.iter().any(|tried| vanish(&tried)) {
         return Finding::problem("peer.blocked", format!("{place} answers TCP, and not MPTCP"))
