@@ -26,6 +26,7 @@ pub mod observed;
 pub mod process;
 pub mod scratch;
 pub mod serve;
+pub mod systemd;
 pub mod tool;
 pub mod uplinks;
 pub mod wait;

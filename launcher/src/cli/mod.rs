@@ -5,6 +5,7 @@ pub mod pm;
 pub mod see;
 pub mod setup;
 pub mod subflow;
+pub mod unit;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,6 +47,12 @@ pub enum Command {
     Run(Run),
     /// Make this host use all its links: endpoints, limits, routing
     Setup(setup::Setup),
+    /// Let services use MPTCP, by a drop-in beside each unit
+    Enable(unit::Enable),
+    /// Take that back, and leave no trace
+    Disable(unit::Disable),
+    /// Show which units are on, and whether their processes really have it
+    List(unit::List),
     /// Show whether MPTCP is in use: paths, connections, their subflows
     Status(see::Status),
     /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-/// The drop-in's name.
-pub const DROP_IN: &str = "50-mptcpize.conf";
+pub use crate::model::unit::dropin::FILE as DROP_IN;
 
 /// The units below these directories (see [`crate::paths::Paths::units`]) that have our drop-in,
 /// by name. What cannot be read is as if it were not there: systemd's directories are open to all.

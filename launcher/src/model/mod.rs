@@ -17,6 +17,7 @@ pub mod paths;
 pub mod plan;
 pub mod policy;
 pub mod status;
+pub mod unit;
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,7 @@ pub mod check;
 pub mod counters;
 pub mod diff;
 pub mod pm;
+pub mod services;
 pub mod status;
 pub mod table;
 pub mod term;
