@@ -16,11 +16,13 @@
 #![allow(missing_docs, reason = "a test file's crate has no readers of its documentation")]
 
 pub mod cc;
+pub mod check;
 pub mod kernel;
 pub mod lab;
 pub mod mounts;
 pub mod mptcp;
 pub mod netns;
+pub mod observed;
 pub mod process;
 pub mod scratch;
 pub mod serve;
