@@ -12,6 +12,7 @@ mod see;
 pub mod setup;
 pub mod status;
 pub mod subflow;
+mod told;
 pub mod version;
 pub mod way;
 mod words;

@@ -2,6 +2,7 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod clock;
 pub mod diag;
 pub mod events;
 mod genl;

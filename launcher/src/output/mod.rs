@@ -3,6 +3,7 @@
 //! Not here: the debug lines of the shim, which come from inside the program.
 
 pub mod diff;
+pub mod monitor;
 pub mod pm;
 pub mod status;
 pub mod table;
