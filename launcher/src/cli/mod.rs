@@ -47,6 +47,9 @@ pub enum Command {
     Setup(setup::Setup),
     /// Show whether MPTCP is in use: paths, connections, their subflows
     Status(see::Status),
+    /// Watch paths, connections and events live
+    #[cfg(feature = "top")]
+    Top(see::Top),
     /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits

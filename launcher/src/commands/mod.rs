@@ -13,6 +13,8 @@ pub mod setup;
 pub mod status;
 pub mod subflow;
 mod told;
+#[cfg(feature = "top")]
+pub mod top;
 pub mod version;
 pub mod way;
 mod words;
@@ -36,6 +38,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Run(arguments)) => match run::run(arguments)? {},
         Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
         Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
+        #[cfg(feature = "top")]
+        Some(Command::Top(arguments)) => top::top(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
         Some(Command::Subflow(arguments)) => subflow::subflow(arguments),

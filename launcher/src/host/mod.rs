@@ -22,6 +22,8 @@ pub mod rtnl;
 pub mod services;
 pub mod signals;
 pub mod sysctl;
+#[cfg(feature = "top")]
+pub mod terminal;
 pub mod traffic;
 pub mod transaction;
 

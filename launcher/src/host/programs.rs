@@ -29,6 +29,9 @@ pub fn find(wanted: &BTreeSet<u32>, bound: usize) -> Found {
     let mut found = Found::default();
     let mut wanted = wanted.clone();
     wanted.remove(&0);
+    if wanted.is_empty() {
+        return found;
+    }
     let mut left = bound;
     for pid in processes() {
         if wanted.is_empty() {

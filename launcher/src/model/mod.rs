@@ -15,6 +15,7 @@ pub mod paths;
 pub mod plan;
 pub mod policy;
 pub mod status;
+pub mod top;
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@ pub mod pm;
 pub mod status;
 pub mod table;
 pub mod term;
+pub mod top;
 pub mod units;
 
 use std::io::{self, Write};

@@ -8,18 +8,18 @@ use crate::model::event::{Event, Kind, Told};
 /// Room for what happened.
 const WHAT: usize = 20;
 
-/// One event as a line: `12:04:29  wwan0  subflow up  token 9f3a01c2  10.64.9.2:4 → 203.0.113.9:443`.
+/// One event as a line: `12:04:29  wwan0  subflow up  10.64.9.2:4 → 203.0.113.9:443  token 9f3a01c2`.
 pub fn line(told: &Told, clock: &str) -> String {
     let event = &told.event;
     let dev = told.dev.as_ref().map_or("–", |dev| dev.as_str());
     let mut text = format!("{clock}  {dev:<8}  {:<WHAT$}", what(event));
-    if let Some(token) = event.token {
-        text.push_str(&format!("  token {token:08x}"));
-    }
     match (end(event.local, event.local_port), end(event.remote, event.remote_port)) {
         (Some(local), Some(remote)) => text.push_str(&format!("  {local} → {remote}")),
         (Some(one), None) | (None, Some(one)) => text.push_str(&format!("  {one}")),
         (None, None) => {}
+    }
+    if let Some(token) = event.token {
+        text.push_str(&format!("  token {token:08x}"));
     }
     if let Some(program) = &told.program {
         let name: String = program.name.chars().filter(|letter| !letter.is_control()).collect();
@@ -84,7 +84,7 @@ mod tests {
         let mut told = Told { event, time_ms: 0, dev: None, program: None };
         assert_eq!(
             line(&told, "12:04:29"),
-            "12:04:29  –         subflow timed out     token 9f3a01c2  10.64.9.2:4242 → [2001:db8::1]:443"
+            "12:04:29  –         subflow timed out     10.64.9.2:4242 → [2001:db8::1]:443  token 9f3a01c2"
         );
         told.dev = IfName::new("wwan0").ok();
         told.program = Some(Program { pid: 4711, name: "cu\x1brl".into() });
