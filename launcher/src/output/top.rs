@@ -297,7 +297,7 @@ fn keys(snapshot: &Snapshot, width: usize) -> Vec<Piece> {
     left.push_str("  ? help");
     let right = match snapshot.every_s {
         0 | 1 => "● active  ○ backup".to_owned(),
-        seconds => format!("connections every {seconds} s"),
+        seconds => format!("all every {seconds} s"),
     };
     let used = left.chars().count() + right.chars().count() + 1;
     let gap = " ".repeat(width.saturating_sub(used).max(2));
