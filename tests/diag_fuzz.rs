@@ -62,6 +62,7 @@ fn no_damage_makes_the_reader_panic_or_invent_much() {
     let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
     let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let seed = std::env::var("FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    println!("FUZZ_SEED={seed}");
     let mut random = Random(seed);
     let mut rounds = 0u64;
     while end.map_or(rounds < ROUNDS, |end| Instant::now() < end) {
