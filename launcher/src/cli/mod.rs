@@ -55,6 +55,9 @@ pub enum Command {
     List(unit::List),
     /// Show whether MPTCP is in use: paths, connections, their subflows
     Status(see::Status),
+    /// Watch paths, connections and events live
+    #[cfg(feature = "top")]
+    Top(see::Top),
     /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits

@@ -20,6 +20,9 @@ pub mod setup;
 pub mod status;
 pub mod subflow;
 pub mod system;
+mod told;
+#[cfg(feature = "top")]
+pub mod top;
 pub mod unit_plan;
 pub mod units;
 pub mod version;
@@ -54,6 +57,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Disable(arguments)) => disable::disable(&arguments, &paths()),
         Some(Command::List(arguments)) => list::list(&arguments, &paths()),
         Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
+        #[cfg(feature = "top")]
+        Some(Command::Top(arguments)) => top::top(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
         Some(Command::Subflow(arguments)) => subflow::subflow(arguments),

@@ -2,6 +2,7 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod clock;
 pub mod diag;
 pub mod dropins;
 pub mod enabled;
@@ -33,6 +34,8 @@ pub mod signals;
 pub mod survey;
 pub mod sysctl;
 pub mod systemctl;
+#[cfg(feature = "top")]
+pub mod terminal;
 pub mod traffic;
 pub mod transaction;
 pub mod units;

@@ -17,6 +17,7 @@ pub mod paths;
 pub mod plan;
 pub mod policy;
 pub mod status;
+pub mod top;
 pub mod unit;
 
 use std::collections::BTreeMap;

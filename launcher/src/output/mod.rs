@@ -5,11 +5,13 @@
 pub mod check;
 pub mod counters;
 pub mod diff;
+pub mod monitor;
 pub mod pm;
 pub mod services;
 pub mod status;
 pub mod table;
 pub mod term;
+pub mod top;
 pub mod units;
 
 use std::io::{self, Write};
