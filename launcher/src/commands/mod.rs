@@ -12,6 +12,7 @@ pub mod list;
 pub mod monitor;
 pub mod run;
 pub mod setup;
+pub mod shell;
 pub mod system;
 pub mod version;
 pub mod way;
@@ -47,6 +48,9 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
+        Some(Command::Completions(arguments)) => shell::completions(&arguments),
+        Some(Command::Man(arguments)) => shell::man(&arguments),
+        Some(Command::Complete(arguments)) => shell::complete(&arguments),
         None => version::version(),
     }
 }

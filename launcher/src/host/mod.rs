@@ -8,6 +8,7 @@ pub mod glance;
 pub mod identity;
 pub mod journal;
 pub mod kernel;
+pub mod known;
 pub mod live;
 pub mod managers;
 mod message;

@@ -2,7 +2,9 @@
 //!
 //! Not here: the debug lines of the shim, which come from inside the program.
 
+pub mod completion;
 pub mod diff;
+pub mod man;
 pub mod pm;
 
 use std::io::{self, Write};
