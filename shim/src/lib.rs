@@ -19,12 +19,14 @@
 //!    unversioned names only: one file loads under old and new glibc and under musl.
 //!
 //! Layout: [`upgrade`] decides (pure), [`config`] is what the environment asked for,
-//! [`trace`] writes the debug records, [`sys`] holds every `unsafe` block.
+//! [`system`] what was asked for the whole host, [`trace`] writes the debug records, [`sys`] holds every `unsafe` block.
 
 #![cfg_attr(not(test), no_std)]
 
 mod config;
 mod sys;
+#[cfg_attr(test, allow(dead_code))]
+mod system;
 #[cfg_attr(test, allow(dead_code))]
 mod trace;
 mod upgrade;
