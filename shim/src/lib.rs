@@ -19,11 +19,13 @@
 //!    unversioned names only: one file loads under old and new glibc and under musl.
 //!
 //! Layout: [`upgrade`] decides (pure), [`config`] is what the environment asked for,
-//! [`system`] what was asked for the whole host, [`trace`] writes the debug records, [`sys`] holds every `unsafe` block.
+//! [`mem`] is what the compiler wants of libc, [`system`] what was asked for the whole host, [`trace`] writes the debug records, [`sys`] holds every `unsafe` block.
 
 #![cfg_attr(not(test), no_std)]
 
 mod config;
+#[cfg(not(test))]
+mod mem;
 mod sys;
 #[cfg_attr(test, allow(dead_code))]
 mod system;

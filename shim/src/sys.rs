@@ -20,13 +20,6 @@ core::arch::global_asm!(
     ".weak environ",
     ".weak __errno_location",
     ".weak getauxval",
-    // The compiler may call these for the copies that it sees in our loops.
-    ".weak memcpy",
-    ".weak memmove",
-    ".weak memset",
-    ".weak bcmp",
-    ".weak memcmp",
-    ".weak strlen",
 );
 
 unsafe extern "C" {

@@ -20,6 +20,7 @@ pub mod kernel;
 pub mod lab;
 pub mod mounts;
 pub mod netns;
+pub mod overlay;
 pub mod process;
 pub mod scratch;
 pub mod serve;

@@ -2,7 +2,9 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod aside;
 pub mod events;
+pub mod files;
 mod genl;
 pub mod glance;
 pub mod identity;
@@ -10,6 +12,7 @@ pub mod journal;
 pub mod kernel;
 pub mod known;
 pub mod live;
+pub mod loaders;
 pub mod managers;
 mod message;
 pub mod names;

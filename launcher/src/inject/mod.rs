@@ -12,5 +12,6 @@ pub mod library;
 pub mod preload;
 pub mod script;
 pub mod seccomp;
+pub mod system_library;
 pub mod target;
 pub mod via;

@@ -7,12 +7,15 @@
 
 pub mod change;
 pub mod config;
+pub mod environment;
 pub mod event;
 pub mod mptcp;
 pub mod net;
 pub mod paths;
 pub mod plan;
 pub mod policy;
+pub mod preload_file;
+pub mod system;
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,7 @@ pub mod completion;
 pub mod diff;
 pub mod man;
 pub mod pm;
+pub mod system;
 
 use std::io::{self, Write};
 
