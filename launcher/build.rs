@@ -11,7 +11,7 @@ use std::process::Command;
 
 fn main() {
     let shim = Path::new("../shim");
-    for part in ["src", "build.rs", "Cargo.toml"] {
+    for part in ["src", "build.rs", "link.ld", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", shim.join(part).display());
     }
     println!("cargo::rerun-if-changed=../Cargo.toml");

@@ -16,5 +16,9 @@ fn main() {
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,noseparate-code");
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,norelro");
     println!("cargo::rustc-cdylib-link-arg=-Wl,--build-id=none");
+    // No unwind tables; why is in the file. The linker adds it to its own script (INSERT).
+    println!("cargo::rerun-if-changed=link.ld");
+    println!("cargo::rustc-cdylib-link-arg=-T{}/link.ld", env!("CARGO_MANIFEST_DIR"));
+    println!("cargo::rustc-cdylib-link-arg=-Wl,--no-eh-frame-hdr");
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libmptcpize.so");
 }

@@ -22,12 +22,44 @@ fn readelf(option: &str) -> String {
 }
 
 #[test]
-fn it_exports_socket_and_nothing_else() {
+fn it_exports_its_hooks_and_nothing_else() {
     let names: Vec<String> = symbols("--defined-only")
         .iter()
         .filter_map(|line| line.split_whitespace().last().map(str::to_owned))
         .collect();
-    assert_eq!(names, ["socket"]);
+    let hooks = [
+        "bind",
+        "connect",
+        "dup",
+        "dup2",
+        "dup3",
+        "epoll_ctl",
+        "fcntl",
+        "fcntl64",
+        "getsockopt",
+        "ioctl",
+        "sendmsg",
+        "setsockopt",
+        "socket",
+    ];
+    assert_eq!(names, hooks);
+}
+
+/// The library has no unwind tables (shim/link.ld): a thread that is cancelled while it waits
+/// must not find a frame of ours.
+#[test]
+fn functions_that_wait_end_in_a_jump_to_libc() {
+    for name in ["connect", "sendmsg"] {
+        let option = format!("--disassemble={name}");
+        let done = Cmd::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(option).arg(shim());
+        let code = done.run().ok().stdout;
+        let jumps =
+            |line: &&str| line.contains("jmp ") && line.contains('*') || line.contains("br\t");
+        assert!(code.lines().filter(jumps).count() >= 1, "{name} jumps to libc's: {code}");
+        let calls =
+            |line: &&str| line.contains("call ") && line.contains('*') || line.contains("blr\t");
+        assert_eq!(code.lines().filter(calls).count(), 0, "{name} calls through a pointer: {code}");
+    }
 }
 
 #[test]
@@ -51,7 +83,8 @@ fn it_refers_to_libc_by_weak_unversioned_names_only() {
     assert!(!undefined.is_empty(), "it calls libc");
     // None of them is one that libc chooses for the processor (IFUNC): those end an executable
     // that defines them itself.
-    let allowed = ["__errno_location", "dlsym", "environ", "getauxval", "syscall"];
+    let allowed =
+        ["__errno_location", "__register_atfork", "dlsym", "environ", "getauxval", "syscall"];
     for line in &undefined {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [kind, name] = fields[..] else { panic!("nm prints otherwise: {line}") };
@@ -67,7 +100,8 @@ fn it_holds_no_panic_path_and_is_small() {
     let name = b"mptcpize_shim_has_a_panic_path";
     let held = library::BYTES.windows(name.len()).any(|window| window == name);
     assert!(!held, "the optimised library has a path to panic!()");
-    assert!(library::BYTES.len() <= 16384, "{} bytes", library::BYTES.len());
+    // Four pages and a half; the bar of `scripts/bench` is four.
+    assert!(library::BYTES.len() <= 18432, "{} bytes", library::BYTES.len());
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn a_thousand_threads_at_once_are_served() {
 fn kill_9_of_the_supervisor_and_of_the_standby_loses_no_call() {
     let own = own_tool();
     let command = Cmd::new(&own).args(["run", "--strict"]).arg(cc::c("storm", Build::Static));
-    let mut running = command.args(["10", "0", "calm"]).start();
+    let mut running = command.args(["300", "0", "calm"]).start();
     let names = [WORKING, WAITING, WORKING, WORKING, WAITING, WAITING, WORKING];
     for name in names {
         wait::until("one of each", || {

@@ -264,7 +264,8 @@ const BROKEN: [(&str, &str, &str, &str); 8] = [
 #[test]
 fn a_broken_library_is_refused_and_nothing_is_changed() {
     let directory = scratch("broken");
-    let slot = "char slot[16] __attribute__((used)) = \"\\177mptcpize-s\";\n";
+    let slot = "char slot[28] __attribute__((used)) =\n\
+                \"\\014\\0\\0\\0\\4\\0\\0\\0\\1\\0\\0\\0mptcpize/all\";\n";
     let mut script = String::from("written >/tmp/before\n");
     for (number, (name, source, options, _)) in BROKEN.iter().enumerate() {
         let build = directory.join(number.to_string());

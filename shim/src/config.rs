@@ -47,7 +47,7 @@ impl Config {
 /// A constructor of another library may call `socket()` before ours has run; then the
 /// environment is read on the spot (without trace: that opens a descriptor), which is a walk
 /// over memory and as signal-safe as the load.
-#[inline]
+#[inline(always)]
 pub(crate) fn get() -> Config {
     match CONFIG.load(Ordering::Relaxed) {
         0 => early(),

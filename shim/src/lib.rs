@@ -13,42 +13,33 @@
 //! # The laws, each with a test
 //! 1. No allocation, no lock, no stdio, no panic path.
 //! 2. Async-signal-safe, and safe right after `fork` in a threaded program: the look-up of the
-//!    next `socket` and the reading of the environment happen once, at load.
+//!    next functions and the reading of the environment happen once, at load.
 //! 3. `errno` is untouched on success and exactly plain TCP's on failure.
 //! 4. Exports its hooks and nothing else, needs no other library, and refers to libc by weak
 //!    unversioned names only: one file loads under old and new glibc and under musl.
 //!
-//! Layout: [`upgrade`] decides (pure), [`config`] is what the environment asked for,
-//! [`mem`] is what the compiler wants of libc, [`system`] what was asked for the whole host, [`trace`] writes the debug records, [`sys`] holds every `unsafe` block.
+//! Layout: `hooks` is what the library exports, [`upgrade`] decides which sockets become MPTCP,
+//! [`compat`] bridges what MPTCP refuses or does otherwise, [`config`] is what the environment
+//! asked for and [`system`] what was asked for the whole host, [`trace`] writes the debug records,
+//! [`sys`] holds every `unsafe` block but those of the entrances in `hooks` and of `mem`, which is
+//! what the compiler wants of libc.
 
 #![cfg_attr(not(test), no_std)]
 
+#[cfg_attr(test, allow(dead_code))]
+mod compat;
 mod config;
 #[cfg(not(test))]
+mod hooks;
+#[cfg(not(test))]
 mod mem;
+#[cfg_attr(test, allow(dead_code))]
 mod sys;
 #[cfg_attr(test, allow(dead_code))]
 mod system;
 #[cfg_attr(test, allow(dead_code))]
 mod trace;
 mod upgrade;
-
-#[cfg(not(test))]
-use core::ffi::c_int;
-
-/// `socket(2)` as the program sees it.
-///
-/// Returns a descriptor, or -1 with `errno` as plain TCP would have left it.
-///
-/// # Safety
-/// Takes no pointers, so any arguments are sound; `unsafe` only because the symbol replaces
-/// libc's own.
-#[cfg(not(test))]
-#[allow(unsafe_code)]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    upgrade::socket(domain, kind, protocol)
-}
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -9,7 +9,9 @@
 use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicUsize, Ordering};
+
+pub(crate) mod net;
+pub(crate) mod next;
 
 use crate::system::SLOT;
 
@@ -17,6 +19,7 @@ use crate::system::SLOT;
 core::arch::global_asm!(
     ".weak dlsym",
     ".weak syscall",
+    ".weak __register_atfork",
     ".weak environ",
     ".weak __errno_location",
     ".weak getauxval",
@@ -27,59 +30,31 @@ unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
     fn __errno_location() -> *mut c_int;
     fn getauxval(kind: c_ulong) -> c_ulong;
+    fn __register_atfork(
+        prepare: extern "C" fn(),
+        parent: Option<extern "C" fn()>,
+        child: extern "C" fn(),
+        library: *const c_void,
+    ) -> c_int;
     static environ: *const *const c_char;
 }
 
-/// `dlsym` as data, so that its address is what the loader wrote here: null where the process
-/// has none (before glibc 2.34 it lived in libdl, which few programs load).
-static DLSYM: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void = dlsym;
-
-/// `getauxval` as data, for the same reason (glibc has it since 2.16, musl since 1.1).
+/// `getauxval` as data, so that its address is what the loader wrote here: null where libc has
+/// none (glibc has it since 2.16, musl since 1.1).
 static GETAUXVAL: unsafe extern "C" fn(c_ulong) -> c_ulong = getauxval;
-
-/// The next `socket` in the link chain, or 0: then the system call.
-static NEXT_SOCKET: AtomicUsize = AtomicUsize::new(0);
-
-type SocketFn = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
 
 #[cfg(not(test))]
 ctor::declarative::ctor! {
     /// Runs when the library is loaded, before the program's `main`.
     #[ctor(unsafe)]
     fn load() {
-        find_next_socket();
+        next::find();
+        crate::compat::load();
         crate::config::load();
     }
 }
 
-/// Looks up whose `socket` the program would have called without us: libc's, or that of another
-/// preloaded library (torsocks, proxychains), which thus keeps working.
-#[cfg_attr(test, allow(dead_code))]
-fn find_next_socket() {
-    // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
-    // address of a function to be non-null, which a weak one is not.
-    let address = unsafe { ptr::read_volatile((&raw const DLSYM).cast::<usize>()) };
-    if address == 0 {
-        return;
-    }
-    // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name.
-    let next = unsafe { DLSYM(libc::RTLD_NEXT, c"socket".as_ptr()) };
-    NEXT_SOCKET.store(next as usize, Ordering::Relaxed);
-}
-
-/// The next `socket` in the chain, else the system call.
-pub(crate) fn next_socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    match NEXT_SOCKET.load(Ordering::Relaxed) {
-        // SAFETY: socket(2) takes three integers and no pointer.
-        0 => unsafe { syscall(libc::SYS_socket, domain, kind, protocol) as c_int },
-        next => {
-            // SAFETY: a non-zero value is the address that dlsym gave for `socket`, whose
-            // signature POSIX fixes.
-            unsafe { core::mem::transmute::<usize, SocketFn>(next)(domain, kind, protocol) }
-        }
-    }
-}
-
+#[inline(always)]
 pub(crate) fn errno() -> c_int {
     // SAFETY: libc returns the valid address of this thread's errno.
     unsafe { *__errno_location() }
@@ -120,7 +95,8 @@ pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
 
 /// A value that the kernel gave the program at its start (getauxval(3)); 0 where there is none.
 fn auxiliary(kind: c_ulong) -> Option<c_ulong> {
-    // SAFETY: as in `find_next_socket`.
+    // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
+    // address of a function to be non-null, which a weak one is not.
     let address = unsafe { ptr::read_volatile((&raw const GETAUXVAL).cast::<usize>()) };
     if address == 0 {
         return None;
@@ -134,11 +110,13 @@ pub(crate) fn is_secure() -> bool {
     auxiliary(libc::AT_SECURE) != Some(0)
 }
 
-/// The name that was executed; of a script, the script's.
-pub(crate) fn executed() -> Option<&'static CStr> {
-    let name = auxiliary(libc::AT_EXECFN).filter(|name| *name != 0)?;
-    // SAFETY: the kernel put a NUL-terminated string at the top of the stack, for good.
-    Some(unsafe { CStr::from_ptr(name as *const c_char) })
+/// The name that was executed; of a script, the script's. Empty where nobody tells.
+pub(crate) fn executed() -> &'static [u8] {
+    match auxiliary(libc::AT_EXECFN) {
+        None | Some(0) => &[],
+        // SAFETY: the kernel put a NUL-terminated string at the top of the stack, for good.
+        Some(name) => unsafe { CStr::from_ptr(name as *const c_char) }.to_bytes(),
+    }
 }
 
 /// The file that is being executed, all links followed; empty where /proc is not mounted.
@@ -173,9 +151,9 @@ pub(crate) fn cgroup(into: &mut [u8]) -> &[u8] {
 }
 
 /// The real user of this process.
-pub(crate) fn user() -> u32 {
+pub(crate) fn user() -> c_int {
     // SAFETY: getuid(2) takes nothing and cannot fail.
-    unsafe { syscall(libc::SYS_getuid) as u32 }
+    unsafe { syscall(libc::SYS_getuid) as c_int }
 }
 
 /// The block behind the library, if it has one; see [`SLOT`].

@@ -10,27 +10,32 @@
 use core::ffi::CStr;
 
 use crate::sys;
+use crate::trace::Line;
 
-/// Where the launcher writes how far behind this slot the block begins; 0 is none.
-///
-/// The launcher finds it by its first twelve bytes (`inject::system_library`).
-#[repr(C, align(16))]
+/// Where the launcher writes how far behind this slot the block begins; 0 is none. A note of
+/// elf(5): it comes with a program header, which the launcher turns into that of the block.
+#[repr(C)]
 pub(crate) struct Slot {
-    pub(crate) mark: [u8; 12],
+    sizes: [u32; 2],
+    kind: u32,
+    name: [u8; 12],
     pub(crate) distance: u32,
 }
 
-/// In the segment that is mapped writable, so that the block lies behind it.
+/// The launcher finds it by its name (`inject::system_library`).
 #[used]
-#[cfg_attr(not(test), unsafe(link_section = ".data.mptcpize"))]
+#[cfg_attr(not(test), unsafe(link_section = ".note.mptcpize"))]
 #[allow(unsafe_code, reason = "the section's name")]
-pub(crate) static SLOT: Slot = Slot { mark: *b"\x7fmptcpize-s\0", distance: 0 };
+pub(crate) static SLOT: Slot =
+    Slot { sizes: [12, 4], kind: 1, name: *b"mptcpize/all", distance: 0 };
 
 /// The value of `name`: from the environment, else from the block.
 ///
 /// A program that has gained privilege (`AT_SECURE`) takes nothing from an environment that its
 /// caller made, but for `MPTCPIZE`, which can only leave it alone: a file that a trace is
 /// appended to must not be of the caller's choice.
+#[cold]
+#[inline(never)]
 pub(crate) fn setting(name: &[u8]) -> Option<&'static CStr> {
     let heard = name == b"MPTCPIZE" || !sys::is_secure();
     let own = if heard { sys::getenv(name) } else { None };
@@ -38,6 +43,7 @@ pub(crate) fn setting(name: &[u8]) -> Option<&'static CStr> {
 }
 
 /// The value of `name` among the strings of a block.
+#[inline(never)]
 fn find<'a>(block: &'a CStr, name: &[u8]) -> Option<&'a CStr> {
     let mut rest = block;
     loop {
@@ -54,26 +60,25 @@ fn find<'a>(block: &'a CStr, name: &[u8]) -> Option<&'a CStr> {
 }
 
 /// Is this process left out: its program, its user or its unit?
+#[cold]
+#[inline(never)]
 pub(crate) fn is_excluded() -> bool {
-    let listed = |name: &[u8]| setting(name).map(CStr::to_bytes).filter(|list| !list.is_empty());
-    if let Some(list) = listed(b"MPTCPIZE_NOT_USERS")
-        && has_user(list, sys::user())
-    {
-        return true;
+    if let Some(list) = setting(b"MPTCPIZE_NOT_USERS") {
+        // As a signed number, as the launcher writes it too.
+        let mut number = Line::new();
+        number.number(sys::user());
+        if has(list, number.as_bytes()) {
+            return true;
+        }
     }
-    if let Some(list) = listed(b"MPTCPIZE_NOT_PROGRAMS") {
+    if let Some(list) = setting(b"MPTCPIZE_NOT_PROGRAMS") {
         // The name that was executed (for a script its own), and the file behind all links.
-        if let Some(executed) = sys::executed()
-            && has_program(list, executed.to_bytes())
-        {
-            return true;
-        }
         let mut path = [0; 4096];
-        if has_program(list, sys::executable(&mut path)) {
+        if has_program(list, sys::executed()) || has_program(list, sys::executable(&mut path)) {
             return true;
         }
     }
-    if let Some(list) = listed(b"MPTCPIZE_NOT_UNITS") {
+    if let Some(list) = setting(b"MPTCPIZE_NOT_UNITS") {
         // Unit names are at most 255 bytes, and few cgroups are nested deep.
         let mut text = [0; 2048];
         return has_unit(list, sys::cgroup(&mut text));
@@ -81,33 +86,22 @@ pub(crate) fn is_excluded() -> bool {
     false
 }
 
-fn entries(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|byte| *byte == b':').filter(|entry| !entry.is_empty())
+/// Is it an entry of the list?
+#[inline(never)]
+fn has(list: &CStr, wanted: &[u8]) -> bool {
+    !wanted.is_empty() && list.to_bytes().split(|byte| *byte == b':').any(|entry| entry == wanted)
 }
 
 /// An entry with a slash is a whole path; one without is the last part of any.
-fn has_program(list: &[u8], path: &[u8]) -> bool {
+#[inline(never)]
+fn has_program(list: &CStr, path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    entries(list).any(|entry| entry == if entry.contains(&b'/') { path } else { name })
-}
-
-fn has_user(list: &[u8], user: u32) -> bool {
-    entries(list).any(|entry| number(entry) == Some(user))
-}
-
-/// Decimal digits as a number; none for anything else.
-fn number(text: &[u8]) -> Option<u32> {
-    text.iter().try_fold(0u32, |value, digit| {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 { None } else { value.checked_mul(10)?.checked_add(u32::from(digit)) }
-    })
+    has(list, path) || has(list, name)
 }
 
 /// Is one of the units a part of a path in `/proc/self/cgroup` (cgroups(7))?
-fn has_unit(list: &[u8], cgroup: &[u8]) -> bool {
-    cgroup
-        .split(|byte| *byte == b'/' || *byte == b'\n')
-        .any(|part| !part.is_empty() && entries(list).any(|entry| entry == part))
+fn has_unit(list: &CStr, cgroup: &[u8]) -> bool {
+    cgroup.split(|byte| *byte == b'/' || *byte == b'\n').any(|part| has(list, part))
 }
 
 #[cfg(test)]
@@ -126,6 +120,10 @@ mod tests {
         assert!(find(c"", b"A").is_none(), "an empty block");
     }
 
+    fn list(text: &str) -> std::ffi::CString {
+        std::ffi::CString::new(text).expect("no NUL")
+    }
+
     #[test]
     fn programs_are_matched_by_path_or_by_name() {
         let table = [
@@ -138,26 +136,10 @@ mod tests {
             ("bird::bgpd:", "/usr/bin/bgpd", true),
             ("", "/usr/bin/bgpd", false),
             ("bgpd", "", false),
-            ("bgpd", "/", false),
+            ("bgpd:", "/", false),
         ];
-        for (list, path, expected) in table {
-            assert_eq!(has_program(list.as_bytes(), path.as_bytes()), expected, "{list} {path}");
-        }
-    }
-
-    #[test]
-    fn users_are_numbers() {
-        let table = [
-            ("0:33", 33, true),
-            ("0:33", 0, true),
-            ("0:33", 3, false),
-            ("", 0, false),
-            ("4294967296", 0, false),
-            ("x", 0, false),
-            ("1x", 1, false),
-        ];
-        for (list, user, expected) in table {
-            assert_eq!(has_user(list.as_bytes(), user), expected, "{list} {user}");
+        for (text, path, expected) in table {
+            assert_eq!(has_program(&list(text), path.as_bytes()), expected, "{text} {path}");
         }
     }
 
@@ -174,8 +156,8 @@ mod tests {
             ("a.service", "0::/\n", false),
             ("a.service", "", false),
         ];
-        for (list, cgroup, expected) in table {
-            assert_eq!(has_unit(list.as_bytes(), cgroup.as_bytes()), expected, "{list} {cgroup}");
+        for (text, cgroup, expected) in table {
+            assert_eq!(has_unit(&list(text), cgroup.as_bytes()), expected, "{text} {cgroup}");
         }
     }
 }

@@ -10,7 +10,9 @@
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use crate::compat::Stays;
 use crate::sys;
+use crate::sys::net::Set;
 
 /// What the program got.
 #[derive(Clone, Copy)]
@@ -21,6 +23,19 @@ pub(crate) enum Outcome {
     Tcp(c_int),
     /// No socket, with this errno.
     Failed(c_int),
+}
+
+/// What became of a refused option.
+#[derive(Clone, Copy)]
+pub(crate) enum Verdict {
+    /// The socket is TCP now.
+    Demoted,
+    /// Answered as TCP would.
+    Hint,
+    /// TCP refuses it as well.
+    TcpRefuses,
+    /// The program gets the refusal.
+    Stays(Stays),
 }
 
 static FD: AtomicI32 = AtomicI32::new(-1);
@@ -48,12 +63,8 @@ pub(crate) fn open(wanted: &CStr) -> bool {
 #[cold]
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, outcome: Outcome) {
     let errno = sys::errno();
-    let mut program = [0u8; 16];
-    sys::program_name(&mut program);
-    let mut line = Line::new();
-    line.text("mptcpize: ");
-    line.bytes(CStr::from_bytes_until_nul(&program).map_or(b"?", CStr::to_bytes));
-    line.text("[").number(sys::pid()).text("] socket(");
+    let mut line = start();
+    line.text("socket(");
     match domain {
         libc::AF_INET => line.text("AF_INET"),
         libc::AF_INET6 => line.text("AF_INET6"),
@@ -89,6 +100,81 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, out
     sys::set_errno(errno);
 }
 
+/// `mptcpize: curl[4711] `
+fn start() -> Line {
+    let mut program = [0u8; 16];
+    sys::program_name(&mut program);
+    let mut line = Line::new();
+    line.text("mptcpize: ");
+    line.bytes(CStr::from_bytes_until_nul(&program).map_or(b"?", CStr::to_bytes));
+    line.text("[").number(sys::pid()).text("] ");
+    line
+}
+
+/// Writes what became of a refused option, or of a receive buffer that is too small for MPTCP
+/// (`refusal` 0). Leaves `errno` as it was.
+#[cold]
+pub(crate) fn option(set: &Set, refusal: c_int, verdict: Verdict) {
+    let errno = sys::errno();
+    let mut line = start();
+    line.text("setsockopt(").number(set.fd).text(", ");
+    match set.level {
+        libc::SOL_SOCKET => line.text("SOL_SOCKET"),
+        libc::IPPROTO_IP => line.text("IPPROTO_IP"),
+        libc::IPPROTO_IPV6 => line.text("IPPROTO_IPV6"),
+        libc::IPPROTO_TCP => line.text("IPPROTO_TCP"),
+        other => line.number(other),
+    };
+    line.text(", ").number(set.name).text("): ");
+    if refusal == 0 {
+        line.text("too small for MPTCP");
+    } else {
+        line.text("MPTCP refused: ");
+        name(&mut line, refusal);
+    }
+    match verdict {
+        Verdict::Demoted => line.text("; the socket is TCP now"),
+        Verdict::Hint => line.text("; answered as TCP would, it changes nothing"),
+        Verdict::TcpRefuses => {
+            line.text("; TCP refuses it too: ");
+            name(&mut line, errno)
+        }
+        Verdict::Stays(stays) => line.text("; the socket stays MPTCP: ").text(why(stays)),
+    };
+    line.text("\n");
+    emit(&line);
+    sys::set_errno(errno);
+}
+
+/// Writes that a socket connects to itself.
+#[cold]
+pub(crate) fn itself(fd: c_int, stays: Option<Stays>) {
+    if !crate::config::get().trace() {
+        return;
+    }
+    let mut line = start();
+    line.text("connect(").number(fd).text("): to itself, where MPTCP loses a byte; ");
+    match stays {
+        None => line.text("the socket is TCP now"),
+        Some(stays) => line.text("the socket stays MPTCP: ").text(why(stays)),
+    };
+    line.text("\n");
+    emit(&line);
+}
+
+fn why(stays: Stays) -> &'static str {
+    match stays {
+        Stays::NotOurs => "it was not made here",
+        Stays::Connected => "it is connected",
+        Stays::Listening => "it listens",
+        Stays::Tried => "it has tried to connect",
+        Stays::Shared => "it has other descriptors (dup, fork)",
+        Stays::Unrepeatable => "what was set or bound cannot be repeated",
+        Stays::Polled => "its epoll cannot be told",
+        Stays::Busy => "no descriptor is free, or another thread is at it",
+    }
+}
+
 /// An errno by its name.
 fn name(line: &mut Line, errno: c_int) -> &mut Line {
     match errno {
@@ -102,6 +188,7 @@ fn name(line: &mut Line, errno: c_int) -> &mut Line {
         libc::ENFILE => line.text("ENFILE"),
         libc::ENOBUFS => line.text("ENOBUFS"),
         libc::ENOMEM => line.text("ENOMEM"),
+        libc::EOPNOTSUPP => line.text("EOPNOTSUPP"),
         other => line.text("errno ").number(other),
     }
 }
@@ -126,17 +213,17 @@ fn emit(line: &Line) {
 }
 
 /// A line under construction on the stack. What does not fit is cut, the line feed is kept.
-struct Line {
+pub(crate) struct Line {
     bytes: [u8; 192],
     used: usize,
 }
 
 impl Line {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Line { bytes: [0; 192], used: 0 }
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or(&[])
     }
 
@@ -154,7 +241,7 @@ impl Line {
         self.bytes(text.as_bytes())
     }
 
-    fn number(&mut self, value: c_int) -> &mut Self {
+    pub(crate) fn number(&mut self, value: c_int) -> &mut Self {
         let mut digits = [0u8; 11];
         let mut rest = value.unsigned_abs();
         let mut from = digits.len();

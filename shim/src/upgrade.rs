@@ -6,6 +6,7 @@
 
 use core::ffi::c_int;
 
+use crate::compat::{self, table};
 use crate::config;
 use crate::sys;
 use crate::trace::{self, Outcome};
@@ -35,17 +36,30 @@ pub(crate) fn means_no_mptcp(errno: c_int) -> bool {
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     let config = config::get();
     if !is_tcp(domain, kind, protocol) || config.off() {
-        return sys::next_socket(domain, kind, protocol);
+        return leave(domain, kind, protocol);
     }
     let before = sys::errno();
-    let fd = sys::next_socket(domain, kind, libc::IPPROTO_MPTCP);
+    let fd = sys::next::socket(domain, kind, libc::IPPROTO_MPTCP);
     if fd >= 0 {
+        table::upgraded(fd);
         if config.trace() {
             trace::socket(domain, kind, protocol, fd, Outcome::Mptcp);
         }
         return fd;
     }
     fall_back(config, domain, kind, protocol, before)
+}
+
+/// A socket that is none of our business.
+fn leave(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    let fd = sys::next::socket(domain, kind, protocol);
+    if fd >= 0 {
+        table::forget(fd);
+        if protocol == libc::IPPROTO_MPTCP {
+            compat::program_knows_mptcp();
+        }
+    }
+    fd
 }
 
 /// The MPTCP attempt failed: give the program what plain TCP gives, with the `errno` it had
@@ -67,7 +81,10 @@ fn fall_back(
         return -1;
     }
     sys::set_errno(before);
-    let fd = sys::next_socket(domain, kind, protocol);
+    let fd = sys::next::socket(domain, kind, protocol);
+    if fd >= 0 {
+        table::forget(fd);
+    }
     if config.trace() {
         let outcome = if fd >= 0 { Outcome::Tcp(refused) } else { Outcome::Failed(sys::errno()) };
         trace::socket(domain, kind, protocol, fd, outcome);

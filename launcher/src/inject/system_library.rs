@@ -5,14 +5,15 @@
 
 use std::fmt;
 
-/// What the slot in the library begins with.
-const MARK: &[u8; 12] = b"\x7fmptcpize-s\0";
+/// The name of the note that is the slot, with which it begins.
+const MARK: &[u8; 24] = b"\x0c\0\0\0\x04\0\0\0\x01\0\0\0mptcpize/all";
 /// A block that is longer was not made by people.
 const MOST: usize = 32768;
 
 const PT_LOAD: u32 = 1;
-/// `PF_W`.
-const WRITABLE: u32 = 2;
+const PT_NOTE: u32 = 4;
+/// `PF_R`.
+const READABLE: u32 = 4;
 
 /// Why a library cannot carry settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +41,13 @@ impl fmt::Display for Flaw {
 
 /// A copy of `library` that carries `settings` (`NAME=value`). Without settings, the library.
 ///
-/// The writable segment is the last of the file that is mapped. It is made longer: what lies in
-/// memory behind its file part is written out as zeros, then comes the block. The section headers
-/// behind it, which only debuggers read, go.
+/// The block goes to the end of the file, on a page of its own, and the program header of the note
+/// becomes that of a segment behind all others.
 ///
 /// # Errors
 /// See [`Flaw`].
 pub fn with_settings(library: &[u8], settings: &[String]) -> Result<Vec<u8>, Flaw> {
-    let segment = writable_segment(library).ok_or(Flaw::NotElf)?;
+    let headers = Headers::read(library).ok_or(Flaw::NotElf)?;
     let slot = find(library, MARK).ok_or(Flaw::NoSlot)?;
     if settings.is_empty() {
         return Ok(library.to_vec());
@@ -64,20 +64,21 @@ pub fn with_settings(library: &[u8], settings: &[String]) -> Result<Vec<u8>, Fla
     if block.len() > MOST {
         return Err(Flaw::TooLong);
     }
-    let Segment { header, offset, size, memory } = segment;
-    let end = offset.checked_add(size).ok_or(Flaw::NotElf)?;
-    let in_segment = slot.checked_sub(offset).filter(|at| at + 16 <= size).ok_or(Flaw::NoSlot)?;
-    let mut copy = library.get(..end).ok_or(Flaw::NotElf)?.to_vec();
-    copy.resize(offset + memory, 0);
+    let note = headers.note.ok_or(Flaw::NoSlot)?;
+    let mut copy = library.to_vec();
+    copy.resize(library.len().next_multiple_of(headers.align), 0);
+    let (offset, address) = (copy.len(), headers.end.next_multiple_of(headers.align));
     copy.extend_from_slice(&block);
-    let distance = u32::try_from(memory - in_segment).map_err(|_| Flaw::NotElf)?;
+    // The slot is in the first segment, where addresses are offsets.
+    let distance = u32::try_from(address - slot).map_err(|_| Flaw::NotElf)?;
     put(&mut copy, slot + MARK.len(), &distance.to_le_bytes())?;
-    let whole = (memory + block.len()) as u64;
-    put(&mut copy, header + 32, &whole.to_le_bytes())?;
-    put(&mut copy, header + 40, &whole.to_le_bytes())?;
-    // e_shoff, e_shnum, e_shstrndx: no section headers.
-    put(&mut copy, 40, &[0; 8])?;
-    put(&mut copy, 60, &[0; 4])?;
+    put(&mut copy, note, &PT_LOAD.to_le_bytes())?;
+    put(&mut copy, note + 4, &READABLE.to_le_bytes())?;
+    // p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align.
+    let fields = [offset, address, address, block.len(), block.len(), headers.align];
+    for (index, field) in fields.into_iter().enumerate() {
+        put(&mut copy, note + 8 + 8 * index, &(field as u64).to_le_bytes())?;
+    }
     Ok(copy)
 }
 
@@ -100,35 +101,43 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// The writable segment: where its header is, and its place and sizes.
-struct Segment {
-    header: usize,
-    offset: usize,
-    size: usize,
-    memory: usize,
+/// What the program headers say.
+struct Headers {
+    /// Where the header of the note is.
+    note: Option<usize>,
+    /// Where the last segment ends in memory.
+    end: usize,
+    /// What segments are aligned to.
+    align: usize,
 }
 
-fn writable_segment(library: &[u8]) -> Option<Segment> {
-    let is_elf = library.get(..6)? == b"\x7fELF\x02\x01";
-    let table = usize::try_from(u64_at(library, 32)?).ok()?;
-    let count = usize::from(u16::from_le_bytes(*library.get(56..)?.first_chunk()?));
-    let mut found = None;
-    for index in 0..count {
-        let header = table.checked_add(index * 56)?;
-        let field = |at: usize| u64_at(library, header.checked_add(at)?);
-        let kind = u32::from_le_bytes(*library.get(header..)?.first_chunk()?);
-        let flags = u32::from_le_bytes(*library.get(header + 4..)?.first_chunk()?);
-        if kind == PT_LOAD && flags & WRITABLE != 0 {
-            let [offset, size, memory] = [8, 32, 40].map(field);
-            found = Some(Segment {
-                header,
-                offset: usize::try_from(offset?).ok()?,
-                size: usize::try_from(size?).ok()?,
-                memory: usize::try_from(memory?).ok()?,
-            });
+impl Headers {
+    /// Reads them; `None` for what is no 64-bit little-endian ELF file, or is cut off.
+    fn read(library: &[u8]) -> Option<Self> {
+        let is_elf = library.get(..6)? == b"\x7fELF\x02\x01";
+        let table = usize::try_from(u64_at(library, 32)?).ok()?;
+        let count = usize::from(u16::from_le_bytes(*library.get(56..)?.first_chunk()?));
+        let mut found = Headers { note: None, end: 0, align: 1 };
+        for index in 0..count {
+            let header = table.checked_add(index * 56)?;
+            let kind = u32::from_le_bytes(*library.get(header..)?.first_chunk()?);
+            let field = |at: usize| usize::try_from(u64_at(library, header.checked_add(at)?)?).ok();
+            let (offset, address, size, memory) = (field(8)?, field(16)?, field(32)?, field(40)?);
+            // Whatever is mapped must be there: a program that reaches for more is killed.
+            library.get(offset..offset.checked_add(size)?)?;
+            match kind {
+                PT_LOAD => {
+                    found.end = found.end.max(address.checked_add(memory)?);
+                    found.align = found.align.max(field(48)?);
+                }
+                // A second one would be a property of the processor: that stays.
+                PT_NOTE if size == MARK.len() + 4 => found.note = Some(header),
+                _ => {}
+            }
         }
+        let sane = found.align.is_power_of_two() && found.align <= 1 << 16 && found.end < 1 << 30;
+        (is_elf && sane).then_some(found)
     }
-    found.filter(|segment| is_elf && segment.size <= segment.memory && segment.memory < 1 << 20)
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
@@ -203,11 +212,14 @@ mod tests {
         let settings = [String::from("A=1"), String::from("B=")];
         let copy = with_settings(BYTES, &settings).expect("the library has a slot");
         assert!(copy.ends_with(b"A=1\0B=\0\0"), "the block is last");
-        let segment = writable_segment(&copy).expect("still an ELF file");
-        assert_eq!(segment.offset + segment.size, copy.len());
+        let block = copy.len() - b"A=1\0B=\0\0".len();
+        let headers = Headers::read(&copy).expect("still an ELF file");
+        assert!(headers.note.is_none(), "its header is the block's now");
+        assert_eq!(block % headers.align, 0);
         let slot = find(&copy, MARK).expect("the slot");
-        let distance = u32::from_le_bytes(*copy[slot + 12..].first_chunk().expect("four bytes"));
-        assert!(copy[slot + distance as usize..].starts_with(b"A=1\0"));
+        let distance = *copy[slot + MARK.len()..].first_chunk().expect("four bytes");
+        let address = slot + u32::from_le_bytes(distance) as usize;
+        assert_eq!(headers.end, address + copy.len() - block);
     }
 
     #[test]
@@ -220,7 +232,7 @@ mod tests {
         assert_eq!(with_settings(BYTES, &["x".repeat(MOST)]), Err(Flaw::TooLong));
         let mut other = BYTES.to_vec();
         let slot = find(&other, MARK).expect("the slot");
-        other[slot] = 0;
+        other[slot + 12] = 0;
         assert_eq!(with_settings(&other, &one), Err(Flaw::NoSlot));
         for length in 0..BYTES.len() {
             // Cut off anywhere: an error, or the whole of what is mapped was there.

@@ -45,7 +45,8 @@ impl System {
             let known = users.iter().find(|user| user.name == *wanted).map(|user| user.id);
             let id = known.or_else(|| wanted.parse().ok());
             let id = id.ok_or_else(|| format!("exclude_users: there is no user {wanted:?}"))?;
-            numbers.push(id.to_string());
+            // The library writes its own number as a signed one, to compare.
+            numbers.push(id.cast_signed().to_string());
         }
         let lists = [
             ("MPTCPIZE_NOT_PROGRAMS", "exclude_programs", &self.exclude_programs),

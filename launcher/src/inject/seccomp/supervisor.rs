@@ -29,6 +29,8 @@ const WAITING: &CStr = c"mptcpize-spare";
 /// How long to do without a standby before trying again to start one.
 const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+/// The same, in answers, for a supervisor that always has one to give.
+const RETRY_ANSWERS: u32 = 1000;
 
 /// The life of the supervisor, in a process of its own: gets ready, says so over `control`, gets
 /// the listener from there, and serves. Returns the exit code of the process.
@@ -93,6 +95,7 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
     // What an earlier supervisor had taken up comes first.
     let mut taken: VecDeque<usize> = VecDeque::with_capacity(SLOTS);
     let mut free: Vec<usize> = Vec::with_capacity(SLOTS);
+    let mut alone_for = 0;
     for number in (0..SLOTS).rev() {
         match clerk.desk.read(number).call.id {
             0 => {
@@ -111,6 +114,13 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
         // Wanted only while there is room, else a full desk would keep us from answering.
         let interest = if free.is_empty() { PollFlags::empty() } else { PollFlags::IN };
         let (calls, peer) = look(clerk.listener(), interest, standby.as_ref(), timeout);
+        // Before the calls: a busy program may leave no moment without one. But a program that has
+        // ended needs no new standby, and its end takes ours along.
+        let lost = !peer.is_empty() || alone_for > RETRY_ANSWERS;
+        if lost && !calls.contains(PollFlags::HUP) {
+            standby = recruit(clerk, standby);
+            alone_for = 0;
+        }
         if let Some(number) = free.last().copied().filter(|_| calls.contains(PollFlags::IN)) {
             // ENOENT: it was called away by a signal meanwhile.
             if clerk.desk.receive(clerk.listener(), number).is_ok() {
@@ -124,6 +134,7 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
         if let Some(number) = taken.pop_front() {
             clerk.answer(number);
             free.push(number);
+            alone_for += u32::from(standby.is_none());
             continue;
         }
         if calls.contains(PollFlags::HUP) {
@@ -131,7 +142,7 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
             sys::reap(true);
             return 0;
         }
-        if !peer.is_empty() || standby.is_none() {
+        if standby.is_none() {
             standby = recruit(clerk, standby);
         }
     }

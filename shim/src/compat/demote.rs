@@ -1,0 +1,153 @@
+//! Replaces an MPTCP socket by a TCP socket under the same descriptor.
+//!
+//! Order: the program's own call is made on the new socket first, so what TCP refuses too changes
+//! nothing; then everything that the program did to the old socket is done to the new one; then
+//! dup3(2), which is the one step that cannot be taken back. Whatever fails before it leaves the
+//! old socket as it was.
+//!
+//! Not here: which refusals lead here (`mod.rs`).
+
+use core::ffi::c_int;
+
+use super::table::{self, BOUND, MOVING, OTHER, OURS, POLLED, SHARED, TRIED};
+use super::{epoll, options};
+use crate::sys;
+use crate::sys::net::{self, Own, Set};
+
+/// Why a socket stays MPTCP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stays {
+    /// Not made by `socket()` under us, or it is not MPTCP (any more), or another thread is just
+    /// replacing it.
+    NotOurs,
+    Connected,
+    Listening,
+    /// A connection was tried, and it may have failed.
+    Tried,
+    /// dup, fork or SCM_RIGHTS made other descriptors of it.
+    Shared,
+    /// Something that was done to it cannot be done again.
+    Unrepeatable,
+    /// Its registration with epoll cannot be told.
+    Polled,
+    /// No descriptor, no memory, or other threads do not leave it alone.
+    Busy,
+}
+
+/// Makes it TCP; `call` is the program's own, for the new socket. The result is that of `call`,
+/// with its errno.
+#[inline(never)]
+pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>) -> Result<c_int, Stays> {
+    // A thread that sets options meanwhile makes us start again; not for ever.
+    for _ in 0..16 {
+        let state = table::get(fd);
+        check(fd, state)?;
+        let domain = net::number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN).ok_or(Stays::NotOurs)?;
+        let new = Own::tcp(domain).ok_or(Stays::Busy)?;
+        if let Some(call) = call
+            && call.on(new.fd()) != 0
+        {
+            return Ok(-1);
+        }
+        let registration = match state & POLLED {
+            0 => epoll::Found::Nothing,
+            _ => epoll::find(fd),
+        };
+        if matches!(registration, epoll::Found::Unknown) {
+            return Err(Stays::Polled);
+        }
+        if !options::replay(fd, new.fd(), state) || !copy_flags(fd, new.fd()) {
+            return Err(Stays::Unrepeatable);
+        }
+        rebind(fd, new.fd(), state)?;
+        if !table::take(fd, state) {
+            continue;
+        }
+        let cloexec = net::control(fd, libc::F_GETFD, 0) & libc::FD_CLOEXEC != 0;
+        if !new.replace(fd, cloexec) {
+            table::give_back(fd);
+            return Err(Stays::Busy);
+        }
+        table::forget(fd);
+        if let epoll::Found::This(registration) = registration {
+            registration.repeat(fd);
+        }
+        return Ok(0);
+    }
+    Err(Stays::Busy)
+}
+
+fn check(fd: c_int, state: u64) -> Result<(), Stays> {
+    if state & (OURS | MOVING) != OURS
+        || net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) != Some(libc::IPPROTO_MPTCP)
+    {
+        return Err(Stays::NotOurs);
+    }
+    if net::number(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == Some(1) {
+        return Err(Stays::Listening);
+    }
+    if net::is_connected(fd) {
+        return Err(Stays::Connected);
+    }
+    if state & TRIED != 0 {
+        return Err(Stays::Tried);
+    }
+    if state & SHARED != 0 || super::is_other_process() {
+        return Err(Stays::Shared);
+    }
+    if state & OTHER != 0 {
+        return Err(Stays::Unrepeatable);
+    }
+    Ok(())
+}
+
+/// File status flags, owner and signal; O_ASYNC last, for it needs the owner.
+fn copy_flags(from: c_int, to: c_int) -> bool {
+    /// include/uapi/asm-generic/fcntl.h
+    const F_SETSIG: c_int = 10;
+    const F_GETSIG: c_int = 11;
+    if let Some(owner) = net::owner(from)
+        && owner[1] != 0
+        && !net::set_owner(to, &owner)
+    {
+        return false;
+    }
+    let signal = net::control(from, F_GETSIG, 0);
+    if signal > 0 && net::control(to, F_SETSIG, signal) != 0 {
+        return false;
+    }
+    let flags = net::control(from, libc::F_GETFL, 0);
+    flags == libc::O_RDWR || net::control(to, libc::F_SETFL, flags) == 0
+}
+
+/// Gives `new` the address of `old`, which holds it until it is closed: SO_REUSEADDR on both lets
+/// them share it for that moment.
+fn rebind(old: c_int, new: c_int, state: u64) -> Result<(), Stays> {
+    let address = net::local(old).ok_or(Stays::NotOurs)?;
+    if address.port() == 0 && address.is_any() {
+        return Ok(());
+    }
+    if state & BOUND == 0 {
+        // Nobody bound it, so the kernel did: for a connection (TCP Fast Open for one).
+        return Err(Stays::Tried);
+    }
+    let reuse = |fd, value| net::set_number(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, value);
+    let before = net::number(old, libc::SOL_SOCKET, libc::SO_REUSEADDR).unwrap_or(0);
+    let bound = reuse(old, 1) && reuse(new, 1) && net::bind(new, &address);
+    if before == 0 {
+        reuse(old, 0);
+        reuse(new, 0);
+    }
+    if bound { Ok(()) } else { Err(Stays::Unrepeatable) }
+}
+
+/// Another thread has taken the socket to replace it: waits, for a while, until it has.
+pub(crate) fn wait_for_tcp(fd: c_int) -> bool {
+    (0..1000).any(|_| {
+        let tcp = net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP);
+        if !tcp {
+            sys::net::give_way();
+        }
+        tcp
+    })
+}

@@ -1,0 +1,311 @@
+//! Makes an MPTCP socket behave as the TCP socket that the program asked for.
+//!
+//! MPTCP refuses options that TCP takes, and behaves otherwise here and there. Where a program
+//! runs into that, in this order:
+//! * a **hint** (`hints.rs`), an option whose refusal changes nothing, is answered and remembered;
+//! * a socket without a connection becomes TCP in place (`demote.rs`), and the call is made on it;
+//! * a question is answered from a TCP socket that we make for it;
+//! * otherwise the refusal is the program's, with the errno that TCP would have used for an option
+//!   that it does not know either.
+//!
+//! A call that succeeds costs a look at a table. Not here: which sockets are upgraded
+//! (`upgrade.rs`).
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+
+mod demote;
+pub(crate) mod epoll;
+mod hints;
+pub(crate) mod inq;
+mod options;
+pub(crate) mod table;
+
+pub(crate) use demote::Stays;
+
+use crate::config;
+use crate::sys;
+use crate::sys::net::{self, Address, Get, Own, Set};
+use crate::trace::{self, Verdict};
+use table::{BOUND, OURS, SHARED, TRIED};
+
+/// The process whose descriptors the table is about; 0 before the library was loaded.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+
+/// The program itself asked for MPTCP once: then its accepted sockets may be meant to be that.
+static KNOWS_MPTCP: AtomicBool = AtomicBool::new(false);
+
+/// Bytes. A smaller receive buffer stalls an MPTCP connection: what does not fit is dropped and
+/// sent again after 200 ms. 1 MB over loopback with MTU 1500 stalled in 10 of 10 runs at 32 KB,
+/// 19 of 20 at 140,000, 7 of 20 at 212,992, none of 10 at 256 KB, none of 20 with none set.
+const SMALL_RCVBUF: c_int = 262_144;
+
+/// For load time.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn load() {
+    PROCESS.store(sys::pid(), Relaxed);
+}
+
+/// Around fork(3), in parent and child. The child is then the process of its own table.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn forking() {
+    table::share_all();
+    PROCESS.store(sys::pid(), Relaxed);
+}
+
+/// Are we the child of a fork that nobody told us of (clone(2))?
+fn is_other_process() -> bool {
+    PROCESS.load(Relaxed) != sys::pid()
+}
+
+pub(crate) fn program_knows_mptcp() {
+    KNOWS_MPTCP.store(true, Relaxed);
+}
+
+#[inline]
+pub(crate) fn setsockopt(set: Set) -> c_int {
+    let state = table::get(set.fd);
+    let errno = sys::errno();
+    let result = set.on(set.fd);
+    if result == 0 {
+        if state & OURS != 0 {
+            noted(&set, errno);
+        }
+        return 0;
+    }
+    refused(&set, state, errno)
+}
+
+/// An option was set on a socket of ours.
+fn noted(set: &Set, errno: c_int) {
+    let bit = options::bit(set.level, set.name);
+    let mut still_ours = true;
+    if options::is_switch(set.level, set.name) && set.number() == 0 {
+        table::remove(set.fd, bit);
+    } else {
+        still_ours = table::add(set.fd, bit);
+    }
+    if !still_ours {
+        // Another thread replaces the socket, and maybe did not see what we set.
+        if demote::wait_for_tcp(set.fd) {
+            set.on(set.fd);
+        } else {
+            table::add(set.fd, bit);
+        }
+        sys::set_errno(errno);
+        return;
+    }
+    if set.level == libc::SOL_SOCKET
+        && matches!(set.name, libc::SO_RCVBUF | libc::SO_RCVBUFFORCE)
+        && set.number() < SMALL_RCVBUF
+    {
+        let done = demote::to_tcp(set.fd, Some(set));
+        sys::set_errno(errno);
+        let verdict = match done {
+            Ok(0) => Verdict::Demoted,
+            Ok(_) => return,
+            Err(stays) => Verdict::Stays(stays),
+        };
+        tell(set, 0, verdict);
+    }
+}
+
+/// The kernel refused an option. `errno` is the program's from before the call.
+#[cold]
+fn refused(set: &Set, state: u64, errno: c_int) -> c_int {
+    let refusal = sys::errno();
+    if !matches!(refusal, libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EINVAL)
+        || config::get().off()
+    {
+        return -1;
+    }
+    let (result, verdict) = match answer(set, state) {
+        Some(answer) => answer,
+        None => {
+            sys::set_errno(refusal);
+            return -1;
+        }
+    };
+    match result {
+        Some(0) => sys::set_errno(errno),
+        // TCP's own errno.
+        Some(_) => {}
+        None => sys::set_errno(refusal),
+    }
+    tell(set, refusal, verdict);
+    if result == Some(0) { 0 } else { -1 }
+}
+
+/// What the program gets instead of a refusal: the result of a call that was made, or none. The
+/// whole is `None` when the refusal has nothing to do with MPTCP.
+fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
+    match net::number(set.fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) {
+        Some(libc::IPPROTO_MPTCP) => {}
+        // Another thread has just replaced it.
+        Some(libc::IPPROTO_TCP) if state & OURS != 0 => {
+            return Some((Some(set.on(set.fd)), Verdict::Demoted));
+        }
+        _ => return None,
+    }
+    if state & OURS == 0 && KNOWS_MPTCP.load(Relaxed) {
+        return None;
+    }
+    let connected = net::is_connected(set.fd);
+    if hints::comes_first(set) {
+        return hints::set(set, connected).map(|result| (Some(result), Verdict::Hint));
+    }
+    let stays = match demote::to_tcp(set.fd, Some(set)) {
+        Ok(0) => return Some((Some(0), Verdict::Demoted)),
+        Ok(result) => return Some((Some(result), Verdict::TcpRefuses)),
+        Err(stays) => stays,
+    };
+    if stays == Stays::NotOurs && state & OURS != 0 && demote::wait_for_tcp(set.fd) {
+        return Some((Some(set.on(set.fd)), Verdict::Demoted));
+    }
+    if let Some(result) = hints::set(set, connected) {
+        return Some((Some(result), Verdict::Hint));
+    }
+    // An option that nobody knows has one errno on TCP and another on MPTCP.
+    let domain = net::number(set.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?;
+    let scratch = Own::tcp(domain)?;
+    if set.on(scratch.fd()) != 0 && sys::errno() == libc::ENOPROTOOPT {
+        return Some((Some(-1), Verdict::TcpRefuses));
+    }
+    Some((None, Verdict::Stays(stays)))
+}
+
+#[inline]
+pub(crate) fn getsockopt(get: Get) -> c_int {
+    let errno = sys::errno();
+    let result = get.on(get.fd);
+    if result == 0 {
+        if table::note(get.fd) != 0 {
+            recall(&get, errno);
+        }
+        return 0;
+    }
+    unanswered(&get, errno)
+}
+
+/// The socket has hints, and the option may be one of them.
+#[cold]
+fn recall(get: &Get, errno: c_int) {
+    if let Some(value) = hints::remembered(get) {
+        get.answer(value);
+    }
+    sys::set_errno(errno);
+}
+
+/// The kernel refused a question. A question never changes a socket, so the answer comes from a
+/// fresh TCP socket: nothing else can have been set, for setting it would have demoted this one.
+#[cold]
+fn unanswered(get: &Get, errno: c_int) -> c_int {
+    let refusal = sys::errno();
+    if !matches!(refusal, libc::ENOPROTOOPT | libc::EOPNOTSUPP) || config::get().off() {
+        return -1;
+    }
+    let result = from_scratch(get);
+    match result {
+        Some(0) => sys::set_errno(errno),
+        Some(_) => {}
+        None => sys::set_errno(refusal),
+    }
+    result.unwrap_or(-1)
+}
+
+#[inline(never)]
+fn from_scratch(get: &Get) -> Option<c_int> {
+    /// include/uapi/linux/in.h; what Linux gives is the local port.
+    const IP_PROTOCOL: c_int = 52;
+    if net::number(get.fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) != Some(libc::IPPROTO_MPTCP)
+        || (table::get(get.fd) & OURS == 0 && KNOWS_MPTCP.load(Relaxed))
+    {
+        return None;
+    }
+    let scratch = Own::tcp(net::number(get.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)?;
+    let connected = net::is_connected(get.fd);
+    if connected && is_about_the_connection(get.level, get.name) {
+        return None;
+    }
+    let result = get.on(scratch.fd());
+    if result != 0 && connected && sys::errno() != libc::ENOPROTOOPT {
+        return None;
+    }
+    if result == 0 {
+        if let Some(value) = hints::remembered(get) {
+            get.answer(value);
+        } else if (get.level, get.name) == (libc::IPPROTO_IP, IP_PROTOCOL)
+            && let Some(address) = net::local(get.fd)
+        {
+            get.answer(address.port().into());
+        }
+    }
+    Some(result)
+}
+
+/// Answers that a fresh socket does not have: the path's packet size, what came with the SYN, the
+/// peer's options, the window.
+fn is_about_the_connection(level: c_int, name: c_int) -> bool {
+    /// include/uapi/linux/in.h, in6.h, tcp.h, netfilter_ipv4.h
+    const IP_PKTOPTIONS: c_int = 9;
+    const SO_ORIGINAL_DST: c_int = 80;
+    const IPV6_2292PKTOPTIONS: c_int = 6;
+    const IPV6_PATHMTU: c_int = 61;
+    match level {
+        libc::IPPROTO_IP => {
+            matches!(name, libc::IP_MTU | libc::IP_OPTIONS | IP_PKTOPTIONS | SO_ORIGINAL_DST)
+        }
+        libc::IPPROTO_IPV6 => {
+            matches!(name, libc::IPV6_MTU | IPV6_PATHMTU | IPV6_2292PKTOPTIONS | SO_ORIGINAL_DST)
+        }
+        libc::IPPROTO_TCP => matches!(
+            name,
+            libc::TCP_SAVED_SYN | libc::TCP_TIMESTAMP | libc::TCP_WINDOW_CLAMP | libc::TCP_REPAIR
+        ),
+        _ => false,
+    }
+}
+
+/// Before `connect`: a socket that is about to connect to itself becomes TCP, for MPTCP loses the
+/// first byte then.
+pub(crate) fn connecting(fd: c_int, to: &Address) {
+    let state = table::get(fd);
+    if state & (BOUND | TRIED) == BOUND
+        && let errno = sys::errno()
+        && let Some(own) = net::local(fd)
+    {
+        let same = own.family() == to.family() && own.port() == to.port() && own.port() != 0;
+        let loops = to.is_any() || matches!(to.ip(), [127, ..] | [.., 0, 0, 0, 0, 0, 0, 0, 1]);
+        if same && (own.ip() == to.ip() || (own.is_any() && loops)) {
+            let done = demote::to_tcp(fd, None);
+            trace::itself(fd, done.err());
+        }
+        sys::set_errno(errno);
+    }
+    table::add(fd, TRIED);
+}
+
+#[inline]
+pub(crate) fn is_ours(fd: c_int) -> bool {
+    table::get(fd) & OURS != 0
+}
+
+pub(crate) fn bound(fd: c_int) {
+    table::add(fd, BOUND);
+}
+
+/// The file of `fd` has another descriptor now: `new`, or one of another process.
+pub(crate) fn shared(fd: c_int, new: Option<c_int>) {
+    table::add(fd, SHARED);
+    if let Some(new) = new
+        && new != fd
+    {
+        table::forget(new);
+    }
+}
+
+fn tell(set: &Set, refusal: c_int, verdict: Verdict) {
+    if config::get().trace() {
+        trace::option(set, refusal, verdict);
+    }
+}

@@ -1,0 +1,169 @@
+//! The options that MPTCP sockets accept and that a TCP socket can be given again.
+//!
+//! A bit of each descriptor's state says that the program set the option; the value stays in the
+//! kernel and is read back only when the socket is replaced. Measured for each of them: read and
+//! set again, both sockets give the same answer (tests/compat.rs).
+
+use core::ffi::c_int;
+
+use super::table::{OPTION_BITS, OTHER};
+use crate::sys::net;
+
+const SOCKET: u8 = libc::SOL_SOCKET as u8;
+const IP: u8 = libc::IPPROTO_IP as u8;
+const TCP: u8 = libc::IPPROTO_TCP as u8;
+const IPV6: u8 = libc::IPPROTO_IPV6 as u8;
+
+/// Level and name, in the order in which they are set again: IP_TOS before SO_PRIORITY, which it
+/// changes. Numbers and not names where libc has none: include/uapi/asm-generic/socket.h,
+/// include/uapi/linux/{in,in6,tcp}.h.
+const LIST: [(u8, u8); 50] = [
+    (IP, 1),      // IP_TOS
+    (IP, 15),     // IP_FREEBIND
+    (IP, 19),     // IP_TRANSPARENT
+    (IP, 24),     // IP_BIND_ADDRESS_NO_PORT
+    (IP, 51),     // IP_LOCAL_PORT_RANGE
+    (IPV6, 26),   // IPV6_V6ONLY
+    (IPV6, 75),   // IPV6_TRANSPARENT
+    (IPV6, 78),   // IPV6_FREEBIND
+    (SOCKET, 2),  // SO_REUSEADDR
+    (SOCKET, 5),  // SO_DONTROUTE
+    (SOCKET, 6),  // SO_BROADCAST
+    (SOCKET, 7),  // SO_SNDBUF
+    (SOCKET, 8),  // SO_RCVBUF
+    (SOCKET, 9),  // SO_KEEPALIVE
+    (SOCKET, 12), // SO_PRIORITY
+    (SOCKET, 13), // SO_LINGER
+    (SOCKET, 15), // SO_REUSEPORT
+    (SOCKET, 18), // SO_RCVLOWAT
+    (SOCKET, 20), // SO_RCVTIMEO
+    (SOCKET, 21), // SO_SNDTIMEO
+    (SOCKET, 29), // SO_TIMESTAMP
+    (SOCKET, 32), // SO_SNDBUFFORCE
+    (SOCKET, 33), // SO_RCVBUFFORCE
+    (SOCKET, 35), // SO_TIMESTAMPNS
+    (SOCKET, 36), // SO_MARK
+    (SOCKET, 37), // SO_TIMESTAMPING
+    (SOCKET, 46), // SO_BUSY_POLL
+    (SOCKET, 49), // SO_INCOMING_CPU
+    (SOCKET, 62), // SO_BINDTOIFINDEX, SO_BINDTODEVICE
+    (SOCKET, 63), // SO_TIMESTAMP_NEW
+    (SOCKET, 64), // SO_TIMESTAMPNS_NEW
+    (SOCKET, 65), // SO_TIMESTAMPING_NEW
+    (SOCKET, 66), // SO_RCVTIMEO_NEW
+    (SOCKET, 67), // SO_SNDTIMEO_NEW
+    (SOCKET, 69), // SO_PREFER_BUSY_POLL
+    (TCP, 1),     // TCP_NODELAY
+    (TCP, 2),     // TCP_MAXSEG
+    (TCP, 3),     // TCP_CORK
+    (TCP, 4),     // TCP_KEEPIDLE
+    (TCP, 5),     // TCP_KEEPINTVL
+    (TCP, 6),     // TCP_KEEPCNT
+    (TCP, 9),     // TCP_DEFER_ACCEPT
+    (TCP, 13),    // TCP_CONGESTION
+    (TCP, 23),    // TCP_FASTOPEN
+    (TCP, 25),    // TCP_NOTSENT_LOWAT
+    (TCP, 30),    // TCP_FASTOPEN_CONNECT
+    (TCP, 33),    // TCP_FASTOPEN_KEY
+    (TCP, 34),    // TCP_FASTOPEN_NO_COOKIE
+    (TCP, 36),    // TCP_INQ
+    (IPV6, 67),   // IPV6_TCLASS, where a kernel lets MPTCP set it
+];
+
+const _: () = assert!(LIST.len() <= OPTION_BITS as usize);
+
+/// Names above this are not in the list.
+const NAMES: usize = 80;
+const NONE: u8 = u8::MAX;
+
+/// The place in [`LIST`] by level ([`row`]) and name: found without a search, because every
+/// `setsockopt` that succeeds is looked up.
+static PLACE: [[u8; NAMES]; 4] = places();
+
+const fn places() -> [[u8; NAMES]; 4] {
+    let mut places = [[NONE; NAMES]; 4];
+    let mut at = 0;
+    while at < LIST.len() {
+        let (level, name) = LIST[at];
+        places[row(level as c_int)][name as usize] = at as u8;
+        at += 1;
+    }
+    places
+}
+
+const fn row(level: c_int) -> usize {
+    match level {
+        libc::IPPROTO_IP => 0,
+        libc::SOL_SOCKET => 1,
+        libc::IPPROTO_TCP => 2,
+        libc::IPPROTO_IPV6 => 3,
+        _ => 4,
+    }
+}
+
+/// The bit of an option that was set: its own, or [`OTHER`].
+#[inline]
+pub(crate) fn bit(level: c_int, name: c_int) -> u64 {
+    // One setting, two ways to name it.
+    let name = if level == libc::SOL_SOCKET && name == libc::SO_BINDTODEVICE { 62 } else { name };
+    match PLACE.get(row(level)).and_then(|names| names.get(name as usize)) {
+        Some(&place) if place != NONE => 1 << place,
+        _ => OTHER,
+    }
+}
+
+/// Options of which MPTCP keeps no value that could be read: their bit says "is on".
+pub(crate) fn is_switch(level: c_int, name: c_int) -> bool {
+    level == libc::SOL_SOCKET && matches!(name, libc::SO_DONTROUTE | libc::SO_BROADCAST)
+}
+
+/// Sets on `to` what the bits say was set on `from`. False when something could not be read or
+/// set, for instance without the privilege that the program had when it set it.
+pub(crate) fn replay(from: c_int, to: c_int, bits: u64) -> bool {
+    LIST.iter().enumerate().all(|(place, &(level, name))| {
+        bits & (1 << place) == 0 || replay_one(from, to, level.into(), name.into())
+    })
+}
+
+fn replay_one(from: c_int, to: c_int, level: c_int, name: c_int) -> bool {
+    if is_switch(level, name) {
+        return net::set_number(to, level, name, 1);
+    }
+    if level == libc::SOL_SOCKET && matches!(name, 7 | 8 | 32 | 33) {
+        let read = if matches!(name, 7 | 32) { libc::SO_SNDBUF } else { libc::SO_RCVBUF };
+        // The kernel doubles what is set (socket(7)).
+        return net::number(from, level, read)
+            .is_some_and(|doubled| net::set_number(to, level, name, doubled / 2));
+    }
+    let mut value = [0; 32];
+    net::read_option(from, level, name, &mut value).and_then(|size| value.get(..size)).is_some_and(
+        |value| is_off(level, name, value) || net::write_option(to, level, name, value),
+    )
+}
+
+/// A kind of receive time stamps that was set and then gave way to another kind: setting it to
+/// off, as it reads, would put out the other one too.
+fn is_off(level: c_int, name: c_int, value: &[u8]) -> bool {
+    level == libc::SOL_SOCKET
+        && matches!(name, 29 | 35 | 63 | 64)
+        && value.iter().all(|byte| *byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_has_a_bit_of_its_own_and_all_others_share_one() {
+        let mut seen = 0;
+        for (level, name) in LIST {
+            let bit = bit(level.into(), name.into());
+            assert!(bit.count_ones() == 1 && bit != OTHER && seen & bit == 0, "{level} {name}");
+            seen |= bit;
+        }
+        for (level, name) in [(1, 17), (1, 79), (1, 80), (1, -1), (6, 18), (7, 1), (-1, 1)] {
+            assert_eq!(bit(level, name), OTHER, "{level} {name}");
+        }
+        assert_eq!(bit(1, libc::SO_BINDTODEVICE), bit(1, 62));
+    }
+}

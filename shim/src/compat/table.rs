@@ -1,0 +1,165 @@
+//! What we know of each descriptor: two words, written with single atomic operations.
+//!
+//! Static and untouched until a socket needs them, so a program without sockets pays nothing but
+//! address space. `close` is not hooked (it is too hot, and ends a wait of cancelled threads), so
+//! an entry may be older than its descriptor: whoever acts on one asks the kernel first whether
+//! the socket is what the entry says.
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+
+/// The descriptors that are looked after; those above are plain MPTCP. Linux programs may have a
+/// million, but few have more than this many, and the tables are address space.
+const SIZE: usize = 65536;
+
+/// `socket()` gave MPTCP where the program asked for TCP.
+pub(crate) const OURS: u64 = 1 << 63;
+/// The file has another descriptor (dup, fork, SCM_RIGHTS) that a replacement would not reach.
+pub(crate) const SHARED: u64 = 1 << 62;
+/// `connect` was called: the socket has a past that a new one has not.
+pub(crate) const TRIED: u64 = 1 << 61;
+/// The program gave it its address.
+pub(crate) const BOUND: u64 = 1 << 60;
+/// An option was set that cannot be set again.
+pub(crate) const OTHER: u64 = 1 << 59;
+/// It is registered in an epoll.
+pub(crate) const POLLED: u64 = 1 << 58;
+/// A thread is just putting TCP in its place: whatever is done to the old socket now is lost.
+pub(crate) const MOVING: u64 = 1 << 57;
+/// Below: the options that were set, `options::LIST`.
+pub(crate) const OPTION_BITS: u32 = 57;
+
+static STATE: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
+
+/// Hints (`hints.rs`) or the epoll (`epoll.rs`) of a descriptor.
+static NOTES: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
+
+/// The parts of [`STATE`], a page each, in which a descriptor was ever [`OURS`].
+static USED: [AtomicBool; SIZE / PART] = [const { AtomicBool::new(false) }; SIZE / PART];
+const PART: usize = 512;
+
+fn state(fd: c_int) -> Option<&'static AtomicU64> {
+    // A negative number becomes one beyond the end.
+    STATE.get(fd as usize)
+}
+
+/// A new MPTCP socket that the program takes for TCP.
+#[inline(always)]
+pub(crate) fn upgraded(fd: c_int) {
+    // Its note may be of an earlier socket; whoever reads one checks that.
+    if let Some(word) = state(fd)
+        && let Some(used) = USED.get(fd as usize / PART)
+    {
+        word.store(OURS, Relaxed);
+        used.store(true, Relaxed);
+    }
+}
+
+/// The descriptor is something else now.
+#[inline(never)]
+pub(crate) fn forget(fd: c_int) {
+    // Reading first leaves pages of descriptors that never mattered untouched.
+    if let Some(word) = state(fd)
+        && word.load(Relaxed) != 0
+    {
+        word.store(0, Relaxed);
+    }
+}
+
+#[inline]
+pub(crate) fn get(fd: c_int) -> u64 {
+    // SeqCst here and in `add` and `take`: a thread that set an option and one that demotes must
+    // not both miss each other.
+    state(fd).map_or(0, |word| word.load(SeqCst))
+}
+
+/// Sets bits of a socket that is ours; false when it is not, or no longer, or not for long.
+#[inline]
+pub(crate) fn add(fd: c_int, bits: u64) -> bool {
+    let Some(word) = state(fd) else { return false };
+    let stays = |state: u64| state & (OURS | MOVING) == OURS;
+    let now = word.load(SeqCst);
+    stays(now) && (now & bits == bits || stays(word.fetch_or(bits, SeqCst)))
+}
+
+/// Clears bits.
+pub(crate) fn remove(fd: c_int, bits: u64) {
+    if let Some(word) = state(fd) {
+        word.fetch_and(!bits, SeqCst);
+    }
+}
+
+/// Before it is replaced, when nothing has changed since `known` was read: from now on [`add`]
+/// says no, so that other threads wait for the new socket and do again what they did.
+pub(crate) fn take(fd: c_int, known: u64) -> bool {
+    known & MOVING == 0
+        && state(fd).is_some_and(|word| {
+            word.compare_exchange(known, known | MOVING, SeqCst, SeqCst).is_ok()
+        })
+}
+
+/// It was not replaced after all.
+pub(crate) fn give_back(fd: c_int) {
+    remove(fd, MOVING);
+}
+
+#[inline]
+pub(crate) fn note(fd: c_int) -> u64 {
+    NOTES.get(fd as usize).map_or(0, |word| word.load(Relaxed))
+}
+
+pub(crate) fn set_note(fd: c_int, value: u64) {
+    if let Some(word) = NOTES.get(fd as usize) {
+        word.store(value, Relaxed);
+    }
+}
+
+/// A fork copies every descriptor: none of ours is this process's alone any more.
+pub(crate) fn share_all() {
+    for (part, used) in STATE.chunks_exact(PART).zip(&USED) {
+        if used.load(Relaxed) {
+            for word in part {
+                if word.load(Relaxed) & OURS != 0 {
+                    word.fetch_or(SHARED, SeqCst);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sockets_of_ours_take_bits_and_only_unchanged_ones_are_taken() {
+        // Numbers that the other tests do not use.
+        assert!(!add(60_000, BOUND), "unknown");
+        upgraded(60_000);
+        assert!(add(60_000, BOUND));
+        let known = get(60_000);
+        assert_eq!(known, OURS | BOUND);
+        assert!(add(60_000, TRIED));
+        assert!(!take(60_000, known), "another thread was faster");
+        assert!(take(60_000, get(60_000)));
+        assert!(!add(60_000, 1) && !take(60_000, get(60_000)), "it is about to be replaced");
+        give_back(60_000);
+        assert!(add(60_000, 1));
+        forget(60_000);
+        assert!(!add(60_000, 1), "no longer ours");
+        for outside in [-1, c_int::MIN, SIZE as c_int, c_int::MAX] {
+            upgraded(outside);
+            assert_eq!(get(outside), 0);
+            assert!(!add(outside, 1) && !take(outside, 0));
+        }
+    }
+
+    #[test]
+    fn a_fork_shares_what_is_ours_and_nothing_else() {
+        upgraded(60_010);
+        upgraded(60_011);
+        forget(60_011);
+        share_all();
+        assert_eq!((get(60_010), get(60_011)), (OURS | SHARED, 0));
+    }
+}

@@ -1,0 +1,184 @@
+//! The functions that the library exports: each in place of libc's of the same name.
+//!
+//! Only the way in; what they do is `upgrade` and `compat`. Those that C declares with `...`
+//! (fcntl, ioctl) are here functions of three arguments: on x86-64 and AArch64 Linux the callers
+//! pass integers and pointers the same way for both, and an argument that was not passed is a
+//! register that nobody reads.
+//!
+//! # Safety
+//! The callers are the program's, and the arguments those of libc's function: whatever pointers
+//! are passed go on to the kernel, which checks them.
+
+#![allow(unsafe_code)]
+#![allow(clippy::missing_safety_doc, reason = "the same for all, above")]
+
+use core::ffi::{c_int, c_uint, c_ulong, c_void};
+
+use crate::compat;
+use crate::sys::net::{self, Address, Get, Set};
+use crate::sys::next;
+use crate::upgrade;
+
+/// `socket(2)` as the program sees it: a descriptor, or -1 with `errno` as plain TCP leaves it.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    upgrade::socket(domain, kind, protocol)
+}
+
+/// `setsockopt(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn setsockopt(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *const c_void,
+    size: c_uint,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    compat::setsockopt(unsafe { Set::new(fd, level, name, value, size) })
+}
+
+/// `getsockopt(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn getsockopt(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *mut c_void,
+    size: *mut c_uint,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    compat::getsockopt(unsafe { Get::new(fd, level, name, value, size) })
+}
+
+/// `ioctl(2)`, for FIONREAD.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int {
+    // SAFETY: the program's own arguments.
+    let result = unsafe { next::ioctl(fd, request, argument) };
+    // Programs that hold the number in an int pass it with a sign.
+    if request as u32 == libc::FIONREAD as u32 && result == 0 {
+        let answer = argument as *mut c_int;
+        // SAFETY: the kernel has just written an int there.
+        unsafe {
+            if answer.read_unaligned() > 0 {
+                let errno = crate::sys::errno();
+                answer.write_unaligned(compat::inq::corrected(fd, answer.read_unaligned()));
+                crate::sys::set_errno(errno);
+            }
+        }
+    }
+    result
+}
+
+/// `connect(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn connect(fd: c_int, to: *const c_void, size: c_uint) -> c_int {
+    if !to.is_null() && size >= 16 && compat::is_ours(fd) {
+        // SAFETY: the program says that `size` bytes are there.
+        unsafe { connecting(fd, to, size) };
+    }
+    // A jump: this waits, see link.ld.
+    // SAFETY: the program's own arguments.
+    unsafe { next::connect(fd, to, size) }
+}
+
+/// Apart from `connect`, which must not keep the address in a frame of its own.
+#[inline(never)]
+unsafe fn connecting(fd: c_int, to: *const c_void, size: c_uint) {
+    // SAFETY: the caller's promise.
+    compat::connecting(fd, &unsafe { Address::of(to, size) });
+}
+
+/// `bind(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn bind(fd: c_int, to: *const c_void, size: c_uint) -> c_int {
+    // SAFETY: the program's own arguments.
+    let result = unsafe { next::bind(fd, to, size) };
+    if result == 0 {
+        compat::bound(fd);
+    }
+    result
+}
+
+/// `dup(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn dup(fd: c_int) -> c_int {
+    // SAFETY: dup(2) takes an integer.
+    duplicated(fd, unsafe { next::dup(fd) })
+}
+
+/// `dup2(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn dup2(fd: c_int, to: c_int) -> c_int {
+    let new = next::dup2(fd, to);
+    // Equal numbers: nothing was done.
+    if fd == to { new } else { duplicated(fd, new) }
+}
+
+/// `dup3(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn dup3(fd: c_int, to: c_int, flags: c_int) -> c_int {
+    // SAFETY: dup3(2) takes integers.
+    duplicated(fd, unsafe { next::dup3(fd, to, flags) })
+}
+
+/// `fcntl(2)`, for F_DUPFD.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
+    if matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
+        // SAFETY: an integer.
+        return duplicated(fd, unsafe { next::fcntl(fd, command, argument) });
+    }
+    // A jump: locks wait here, see link.ld.
+    // SAFETY: the program's own arguments.
+    unsafe { next::fcntl(fd, command, argument) }
+}
+
+/// `fcntl(2)` by the name that glibc has since 2.28 for programs with 64-bit file offsets.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int {
+    // SAFETY: the program's own arguments; the two are one on 64-bit machines.
+    unsafe { fcntl(fd, command, argument) }
+}
+
+fn duplicated(fd: c_int, new: c_int) -> c_int {
+    if new >= 0 {
+        compat::shared(fd, Some(new));
+    }
+    new
+}
+
+/// `epoll_ctl(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn epoll_ctl(
+    epoll: c_int,
+    operation: c_int,
+    fd: c_int,
+    event: *mut c_void,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    let result = unsafe { next::epoll_ctl(epoll, operation, fd, event) };
+    if result == 0 && operation == libc::EPOLL_CTL_ADD {
+        compat::epoll::registered(epoll, fd);
+    }
+    result
+}
+
+/// `sendmsg(2)`, for descriptors that are passed to another process (SCM_RIGHTS).
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn sendmsg(
+    fd: c_int,
+    message: *const libc::msghdr,
+    flags: c_int,
+) -> isize {
+    // SAFETY: the program's message, which it says is one; libc's sendmsg may look into it too.
+    unsafe {
+        if !message.is_null() && (*message).msg_controllen != 0 {
+            net::passed(message, |fd| compat::shared(fd, None));
+        }
+    }
+    // A jump: this waits, see link.ld.
+    // SAFETY: the program's own arguments.
+    unsafe { next::sendmsg(fd, message, flags) }
+}

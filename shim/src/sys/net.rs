@@ -1,0 +1,332 @@
+//! What `compat` asks the kernel about sockets, and the program's own calls as values: a call
+//! holds the program's pointers, can be made again on another descriptor, and is built only by
+//! the hooks, which have them from the program.
+
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_int, c_uint, c_void};
+use core::mem::size_of;
+use core::ptr;
+
+use super::{next, syscall};
+
+/// The program's `setsockopt`.
+#[derive(Clone, Copy)]
+pub(crate) struct Set {
+    pub(crate) fd: c_int,
+    pub(crate) level: c_int,
+    pub(crate) name: c_int,
+    value: *const c_void,
+    size: c_uint,
+}
+
+impl Set {
+    /// # Safety
+    /// `value` and `size` are the program's, and it waits for us: they stay valid, or as invalid
+    /// as they are.
+    pub(crate) unsafe fn new(
+        fd: c_int,
+        level: c_int,
+        name: c_int,
+        value: *const c_void,
+        size: c_uint,
+    ) -> Self {
+        Set { fd, level, name, value, size }
+    }
+
+    /// Makes the call on `fd`.
+    pub(crate) fn on(&self, fd: c_int) -> c_int {
+        // SAFETY: the program's own pointers, see `new`; the kernel checks them.
+        unsafe { next::setsockopt(fd, self.level, self.name, self.value, self.size) }
+    }
+
+    /// The number that is set. Only for a call that the kernel has accepted: by then it has read
+    /// the value.
+    pub(crate) fn number(&self) -> c_int {
+        if (self.size as usize) < size_of::<c_int>() || self.value.is_null() {
+            return 0;
+        }
+        // SAFETY: the kernel has just read these four bytes; alignment is not promised.
+        unsafe { ptr::read_unaligned(self.value.cast()) }
+    }
+}
+
+/// The program's `getsockopt`.
+#[derive(Clone, Copy)]
+pub(crate) struct Get {
+    pub(crate) fd: c_int,
+    pub(crate) level: c_int,
+    pub(crate) name: c_int,
+    value: *mut c_void,
+    size: *mut c_uint,
+}
+
+impl Get {
+    /// # Safety
+    /// As for [`Set::new`].
+    pub(crate) unsafe fn new(
+        fd: c_int,
+        level: c_int,
+        name: c_int,
+        value: *mut c_void,
+        size: *mut c_uint,
+    ) -> Self {
+        Get { fd, level, name, value, size }
+    }
+
+    /// Makes the call on `fd`.
+    pub(crate) fn on(&self, fd: c_int) -> c_int {
+        // SAFETY: the program's own pointers, see `new`; the kernel checks them.
+        unsafe { next::getsockopt(fd, self.level, self.name, self.value, self.size) }
+    }
+
+    /// Answers with a number, after a call that the kernel answered with one.
+    pub(crate) fn answer(&self, number: c_int) {
+        // SAFETY: the kernel has just written there: `size` bytes, which it left in `size`.
+        unsafe {
+            if *self.size as usize >= size_of::<c_int>() {
+                ptr::write_unaligned(self.value.cast(), number);
+            } else if *self.size > 0 {
+                // A byte is what ip(7) options give to a program that offers less than an int.
+                ptr::write_unaligned(self.value.cast(), number as u8);
+            }
+        }
+    }
+}
+
+/// Reads an option into `buffer`; its length, or `None`.
+#[inline(never)]
+pub(crate) fn read_option(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    buffer: &mut [u8],
+) -> Option<usize> {
+    let mut size = buffer.len() as c_uint;
+    // SAFETY: the buffer is as long as `size` says.
+    let result = unsafe {
+        syscall(libc::SYS_getsockopt, fd, level, name, buffer.as_mut_ptr(), &raw mut size)
+    };
+    (result == 0).then_some(size as usize)
+}
+
+#[inline(never)]
+pub(crate) fn write_option(fd: c_int, level: c_int, name: c_int, value: &[u8]) -> bool {
+    // SAFETY: the pointer and the length are those of one slice.
+    unsafe { syscall(libc::SYS_setsockopt, fd, level, name, value.as_ptr(), value.len()) == 0 }
+}
+
+/// An option that is a number.
+#[inline(never)]
+pub(crate) fn number(fd: c_int, level: c_int, name: c_int) -> Option<c_int> {
+    let mut bytes = [0; 4];
+    read_option(fd, level, name, &mut bytes)?;
+    Some(c_int::from_ne_bytes(bytes))
+}
+
+#[inline(never)]
+pub(crate) fn set_number(fd: c_int, level: c_int, name: c_int, value: c_int) -> bool {
+    write_option(fd, level, name, &value.to_ne_bytes())
+}
+
+/// The low half of the socket's cookie, which no other socket of this boot has soon.
+pub(crate) fn cookie(fd: c_int) -> Option<u32> {
+    /// include/uapi/asm-generic/socket.h
+    const SO_COOKIE: c_int = 57;
+    let mut bytes = [0; 8];
+    read_option(fd, libc::SOL_SOCKET, SO_COOKIE, &mut bytes)?;
+    Some(u64::from_ne_bytes(bytes) as u32)
+}
+
+/// A socket address as the kernel gives it; family first, in host order.
+pub(crate) struct Address {
+    bytes: [u8; 28],
+    size: c_uint,
+}
+
+impl Address {
+    /// The address that the program names.
+    ///
+    /// # Safety
+    /// `from` has `size` readable bytes.
+    pub(crate) unsafe fn of(from: *const c_void, size: c_uint) -> Self {
+        let mut address = Address { bytes: [0; 28], size: 28 };
+        let size = (size as usize).min(28);
+        // SAFETY: the caller's promise; the destination has 28 bytes.
+        unsafe { ptr::copy_nonoverlapping(from.cast(), address.bytes.as_mut_ptr(), size) };
+        address
+    }
+
+    pub(crate) fn family(&self) -> c_int {
+        let [low, high, ..] = self.bytes;
+        c_int::from(u16::from_ne_bytes([low, high]))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        let [_, _, high, low, ..] = self.bytes;
+        u16::from_be_bytes([high, low])
+    }
+
+    /// The IP address: 4 bytes, or 16.
+    pub(crate) fn ip(&self) -> &[u8] {
+        let range = if self.family() == libc::AF_INET6 { 8..24 } else { 4..8 };
+        self.bytes.get(range).unwrap_or(&[])
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        self.ip().iter().all(|byte| *byte == 0)
+    }
+}
+
+/// The local address.
+pub(crate) fn local(fd: c_int) -> Option<Address> {
+    let mut address = Address { bytes: [0; 28], size: 28 };
+    // SAFETY: both pointers are to `address`, which is as long as its `size` says.
+    let result = unsafe {
+        let size = &raw mut address.size;
+        syscall(libc::SYS_getsockname, fd, address.bytes.as_mut_ptr(), size)
+    };
+    (result == 0).then_some(address)
+}
+
+pub(crate) fn bind(fd: c_int, to: &Address) -> bool {
+    // SAFETY: the pointer and the length are those of one array.
+    unsafe { syscall(libc::SYS_bind, fd, to.bytes.as_ptr(), to.size) == 0 }
+}
+
+#[inline(never)]
+pub(crate) fn is_connected(fd: c_int) -> bool {
+    let mut address = Address { bytes: [0; 28], size: 28 };
+    // SAFETY: as in `local`.
+    unsafe {
+        let size = &raw mut address.size;
+        syscall(libc::SYS_getpeername, fd, address.bytes.as_mut_ptr(), size) == 0
+    }
+}
+
+/// A descriptor of ours, closed when dropped; `errno` stays.
+pub(crate) struct Own(c_int);
+
+impl Own {
+    /// A TCP socket, straight from the kernel: no other library needs to know of it.
+    pub(crate) fn tcp(domain: c_int) -> Option<Self> {
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+        // SAFETY: socket(2) takes integers only.
+        let fd = unsafe { syscall(libc::SYS_socket, domain, kind, libc::IPPROTO_TCP) as c_int };
+        (fd >= 0).then_some(Own(fd))
+    }
+
+    pub(crate) fn open(path: &CStr) -> Option<Self> {
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        // SAFETY: `path` is NUL-terminated and outlives the call.
+        let fd =
+            unsafe { syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) as c_int };
+        (fd >= 0).then_some(Own(fd))
+    }
+
+    pub(crate) fn fd(&self) -> c_int {
+        self.0
+    }
+
+    pub(crate) fn read(&self, into: &mut [u8]) -> usize {
+        // SAFETY: the pointer and the length are those of one slice.
+        let got = unsafe { syscall(libc::SYS_read, self.0, into.as_mut_ptr(), into.len()) };
+        usize::try_from(got).unwrap_or(0)
+    }
+
+    /// Puts it in the place of `fd`, whose file is closed by that.
+    pub(crate) fn replace(&self, fd: c_int, cloexec: bool) -> bool {
+        let flags = if cloexec { libc::O_CLOEXEC } else { 0 };
+        // SAFETY: dup3(2) takes integers; that `fd` may be replaced is the caller's business.
+        unsafe { syscall(libc::SYS_dup3, self.0, fd, flags) >= 0 }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let errno = super::errno();
+        // SAFETY: the descriptor is ours and known to nobody else.
+        unsafe { syscall(libc::SYS_close, self.0) };
+        super::set_errno(errno);
+    }
+}
+
+/// fcntl(2) with a number.
+pub(crate) fn control(fd: c_int, command: c_int, argument: c_int) -> c_int {
+    // SAFETY: the commands that `compat` uses take numbers.
+    unsafe { syscall(libc::SYS_fcntl, fd, command, argument) as c_int }
+}
+
+/// Who gets the signals of a descriptor (fcntl(2), struct f_owner_ex): type and id.
+pub(crate) type Owner = [c_int; 2];
+
+pub(crate) fn owner(fd: c_int) -> Option<Owner> {
+    /// include/uapi/asm-generic/fcntl.h
+    const F_GETOWN_EX: c_int = 16;
+    let mut owner = [0; 2];
+    // SAFETY: the kernel writes two ints.
+    let result = unsafe { syscall(libc::SYS_fcntl, fd, F_GETOWN_EX, owner.as_mut_ptr()) };
+    (result == 0).then_some(owner)
+}
+
+pub(crate) fn set_owner(fd: c_int, owner: &Owner) -> bool {
+    /// include/uapi/asm-generic/fcntl.h
+    const F_SETOWN_EX: c_int = 15;
+    // SAFETY: the kernel reads two ints.
+    unsafe { syscall(libc::SYS_fcntl, fd, F_SETOWN_EX, owner.as_ptr()) == 0 }
+}
+
+/// What is ready at `fd` now, of these and the unconditional events.
+pub(crate) fn ready(fd: c_int, events: i16) -> i16 {
+    let mut wanted = libc::pollfd { fd, events, revents: 0 };
+    let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: one pollfd, a time, no signal mask. ppoll, because newer architectures lack poll.
+    let result = unsafe {
+        syscall(libc::SYS_ppoll, &raw mut wanted, 1, &raw const no_time, ptr::null::<c_void>(), 8)
+    };
+    if result == 1 { wanted.revents } else { 0 }
+}
+
+/// Bytes that can be read (FIONREAD).
+pub(crate) fn readable(fd: c_int) -> Option<c_int> {
+    let mut bytes: c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    let result = unsafe { syscall(libc::SYS_ioctl, fd, libc::FIONREAD, &raw mut bytes) };
+    (result == 0).then_some(bytes)
+}
+
+pub(crate) fn epoll_add(epoll: c_int, fd: c_int, events: u32, data: u64) -> bool {
+    let mut event = libc::epoll_event { events, u64: data };
+    let add = libc::EPOLL_CTL_ADD;
+    // SAFETY: one epoll_event.
+    unsafe { syscall(libc::SYS_epoll_ctl, epoll, add, fd, &raw mut event) == 0 }
+}
+
+/// Lets other threads run.
+pub(crate) fn give_way() {
+    // SAFETY: sched_yield(2) takes nothing.
+    unsafe { syscall(libc::SYS_sched_yield) };
+}
+
+/// The descriptors that a message carries (SCM_RIGHTS, unix(7)), each told to `each`.
+///
+/// # Safety
+/// The message is what sendmsg(2) asks for.
+pub(crate) unsafe fn passed(message: *const libc::msghdr, mut each: impl FnMut(c_int)) {
+    // SAFETY: the caller's promise; the macros of cmsg(3) stay inside the control buffer.
+    unsafe {
+        let mut part = libc::CMSG_FIRSTHDR(message);
+        while !part.is_null() {
+            let head = ptr::read_unaligned(part);
+            if head.cmsg_level == libc::SOL_SOCKET && head.cmsg_type == libc::SCM_RIGHTS {
+                let data: *const c_int = libc::CMSG_DATA(part).cast();
+                let room = (head.cmsg_len as usize).saturating_sub(data as usize - part as usize);
+                // 253 is the most that the kernel takes (SCM_MAX_FD).
+                for index in 0..(room / size_of::<c_int>()).min(253) {
+                    each(ptr::read_unaligned(data.add(index)));
+                }
+            }
+            part = libc::CMSG_NXTHDR(message, part);
+        }
+    }
+}

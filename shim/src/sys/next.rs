@@ -1,0 +1,204 @@
+//! The functions that we stand in for, as the program would have reached them without us: libc's,
+//! or those of another preloaded library (torsocks, proxychains), which thus keep working.
+//!
+//! Looked up once, at load: a first call may come from a signal handler or between fork and exec.
+//! Not here: what the hooks do (`hooks.rs`, `compat`).
+
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use core::mem::transmute;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{dlsym, syscall};
+
+/// The places of [`NEXT`], in the order of [`NAMES`].
+#[derive(Clone, Copy)]
+#[repr(usize)]
+enum Name {
+    Socket,
+    Connect,
+    Bind,
+    Sendmsg,
+    Fcntl,
+    // From here on: see `ALWAYS`.
+    Setsockopt,
+    Getsockopt,
+    Ioctl,
+    Dup,
+    Dup2,
+    Dup3,
+    EpollCtl,
+}
+
+/// One text and no table of pointers: those would have to be relocated at each exec.
+const NAMES: &[u8] = b"socket\0connect\0bind\0sendmsg\0fcntl\0\
+    setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0";
+
+/// The first of them are always looked up: libc does more than the system call there (a thread
+/// can be cancelled while it waits). For the others the system call is all there is, unless
+/// another library was preloaded too: a look-up costs 0.7 µs at each exec.
+const ALWAYS: usize = Name::Setsockopt as usize;
+
+/// Addresses, or 0: then the system call.
+static NEXT: [AtomicUsize; 12] = [const { AtomicUsize::new(0) }; 12];
+
+/// `dlsym` as data, so that its address is what the loader wrote here: null where the process
+/// has none (before glibc 2.34 it lived in libdl, which few programs load).
+static DLSYM: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void = dlsym;
+
+type Handler = extern "C" fn();
+type RegisterAtfork =
+    unsafe extern "C" fn(Handler, Option<Handler>, Handler, *const c_void) -> c_int;
+
+/// As [`DLSYM`]; null under musl.
+static REGISTER_ATFORK: RegisterAtfork = super::__register_atfork;
+
+/// Looks them up. For load time.
+#[cfg_attr(test, allow(dead_code))]
+pub(super) fn find() {
+    // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
+    // address of a function to be non-null, which a weak one is not.
+    let address = unsafe { ptr::read_volatile((&raw const DLSYM).cast::<usize>()) };
+    if address == 0 {
+        return;
+    }
+    let preloaded = super::getenv(b"LD_PRELOAD").map_or(&b""[..], CStr::to_bytes);
+    let alone = !preloaded.iter().any(|byte| matches!(byte, b':' | b' '));
+    let mut rest = NAMES;
+    for next in NEXT.iter().take(if alone { ALWAYS } else { NEXT.len() }) {
+        let Ok(name) = CStr::from_bytes_until_nul(rest) else { return };
+        // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name.
+        let found = unsafe { DLSYM(libc::RTLD_NEXT, name.as_ptr()) };
+        next.store(found as usize, Ordering::Relaxed);
+        rest = rest.get(name.count_bytes() + 1..).unwrap_or(&[]);
+    }
+    at_fork();
+}
+
+/// Has [`crate::compat::forking`] called around every fork(3), in parent and child.
+///
+/// glibc has `__register_atfork`, musl only `pthread_atfork`, which in glibc is not in the shared
+/// library. Where there is neither, [`crate::compat`] still notices that it runs in a child.
+#[cfg_attr(test, allow(dead_code))]
+fn at_fork() {
+    type Musl = unsafe extern "C" fn(Handler, Option<Handler>, Handler) -> c_int;
+    extern "C" fn forking() {
+        crate::compat::forking();
+    }
+    // SAFETY: a volatile read of an initialised static, as in `find`.
+    let glibc = unsafe { ptr::read_volatile((&raw const REGISTER_ATFORK).cast::<usize>()) };
+    if glibc != 0 {
+        // SAFETY: it is not null; the signature since glibc 2.3.2. No library handle, for we are
+        // never unloaded.
+        unsafe { REGISTER_ATFORK(forking, None, forking, ptr::null()) };
+        return;
+    }
+    // SAFETY: `find` has seen that DLSYM is not null; the name is NUL-terminated.
+    let musl = unsafe { DLSYM(libc::RTLD_DEFAULT, c"pthread_atfork".as_ptr()) };
+    if !musl.is_null() {
+        // SAFETY: the signature is POSIX's.
+        unsafe { transmute::<*mut c_void, Musl>(musl)(forking, None, forking) };
+    }
+}
+
+#[inline(always)]
+fn address(name: Name) -> usize {
+    NEXT.get(name as usize).map_or(0, |next| next.load(Ordering::Relaxed))
+}
+
+/// Defines a function that calls the next one in the chain, or else the kernel. The signature is
+/// that of the function in POSIX or Linux, which is what makes the transmutation sound.
+macro_rules! next {
+    ($(#[$about:meta])* $visible:vis fn $function:ident($($argument:ident: $type:ty),*), $name:ident, $number:ident) => {
+        $(#[$about])*
+        #[inline(always)]
+        $visible unsafe fn $function($($argument: $type),*) -> c_int {
+            type Function = unsafe extern "C" fn($($type),*) -> c_int;
+            match address(Name::$name) {
+                // SAFETY: the caller vouches for the arguments.
+                0 => unsafe { syscall(libc::$number, $($argument),*) as c_int },
+                // SAFETY: dlsym gave this address for a function of that signature.
+                next => unsafe { transmute::<usize, Function>(next)($($argument),*) },
+            }
+        }
+    };
+}
+
+next!(fn socket_raw(domain: c_int, kind: c_int, protocol: c_int), Socket, SYS_socket);
+next!(
+    pub(crate) fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, size: c_uint),
+    Setsockopt, SYS_setsockopt
+);
+next!(
+    pub(crate) fn getsockopt(fd: c_int, level: c_int, name: c_int, value: *mut c_void, size: *mut c_uint),
+    Getsockopt, SYS_getsockopt
+);
+next!(pub(crate) fn connect(fd: c_int, to: *const c_void, size: c_uint), Connect, SYS_connect);
+next!(pub(crate) fn bind(fd: c_int, to: *const c_void, size: c_uint), Bind, SYS_bind);
+next!(pub(crate) fn dup(fd: c_int), Dup, SYS_dup);
+next!(pub(crate) fn dup3(fd: c_int, to: c_int, flags: c_int), Dup3, SYS_dup3);
+next!(
+    pub(crate) fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut c_void),
+    EpollCtl, SYS_epoll_ctl
+);
+
+/// The next `socket` in the chain, else the system call.
+#[inline(always)]
+pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    // SAFETY: socket(2) takes three integers and no pointer.
+    unsafe { socket_raw(domain, kind, protocol) }
+}
+
+/// dup2(2), which newer architectures lack as a system call.
+pub(crate) fn dup2(fd: c_int, to: c_int) -> c_int {
+    type Function = unsafe extern "C" fn(c_int, c_int) -> c_int;
+    match address(Name::Dup2) {
+        // dup3 refuses equal numbers where dup2 looks whether the descriptor is open.
+        // SAFETY: F_GETFD and dup3(2) take integers only.
+        0 if fd == to => unsafe {
+            if syscall(libc::SYS_fcntl, fd, libc::F_GETFD) < 0 { -1 } else { fd }
+        },
+        // SAFETY: as above.
+        0 => unsafe { syscall(libc::SYS_dup3, fd, to, 0) as c_int },
+        // SAFETY: dlsym gave this address for `dup2`, whose signature POSIX fixes.
+        next => unsafe { transmute::<usize, Function>(next)(fd, to) },
+    }
+}
+
+/// # Safety
+/// `argument` is what `command` asks for.
+pub(crate) unsafe fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
+    type Function = unsafe extern "C" fn(c_int, c_int, ...) -> c_int;
+    match address(Name::Fcntl) {
+        // SAFETY: the caller vouches for the argument.
+        0 => unsafe { syscall(libc::SYS_fcntl, fd, command, argument) as c_int },
+        // SAFETY: dlsym gave this address for `fcntl`; called as the variadic function it is.
+        next => unsafe { transmute::<usize, Function>(next)(fd, command, argument) },
+    }
+}
+
+/// # Safety
+/// `argument` is what `request` asks for.
+pub(crate) unsafe fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int {
+    type Function = unsafe extern "C" fn(c_int, c_ulong, ...) -> c_int;
+    match address(Name::Ioctl) {
+        // SAFETY: the caller vouches for the argument.
+        0 => unsafe { syscall(libc::SYS_ioctl, fd, request, argument) as c_int },
+        // SAFETY: dlsym gave this address for `ioctl`; called as the variadic function it is.
+        next => unsafe { transmute::<usize, Function>(next)(fd, request, argument) },
+    }
+}
+
+/// # Safety
+/// `message` is what sendmsg(2) asks for.
+pub(crate) unsafe fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> isize {
+    type Function = unsafe extern "C" fn(c_int, *const libc::msghdr, c_int) -> isize;
+    match address(Name::Sendmsg) {
+        // SAFETY: the caller vouches for the message.
+        0 => unsafe { syscall(libc::SYS_sendmsg, fd, message, flags) as c_long as isize },
+        // SAFETY: dlsym gave this address for `sendmsg`, whose signature POSIX fixes.
+        next => unsafe { transmute::<usize, Function>(next)(fd, message, flags) },
+    }
+}

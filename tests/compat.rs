@@ -1,0 +1,208 @@
+//! Every option operation that MPTCP refuses and TCP takes, natively and under the tool: the same
+//! answer wherever the socket can still become TCP. What remains is a table, checked here
+//! (tests/compat/remaining.txt; `UPDATE=1` writes it anew).
+//!
+//! Also: what a socket keeps when it becomes TCP, and when it must not become TCP. Not here: the
+//! laws of the library's file (shim.rs).
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::{Cmd, Netns, Way, serve};
+
+const STATES: [&str; 4] = ["fresh", "bound", "listening", "connected"];
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/compat").join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// A Python program of tests/compat, run this way.
+fn python(way: Way, namespace: &Netns, name: &str) -> Cmd {
+    way.command("python3").arg(file(name)).within(namespace)
+}
+
+/// One line for each pair: what the prober got.
+fn answers(way: Way, state: &str, pairs: &[Vec<String>]) -> Vec<String> {
+    let family = |version: &str| if version == "6" { libc::AF_INET6 } else { libc::AF_INET };
+    let input: String = pairs
+        .iter()
+        .map(|pair| format!("{} {}\n", family(&pair[0]), pair[1..5].join(" ")))
+        .collect();
+    let done = python(way, &Netns::new(), "probe.py").arg(state).input(input).run().silent();
+    let answers: Vec<String> = done.stdout.lines().map(str::to_owned).collect();
+    assert_eq!(answers.len(), pairs.len(), "{way:?} {state}: {done}");
+    answers
+}
+
+#[test]
+fn options_answer_as_on_tcp_but_for_those_in_the_table() {
+    let text = read("pairs.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let pairs: Vec<Vec<String>> =
+        lines.map(|line| line.split(' ').map(str::to_owned).collect()).collect();
+    assert_eq!(pairs.len(), 167);
+    let mut table = String::from(
+        "# What still differs from TCP under the tool: state, option, operation, TCP's answer,\n\
+         # ours. A socket that listens or is connected cannot become TCP.\n",
+    );
+    for state in STATES {
+        let native = answers(Way::Native, state, &pairs);
+        let ours = answers(Way::Tool, state, &pairs);
+        assert!(native.iter().any(|answer| answer.starts_with("ok")), "{state}: {native:?}");
+        for ((pair, native), ours) in pairs.iter().zip(&native).zip(&ours) {
+            if native != ours {
+                let (operation, name) = (&pair[3], &pair[5]);
+                table += &format!("{state} {name} {operation}: {native} | {ours}\n");
+            }
+        }
+    }
+    for state in ["fresh", "bound"] {
+        let remaining: Vec<&str> = table.lines().filter(|line| line.starts_with(state)).collect();
+        assert!(remaining.is_empty(), "these sockets can become TCP: {remaining:#?}");
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(file("remaining.txt"), &table).expect("the table can be written");
+    }
+    assert_eq!(table, read("remaining.txt"), "UPDATE=1 writes the table anew");
+}
+
+#[test]
+fn a_socket_that_becomes_tcp_keeps_what_was_done_to_it() {
+    let native = python(Way::Native, &Netns::new(), "replay.py").run().silent().stdout;
+    let ours = python(Way::Tool, &Netns::new(), "replay.py").run().silent().stdout;
+    assert!(native.lines().count() > 40, "{native}");
+    assert_eq!(native, ours);
+}
+
+#[test]
+fn a_socket_that_others_share_or_that_has_a_past_stays_as_it_is() {
+    let done = python(Way::Tool, &Netns::new(), "stays.py").run().silent();
+    let expected = "dup: ENOPROTOOPT 262\ndup2: ENOPROTOOPT 262\nfork, parent: ENOPROTOOPT 262\n\
+        fork, child: ENOPROTOOPT 262\nSCM_RIGHTS: ENOPROTOOPT 262\nfailed connect: ENOPROTOOPT 262\n\
+        two epolls: ENOPROTOOPT 262\nunprivileged address: ENOPROTOOPT 262\n\
+        after a fork, a new one: ok 6\n";
+    assert_eq!(done.stdout, expected);
+}
+
+#[test]
+fn a_program_sees_the_end_of_a_stream_and_itself_as_on_tcp() {
+    let native = python(Way::Native, &Netns::new(), "inq.py").run().silent().stdout;
+    let ours = python(Way::Tool, &Netns::new(), "inq.py").run().silent().stdout;
+    assert!(!native.is_empty());
+    assert_eq!(native, ours);
+}
+
+#[test]
+fn threads_that_set_options_at_once_lose_none() {
+    let program = support::cc::c("race", support::cc::Build::Plain);
+    for way in Way::BOTH {
+        let done = way.command(&program).arg("20000").run().silent();
+        assert_eq!(done.stdout, "0 lost\n", "{way:?}");
+    }
+}
+
+#[test]
+fn the_trace_tells_what_became_of_an_option_and_why() {
+    let namespace = Netns::new();
+    let program = "import socket as s\n\
+        a = s.socket(); a.setsockopt(6, 18, 5)\n\
+        b = s.socket(); b.setsockopt(6, 12, 1)\n\
+        c = s.socket(); d = c.dup()\n\
+        try: c.setsockopt(6, 18, 5)\n\
+        except OSError: pass\n\
+        e = s.socket(); e.setsockopt(1, 8, 300000)\n\
+        f = s.socket(); f.setsockopt(1, 8, 65536)\n";
+    let command = support::tool(&["run", "-d", "python3", "-c", program]).within(&namespace);
+    let done = command.run().ok();
+    let lines: Vec<&str> = done
+        .stderr
+        .lines()
+        .filter_map(|line| line.split_once("] setsockopt").map(|(_, rest)| rest))
+        .collect();
+    let expected = [
+        "(3, IPPROTO_TCP, 18): MPTCP refused: ENOPROTOOPT; the socket is TCP now",
+        "(4, IPPROTO_TCP, 12): MPTCP refused: ENOPROTOOPT; answered as TCP would, it changes \
+         nothing",
+        "(5, IPPROTO_TCP, 18): MPTCP refused: ENOPROTOOPT; the socket stays MPTCP: it has other \
+         descriptors (dup, fork)",
+        "(8, SOL_SOCKET, 8): too small for MPTCP; the socket is TCP now",
+    ];
+    assert_eq!(lines, expected, "{done}");
+}
+
+#[test]
+fn socat_with_options_that_mptcp_refuses_runs() {
+    for way in Way::BOTH {
+        let namespace = Netns::new();
+        let listen = "TCP-LISTEN:8080,bind=127.0.0.1,linger2=5,reuseaddr";
+        let server = way.command("socat").args(["-u", listen, "-"]).within(&namespace);
+        let server = serve::listening(&namespace, server, 8080);
+        let connect = "TCP:127.0.0.1:8080,linger2=5,syncnt=3,ttl=9";
+        let client = way.command("socat").args(["-u", "-", connect]).within(&namespace);
+        client.input("through\n").run().silent();
+        assert_eq!(server.finish().silent().stdout, "through\n", "{way:?}");
+    }
+}
+
+/// vsftpd for a directory, with the sandboxes that it makes for itself.
+fn vsftpd(namespace: &Netns, way: Way, directory: &Path) -> support::Running {
+    let home = support::scratch("vsftpd");
+    let empty = home.join("empty");
+    fs::create_dir(&empty).expect("the scratch directory is ours");
+    let configuration = format!(
+        "listen=YES\nlisten_port=2121\nbackground=NO\nanonymous_enable=YES\nno_anon_password=YES\n\
+         anon_root={}\nsecure_chroot_dir={}\nxferlog_enable=NO\n",
+        directory.display(),
+        empty.display(),
+    );
+    let file = support::scratch::file(&home.join("vsftpd.conf"), configuration, 0o644);
+    serve::listening(namespace, way.command("vsftpd").arg(file).within(namespace).quiet(), 2121)
+}
+
+#[test]
+fn vsftpd_serves_curl_and_pythons_ftplib() {
+    let (directory, bytes) = serve::content(200_000);
+    for way in Way::BOTH {
+        let namespace = Netns::new();
+        let _server = vsftpd(&namespace, way, &directory);
+        let out = support::scratch("fetched").join("file");
+        for mode in [&["--ftp-pasv"][..], &["--ftp-port", "-"]] {
+            let client =
+                way.command("curl").args(["-sS", "-m", "20"]).args(mode).arg("-o").arg(&out);
+            client.arg("ftp://127.0.0.1:2121/file").within(&namespace).run().silent();
+            assert!(fs::read(&out).expect("curl wrote it") == bytes, "{way:?} {mode:?}");
+            fs::remove_file(&out).expect("it was there");
+        }
+        let program = "import ftplib, hashlib\n\
+            f = ftplib.FTP(); f.connect('127.0.0.1', 2121, timeout=20); f.login()\n\
+            got = bytearray(); f.retrbinary('RETR file', got.extend); f.quit(); print(len(got))";
+        let client = way.command("python3").args(["-c", program]).within(&namespace);
+        assert_eq!(client.run().silent().stdout, "200000\n", "{way:?}");
+    }
+}
+
+#[test]
+fn haproxy_with_time_limits_that_mptcp_refuses_serves() {
+    let (directory, bytes) = serve::content(100_000);
+    for way in Way::BOTH {
+        let namespace = Netns::new();
+        let _server = serve::python(&namespace, way, &directory, 8081);
+        let home = support::scratch("haproxy");
+        let configuration = "defaults\n mode http\n timeout connect 9s\n timeout client 9s\n \
+             timeout server 9s\nfrontend f\n bind 127.0.0.1:8080 tcp-ut 30s\n default_backend b\n\
+             backend b\n server s 127.0.0.1:8081 tcp-ut 20s\n";
+        let file = support::scratch::file(&home.join("haproxy.cfg"), configuration, 0o644);
+        let proxy = way.command("haproxy").arg("-db").arg("-f").arg(file).within(&namespace);
+        let _proxy = serve::listening(&namespace, proxy.quiet(), 8080);
+        let out = home.join("out");
+        let client = Cmd::new("curl").args(["-sS", "-m", "20", "-o"]).arg(&out);
+        client.arg("http://127.0.0.1:8080/file").within(&namespace).run().silent();
+        assert!(fs::read(&out).expect("curl wrote it") == bytes, "{way:?}");
+    }
+}
