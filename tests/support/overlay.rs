@@ -8,11 +8,20 @@ use super::{Cmd, scratch, tool};
 /// A script of bash that runs as root of the copy. The tool is `/usr/bin/mptcpize` in it, the
 /// scratch directory is where it is outside, read-only, /tmp and /run are empty. The functions:
 ///
-/// * `written`: every file that was written or removed in the copy since it began;
+/// * `written`: every file that was written or removed in the copy since it began, and every
+///   directory that was made;
 /// * `nobody COMMAND…`: as an ordinary user without groups.
 pub fn copy(script: &str) -> Cmd {
     let prelude = r#"
-        written() { (cd /run/upper && find . ! -type d | sort); }
+        written() {
+            (
+                cd /run/upper
+                find . ! -type d
+                find . -type d | while IFS= read -r made; do
+                    [[ -d /run/lower/$made ]] || echo "$made/"
+                done
+            ) | sort
+        }
         nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"; }
         cd /
     "#;
@@ -20,8 +29,10 @@ pub fn copy(script: &str) -> Cmd {
         r#"
         mount -t tmpfs -o mode=755 tmpfs $root/run
         mount -t tmpfs -o mode=1777 tmpfs $root/tmp
-        mkdir -p $root/run/upper $root$2
+        mkdir -p $root/run/upper $root/run/lower $root$2
         mount --bind $base/upper $root/run/upper
+        mount --bind / $root/run/lower
+        mount -o remount,bind,ro $root/run/lower
         mount --bind $2 $root$2
         mount -o remount,bind,ro $root$2
         exec chroot $root bash -euc "$3" bash
