@@ -2,6 +2,9 @@
 
 mod attempt;
 pub mod before_run;
+pub mod c_tool;
+pub mod check;
+pub mod counters;
 pub mod disable;
 pub mod enable;
 pub mod endpoint;
@@ -11,11 +14,17 @@ pub mod limits;
 pub mod list;
 pub mod monitor;
 pub mod run;
-mod self_test;
+mod see;
+mod selftest;
 pub mod setup;
 pub mod shell;
+pub mod status;
+pub mod subflow;
 pub mod system;
 mod system_files;
+mod system_trial;
+pub mod unit_plan;
+pub mod units;
 pub mod version;
 pub mod way;
 mod words;
@@ -47,8 +56,12 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         }
         Some(Command::Disable(arguments)) => disable::disable(&arguments, &paths()),
         Some(Command::List(arguments)) => list::list(&arguments, &paths()),
+        Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Subflow(arguments)) => subflow::subflow(arguments),
+        Some(Command::Check(arguments)) => check::check(&arguments, &paths()),
+        Some(Command::Counters(arguments)) => counters::counters(&arguments, &paths()),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         Some(Command::Completions(arguments)) => shell::completions(&arguments),
         Some(Command::Man(arguments)) => shell::man(&arguments),

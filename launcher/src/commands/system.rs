@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::setup::Settings;
 use crate::cli::unit::{Disable, Enable, Place, Way};
-use crate::commands::self_test::{self, Change};
 use crate::commands::setup;
 use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
+use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
 use crate::host::{files, journal, loaders};
@@ -322,7 +322,7 @@ fn try_out(
         },
     };
     let excluded: &System = &config.system;
-    let tried = self_test::self_test(&image.root, &staging, &change, excluded);
+    let tried = system_trial::self_test(&image.root, &staging, &change, excluded);
     files::remove_if_empty(&staging);
     tried
 }

@@ -6,7 +6,10 @@
 //! ordered [`change::Change`]s, each with its inverse.
 
 pub mod change;
+pub mod checks;
 pub mod config;
+pub mod connection;
+pub mod counters;
 pub mod environment;
 pub mod event;
 pub mod mptcp;
@@ -15,7 +18,9 @@ pub mod paths;
 pub mod plan;
 pub mod policy;
 pub mod preload_file;
+pub mod status;
 pub mod system;
+pub mod unit;
 
 use std::collections::BTreeMap;
 
