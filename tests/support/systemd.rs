@@ -245,4 +245,29 @@ impl Machine {
         let all = self.sh(&format!("tr '\\0' '\\n' </proc/{pid}/environ")).ok().stdout;
         all.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
     }
+
+    /// Writes units and starts them.
+    pub fn start(&self, units: &[(&str, String)]) {
+        for (name, text) in units {
+            self.write(&format!("/etc/systemd/system/{name}"), text);
+        }
+        let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+        self.sh(&format!("systemctl daemon-reload; systemctl start {}", names.join(" "))).ok();
+    }
+
+    /// Stops units and removes their files.
+    pub fn remove(&self, units: &[&str]) {
+        for unit in units {
+            let stop = if unit.contains("@.") { "true" } else { "systemctl stop" };
+            self.sh(&format!("{stop} '{unit}'; rm -f '/etc/systemd/system/{unit}'")).ok();
+        }
+        self.sh("systemctl daemon-reload; systemctl reset-failed").ok();
+    }
+
+    /// The row of a unit in `mptcpize list`.
+    pub fn listed(&self, options: &str, unit: &str) -> Option<String> {
+        let table = self.tool(&format!("list {options}")).ok().stdout;
+        let row = table.lines().find(|line| line.split(' ').next() == Some(unit))?;
+        Some(row.split_whitespace().skip(1).collect::<Vec<_>>().join(" "))
+    }
 }

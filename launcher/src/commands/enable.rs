@@ -5,6 +5,7 @@
 use std::fs::File;
 
 use crate::cli::unit::Enable;
+use crate::commands::list;
 use crate::commands::unit_plan::{self, Planned};
 use crate::commands::units::{Site, not_foreign};
 use crate::error::{Error, Exit};
@@ -56,6 +57,8 @@ struct Job {
     file: String,
     text: String,
     before: Option<String>,
+    /// It runs, and without this.
+    behind: bool,
 }
 
 impl Job {
@@ -69,7 +72,9 @@ impl Job {
             None => directory.missing(&planned.name),
         };
         let text = planned.dropin.render();
-        Ok(Job { planned, file: file.display().to_string(), text, before })
+        let is_new = before.as_ref() != Some(&text);
+        let behind = planned.active && (is_new || !list::is_in_effect(&planned));
+        Ok(Job { planned, file: file.display().to_string(), text, before, behind })
     }
 
     fn is_new(&self) -> bool {
@@ -124,7 +129,7 @@ fn write(site: &Site, directory: &UnitDir, jobs: &[Job], now: bool) -> Result<()
         restart(systemctl, jobs).map_err(|error| {
             let error = take_back(site, directory, jobs, error);
             // Those that came up run with what is gone now, the others not at all.
-            let names = running(jobs);
+            let names = behind(jobs);
             let _ = systemctl.restart(&names).and_then(|()| systemctl.start_again(&names));
             error
         })?;
@@ -132,9 +137,10 @@ fn write(site: &Site, directory: &UnitDir, jobs: &[Job], now: bool) -> Result<()
     Ok(())
 }
 
-fn running(jobs: &[Job]) -> Vec<&str> {
-    let running = jobs.iter().filter(|job| job.planned.active);
-    running.map(|job| job.planned.name.as_str()).collect()
+/// Those that run without it: only they are restarted.
+fn behind(jobs: &[Job]) -> Vec<&str> {
+    let behind = jobs.iter().filter(|job| job.behind);
+    behind.map(|job| job.planned.name.as_str()).collect()
 }
 
 /// Asks systemd whether the drop-ins count.
@@ -171,7 +177,7 @@ fn check(site: &Site, jobs: &[Job]) -> Result<(), Error> {
 }
 
 fn restart(systemctl: Systemctl, jobs: &[Job]) -> Result<(), Error> {
-    let names = running(jobs);
+    let names = behind(jobs);
     if names.is_empty() {
         return Ok(());
     }
@@ -214,7 +220,7 @@ fn report(jobs: &[Job], arguments: &Enable) -> anyhow::Result<Exit> {
             why: job.planned.why.clone(),
             file: job.file.clone(),
             text: job.text.clone(),
-            restart: job.planned.active && !arguments.now && job.is_new(),
+            restart: job.behind && !arguments.now,
             notes: job.planned.notes.clone(),
         })
         .collect();
@@ -231,6 +237,12 @@ fn report(jobs: &[Job], arguments: &Enable) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     output::text(&done(&all))?;
+    let idle = |job: &&Job| !job.planned.active && !job.planned.name.is_template();
+    if arguments.now && jobs.iter().any(|job| idle(&job)) {
+        let names: Vec<&str> =
+            jobs.iter().filter(idle).map(|job| job.planned.name.as_str()).collect();
+        output::line(&format!("not started, because it did not run before: {}", names.join(" ")))?;
+    }
     let user = if place.user { "systemctl --user" } else { "sudo systemctl" };
     let restart: Vec<&str> =
         all.iter().filter(|one| one.restart).map(|one| one.unit.as_str()).collect();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::cli::unit::List;
 use crate::commands::c_tool;
+use crate::commands::unit_plan::Planned;
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
 use crate::host::processes::{self, Processes};
@@ -67,6 +68,12 @@ fn look(row: &mut Row, facts: &Facts, site: &Site) {
         }
         Reached::Yes => None,
     };
+}
+
+/// Do the processes of a unit that runs have what is planned for it?
+pub fn is_in_effect(planned: &Planned) -> bool {
+    let found = planned.cgroup.as_deref().map(processes::of_cgroup).unwrap_or_default();
+    found.pids.is_empty() || reached(planned.dropin.way.name(), &found) == Reached::Yes
 }
 
 fn reached(way: &str, found: &Processes) -> Reached {

@@ -40,6 +40,8 @@ pub struct Planned {
     pub needs: Vec<Placed>,
     /// It runs now.
     pub active: bool,
+    /// The cgroup that it runs in.
+    pub cgroup: Option<String>,
 }
 
 /// Decides for a unit.
@@ -70,6 +72,7 @@ pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> 
         why: String::new(),
         notes: Vec::new(),
         needs: Vec::new(),
+        cgroup: facts.cgroup.clone(),
         active: facts.active == "active" || facts.active == "reloading",
     };
     if planned.name.kind() == "socket" {

@@ -3,7 +3,7 @@
 //!
 //! What a package installed is taken where it is. Otherwise a copy is kept, in a directory that
 //! only root (or the user) can change, that sandboxes show, and that is not mounted noexec; it
-//! goes again with the last unit that names it. Unlike [`library`](super::library) no hash is in
+//! goes again with the last unit that names it. Unlike with [`library`] no hash is in
 //! the name: a unit keeps its line when we are upgraded.
 
 use std::fs::{self, File, Permissions};
