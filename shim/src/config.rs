@@ -5,6 +5,10 @@
 //! | `MPTCPIZE=off` (or `0`) | leave every socket of this process and its children alone |
 //! | `MPTCPIZE_DEBUG=1` | trace every decision to the standard error of load time |
 //! | `MPTCPIZE_DEBUG=/PATH` | trace to the end of that file |
+//! | `MPTCPIZE_NOT_PROGRAMS`, `_NOT_USERS`, `_NOT_UNITS` | leave those alone: lists with colons |
+//!
+//! Where the environment is silent, the copy of the library that `enable --system` installs says
+//! it ([`system`]).
 //!
 //! Not here: checking the values for the user. The launcher does that; the shim takes what it
 //! does not know as "not asked for", because a program must never fail over our environment.
@@ -12,7 +16,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::sys;
+use crate::system;
 use crate::trace;
 
 /// A set of bits; see the constants of this module.
@@ -21,7 +25,7 @@ pub(crate) struct Config(u32);
 
 /// The environment was read; without it the word still says "nobody looked yet".
 const READ: u32 = 1;
-/// `MPTCPIZE=off`.
+/// `MPTCPIZE=off`, or left out.
 const OFF: u32 = 2;
 /// A trace descriptor is open.
 const TRACE: u32 = 4;
@@ -61,7 +65,7 @@ fn early() -> Config {
 pub(crate) fn load() {
     let mut bits = READ | off_bit();
     if bits & OFF == 0
-        && let Some(wanted) = sys::getenv(b"MPTCPIZE_DEBUG")
+        && let Some(wanted) = system::setting(b"MPTCPIZE_DEBUG")
         && trace::open(wanted)
     {
         bits |= TRACE;
@@ -70,8 +74,9 @@ pub(crate) fn load() {
 }
 
 fn off_bit() -> u32 {
-    match sys::getenv(b"MPTCPIZE").map(CStr::to_bytes) {
+    match system::setting(b"MPTCPIZE").map(CStr::to_bytes) {
         Some(b"off" | b"0") => OFF,
+        _ if system::is_excluded() => OFF,
         _ => 0,
     }
 }

@@ -20,8 +20,9 @@
 //!
 //! Layout: `hooks` is what the library exports, [`upgrade`] decides which sockets become MPTCP,
 //! [`compat`] bridges what MPTCP refuses or does otherwise, [`config`] is what the environment
-//! asked for, [`trace`] writes the debug records, [`sys`] holds every `unsafe` block but those of
-//! the entrances in `hooks`.
+//! asked for and [`system`] what was asked for the whole host, [`trace`] writes the debug records,
+//! [`sys`] holds every `unsafe` block but those of the entrances in `hooks` and of `mem`, which is
+//! what the compiler wants of libc.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -30,8 +31,12 @@ mod compat;
 mod config;
 #[cfg(not(test))]
 mod hooks;
+#[cfg(not(test))]
+mod mem;
 #[cfg_attr(test, allow(dead_code))]
 mod sys;
+#[cfg_attr(test, allow(dead_code))]
+mod system;
 #[cfg_attr(test, allow(dead_code))]
 mod trace;
 mod upgrade;

@@ -213,17 +213,17 @@ fn emit(line: &Line) {
 }
 
 /// A line under construction on the stack. What does not fit is cut, the line feed is kept.
-struct Line {
+pub(crate) struct Line {
     bytes: [u8; 192],
     used: usize,
 }
 
 impl Line {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Line { bytes: [0; 192], used: 0 }
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or(&[])
     }
 
@@ -241,7 +241,7 @@ impl Line {
         self.bytes(text.as_bytes())
     }
 
-    fn number(&mut self, value: c_int) -> &mut Self {
+    pub(crate) fn number(&mut self, value: c_int) -> &mut Self {
         let mut digits = [0u8; 11];
         let mut rest = value.unsigned_abs();
         let mut from = digits.len();

@@ -23,6 +23,7 @@ pub mod mounts;
 pub mod mptcp;
 pub mod netns;
 pub mod observed;
+pub mod overlay;
 pub mod process;
 pub mod recorded;
 pub mod scratch;

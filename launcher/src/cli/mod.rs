@@ -1,9 +1,11 @@
 //! The command line: clap's types and nothing else. One definition feeds the parser and `--help`.
 
 pub mod check;
+pub mod complete;
 pub mod pm;
 pub mod see;
 pub mod setup;
+pub mod shell;
 pub mod subflow;
 pub mod unit;
 
@@ -70,6 +72,13 @@ pub enum Command {
     Counters(check::Counters),
     /// Print connections and subflows as they come and go, as ip mptcp monitor
     Monitor(pm::Monitor),
+    /// Print the completion script of a shell
+    Completions(shell::Completions),
+    /// Write the manual pages
+    Man(shell::Man),
+    /// Print what may stand next: what the completion scripts call
+    #[command(hide = true)]
+    Complete(shell::Complete),
 }
 
 /// `mptcpize run`.

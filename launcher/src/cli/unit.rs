@@ -25,6 +25,10 @@ pub struct Enable {
     #[arg(long, conflicts_with = "root")]
     pub runtime: bool,
 
+    /// With --system: this library instead of the one inside
+    #[arg(long, value_name = "FILE", requires = "system", hide = true)]
+    pub library: Option<PathBuf>,
+
     /// How programs are reached; `environment` goes with --system alone
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub via: Way,

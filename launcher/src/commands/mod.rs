@@ -17,9 +17,12 @@ pub mod run;
 mod see;
 mod selftest;
 pub mod setup;
+pub mod shell;
 pub mod status;
 pub mod subflow;
 pub mod system;
+mod system_files;
+mod system_trial;
 mod told;
 #[cfg(feature = "top")]
 pub mod top;
@@ -65,6 +68,9 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Check(arguments)) => check::check(&arguments, &paths()),
         Some(Command::Counters(arguments)) => counters::counters(&arguments, &paths()),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
+        Some(Command::Completions(arguments)) => shell::completions(&arguments),
+        Some(Command::Man(arguments)) => shell::man(&arguments),
+        Some(Command::Complete(arguments)) => shell::complete(&arguments),
         None => version::version(),
     }
 }

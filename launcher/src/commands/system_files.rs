@@ -1,0 +1,150 @@
+//! The files that system-wide use changes, and the order in which: what `enable --system` and
+//! `disable --system` want is data first, shown or carried out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Exit, reason};
+use crate::host::files;
+use crate::model::environment;
+use crate::output::system as screen;
+
+/// One file of the host, as it is and as it shall be.
+pub(super) struct FileChange {
+    pub(super) path: PathBuf,
+    pub(super) before: Option<Vec<u8>>,
+    pub(super) after: Option<Vec<u8>>,
+    pub(super) why: &'static str,
+}
+
+impl FileChange {
+    /// Looks at the file; it shall stay as it is, so far.
+    pub(super) fn read(path: PathBuf, why: &'static str) -> Result<Self, Error> {
+        let before = files::read(&path).map_err(|error| cannot("read", &path, &error))?;
+        Ok(FileChange { path, after: before.clone(), before, why })
+    }
+
+    fn is_needed(&self) -> bool {
+        self.before != self.after
+    }
+
+    fn make(&self) -> Result<(), Error> {
+        let made = match &self.after {
+            Some(bytes) => files::write(&self.path, bytes),
+            None => files::remove(&self.path).map(|_| ()),
+        };
+        made.map_err(|error| cannot("write", &self.path, &error))
+    }
+
+    fn row(&self) -> screen::Row {
+        let sign = match (&self.before, &self.after) {
+            (None, _) => '+',
+            (_, None) => '-',
+            _ => '~',
+        };
+        screen::Row { sign, path: self.path.display().to_string(), why: self.why }
+    }
+}
+
+/// An error of the file system.
+pub(super) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Error {
+    let what = format!("cannot {doing} {}", path.display());
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::new(Exit::NotPermitted, what)
+            .why(reason(error))
+            .fix("run it with sudo; if you did, look at: lsattr, mount"),
+        io::ErrorKind::ReadOnlyFilesystem => Error::new(Exit::Failed, what)
+            .why(reason(error))
+            .fix("mount -o remount,rw the file system, or change the image that it comes from"),
+        _ => Error::new(Exit::Failed, what)
+            .why(reason(error))
+            .fix(format!("look at it: ls -ld {}", path.display())),
+    }
+}
+
+/// Everything that is on a host of ours, or shall be.
+pub(super) struct Files {
+    /// New libraries.
+    pub(super) libraries: Vec<FileChange>,
+    /// Files that name a library, or did. Those that name one come first.
+    pub(super) names: Vec<FileChange>,
+    /// Libraries that nothing names any more.
+    pub(super) obsolete: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Removes what a run that was killed left beside the files.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(super) fn sweep(&self) -> Result<(), Error> {
+        for change in &self.names {
+            files::sweep(&change.path).map_err(|error| cannot("write", &change.path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// The changes, for the screen.
+    pub(super) fn rows(&self) -> Vec<screen::Row> {
+        let obsolete = self.obsolete.iter().map(|path| screen::Row {
+            sign: '-',
+            path: path.display().to_string(),
+            why: "nothing names it any more",
+        });
+        let needed = self.libraries.iter().chain(&self.names).filter(|change| change.is_needed());
+        needed.map(FileChange::row).chain(obsolete).collect()
+    }
+}
+
+/// Makes the changes in the order that `commands::system` tells; `try_out` when the libraries are
+/// there and nothing names them.
+pub(super) fn carry_out(
+    wanted: &Files,
+    try_out: impl FnOnce() -> Result<usize, Error>,
+) -> Result<usize, Error> {
+    let mut made = Vec::new();
+    let mut directories = Vec::new();
+    let put_libraries = || -> Result<usize, Error> {
+        for library in wanted.libraries.iter().filter(|library| library.is_needed()) {
+            if let Some(directory) = library.path.parent() {
+                let new = files::make_directory(directory)
+                    .map_err(|error| cannot("make", directory, &error))?;
+                directories.extend(new);
+            }
+            library.make()?;
+            made.push(&library.path);
+        }
+        try_out()
+    };
+    let tried = put_libraries().inspect_err(|_| {
+        for library in &made {
+            let _ = files::remove(library);
+        }
+        for directory in &directories {
+            files::remove_if_empty(directory);
+        }
+    })?;
+    for change in wanted.names.iter().filter(|change| change.is_needed()) {
+        if let Some(directory) = change.path.parent().filter(|_| change.after.is_some()) {
+            files::make_directory(directory).map_err(|error| cannot("make", directory, &error))?;
+        }
+        change.make()?;
+    }
+    for library in &wanted.obsolete {
+        files::remove(library).map_err(|error| cannot("remove", library, &error))?;
+    }
+    clear_directories(wanted);
+    Ok(tried)
+}
+
+/// Removes directories of ours that are empty now: those of the libraries, and those whose file
+/// says that they were made with it. Others may have been empty before.
+fn clear_directories(wanted: &Files) {
+    let made = |text: &Vec<u8>| text.ends_with(environment::MADE_DIRECTORY.as_bytes());
+    let gone = wanted.names.iter().filter(|change| change.after.is_none());
+    let gone = gone.filter(|change| change.before.as_ref().is_some_and(made));
+    let paths = wanted.obsolete.iter().chain(gone.map(|change| &change.path));
+    for directory in paths.filter_map(|path| path.parent()) {
+        files::remove_if_empty(directory);
+    }
+}
