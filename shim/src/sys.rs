@@ -84,7 +84,8 @@ pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
         if let Some(rest) = bytes.strip_prefix(name)
             && let Some(value) = rest.strip_prefix(b"=")
         {
-            return CStr::from_bytes_until_nul(value).ok();
+            // SAFETY: the rest of a C string, its NUL included.
+            return Some(unsafe { CStr::from_bytes_with_nul_unchecked(value) });
         }
         // SAFETY: the entry was not the final null, so there is a next one.
         entry = unsafe { entry.add(1) };

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_int, c_uint, c_void};
+use core::ffi::{c_int, c_uint, c_void};
 use core::mem::size_of;
 use core::ptr;
 
@@ -216,8 +216,12 @@ impl Own {
         (fd >= 0).then_some(Own(fd))
     }
 
-    pub(crate) fn open(path: &CStr) -> Option<Self> {
+    /// Opens a file for reading. `path` ends with a NUL.
+    pub(crate) fn open(path: &[u8]) -> Option<Self> {
         let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        if path.last() != Some(&0) {
+            return None;
+        }
         // SAFETY: `path` is NUL-terminated and outlives the call.
         let fd =
             unsafe { syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) as c_int };

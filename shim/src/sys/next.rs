@@ -46,8 +46,9 @@ static NEXT: [AtomicUsize; 12] = [const { AtomicUsize::new(0) }; 12];
 
 /// `dlsym` as data, so that its address is what the loader wrote here: null where the process
 /// has none (before glibc 2.34 it lived in libdl, which few programs load).
-static DLSYM: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void = dlsym;
+static DLSYM: Dlsym = dlsym;
 
+type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
 type Handler = extern "C" fn();
 type RegisterAtfork =
     unsafe extern "C" fn(Handler, Option<Handler>, Handler, *const c_void) -> c_int;
@@ -66,15 +67,16 @@ pub(super) fn find() {
     }
     let preloaded = super::getenv(b"LD_PRELOAD").map_or(&b""[..], CStr::to_bytes);
     let alone = !preloaded.iter().any(|byte| matches!(byte, b':' | b' '));
-    let mut rest = NAMES;
+    let mut names = NAMES.iter();
     for next in NEXT.iter().take(if alone { ALWAYS } else { NEXT.len() }) {
-        let Ok(name) = CStr::from_bytes_until_nul(rest) else { return };
-        // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name.
-        let found = unsafe { DLSYM(libc::RTLD_NEXT, name.as_ptr()) };
+        let name = names.as_slice().as_ptr();
+        // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name: there
+        // are as many in NAMES as places in NEXT.
+        let found = unsafe { transmute::<usize, Dlsym>(address)(libc::RTLD_NEXT, name.cast()) };
         next.store(found as usize, Ordering::Relaxed);
-        rest = rest.get(name.count_bytes() + 1..).unwrap_or(&[]);
+        names.find(|byte| **byte == 0);
     }
-    at_fork();
+    at_fork(address);
 }
 
 /// Has [`crate::compat::forking`] called around every fork(3), in parent and child.
@@ -82,7 +84,7 @@ pub(super) fn find() {
 /// glibc has `__register_atfork`, musl only `pthread_atfork`, which in glibc is not in the shared
 /// library. Where there is neither, [`crate::compat`] still notices that it runs in a child.
 #[cfg_attr(test, allow(dead_code))]
-fn at_fork() {
+fn at_fork(dlsym: usize) {
     type Musl = unsafe extern "C" fn(Handler, Option<Handler>, Handler) -> c_int;
     extern "C" fn forking() {
         crate::compat::forking();
@@ -92,11 +94,14 @@ fn at_fork() {
     if glibc != 0 {
         // SAFETY: it is not null; the signature since glibc 2.3.2. No library handle, for we are
         // never unloaded.
-        unsafe { REGISTER_ATFORK(forking, None, forking, ptr::null()) };
+        let register = unsafe { transmute::<usize, RegisterAtfork>(glibc) };
+        // SAFETY: as above.
+        unsafe { register(forking, None, forking, ptr::null()) };
         return;
     }
-    // SAFETY: `find` has seen that DLSYM is not null; the name is NUL-terminated.
-    let musl = unsafe { DLSYM(libc::RTLD_DEFAULT, c"pthread_atfork".as_ptr()) };
+    // SAFETY: `find` has seen that dlsym is not null; the name is NUL-terminated.
+    let musl =
+        unsafe { transmute::<usize, Dlsym>(dlsym)(libc::RTLD_DEFAULT, c"pthread_atfork".as_ptr()) };
     if !musl.is_null() {
         // SAFETY: the signature is POSIX's.
         unsafe { transmute::<*mut c_void, Musl>(musl)(forking, None, forking) };
