@@ -83,9 +83,10 @@ unsafe fn may(fd: c_int, to: *const c_void, size: c_uint, bind: bool) -> bool {
         || compat::going(fd, &unsafe { Address::of(to, size) }, bind)
 }
 
-/// `connect(2)`.
+/// `connect(2)`. What it returns is narrowed to an int nowhere, or the jump would be a call; the
+/// program takes the half that is one.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn connect(fd: c_int, to: *const c_void, size: c_uint) -> c_int {
+pub(crate) unsafe extern "C" fn connect(fd: c_int, to: *const c_void, size: c_uint) -> isize {
     // SAFETY: the program's own arguments.
     if !unsafe { may(fd, to, size, false) } {
         return -1;
@@ -132,8 +133,7 @@ pub(crate) unsafe extern "C" fn dup(fd: c_int) -> c_int {
 pub(crate) unsafe extern "C" fn dup2(fd: c_int, to: c_int) -> c_int {
     // Equal numbers: nothing is done, but where there is no such descriptor.
     if fd == to {
-        // SAFETY: F_GETFD takes nothing.
-        return if unsafe { next::fcntl(fd, libc::F_GETFD, 0) } < 0 { -1 } else { fd };
+        return if net::control(fd, libc::F_GETFD, 0) < 0 { -1 } else { fd };
     }
     // SAFETY: dup2(2) takes integers.
     duplicated(fd, unsafe { next::dup2(fd, to) })
@@ -146,12 +146,12 @@ pub(crate) unsafe extern "C" fn dup3(fd: c_int, to: c_int, flags: c_int) -> c_in
     duplicated(fd, unsafe { next::dup3(fd, to, flags) })
 }
 
-/// `fcntl(2)`, for F_DUPFD.
+/// `fcntl(2)`, for F_DUPFD. What it returns is a long for the reason that `connect`'s is.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
+pub(crate) unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize) -> isize {
     if matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
         // SAFETY: an integer.
-        return duplicated(fd, unsafe { next::fcntl(fd, command, argument) });
+        return duplicated(fd, unsafe { next::dup_above(fd, command, argument) }) as isize;
     }
     // A jump: locks wait here, see link.ld.
     // SAFETY: the program's own arguments.
@@ -160,7 +160,7 @@ pub(crate) unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize
 
 /// `fcntl(2)` by the name that glibc has since 2.28 for programs with 64-bit file offsets.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int {
+pub(crate) unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usize) -> isize {
     // SAFETY: the program's own arguments; the two are one on 64-bit machines.
     unsafe { fcntl(fd, command, argument) }
 }

@@ -115,17 +115,18 @@ fn address(name: Name) -> usize {
     NEXT.get(name as usize).map_or(0, |next| next.load(Ordering::Relaxed))
 }
 
-/// connect(2), or the next one in the chain.
+/// connect(2), or the next one in the chain. A long, as the system call gives it; see its hook.
 ///
 /// # Safety
 /// The arguments are what it asks for.
 #[inline(always)]
-pub(crate) unsafe fn connect(fd: c_int, to: *const c_void, size: c_uint) -> c_int {
-    type Function = unsafe extern "C" fn(c_int, *const c_void, c_uint) -> c_int;
+pub(crate) unsafe fn connect(fd: c_int, to: *const c_void, size: c_uint) -> isize {
+    type Function = unsafe extern "C" fn(c_int, *const c_void, c_uint) -> isize;
     match address(Name::Connect) {
         // SAFETY: the caller vouches for the arguments.
-        0 => unsafe { syscall(libc::SYS_connect, fd, to, size) as c_int },
-        // SAFETY: dlsym gave this address for `connect`, whose signature POSIX fixes.
+        0 => unsafe { syscall(libc::SYS_connect, fd, to, size) as isize },
+        // SAFETY: dlsym gave this address for `connect`; of the long that is taken for its
+        // answer, only the int that it is reaches the program.
         next => unsafe { transmute::<usize, Function>(next)(fd, to, size) },
     }
 }
@@ -183,6 +184,9 @@ short!(
     fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut c_void; 0),
     EpollCtl, SYS_epoll_ctl
 );
+// F_DUPFD, which does not wait. Another way than that of `fcntl`, lest the compiler make one of
+// the two and a call of its jump.
+short!(fn dup_above(fd: c_int, command: c_int, argument: usize; 0, 0), Fcntl, SYS_fcntl);
 short!(fn ioctl(fd: c_int, request: c_ulong, argument: usize; 0, 0), Ioctl, SYS_ioctl);
 
 /// The next `socket` in the chain, else the system call.
@@ -192,14 +196,18 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     unsafe { socket_raw(domain, kind, protocol) }
 }
 
+/// A long, as the system call gives it; see its hook.
+///
 /// # Safety
 /// `argument` is what `command` asks for.
-pub(crate) unsafe fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
-    type Function = unsafe extern "C" fn(c_int, c_int, ...) -> c_int;
+#[inline(always)]
+pub(crate) unsafe fn fcntl(fd: c_int, command: c_int, argument: usize) -> isize {
+    type Function = unsafe extern "C" fn(c_int, c_int, ...) -> isize;
     match address(Name::Fcntl) {
         // SAFETY: the caller vouches for the argument.
-        0 => unsafe { syscall(libc::SYS_fcntl, fd, command, argument) as c_int },
-        // SAFETY: dlsym gave this address for `fcntl`; called as the variadic function it is.
+        0 => unsafe { syscall(libc::SYS_fcntl, fd, command, argument) as isize },
+        // SAFETY: dlsym gave this address for `fcntl`; called as the variadic function it is. Of
+        // the long that is taken for its answer, only the int that it is reaches the program.
         next => unsafe { transmute::<usize, Function>(next)(fd, command, argument) },
     }
 }
