@@ -3,6 +3,7 @@
 
 mod support;
 
+use mptcpize::inject::system_library;
 use support::cc::{self, Build};
 use support::overlay::{beside, copy, shown};
 use support::scratch;
@@ -33,6 +34,27 @@ fn every_dynamic_program_gets_mptcp_and_no_program_says_a_word_more() {
     );
     let wanted = "262\n6\n6\n6\n6\n262\n262\n262\n262\n6\n";
     assert_eq!(copy(&script).run().silent().stdout, wanted);
+}
+
+#[test]
+fn connections_within_the_host_stay_tcp_unless_the_file_says_otherwise() {
+    let python = r#"python3 -c "
+import socket
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+print(*(s.getsockopt(1, 38) for s in (server, client, server.accept()[0])))
+""#;
+    let script = format!(
+        r#"
+        ip link set lo up
+        mptcpize enable --system >/dev/null
+        {python}
+        printf '[sockets]\nloopback = "mptcp"\n' >/etc/mptcpize.toml
+        mptcpize enable --system >/dev/null
+        {python}
+        "#
+    );
+    assert_eq!(copy(&script).run().silent().stdout, "6 6 6\n262 262 262\n");
 }
 
 #[test]
@@ -263,8 +285,7 @@ const BROKEN: [(&str, &str, &str, &str); 8] = [
 #[test]
 fn a_broken_library_is_refused_and_nothing_is_changed() {
     let directory = scratch("broken");
-    let slot = "char slot[28] __attribute__((used)) =\n\
-                \"\\014\\0\\0\\0\\4\\0\\0\\0\\1\\0\\0\\0mptcpize/all\";\n";
+    let slot = "char slot[4096] __attribute__((used)) = \"mptcpize set-up:\";\n";
     let mut script = String::from("written >/tmp/before\n");
     for (number, (name, source, options, _)) in BROKEN.iter().enumerate() {
         let build = directory.join(number.to_string());
@@ -301,7 +322,8 @@ fn a_broken_library_is_refused_and_nothing_is_changed() {
 
 #[test]
 fn a_damaged_or_hidden_library_is_refused() {
-    let shim = shown(support::tool::shim());
+    let shim = scratch("whole").join("library.so");
+    let shim = shown(&scratch::file(&shim, system_library::BYTES, 0o755));
     // For a library that is cut off anywhere, or one that others cannot read.
     let script = format!(
         r#"

@@ -6,14 +6,14 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
-use core::ptr;
 
 pub(crate) mod net;
 pub(crate) mod next;
-
-use crate::system::SLOT;
+#[cfg(any(test, feature = "system"))]
+pub(crate) mod start;
 
 #[cfg(not(test))]
 core::arch::global_asm!(
@@ -22,14 +22,12 @@ core::arch::global_asm!(
     ".weak __register_atfork",
     ".weak environ",
     ".weak __errno_location",
-    ".weak getauxval",
 );
 
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
     fn syscall(number: c_long, ...) -> c_long;
     fn __errno_location() -> *mut c_int;
-    fn getauxval(kind: c_ulong) -> c_ulong;
     fn __register_atfork(
         prepare: extern "C" fn(),
         parent: Option<extern "C" fn()>,
@@ -38,10 +36,6 @@ unsafe extern "C" {
     ) -> c_int;
     static environ: *const *const c_char;
 }
-
-/// `getauxval` as data, so that its address is what the loader wrote here: null where libc has
-/// none (glibc has it since 2.16, musl since 1.1).
-static GETAUXVAL: unsafe extern "C" fn(c_ulong) -> c_ulong = getauxval;
 
 #[cfg(not(test))]
 ctor::declarative::ctor! {
@@ -53,6 +47,52 @@ ctor::declarative::ctor! {
         crate::config::load();
     }
 }
+
+/// What the constructor writes, and others read after that.
+pub(crate) struct AtLoad<T>(UnsafeCell<T>);
+
+// SAFETY: `fill` and `get` are called as they say, so nothing is read while it is written.
+unsafe impl<T: Sync> Sync for AtLoad<T> {}
+
+impl<T> AtLoad<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        AtLoad(UnsafeCell::new(value))
+    }
+
+    /// Writes it. Only the constructor does, once, and it says with a Release store elsewhere that
+    /// it has.
+    pub(crate) fn fill<R>(&self, write: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: one call, and no `get` before its end.
+        write(unsafe { &mut *self.0.get() })
+    }
+
+    /// Reads it, after an Acquire load that saw that store.
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: nobody writes any more.
+        unsafe { &*self.0.get() }
+    }
+}
+
+/// Run by libc at exit(3): build.rs has the linker make it the library's `DT_FINI`, by this name.
+/// (A table of such functions, as for the constructor, takes 120 bytes more.)
+#[cfg(not(test))]
+extern "C" fn at_exit() {
+    if crate::config::get().trace() && !crate::compat::is_other_process() {
+        crate::trace::at_exit();
+    }
+}
+
+#[cfg(not(test))]
+core::arch::global_asm!(
+    ".globl mptcpize_at_exit",
+    ".hidden mptcpize_at_exit",
+    "mptcpize_at_exit:",
+    #[cfg(target_arch = "x86_64")]
+    "jmp {}",
+    #[cfg(not(target_arch = "x86_64"))]
+    "b {}",
+    sym at_exit
+);
 
 #[inline(always)]
 pub(crate) fn errno() -> c_int {
@@ -86,96 +126,12 @@ pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
         if let Some(rest) = bytes.strip_prefix(name)
             && let Some(value) = rest.strip_prefix(b"=")
         {
-            return CStr::from_bytes_until_nul(value).ok();
+            // SAFETY: the rest of a C string, its NUL included.
+            return Some(unsafe { CStr::from_bytes_with_nul_unchecked(value) });
         }
         // SAFETY: the entry was not the final null, so there is a next one.
         entry = unsafe { entry.add(1) };
     }
-}
-
-/// A value that the kernel gave the program at its start (getauxval(3)); 0 where there is none.
-fn auxiliary(kind: c_ulong) -> Option<c_ulong> {
-    // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
-    // address of a function to be non-null, which a weak one is not.
-    let address = unsafe { ptr::read_volatile((&raw const GETAUXVAL).cast::<usize>()) };
-    if address == 0 {
-        return None;
-    }
-    // SAFETY: GETAUXVAL is not null; getauxval takes any number, and finds none for unknown ones.
-    Some(unsafe { GETAUXVAL(kind) })
-}
-
-/// Has the program gained privilege when it was executed? Yes also where nobody can tell.
-pub(crate) fn is_secure() -> bool {
-    auxiliary(libc::AT_SECURE) != Some(0)
-}
-
-/// The name that was executed; of a script, the script's. Empty where nobody tells.
-pub(crate) fn executed() -> &'static [u8] {
-    match auxiliary(libc::AT_EXECFN) {
-        None | Some(0) => &[],
-        // SAFETY: the kernel put a NUL-terminated string at the top of the stack, for good.
-        Some(name) => unsafe { CStr::from_ptr(name as *const c_char) }.to_bytes(),
-    }
-}
-
-/// The file that is being executed, all links followed; empty where /proc is not mounted.
-pub(crate) fn executable(into: &mut [u8]) -> &[u8] {
-    let errno_before = errno();
-    // SAFETY: the name is terminated, and the pointer and the length are those of one slice.
-    let got = unsafe {
-        let name = c"/proc/self/exe".as_ptr();
-        syscall(libc::SYS_readlinkat, libc::AT_FDCWD, name, into.as_mut_ptr(), into.len())
-    };
-    set_errno(errno_before);
-    usize::try_from(got).ok().and_then(|got| into.get(..got)).unwrap_or(&[])
-}
-
-/// The start of `/proc/self/cgroup`; empty where /proc is not mounted.
-pub(crate) fn cgroup(into: &mut [u8]) -> &[u8] {
-    let errno_before = errno();
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    let name = c"/proc/self/cgroup".as_ptr();
-    // SAFETY: the name is terminated, the pointer and the length are those of one slice, and the
-    // descriptor is ours alone.
-    let got = unsafe {
-        let fd = syscall(libc::SYS_openat, libc::AT_FDCWD, name, flags);
-        let got = syscall(libc::SYS_read, fd, into.as_mut_ptr(), into.len());
-        if fd >= 0 {
-            syscall(libc::SYS_close, fd);
-        }
-        got
-    };
-    set_errno(errno_before);
-    usize::try_from(got).ok().and_then(|got| into.get(..got)).unwrap_or(&[])
-}
-
-/// The real user of this process.
-pub(crate) fn user() -> c_int {
-    // SAFETY: getuid(2) takes nothing and cannot fail.
-    unsafe { syscall(libc::SYS_getuid) as c_int }
-}
-
-/// The block behind the library, if it has one; see [`SLOT`].
-pub(crate) fn block() -> Option<&'static CStr> {
-    let slot = &raw const SLOT;
-    // SAFETY: a volatile read of an initialised static; volatile because the launcher writes
-    // another number into the file than the one that the compiler sees.
-    let distance = unsafe { ptr::read_volatile(&raw const (*slot).distance) } as usize;
-    if distance == 0 {
-        return None;
-    }
-    // SAFETY: the launcher that wrote the distance made the segment longer by a block that ends
-    // with an empty string, and ld.so mapped it whole.
-    Some(unsafe { CStr::from_ptr(slot.cast::<c_char>().add(distance)) })
-}
-
-/// What begins `skip` bytes behind the start of a string: a part of it when `skip` is at most its
-/// length, the next of a block's strings when it is one more.
-pub(crate) fn tail(text: &CStr, skip: usize) -> &CStr {
-    // SAFETY: inside the string or its NUL, or the start of the next string: a block ends with an
-    // empty one, and nobody asks for what follows that.
-    unsafe { CStr::from_ptr(text.as_ptr().add(skip)) }
 }
 
 /// A close-on-exec copy of standard error with a high number, out of the way of programs that

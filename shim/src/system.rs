@@ -1,33 +1,30 @@
 //! What was asked for every program of the host, where no environment can say it.
 //!
 //! `/etc/ld.so.preload` brings the library into programs whose environment nobody of ours made.
-//! `mptcpize enable --system` therefore writes a copy of the library with a block of strings
-//! behind it, `NAME=value` each and an empty one last, and its distance into [`SLOT`]. The block
-//! is read where it lies: no file is opened at load, and the library as it is built has none.
+//! This module makes another library (cargo feature `system`), with room for a block of strings,
+//! `NAME=value` each and an empty one last. `mptcpize enable --system` installs a copy with the
+//! block filled. It is read where it lies: no file is opened at load.
 //!
 //! Also here: whether this very process is left out. Not here: what the other names mean.
 
 use core::ffi::CStr;
 
-use crate::sys;
+use crate::sys::{self, start};
 use crate::trace::Line;
 
-/// Where the launcher writes how far behind this slot the block begins; 0 is none. A note of
-/// elf(5): it comes with a program header, which the launcher turns into that of the block.
-#[repr(C)]
-pub(crate) struct Slot {
-    sizes: [u32; 2],
-    kind: u32,
-    name: [u8; 12],
-    pub(crate) distance: u32,
+/// How long the strings may be, with the empty one (`inject::system_library` has the same).
+const ROOM: usize = 4080;
+
+/// The settings; empty in the library as it is built.
+#[repr(C, align(16))]
+pub(crate) struct Settings {
+    /// By this the launcher finds the place.
+    mark: [u8; 16],
+    pub(crate) text: [u8; ROOM],
 }
 
-/// The launcher finds it by its name (`inject::system_library`).
 #[used]
-#[cfg_attr(not(test), unsafe(link_section = ".note.mptcpize"))]
-#[allow(unsafe_code, reason = "the section's name")]
-pub(crate) static SLOT: Slot =
-    Slot { sizes: [12, 4], kind: 1, name: *b"mptcpize/all", distance: 0 };
+pub(crate) static SETTINGS: Settings = Settings { mark: *b"mptcpize set-up:", text: [0; ROOM] };
 
 /// The value of `name`: from the environment, else from the block.
 ///
@@ -37,9 +34,9 @@ pub(crate) static SLOT: Slot =
 #[cold]
 #[inline(never)]
 pub(crate) fn setting(name: &[u8]) -> Option<&'static CStr> {
-    let heard = name == b"MPTCPIZE" || !sys::is_secure();
+    let heard = name == b"MPTCPIZE" || !start::is_secure();
     let own = if heard { sys::getenv(name) } else { None };
-    own.or_else(|| sys::block().and_then(|block| find(block, name)))
+    own.or_else(|| find(start::block(), name))
 }
 
 /// The value of `name` among the strings of a block.
@@ -53,9 +50,9 @@ fn find<'a>(block: &'a CStr, name: &[u8]) -> Option<&'a CStr> {
         }
         if let Some(value) = bytes.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")) {
             // The value ends where its string ends.
-            return Some(sys::tail(rest, bytes.len() - value.len()));
+            return Some(start::tail(rest, bytes.len() - value.len()));
         }
-        rest = sys::tail(rest, bytes.len() + 1);
+        rest = start::tail(rest, bytes.len() + 1);
     }
 }
 
@@ -66,7 +63,7 @@ pub(crate) fn is_excluded() -> bool {
     if let Some(list) = setting(b"MPTCPIZE_NOT_USERS") {
         // As a signed number, as the launcher writes it too.
         let mut number = Line::new();
-        number.number(sys::user());
+        number.write(b"\x01", &[start::user()]);
         if has(list, number.as_bytes()) {
             return true;
         }
@@ -74,14 +71,14 @@ pub(crate) fn is_excluded() -> bool {
     if let Some(list) = setting(b"MPTCPIZE_NOT_PROGRAMS") {
         // The name that was executed (for a script its own), and the file behind all links.
         let mut path = [0; 4096];
-        if has_program(list, sys::executed()) || has_program(list, sys::executable(&mut path)) {
+        if has_program(list, start::executed()) || has_program(list, start::executable(&mut path)) {
             return true;
         }
     }
     if let Some(list) = setting(b"MPTCPIZE_NOT_UNITS") {
         // Unit names are at most 255 bytes, and few cgroups are nested deep.
         let mut text = [0; 2048];
-        return has_unit(list, sys::cgroup(&mut text));
+        return has_unit(list, start::cgroup(&mut text));
     }
     false
 }

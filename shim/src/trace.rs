@@ -64,38 +64,19 @@ pub(crate) fn open(wanted: &CStr) -> bool {
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, outcome: Outcome) {
     let errno = sys::errno();
     let mut line = start();
-    line.text("socket(");
-    match domain {
-        libc::AF_INET => line.text("AF_INET"),
-        libc::AF_INET6 => line.text("AF_INET6"),
-        other => line.number(other),
-    };
-    line.text(", SOCK_STREAM");
     let flags = kind & !0xf;
-    if flags & libc::SOCK_CLOEXEC != 0 {
-        line.text("|SOCK_CLOEXEC");
+    let (cloexec, nonblock) = (flags & libc::SOCK_CLOEXEC, flags & libc::SOCK_NONBLOCK);
+    let known = [domain, (cloexec != 0).into(), (nonblock != 0).into()];
+    line.write(b"socket(\x03, SOCK_STREAM\x06\x07", &known);
+    if flags != cloexec | nonblock {
+        line.write(b"|\x01", &[flags & !(cloexec | nonblock)]);
     }
-    if flags & libc::SOCK_NONBLOCK != 0 {
-        line.text("|SOCK_NONBLOCK");
-    }
-    let others = flags & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
-    if others != 0 {
-        line.text("|").number(others);
-    }
-    line.text(if protocol == 0 { ", 0) = " } else { ", IPPROTO_TCP) = " }).number(fd);
+    line.write(b", \x05) = \x01", &[protocol, fd]);
     match outcome {
-        Outcome::Mptcp => line.text(" MPTCP"),
-        Outcome::Tcp(why) => {
-            line.text(" TCP: MPTCP refused: ");
-            name(&mut line, why);
-            line.text(meaning(why))
-        }
-        Outcome::Failed(why) => {
-            line.text(" ");
-            name(&mut line, why)
-        }
+        Outcome::Mptcp => line.write(b" MPTCP\n", &[]),
+        Outcome::Tcp(why) => line.write(b" TCP: MPTCP refused: \x02\x08\n", &[why, why]),
+        Outcome::Failed(why) => line.write(b" \x02\n", &[why]),
     };
-    line.text("\n");
     emit(&line);
     sys::set_errno(errno);
 }
@@ -105,9 +86,11 @@ fn start() -> Line {
     let mut program = [0u8; 16];
     sys::program_name(&mut program);
     let mut line = Line::new();
-    line.text("mptcpize: ");
-    line.bytes(CStr::from_bytes_until_nul(&program).map_or(b"?", CStr::to_bytes));
-    line.text("[").number(sys::pid()).text("] ");
+    line.write(b"mptcpize: ", &[]);
+    for byte in program.iter().take_while(|byte| **byte != 0) {
+        line.push(*byte);
+    }
+    line.write(b"[\x01] ", &[sys::pid()]);
     line
 }
 
@@ -115,94 +98,99 @@ fn start() -> Line {
 /// (`refusal` 0). Leaves `errno` as it was.
 #[cold]
 pub(crate) fn option(set: &Set, refusal: c_int, verdict: Verdict) {
+    let why: &[u8] = match refusal {
+        0 => b"setsockopt(\x01, \x04, \x01): too small for MPTCP",
+        _ => b"setsockopt(\x01, \x04, \x01): MPTCP refused: \x02",
+    };
+    record(why, &[set.fd, set.level, set.name, refusal], verdict);
+}
+
+/// Writes that a socket was to become TCP before the program's call: a template for `fd` and
+/// `why`.
+#[cold]
+#[inline(never)]
+pub(crate) fn demoted(what: &[u8], fd: c_int, why: c_int, done: Result<c_int, Stays>) {
+    if crate::config::get().trace() {
+        let verdict = done.map_or_else(Verdict::Stays, |_| Verdict::Demoted);
+        record(what, &[fd, why], verdict);
+    }
+}
+
+/// Writes that this program is left alone.
+#[cold]
+pub(crate) fn named() {
+    let mut line = start();
+    line.write(b"stays TCP, by policy (its name)\n", &[]);
+    emit(&line);
+}
+
+/// Sockets that became TCP, hints, sockets that stayed MPTCP: of this process, while it traces.
+static DEMOTED: AtomicI32 = AtomicI32::new(0);
+static HINTS: AtomicI32 = AtomicI32::new(0);
+static STAYED: AtomicI32 = AtomicI32::new(0);
+
+/// A forked child counts anew.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn forget() {
+    for count in [&DEMOTED, &HINTS, &STAYED] {
+        count.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Writes the counts, if there is anything to count: when the process exits.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn at_exit() {
+    let [demoted, hints, stayed] =
+        [&DEMOTED, &HINTS, &STAYED].map(|count| count.load(Ordering::Relaxed));
+    if demoted | hints | stayed != 0 {
+        let counts = [demoted, hints, stayed];
+        let mut line = start();
+        line.write(b"at exit: \x01 became TCP, \x01 hints, \x01 stayed MPTCP\n", &counts);
+        emit(&line);
+    }
+}
+
+#[inline(never)]
+fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
     let errno = sys::errno();
     let mut line = start();
-    line.text("setsockopt(").number(set.fd).text(", ");
-    match set.level {
-        libc::SOL_SOCKET => line.text("SOL_SOCKET"),
-        libc::IPPROTO_IP => line.text("IPPROTO_IP"),
-        libc::IPPROTO_IPV6 => line.text("IPPROTO_IPV6"),
-        libc::IPPROTO_TCP => line.text("IPPROTO_TCP"),
-        other => line.number(other),
-    };
-    line.text(", ").number(set.name).text("): ");
-    if refusal == 0 {
-        line.text("too small for MPTCP");
-    } else {
-        line.text("MPTCP refused: ");
-        name(&mut line, refusal);
-    }
-    match verdict {
-        Verdict::Demoted => line.text("; the socket is TCP now"),
-        Verdict::Hint => line.text("; answered as TCP would, it changes nothing"),
-        Verdict::TcpRefuses => {
-            line.text("; TCP refuses it too: ");
-            name(&mut line, errno)
+    line.write(what, numbers);
+    let (text, number, count): (&[u8], c_int, _) = match verdict {
+        Verdict::Demoted => (b"; the socket is TCP now\n", 0, Some(&DEMOTED)),
+        Verdict::Hint => (b"; answered as TCP would, it changes nothing\n", 0, Some(&HINTS)),
+        Verdict::TcpRefuses => (b"; TCP refuses it too: \x02\n", errno, None),
+        Verdict::Stays(stays) => {
+            (b"; the socket stays MPTCP: \x0b\n", stays as c_int, Some(&STAYED))
         }
-        Verdict::Stays(stays) => line.text("; the socket stays MPTCP: ").text(why(stays)),
     };
-    line.text("\n");
+    if let Some(count) = count {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    line.write(text, &[number]);
     emit(&line);
     sys::set_errno(errno);
 }
 
-/// Writes that a socket connects to itself.
-#[cold]
-pub(crate) fn itself(fd: c_int, stays: Option<Stays>) {
-    if !crate::config::get().trace() {
-        return;
-    }
-    let mut line = start();
-    line.text("connect(").number(fd).text("): to itself, where MPTCP loses a byte; ");
-    match stays {
-        None => line.text("the socket is TCP now"),
-        Some(stays) => line.text("the socket stays MPTCP: ").text(why(stays)),
-    };
-    line.text("\n");
-    emit(&line);
-}
-
-fn why(stays: Stays) -> &'static str {
-    match stays {
-        Stays::NotOurs => "it was not made here",
-        Stays::Connected => "it is connected",
-        Stays::Listening => "it listens",
-        Stays::Tried => "it has tried to connect",
-        Stays::Shared => "it has other descriptors (dup, fork)",
-        Stays::Unrepeatable => "what was set or bound cannot be repeated",
-        Stays::Polled => "its epoll cannot be told",
-        Stays::Busy => "no descriptor is free, or another thread is at it",
-    }
-}
-
-/// An errno by its name.
-fn name(line: &mut Line, errno: c_int) -> &mut Line {
-    match errno {
-        libc::EINVAL => line.text("EINVAL"),
-        libc::EPROTONOSUPPORT => line.text("EPROTONOSUPPORT"),
-        libc::ENOPROTOOPT => line.text("ENOPROTOOPT"),
-        libc::EPERM => line.text("EPERM"),
-        libc::EACCES => line.text("EACCES"),
-        libc::EAFNOSUPPORT => line.text("EAFNOSUPPORT"),
-        libc::EMFILE => line.text("EMFILE"),
-        libc::ENFILE => line.text("ENFILE"),
-        libc::ENOBUFS => line.text("ENOBUFS"),
-        libc::ENOMEM => line.text("ENOMEM"),
-        libc::EOPNOTSUPP => line.text("EOPNOTSUPP"),
-        other => line.text("errno ").number(other),
-    }
-}
-
-/// What it means when MPTCP was refused with it (the kernel's net/mptcp, mptcp-sysctl.rst).
-fn meaning(errno: c_int) -> &'static str {
-    match errno {
-        libc::EINVAL => " (kernel before 5.6)",
-        libc::EPROTONOSUPPORT => " (kernel built without MPTCP)",
-        libc::ENOPROTOOPT => " (net.mptcp.enabled=0)",
-        libc::EPERM | libc::EACCES => " (a security policy)",
-        _ => "",
-    }
-}
+/// The words for numbers: the sign of a template, the number and one, the word, NUL. One text,
+/// because a table of pointers would have to be relocated at each exec, and a `match` is code.
+///
+/// What an errno means when MPTCP was refused with it: the kernel's net/mptcp, mptcp-sysctl.rst.
+const WORDS: &[u8] = b"\
+    \x02\x17EINVAL\0\x02\x5eEPROTONOSUPPORT\0\x02\x5dENOPROTOOPT\0\x02\x02EPERM\0\
+    \x02\x0eEACCES\0\x02\x62EAFNOSUPPORT\0\x02\x19EMFILE\0\x02\x18ENFILE\0\
+    \x02\x6aENOBUFS\0\x02\x0dENOMEM\0\x02\x60EOPNOTSUPP\0\
+    \x03\x03AF_INET\0\x03\x0bAF_INET6\0\
+    \x04\x01IPPROTO_IP\0\x04\x02SOL_SOCKET\0\x04\x07IPPROTO_TCP\0\x04\x2aIPPROTO_IPV6\0\
+    \x05\x07IPPROTO_TCP\0\x06\x02|SOCK_CLOEXEC\0\x07\x02|SOCK_NONBLOCK\0\
+    \x08\x17 (kernel before 5.6)\0\x08\x5e (kernel built without MPTCP)\0\
+    \x08\x5d (net.mptcp.enabled=0)\0\x08\x02 (a security policy)\0\
+    \x08\x0e (a security policy)\0\
+    \x0b\x01it was not made here\0\x0b\x02it is connected\0\x0b\x03it listens\0\
+    \x0b\x04it has tried to connect\0\x0b\x05it has other descriptors (dup, fork)\0\
+    \x0b\x06what was set or bound cannot be repeated\0\x0b\x07its epoll cannot be told\0\
+    \x0b\x08no descriptor is free, or another thread is at it\0\
+    \x0cdclient only\0\x0ctserver only\0\x0cmloopback\0\x0cfits port\0\x0cpits port\0\
+    \x0coits network\0";
 
 fn emit(line: &Line) {
     let fd = FD.load(Ordering::Relaxed);
@@ -212,7 +200,7 @@ fn emit(line: &Line) {
     }
 }
 
-/// A line under construction on the stack. What does not fit is cut, the line feed is kept.
+/// A line under construction on the stack. What does not fit is cut.
 pub(crate) struct Line {
     bytes: [u8; 192],
     used: usize,
@@ -227,36 +215,62 @@ impl Line {
         self.bytes.get(..self.used).unwrap_or(&[])
     }
 
-    fn bytes(&mut self, text: &[u8]) -> &mut Self {
-        let room = self.bytes.get_mut(self.used..).unwrap_or(&mut []);
-        let fits = room.len().min(text.len());
-        for (to, from) in room.iter_mut().zip(text) {
-            *to = *from;
+    #[inline(never)]
+    pub(crate) fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.used) {
+            *place = byte;
+            self.used += 1;
         }
-        self.used += fits;
-        self
     }
 
-    fn text(&mut self, text: &str) -> &mut Self {
-        self.bytes(text.as_bytes())
-    }
-
-    pub(crate) fn number(&mut self, value: c_int) -> &mut Self {
-        let mut digits = [0u8; 11];
-        let mut rest = value.unsigned_abs();
-        let mut from = digits.len();
-        for slot in digits.iter_mut().rev() {
-            *slot = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            from -= 1;
-            if rest == 0 {
-                break;
+    /// Writes a template: its control characters, but for the line feed, stand for the numbers,
+    /// in their order. 1 is a decimal, the others are words.
+    #[inline(never)]
+    pub(crate) fn write(&mut self, template: &[u8], numbers: &[c_int]) {
+        let mut numbers = numbers.iter();
+        for &byte in template {
+            if byte >= b' ' || byte == b'\n' {
+                self.push(byte);
+            } else if let Some(&number) = numbers.next() {
+                self.word(byte, number);
             }
         }
-        if value < 0 {
-            self.text("-");
+    }
+
+    fn word(&mut self, sign: u8, number: c_int) {
+        let mut words = WORDS.iter();
+        while let (Some(&of), Some(&value)) = (words.next(), words.next()) {
+            let this = of == sign && c_int::from(value) == number.wrapping_add(1);
+            for byte in words.by_ref().take_while(|byte| **byte != 0) {
+                if this {
+                    self.push(*byte);
+                }
+            }
+            if this {
+                return;
+            }
         }
-        self.bytes(digits.get(from..).unwrap_or(&[]))
+        if sign == 2 {
+            self.write(b"errno ", &[]);
+        }
+        // The others say nothing about a number that has no word.
+        if sign < 6 {
+            self.number(number);
+        }
+    }
+
+    fn number(&mut self, value: c_int) {
+        if value < 0 {
+            self.push(b'-');
+        }
+        self.decimal(value.unsigned_abs());
+    }
+
+    fn decimal(&mut self, value: u32) {
+        if value > 9 {
+            self.decimal(value / 10);
+        }
+        self.push(b'0' + (value % 10) as u8);
     }
 }
 
@@ -277,9 +291,50 @@ mod tests {
     fn a_line_that_is_too_long_is_cut_and_never_overruns() {
         let mut line = Line::new();
         for _ in 0..100 {
-            line.text("0123456789");
+            line.write(b"0123456789", &[]);
         }
         assert_eq!(line.as_bytes().len(), 192);
         assert!(line.as_bytes().starts_with(b"0123456789012"));
+    }
+
+    #[test]
+    fn numbers_have_the_words_of_their_template() {
+        let table: [(&[u8], c_int, &str); 12] = [
+            (b"\x01", -7, "-7"),
+            (b"\x02", libc::EINVAL, "EINVAL"),
+            (b"\x02", libc::EOPNOTSUPP, "EOPNOTSUPP"),
+            (b"\x02", libc::ENOSYS, "errno 38"),
+            (b"\x03", libc::AF_INET6, "AF_INET6"),
+            (b"\x04", libc::IPPROTO_IP, "IPPROTO_IP"),
+            (b"\x04", 255, "255"),
+            (b"\x05", 0, "0"),
+            (b"\x06", 0, ""),
+            (b"\x08", libc::EACCES, " (a security policy)"),
+            (b"\x0b", Stays::NotOurs as c_int, "it was not made here"),
+            (b"\x0b", Stays::Busy as c_int, "no descriptor is free, or another thread is at it"),
+        ];
+        for (template, number, text) in table {
+            let mut line = Line::new();
+            line.write(template, &[number]);
+            assert_eq!(line.as_bytes(), text.as_bytes(), "{template:?} {number}");
+        }
+        // Every reason has one; an exhaustive match, lest a new one be forgotten.
+        let next = |stays| match stays {
+            Stays::NotOurs => Some(Stays::Connected),
+            Stays::Connected => Some(Stays::Listening),
+            Stays::Listening => Some(Stays::Tried),
+            Stays::Tried => Some(Stays::Shared),
+            Stays::Shared => Some(Stays::Unrepeatable),
+            Stays::Unrepeatable => Some(Stays::Polled),
+            Stays::Polled => Some(Stays::Busy),
+            Stays::Busy => None,
+        };
+        let mut stays = Some(Stays::NotOurs);
+        while let Some(this) = stays {
+            let mut line = Line::new();
+            line.write(b"\x0b", &[this as c_int]);
+            assert!(line.used > 5, "{this:?}");
+            stays = next(this);
+        }
     }
 }

@@ -17,8 +17,9 @@ use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
 use crate::host::{files, journal, loaders};
-use crate::inject::{library, system_library};
+use crate::inject::system_library;
 use crate::model::config::Config;
+use crate::model::sockets::{Loopback, Sockets, VARIABLE};
 use crate::model::system::{self, System};
 use crate::model::{environment, preload_file};
 use crate::output::{self, system as screen};
@@ -52,7 +53,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     let config = setup::settings(&Settings::default(), &image.paths)?;
     let settings = settings(&image, &config)?;
     let source = match &arguments.library {
-        None => library::BYTES.to_vec(),
+        None => system_library::BYTES.to_vec(),
         Some(file) => fs::read(file).map_err(|error| cannot("read", file, &error))?,
     };
     let (name, libraries) = libraries(&image, &source, &settings)?;
@@ -145,7 +146,16 @@ fn lock(paths: &Paths) -> Result<File, Error> {
 fn settings(image: &Image, config: &Config) -> Result<Vec<String>, Error> {
     let passwd = fs::read(image.at("etc/passwd")).unwrap_or_default();
     let users = system::users(&String::from_utf8_lossy(&passwd));
-    config.system.settings(&users).map_err(|why| {
+    // Within the host there is nothing to gain, and every program would pay for it.
+    let sockets = Sockets {
+        loopback: config.sockets.loopback.or(Some(Loopback::Tcp)),
+        ..config.sockets.clone()
+    };
+    let all = config.system.settings(&users).and_then(|mut all| {
+        all.push(format!("{VARIABLE}={}", sockets.text()?));
+        Ok(all)
+    });
+    all.map_err(|why| {
         let file = image.paths.config();
         Error::new(Exit::Usage, format!("{} has a mistake", file.display()))
             .why(why)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::mptcp::MOST;
 use crate::model::net::IfName;
+use crate::model::sockets::Sockets;
 use crate::model::system::System;
 
 /// The settings of the set-up, and of system-wide use. Everything has a default that suits a
@@ -32,6 +33,8 @@ pub struct Config {
     /// What `enable --system` leaves alone.
     #[serde(skip_serializing_if = "is_default")]
     pub system: System,
+    /// Which sockets of programs stay TCP. Last, for in TOML it is a table.
+    pub sockets: Sockets,
 }
 
 fn is_default(system: &System) -> bool {
@@ -66,6 +69,7 @@ impl Config {
             fullmesh: self.fullmesh || by.fullmesh,
             max_subflows: by.max_subflows.or(self.max_subflows),
             system: self.system,
+            sockets: self.sockets.overridden(by.sockets),
         }
     }
 
@@ -74,6 +78,7 @@ impl Config {
     /// # Errors
     /// A clause that names the setting and its range.
     pub fn check(&self) -> Result<(), String> {
+        self.sockets.text().map_err(|error| format!("[sockets]: {error}"))?;
         match self.max_subflows {
             Some(subflows) if subflows as usize > MOST => Err(format!(
                 "max_subflows is {subflows}, but the kernel takes 0 to {MOST} (mptcp_pm.h)"

@@ -18,6 +18,7 @@ pub mod paths;
 pub mod plan;
 pub mod policy;
 pub mod preload_file;
+pub mod sockets;
 pub mod status;
 pub mod system;
 pub mod top;
