@@ -77,9 +77,7 @@ impl<T> AtLoad<T> {
 /// (A table of such functions, as for the constructor, takes 120 bytes more.)
 #[cfg(not(test))]
 extern "C" fn at_exit() {
-    if crate::config::get().trace() && !crate::compat::is_other_process() {
-        crate::trace::at_exit();
-    }
+    crate::trace::at_exit();
 }
 
 #[cfg(not(test))]
@@ -116,18 +114,25 @@ pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
     }
     loop {
         // SAFETY: `entry` is inside that array, at most at its final null.
-        let text = unsafe { *entry };
+        let mut text: *const u8 = unsafe { *entry }.cast();
         if text.is_null() {
             return None;
         }
-        // SAFETY: every entry is a NUL-terminated string, and the process keeps the initial ones
-        // for its lifetime.
-        let bytes = unsafe { CStr::from_ptr(text) }.to_bytes_with_nul();
-        if let Some(rest) = bytes.strip_prefix(name)
-            && let Some(value) = rest.strip_prefix(b"=")
-        {
-            // SAFETY: the rest of a C string, its NUL included.
-            return Some(unsafe { CStr::from_bytes_with_nul_unchecked(value) });
+        // Byte by byte, and no further than they agree: most entries differ in the first one.
+        let mut differ = false;
+        for byte in name.iter().chain(b"=") {
+            // SAFETY: every entry is a NUL-terminated string; NUL agrees with none of the bytes.
+            if unsafe { *text } != *byte {
+                differ = true;
+                break;
+            }
+            // SAFETY: as above, so there is one more byte.
+            text = unsafe { text.add(1) };
+        }
+        if !differ {
+            // SAFETY: the rest of that string; the process keeps the initial ones for its
+            // lifetime.
+            return Some(unsafe { CStr::from_ptr(text.cast()) });
         }
         // SAFETY: the entry was not the final null, so there is a next one.
         entry = unsafe { entry.add(1) };
