@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 
@@ -51,6 +52,52 @@ ctor::declarative::ctor! {
         crate::config::load();
     }
 }
+
+/// What the constructor writes, and others read after that.
+pub(crate) struct AtLoad<T>(UnsafeCell<T>);
+
+// SAFETY: `fill` and `get` are called as they say, so nothing is read while it is written.
+unsafe impl<T: Sync> Sync for AtLoad<T> {}
+
+impl<T> AtLoad<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        AtLoad(UnsafeCell::new(value))
+    }
+
+    /// Writes it. Only the constructor does, once, and it says with a Release store elsewhere that
+    /// it has.
+    pub(crate) fn fill<R>(&self, write: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: one call, and no `get` before its end.
+        write(unsafe { &mut *self.0.get() })
+    }
+
+    /// Reads it, after an Acquire load that saw that store.
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: nobody writes any more.
+        unsafe { &*self.0.get() }
+    }
+}
+
+/// Run by libc at exit(3): build.rs has the linker make it the library's `DT_FINI`, by this name.
+/// (A table of such functions, as for the constructor, takes 120 bytes more.)
+#[cfg(not(test))]
+extern "C" fn at_exit() {
+    if crate::config::get().trace() && !crate::compat::is_other_process() {
+        crate::trace::at_exit();
+    }
+}
+
+#[cfg(not(test))]
+core::arch::global_asm!(
+    ".globl mptcpize_at_exit",
+    ".hidden mptcpize_at_exit",
+    "mptcpize_at_exit:",
+    #[cfg(target_arch = "x86_64")]
+    "jmp {}",
+    #[cfg(not(target_arch = "x86_64"))]
+    "b {}",
+    sym at_exit
+);
 
 #[inline(always)]
 pub(crate) fn errno() -> c_int {

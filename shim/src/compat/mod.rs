@@ -24,6 +24,7 @@ pub(crate) mod table;
 pub(crate) use demote::Stays;
 
 use crate::config;
+use crate::policy;
 use crate::sys;
 use crate::sys::net::{self, Address, Get, Own, Set};
 use crate::trace::{self, Verdict};
@@ -50,11 +51,14 @@ pub(crate) fn load() {
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn forking() {
     table::share_all();
+    if is_other_process() {
+        trace::forget();
+    }
     PROCESS.store(sys::pid(), Relaxed);
 }
 
 /// Are we the child of a fork that nobody told us of (clone(2))?
-fn is_other_process() -> bool {
+pub(crate) fn is_other_process() -> bool {
     PROCESS.load(Relaxed) != sys::pid()
 }
 
@@ -234,10 +238,8 @@ fn from_scratch(get: &Get) -> Option<c_int> {
     if result == 0 {
         if let Some(value) = hints::remembered(get) {
             get.answer(value);
-        } else if (get.level, get.name) == (libc::IPPROTO_IP, IP_PROTOCOL)
-            && let Some(address) = net::local(get.fd)
-        {
-            get.answer(address.port().into());
+        } else if (get.level, get.name) == (libc::IPPROTO_IP, IP_PROTOCOL) {
+            get.answer(net::local(get.fd).port().into());
         }
     }
     Some(result)
@@ -266,23 +268,56 @@ fn is_about_the_connection(level: c_int, name: c_int) -> bool {
     }
 }
 
-/// Before `connect`: a socket that is about to connect to itself becomes TCP, for MPTCP loses the
-/// first byte then.
-pub(crate) fn connecting(fd: c_int, to: &Address) {
-    let state = table::get(fd);
-    if state & (BOUND | TRIED) == BOUND
-        && let errno = sys::errno()
-        && let Some(own) = net::local(fd)
-    {
-        let same = own.family() == to.family() && own.port() == to.port() && own.port() != 0;
-        let loops = to.is_any() || matches!(to.ip(), [127, ..] | [.., 0, 0, 0, 0, 0, 0, 0, 1]);
-        if same && (own.ip() == to.ip() || (own.is_any() && loops)) {
-            let done = demote::to_tcp(fd, None);
-            trace::itself(fd, done.err());
+/// Before `bind` or `connect` of a socket that is [`is_ours`]: false when Landlock forbids it;
+/// errno says so.
+///
+/// One that connects becomes TCP where the policy wants it, or when it is about to connect to
+/// itself, for MPTCP loses the first byte then.
+pub(crate) fn going(fd: c_int, to: &Address, binds: bool) -> bool {
+    if to.is_inet() && net::fenced(to.port(), binds) {
+        return false;
+    }
+    if binds {
+        return true;
+    }
+    if to.is_inet() {
+        let errno = sys::errno();
+        if policy::in_force() {
+            by_policy(fd, to, false);
+        }
+        if table::get(fd) & (BOUND | TRIED) == BOUND {
+            let own = net::local(fd);
+            if own.port() == to.port() && (own.ip() == to.ip() || (own.is_any() && to.loops())) {
+                let done = demote::to_tcp(fd, None);
+                trace::demoted(b"connect(\x01): to itself, where MPTCP loses a byte", fd, 0, done);
+            }
         }
         sys::set_errno(errno);
     }
     table::add(fd, TRIED);
+    true
+}
+
+/// Before `listen`, under a policy: the same. Who has no port yet is given the one that it would
+/// get, for the policy to look at.
+pub(crate) fn listening(fd: c_int) {
+    let errno = sys::errno();
+    let own = net::local(fd);
+    if own.port() == 0 && net::bind(fd, &own) {
+        bound(fd);
+    }
+    by_policy(fd, &net::local(fd), true);
+    sys::set_errno(errno);
+}
+
+fn by_policy(fd: c_int, address: &Address, listens: bool) {
+    if let Some(cause) = policy::wants_tcp(address, listens) {
+        let what: &[u8] = match listens {
+            true => b"listen(\x01): TCP by policy (\x0c)",
+            false => b"connect(\x01): TCP by policy (\x0c)",
+        };
+        trace::demoted(what, fd, cause.into(), demote::to_tcp(fd, None));
+    }
 }
 
 #[inline]
