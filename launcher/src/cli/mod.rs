@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod pm;
+pub mod policy;
 pub mod see;
 pub mod setup;
 pub mod subflow;
@@ -74,7 +75,7 @@ pub enum Command {
 #[command(
     about = "Run a program with its TCP sockets upgraded to MPTCP",
     override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [-v] [--via WAY] [--explain [-j]] \
-                      [--setup | --no-setup] [--] CMD [ARG]...",
+                      [--setup | --no-setup] [POLICY] [--] CMD [ARG]...",
     after_help = EXIT_CODES
 )]
 pub struct Run {
@@ -116,6 +117,10 @@ pub struct Run {
     /// Leave the host as it is
     #[arg(long)]
     pub no_setup: bool,
+
+    /// Which sockets stay TCP.
+    #[command(flatten)]
+    pub policy: policy::Policy,
 
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]

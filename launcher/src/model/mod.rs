@@ -16,6 +16,7 @@ pub mod net;
 pub mod paths;
 pub mod plan;
 pub mod policy;
+pub mod sockets;
 pub mod status;
 pub mod unit;
 
