@@ -8,7 +8,7 @@
 //! # The text
 //! `MPTCPIZE_POLICY` holds it, or where the environment has none the 176 bytes behind [`MAGIC`]
 //! in this library's file: a copy for `/etc/ld.so.preload` is given its policy there. Up to 32
-//! rules with commas between them and a full stop at the end, `e0f00160016,n050000ffff080a,pbird.`
+//! rules with commas between them and a slash at the end, `e0f00160016,n050000ffff080a,pbird/`
 //!
 //! * `p` and a name: programs of that name stay TCP; its first 15 letters, as the kernel has it
 //!   (`ps -o comm`).
@@ -35,7 +35,7 @@ const MOST: usize = 32;
 const MAGIC: &[u8; 16] = b"mptcpize policy:";
 
 /// The text where the environment has none: the programs that speak BGP with MD5 signatures.
-static IN_FILE: [u8; 192] = in_file(b"pbird,pbird6,pbgpd,pgobgpd.");
+static IN_FILE: [u8; 192] = in_file(b"pbird,pbird6,pbgpd,pgobgpd/");
 
 const fn in_file(text: &[u8]) -> [u8; 192] {
     let mut all = [0; 192];
@@ -95,14 +95,14 @@ fn parse(text: &[u8], rules: &mut Rules) -> Option<u32> {
     let mut rule = places.next()?;
     let (mut sorts, mut length) = (0, 0);
     for &byte in text {
-        if matches!(byte, b',' | b'.') {
+        if matches!(byte, b',' | b'/') {
             sorts |= match rule.kind {
                 0 => 0,
                 b'p' => PROGRAMS,
                 _ if length % 2 == 0 => SOCKETS,
                 _ => return None,
             };
-            if byte == b'.' {
+            if byte == b'/' {
                 return Some(sorts);
             }
             rule = places.next()?;
@@ -160,7 +160,7 @@ mod tests {
     /// (launcher/src/model/sockets.rs has the same text).
     const LONG: &str = "l070000ffff087f,l0b0000ffff8000000000000000000000000000000001,l050000ffff20,\
         l090000ffff80,e0f00160016,o0f00000000,o0f0064ffff,n050000ffff080a,n090000ffff2020010db8,\
-        n050000ffff0cac10,pbird,pbgpd.";
+        n050000ffff0cac10,pbird,pbgpd/";
 
     fn read(text: &str) -> (Option<u32>, Rules) {
         let mut rules = NONE;
@@ -170,28 +170,28 @@ mod tests {
     #[test]
     fn a_policy_is_read_whole_or_not_at_all() {
         let table = [
-            ("nothing", ".", Some(0)),
-            ("a rule", "e0f00160016.", Some(SOCKETS)),
-            ("a name", "pbird.", Some(PROGRAMS)),
-            ("both", "e0f00160016,pbird.", Some(SOCKETS | PROGRAMS)),
-            ("what follows the end", "pbird.\0\0,x", Some(PROGRAMS)),
+            ("nothing", "/", Some(0)),
+            ("a rule", "e0f00160016/", Some(SOCKETS)),
+            ("a name", "pbird/", Some(PROGRAMS)),
+            ("both", "e0f00160016,pbird/", Some(SOCKETS | PROGRAMS)),
+            ("what follows the end", "pbird/\0\0,x", Some(PROGRAMS)),
             ("empty", "", None),
             ("no end", "pbird", None),
-            ("half a byte", "e0f0016001.", None),
-            ("no digit", "e0f0016001x.", None),
-            ("a sign", "e+f00160016.", None),
-            ("a rule too long", "l0b0000ffff800000000000000000000000000000000100.", None),
-            ("a name too long", "pabcdefghijklmnopqrstuvw.", None),
+            ("half a byte", "e0f0016001/", None),
+            ("no digit", "e0f0016001x/", None),
+            ("a sign", "e+f00160016/", None),
+            ("a rule too long", "l0b0000ffff800000000000000000000000000000000100/", None),
+            ("a name too long", "pabcdefghijklmnopqrstuvw/", None),
             (
                 "not text",
-                "p\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}.",
+                "p\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}/",
                 None,
             ),
         ];
         for (name, text, expected) in table {
             assert_eq!(read(text).0, expected, "{name}");
         }
-        let many = |count| ["pa"; 40].get(..count).map(|all| all.join(",") + ".");
+        let many = |count| ["pa"; 40].get(..count).map(|all| all.join(",") + "/");
         assert_eq!(many(MOST).map(|text| read(&text).0), Some(Some(PROGRAMS)));
         assert_eq!(many(MOST + 1).map(|text| read(&text).0), Some(None), "one too many");
     }

@@ -190,7 +190,7 @@ const WORDS: &[u8] = b"\
     \x0b\x06what was set or bound cannot be repeated\0\x0b\x07its epoll cannot be told\0\
     \x0b\x08no descriptor is free, or another thread is at it\0\
     \x0cdclient only\0\x0ctserver only\0\x0cmloopback\0\x0cfits port\0\x0cpits port\0\
-    \x0cothe network\0";
+    \x0coits network\0";
 
 fn emit(line: &Line) {
     let fd = FD.load(Ordering::Relaxed);

@@ -13,6 +13,7 @@ pub mod guard;
 pub mod limits;
 pub mod list;
 pub mod monitor;
+pub mod policy;
 pub mod run;
 mod see;
 mod selftest;
