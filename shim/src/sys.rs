@@ -21,13 +21,34 @@ core::arch::global_asm!(
     ".weak environ",
     ".weak __errno_location",
     // The compiler may call these for the copies that it sees in our loops.
-    ".weak memcpy",
     ".weak memmove",
     ".weak memset",
-    ".weak bcmp",
     ".weak memcmp",
     ".weak strlen",
 );
+
+// These it does call, for a few bytes and seldom: shorter than a reference to libc's, which would
+// also be looked up at each exec.
+#[cfg(all(not(test), target_arch = "x86_64"))]
+core::arch::global_asm!(
+    ".hidden memcpy",
+    ".globl memcpy",
+    "memcpy:",
+    "mov rax, rdi",
+    "mov rcx, rdx",
+    "rep movsb",
+    "ret",
+    ".hidden bcmp",
+    ".globl bcmp",
+    "bcmp:",
+    "mov rcx, rdx",
+    "xor eax, eax",
+    "repe cmpsb",
+    "setne al",
+    "ret",
+);
+#[cfg(all(not(test), not(target_arch = "x86_64")))]
+core::arch::global_asm!(".weak memcpy", ".weak bcmp");
 
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
@@ -82,9 +103,7 @@ impl<T> AtLoad<T> {
 /// (A table of such functions, as for the constructor, takes 120 bytes more.)
 #[cfg(not(test))]
 extern "C" fn at_exit() {
-    if crate::config::get().trace() && !crate::compat::is_other_process() {
-        crate::trace::at_exit();
-    }
+    crate::trace::at_exit();
 }
 
 #[cfg(not(test))]
@@ -121,18 +140,25 @@ pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
     }
     loop {
         // SAFETY: `entry` is inside that array, at most at its final null.
-        let text = unsafe { *entry };
+        let mut text: *const u8 = unsafe { *entry }.cast();
         if text.is_null() {
             return None;
         }
-        // SAFETY: every entry is a NUL-terminated string, and the process keeps the initial ones
-        // for its lifetime.
-        let bytes = unsafe { CStr::from_ptr(text) }.to_bytes_with_nul();
-        if let Some(rest) = bytes.strip_prefix(name)
-            && let Some(value) = rest.strip_prefix(b"=")
-        {
-            // SAFETY: the rest of a C string, its NUL included.
-            return Some(unsafe { CStr::from_bytes_with_nul_unchecked(value) });
+        // Byte by byte, and no further than they agree: most entries differ in the first one.
+        let mut differ = false;
+        for byte in name.iter().chain(b"=") {
+            // SAFETY: every entry is a NUL-terminated string; NUL agrees with none of the bytes.
+            if unsafe { *text } != *byte {
+                differ = true;
+                break;
+            }
+            // SAFETY: as above, so there is one more byte.
+            text = unsafe { text.add(1) };
+        }
+        if !differ {
+            // SAFETY: the rest of that string; the process keeps the initial ones for its
+            // lifetime.
+            return Some(unsafe { CStr::from_ptr(text.cast()) });
         }
         // SAFETY: the entry was not the final null, so there is a next one.
         entry = unsafe { entry.add(1) };

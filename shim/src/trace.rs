@@ -140,10 +140,10 @@ pub(crate) fn forget() {
 /// Writes the counts, if there is anything to count: when the process exits.
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn at_exit() {
-    let [demoted, hints, stayed] =
-        [&DEMOTED, &HINTS, &STAYED].map(|count| count.load(Ordering::Relaxed));
-    if demoted | hints | stayed != 0 {
-        let counts = [demoted, hints, stayed];
+    let counts = [&DEMOTED, &HINTS, &STAYED].map(|count| count.load(Ordering::Relaxed));
+    // Without a trace nothing was counted. The child of a clone(2) that ends like a process of
+    // its own has its parent's counts.
+    if counts.iter().any(|count| *count != 0) && !crate::compat::is_other_process() {
         let mut line = start();
         line.write(b"at exit: \x01 became TCP, \x01 hints, \x01 stayed MPTCP\n", &counts);
         emit(&line);

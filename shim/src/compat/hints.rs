@@ -21,16 +21,16 @@ enum When {
 }
 
 struct Hint {
-    level: c_int,
-    name: c_int,
+    level: u8,
+    name: u8,
     when: When,
     /// Where the value is in the note, and how many bits it has; one more says that it is there.
-    shift: u32,
-    width: u32,
+    shift: u8,
+    width: u8,
 }
 
-const fn hint(level: c_int, name: c_int, when: When, shift: u32, width: u32) -> Hint {
-    Hint { level, name, when, shift, width }
+const fn hint(level: c_int, name: c_int, when: When, shift: u8, width: u8) -> Hint {
+    Hint { level: level as u8, name: name as u8, when, shift, width }
 }
 
 /// include/uapi/linux/tcp.h
@@ -59,7 +59,7 @@ static LIST: [Hint; 9] = [
 pub(crate) const IS_EPOLL: u64 = 1 << 63;
 
 fn find(level: c_int, name: c_int) -> Option<&'static Hint> {
-    LIST.iter().find(|hint| hint.level == level && hint.name == name)
+    LIST.iter().find(|hint| c_int::from(hint.level) == level && c_int::from(hint.name) == name)
 }
 
 /// Is it never worth giving up MPTCP for?
