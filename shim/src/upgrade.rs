@@ -39,7 +39,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         return leave(domain, kind, protocol);
     }
     let before = sys::errno();
-    let mut fd = sys::next::socket(domain, kind, libc::IPPROTO_MPTCP);
+    let mut fd = sys::next::socket_at_once(domain, kind, libc::IPPROTO_MPTCP);
     let mut outcome = Outcome::Mptcp;
     if fd >= 0 {
         table::upgraded(fd);

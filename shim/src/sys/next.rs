@@ -190,10 +190,20 @@ short!(fn dup_above(fd: c_int, command: c_int, argument: usize; 0, 0), Fcntl, SY
 short!(fn ioctl(fd: c_int, request: c_ulong, argument: usize; 0, 0), Ioctl, SYS_ioctl);
 
 /// The next `socket` in the chain, else the system call.
-#[inline(always)]
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     // SAFETY: socket(2) takes three integers and no pointer.
     unsafe { socket_raw(domain, kind, protocol) }
+}
+
+/// The same, without a detour: each socket of a program is made here.
+#[inline(always)]
+pub(crate) fn socket_at_once(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    type Function = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
+    match address(Name::Socket) {
+        0 => socket(domain, kind, protocol),
+        // SAFETY: dlsym gave this address for `socket`, which takes three integers.
+        next => unsafe { transmute::<usize, Function>(next)(domain, kind, protocol) },
+    }
 }
 
 /// A long, as the system call gives it; see its hook.
