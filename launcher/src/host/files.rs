@@ -86,7 +86,7 @@ pub fn sweep(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// As [`write`], where the file's directory is not there yet: it appears with the file in it, or
+/// As [`write()`], where the file's directory is not there yet: it appears with the file in it, or
 /// not at all.
 ///
 /// # Errors
