@@ -4,19 +4,27 @@
 mod support;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use support::cc::{self, Build};
 use support::overlay::{copy, shown};
 use support::{Cmd, scratch, tool};
 
 /// The package made of the program under test, and one of a later version with the same content.
-fn packages() -> (String, String) {
+fn packages() -> &'static (String, String) {
+    static PACKAGES: OnceLock<(String, String)> = OnceLock::new();
+    PACKAGES.get_or_init(make_packages)
+}
+
+fn make_packages() -> (String, String) {
     let directory = scratch("package");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/package");
     let done = Cmd::new(script)
         .arg("--binary")
         .args([tool::binary(), &directory])
         .env("SOURCE_DATE_EPOCH", "1700000000")
+        // A debug build is large, and its package is not kept.
+        .env("DPKG_DEB_COMPRESSOR_TYPE", "none")
         .run()
         .silent();
     let first = done.stdout.trim().to_owned();

@@ -388,6 +388,14 @@ fn what_cannot_be_is_a_clear_error_and_changes_nothing() {
             "read-only file system",
         ),
         (
+            "the last of several files",
+            "mount --bind /etc/environment.d /etc/environment.d
+             mount -o remount,bind,ro /etc/environment.d
+             mptcpize enable --system --via environment",
+            1,
+            "read-only file system",
+        ),
+        (
             "a read-only /usr",
             "mount --bind /usr /usr; mount -o remount,bind,ro /usr; mptcpize enable --system",
             1,

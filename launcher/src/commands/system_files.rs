@@ -29,11 +29,24 @@ impl FileChange {
     }
 
     fn make(&self) -> Result<(), Error> {
-        let made = match &self.after {
-            Some(bytes) => files::write(&self.path, bytes),
-            None => files::remove(&self.path).map(|_| ()),
+        let alone = |text: &Vec<u8>| text.ends_with(environment::MADE_DIRECTORY.as_bytes());
+        let made = match (&self.before, &self.after) {
+            (None, Some(bytes)) if alone(bytes) => files::write_with_directory(&self.path, bytes),
+            (Some(text), None) if alone(text) => files::remove_with_directory(&self.path),
+            (_, Some(bytes)) => files::write(&self.path, bytes),
+            (_, None) => files::remove(&self.path).map(|_| ()),
         };
         made.map_err(|error| cannot("write", &self.path, &error))
+    }
+
+    /// The change back.
+    fn inverse(&self) -> Self {
+        FileChange {
+            path: self.path.clone(),
+            before: self.after.clone(),
+            after: self.before.clone(),
+            why: self.why,
+        }
     }
 
     fn row(&self) -> screen::Row {
@@ -104,7 +117,8 @@ pub(super) fn carry_out(
 ) -> Result<usize, Error> {
     let mut made = Vec::new();
     let mut directories = Vec::new();
-    let put_libraries = || -> Result<usize, Error> {
+    let mut named = Vec::new();
+    let make_all = || -> Result<usize, Error> {
         for library in wanted.libraries.iter().filter(|library| library.is_needed()) {
             if let Some(directory) = library.path.parent() {
                 let new = files::make_directory(directory)
@@ -114,37 +128,37 @@ pub(super) fn carry_out(
             library.make()?;
             made.push(&library.path);
         }
-        try_out()
+        let tried = try_out()?;
+        for change in wanted.names.iter().filter(|change| change.is_needed()) {
+            change.make()?;
+            named.push(change.inverse());
+        }
+        Ok(tried)
     };
-    let tried = put_libraries().inspect_err(|_| {
-        for library in &made {
-            let _ = files::remove(library);
+    let done = make_all();
+    let tried = match done {
+        Ok(tried) => tried,
+        Err(error) => {
+            // Newest first, and the libraries only when nothing names them any more.
+            for change in named.iter().rev() {
+                if change.make().is_err() {
+                    return Err(error.with_exit(Exit::Partial).fix("mptcpize disable --system"));
+                }
+            }
+            for library in &made {
+                let _ = files::remove(library);
+            }
+            for directory in &directories {
+                files::remove_if_empty(directory);
+            }
+            return Err(error);
         }
-        for directory in &directories {
-            files::remove_if_empty(directory);
-        }
-    })?;
-    for change in wanted.names.iter().filter(|change| change.is_needed()) {
-        if let Some(directory) = change.path.parent().filter(|_| change.after.is_some()) {
-            files::make_directory(directory).map_err(|error| cannot("make", directory, &error))?;
-        }
-        change.make()?;
-    }
+    };
     for library in &wanted.obsolete {
         files::remove(library).map_err(|error| cannot("remove", library, &error))?;
+        if let Some(directory) = library.parent() {
+            files::remove_if_empty(directory);
+        }
     }
-    clear_directories(wanted);
     Ok(tried)
-}
-
-/// Removes directories of ours that are empty now: those of the libraries, and those whose file
-/// says that they were made with it. Others may have been empty before.
-fn clear_directories(wanted: &Files) {
-    let made = |text: &Vec<u8>| text.ends_with(environment::MADE_DIRECTORY.as_bytes());
-    let gone = wanted.names.iter().filter(|change| change.after.is_none());
-    let gone = gone.filter(|change| change.before.as_ref().is_some_and(made));
-    let paths = wanted.obsolete.iter().chain(gone.map(|change| &change.path));
-    for directory in paths.filter_map(|path| path.parent()) {
-        files::remove_if_empty(directory);
-    }
 }

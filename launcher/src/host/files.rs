@@ -65,15 +65,60 @@ fn successor(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Removes what a crash may have left beside a file.
+/// Removes what a crash may have left beside a file, or beside its directory.
 ///
 /// # Errors
 /// It cannot be removed.
 pub fn sweep(path: &Path) -> io::Result<()> {
-    match fs::remove_file(successor(path)) {
-        Err(error) if !is_absence(&error) => Err(error),
-        _ => Ok(()),
+    let directory = path.parent().map(successor).unwrap_or_default();
+    for (left, is_directory) in [
+        (successor(path), false),
+        (directory.join(path.file_name().unwrap_or_default()), false),
+        (successor(&directory.join(path.file_name().unwrap_or_default())), false),
+        (directory, true),
+    ] {
+        let removed = if is_directory { fs::remove_dir(left) } else { fs::remove_file(left) };
+        match removed {
+            Err(error) if !is_absence(&error) => return Err(error),
+            _ => {}
+        }
     }
+    Ok(())
+}
+
+/// As [`write()`], where the file's directory is not there yet: it appears with the file in it, or
+/// not at all.
+///
+/// # Errors
+/// Any of the steps; nothing is there then.
+pub fn write_with_directory(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    sweep(path)?;
+    let new = successor(directory);
+    make_directory(&new)?;
+    let file = new.join(path.file_name().unwrap_or_default());
+    let written = write(&file, bytes).and_then(|()| fs::rename(&new, directory));
+    if written.is_err() {
+        let _ = sweep(path);
+    }
+    written?;
+    sync_parent(directory)
+}
+
+/// Takes away what [`write_with_directory`] made: both, or neither. Where others have put files
+/// beside it, the file alone.
+///
+/// # Errors
+/// One of them cannot be removed.
+pub fn remove_with_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let alone = fs::read_dir(directory)?.count() == 1;
+    if !alone {
+        return remove(path).map(|_| ());
+    }
+    fs::rename(directory, successor(directory))?;
+    sync_parent(directory)?;
+    sweep(path)
 }
 
 /// Removes a file, and what a crash may have left beside it. True when it was there.
