@@ -99,6 +99,17 @@ fn a_program_sees_the_end_of_a_stream_and_itself_as_on_tcp() {
 }
 
 #[test]
+fn a_receive_buffer_reads_as_on_tcp_and_stalls_nobody() {
+    let native = python(Way::Native, &Netns::new(), "buffer.py").run().silent().stdout;
+    let ours = python(Way::Tool, &Netns::new(), "buffer.py").run().silent().stdout;
+    assert!(native.lines().count() > 20, "{native}");
+    assert_eq!(native, ours);
+    // And what is behind it: TCP, or MPTCP with room.
+    let done = python(Way::Tool, &Netns::new(), "buffer.py").arg("protocols").run().silent();
+    assert_eq!(done.stdout, "before 6\nlistening 262\nconnected 262\nlarge 262\n");
+}
+
+#[test]
 fn threads_that_set_options_at_once_lose_none() {
     let program = support::cc::c("race", support::cc::Build::Plain);
     for way in Way::BOTH {
@@ -131,6 +142,7 @@ fn the_trace_tells_what_became_of_an_option_and_why() {
          nothing",
         "(5, IPPROTO_TCP, 18): MPTCP refused: ENOPROTOOPT; the socket stays MPTCP: it has other \
          descriptors (dup, fork)",
+        "(7, SOL_SOCKET, 8): too small for MPTCP; the socket stays MPTCP, with a larger one",
         "(8, SOL_SOCKET, 8): too small for MPTCP; the socket is TCP now",
     ];
     assert_eq!(lines, expected, "{done}");

@@ -32,6 +32,8 @@ pub(crate) enum Verdict {
     Demoted,
     /// Answered as TCP would.
     Hint,
+    /// A receive buffer is larger than the program asked for.
+    Raised,
     /// TCP refuses it as well.
     TcpRefuses,
     /// The program gets the refusal.
@@ -122,6 +124,7 @@ fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
     match verdict {
         Verdict::Demoted => line.write(b"; the socket is TCP now\n", &[]),
         Verdict::Hint => line.write(b"; answered as TCP would, it changes nothing\n", &[]),
+        Verdict::Raised => line.write(b"; the socket stays MPTCP, with a larger one\n", &[]),
         Verdict::TcpRefuses => line.write(b"; TCP refuses it too: \x02\n", &[errno]),
         Verdict::Stays(stays) => {
             line.write(b"; the socket stays MPTCP: \x0b\n", &[stays as c_int]);
