@@ -79,7 +79,7 @@ def main():
     print("short", attempt(lambda: sock.setsockopt(SOCKET, RCVBUF, b"abc")))
     before = retransmissions()
     for moment in ("fresh", "listening", "client", "server"):
-        for size in (4096, 65536, 262144):
+        for size in (16384, 65536, 262144):
             listener = listening(size * (moment == "fresh"), size * (moment == "listening"))
             client, server = connected(listener)
             if moment == "client":
