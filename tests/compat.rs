@@ -1,9 +1,8 @@
-//! Every option operation that MPTCP refuses and TCP takes, natively and under the tool: the same
-//! answer wherever the socket can still become TCP. What remains is a table, checked here
-//! (tests/compat/remaining.txt; `UPDATE=1` writes it anew).
+//! What a socket keeps when it becomes TCP, when it must not become TCP, and real programs that set
+//! what MPTCP refuses, natively and under the tool.
 //!
-//! Also: what a socket keeps when it becomes TCP, and when it must not become TCP. Not here: the
-//! laws of the library's file (shim.rs).
+//! Not here: every option and behaviour (compat_table.rs), CPython's own tests (compat_cpython.rs),
+//! the laws of the library's file (shim.rs).
 
 mod support;
 
@@ -12,64 +11,13 @@ use std::path::{Path, PathBuf};
 
 use support::{Cmd, Netns, Way, serve};
 
-const STATES: [&str; 4] = ["fresh", "bound", "listening", "connected"];
-
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/compat").join(name)
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// A Python program of tests/compat, run this way.
 fn python(way: Way, namespace: &Netns, name: &str) -> Cmd {
     way.command("python3").arg(file(name)).within(namespace)
-}
-
-/// One line for each pair: what the prober got.
-fn answers(way: Way, state: &str, pairs: &[Vec<String>]) -> Vec<String> {
-    let family = |version: &str| if version == "6" { libc::AF_INET6 } else { libc::AF_INET };
-    let input: String = pairs
-        .iter()
-        .map(|pair| format!("{} {}\n", family(&pair[0]), pair[1..5].join(" ")))
-        .collect();
-    let done = python(way, &Netns::new(), "probe.py").arg(state).input(input).run().silent();
-    let answers: Vec<String> = done.stdout.lines().map(str::to_owned).collect();
-    assert_eq!(answers.len(), pairs.len(), "{way:?} {state}: {done}");
-    answers
-}
-
-#[test]
-fn options_answer_as_on_tcp_but_for_those_in_the_table() {
-    let text = read("pairs.txt");
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let pairs: Vec<Vec<String>> =
-        lines.map(|line| line.split(' ').map(str::to_owned).collect()).collect();
-    assert_eq!(pairs.len(), 167);
-    let mut table = String::from(
-        "# What still differs from TCP under the tool: state, option, operation, TCP's answer,\n\
-         # ours. A socket that listens or is connected cannot become TCP.\n",
-    );
-    for state in STATES {
-        let native = answers(Way::Native, state, &pairs);
-        let ours = answers(Way::Tool, state, &pairs);
-        assert!(native.iter().any(|answer| answer.starts_with("ok")), "{state}: {native:?}");
-        for ((pair, native), ours) in pairs.iter().zip(&native).zip(&ours) {
-            if native != ours {
-                let (operation, name) = (&pair[3], &pair[5]);
-                table += &format!("{state} {name} {operation}: {native} | {ours}\n");
-            }
-        }
-    }
-    for state in ["fresh", "bound"] {
-        let remaining: Vec<&str> = table.lines().filter(|line| line.starts_with(state)).collect();
-        assert!(remaining.is_empty(), "these sockets can become TCP: {remaining:#?}");
-    }
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(file("remaining.txt"), &table).expect("the table can be written");
-    }
-    assert_eq!(table, read("remaining.txt"), "UPDATE=1 writes the table anew");
 }
 
 #[test]
@@ -96,6 +44,17 @@ fn a_program_sees_the_end_of_a_stream_and_itself_as_on_tcp() {
     let ours = python(Way::Tool, &Netns::new(), "inq.py").run().silent().stdout;
     assert!(!native.is_empty());
     assert_eq!(native, ours);
+}
+
+#[test]
+fn a_receive_buffer_reads_as_on_tcp_and_stalls_nobody() {
+    let native = python(Way::Native, &Netns::new(), "buffer.py").run().silent().stdout;
+    let ours = python(Way::Tool, &Netns::new(), "buffer.py").run().silent().stdout;
+    assert!(native.lines().count() > 20, "{native}");
+    assert_eq!(native, ours);
+    // And what is behind it: TCP, or MPTCP with room.
+    let done = python(Way::Tool, &Netns::new(), "buffer.py").arg("protocols").run().silent();
+    assert_eq!(done.stdout, "before 6\nlistening 262\nconnected 262\nlarge 262\n");
 }
 
 #[test]
@@ -131,6 +90,7 @@ fn the_trace_tells_what_became_of_an_option_and_why() {
          nothing",
         "(5, IPPROTO_TCP, 18): MPTCP refused: ENOPROTOOPT; the socket stays MPTCP: it has other \
          descriptors (dup, fork)",
+        "(7, SOL_SOCKET, 8): too small for MPTCP; MPTCP, with a larger one",
         "(8, SOL_SOCKET, 8): too small for MPTCP; the socket is TCP now",
     ];
     assert_eq!(lines, expected, "{done}");
@@ -166,7 +126,7 @@ fn vsftpd(namespace: &Netns, way: Way, directory: &Path) -> support::Running {
 }
 
 #[test]
-fn vsftpd_serves_curl_and_pythons_ftplib() {
+fn vsftpd_serves_curl_lftp_and_pythons_ftplib() {
     let (directory, bytes) = serve::content(200_000);
     for way in Way::BOTH {
         let namespace = Netns::new();
@@ -177,6 +137,16 @@ fn vsftpd_serves_curl_and_pythons_ftplib() {
                 way.command("curl").args(["-sS", "-m", "20"]).args(mode).arg("-o").arg(&out);
             client.arg("ftp://127.0.0.1:2121/file").within(&namespace).run().silent();
             assert!(fs::read(&out).expect("curl wrote it") == bytes, "{way:?} {mode:?}");
+            fs::remove_file(&out).expect("it was there");
+        }
+        for passive in ["yes", "no"] {
+            let script = format!(
+                "set net:timeout 20; set net:max-retries 1; set ftp:passive-mode {passive}; \
+                 open -p 2121 127.0.0.1; get file -o {}; bye",
+                out.display(),
+            );
+            way.command("lftp").args(["--norc", "-c", &script]).within(&namespace).run().silent();
+            assert!(fs::read(&out).expect("lftp wrote it") == bytes, "{way:?} {passive}");
             fs::remove_file(&out).expect("it was there");
         }
         let program = "import ftplib, hashlib\n\

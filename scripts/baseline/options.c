@@ -1,42 +1,65 @@
-/* Times what the preloaded library adds to calls that succeed, and what a demotion takes.
+/* Times what the preloaded library adds to the calls of a socket's life, and what it takes to make
+ * a socket TCP.
  *
  *   LD_PRELOAD=LIBRARY options ROUNDS
  *
- * Prints "NAME NATIVE ADDED": nanoseconds for one setsockopt(TCP_NODELAY), getsockopt and a
- * connect that is refused at once, on an MPTCP socket, through libc and through the library; medians over
- * the rounds of interleaved batches. Then "demotion NS": setsockopt(TCP_USER_TIMEOUT) on a socket
- * with four options set, less the same call on a TCP socket.
+ * Prints "NAME NATIVE ADDED" for each call: nanoseconds for one through libc, and what the same call
+ * took more under the name that the program sees. Medians over the rounds; a round times a batch
+ * of each, in random order next to each other, on sockets that the library made. Then "demotion NS":
+ * setsockopt(TCP_USER_TIMEOUT) on a socket with four options set, less the same call on a TCP socket.
  *
- * No traffic: connect goes to a closed address family.
+ * The connections are over the loopback of a network namespace of its own.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <error.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
 
-enum { BATCH = 200, KINDS = 3 };
+enum { SETSOCKOPT, GETSOCKOPT, CONNECT, ACCEPT, SEND, SENDFILE, KINDS };
+enum { BATCH = 100, CONNECTIONS = 10, CHUNK = 65536, CHUNKS = 10 };
 
-typedef int set_fn(int, int, int, const void *, socklen_t);
-typedef int get_fn(int, int, int, void *, socklen_t *);
-typedef int connect_fn(int, const struct sockaddr *, socklen_t);
+static const char *const names[KINDS] = { "setsockopt", "getsockopt", "connect",
+					  "accept",	"send",	      "sendfile" };
 
-static const char *const names[KINDS] = { "setsockopt", "getsockopt", "connect" };
-static set_fn *set[2] = { NULL, setsockopt };
-static get_fn *get[2] = { NULL, getsockopt };
-static connect_fn *dial[2] = { NULL, connect };
+/* As libc has them, and as the program sees them. */
+static struct calls {
+	int (*set)(int, int, int, const void *, socklen_t);
+	int (*get)(int, int, int, void *, socklen_t *);
+	int (*connect)(int, const struct sockaddr *, socklen_t);
+	int (*accept)(int, struct sockaddr *, socklen_t *);
+	ssize_t (*send)(int, const void *, size_t, int);
+	ssize_t (*sendfile)(int, int, off_t *, size_t);
+} calls[2] = { [1] = { setsockopt, getsockopt, (void *)connect, (void *)accept, send, sendfile } };
+
+static struct sockaddr_in address = { .sin_family = AF_INET };
+static int listener, client, server, file;
+static char chunk[CHUNK];
+
+static int must(int result, const char *what)
+{
+	if (result < 0)
+		error(1, errno, "%s", what);
+	return result;
+}
 
 static int64_t now_ns(void)
 {
@@ -45,21 +68,79 @@ static int64_t now_ns(void)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-static int64_t batch(int kind, int hooked, int fd)
+static int protocol_of(int fd)
 {
-	struct sockaddr_in nowhere = { .sin_family = AF_NETLINK };
+	int protocol = 0;
+	socklen_t size = sizeof protocol;
+
+	must(getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size), "SO_PROTOCOL");
+	return protocol;
+}
+
+static int64_t options(int kind, const struct calls *call)
+{
 	int64_t start = now_ns();
+
 	for (int i = 0; i < BATCH; i++) {
 		int value = 1;
 		socklen_t size = sizeof value;
-		if (kind == 0)
-			set[hooked](fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
-		else if (kind == 1)
-			get[hooked](fd, IPPROTO_TCP, TCP_NODELAY, &value, &size);
+		if (kind == SETSOCKOPT)
+			call->set(client, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
 		else
-			dial[hooked](fd, (struct sockaddr *)&nowhere, sizeof nowhere);
+			call->get(client, IPPROTO_TCP, TCP_NODELAY, &value, &size);
 	}
-	return now_ns() - start;
+	return (now_ns() - start) / BATCH;
+}
+
+static int64_t connections(int kind, const struct calls *call)
+{
+	int64_t took = 0;
+
+	for (int i = 0; i < CONNECTIONS; i++) {
+		int one = must(socket(AF_INET, SOCK_STREAM, 0), "socket"), other;
+		int64_t start = now_ns();
+		must(call->connect(one, (void *)&address, sizeof address), "connect");
+		int64_t between = now_ns();
+		other = must(call->accept(listener, NULL, NULL), "accept");
+		took += kind == CONNECT ? between - start : now_ns() - between;
+		/* A reset leaves no TIME-WAIT behind. */
+		struct linger reset = { 1, 0 };
+		must(setsockopt(one, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), "SO_LINGER");
+		close(one);
+		close(other);
+	}
+	return took / CONNECTIONS;
+}
+
+static int64_t bytes(int kind, const struct calls *call)
+{
+	int64_t took = 0;
+
+	for (int i = 0; i < CHUNKS; i++) {
+		off_t from = 0;
+		int64_t start = now_ns();
+		ssize_t sent = kind == SEND ? call->send(client, chunk, CHUNK, 0) :
+					      call->sendfile(client, file, &from, CHUNK);
+		took += now_ns() - start;
+		must((int)sent, names[kind]);
+		while (sent > 0)
+			sent -= must((int)recv(server, chunk, CHUNK, 0), "recv");
+	}
+	return took / CHUNKS;
+}
+
+static int64_t batch(int kind, int hooked)
+{
+	switch (kind) {
+	case SETSOCKOPT:
+	case GETSOCKOPT:
+		return options(kind, &calls[hooked]);
+	case CONNECT:
+	case ACCEPT:
+		return connections(kind, &calls[hooked]);
+	default:
+		return bytes(kind, &calls[hooked]);
+	}
 }
 
 static int ascending(const void *a, const void *b)
@@ -74,22 +155,10 @@ static int64_t median(int64_t *values, int count)
 	return values[count / 2];
 }
 
-static int protocol_of(int fd)
-{
-	int protocol = 0;
-	socklen_t size = sizeof protocol;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size))
-		error(1, errno, "SO_PROTOCOL");
-	return protocol;
-}
-
 static int prepared(void)
 {
-	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, fd = must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
 
-	if (fd < 0)
-		error(1, errno, "socket");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -105,8 +174,7 @@ static int64_t demotion(void)
 	if (protocol_of(fd) != IPPROTO_MPTCP)
 		error(1, 0, "socket() is not upgraded");
 	start = now_ns();
-	if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value))
-		error(1, errno, "TCP_USER_TIMEOUT");
+	must(setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value), "TCP_USER_TIMEOUT");
 	took = now_ns() - start;
 	start = now_ns();
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
@@ -117,42 +185,66 @@ static int64_t demotion(void)
 	return took;
 }
 
+static void prepare(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	socklen_t size = sizeof address;
+	cpu_set_t one;
+
+	must(unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNET : CLONE_NEWNET), "a network namespace");
+	int control = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+	must(ioctl(control, SIOCSIFFLAGS, &lo), "loopback");
+	close(control);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	must(sched_setaffinity(0, sizeof one, &one), "one CPU");
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+	must(bind(listener, (void *)&address, sizeof address), "bind");
+	must(listen(listener, 100), "listen");
+	must(getsockname(listener, (void *)&address, &size), "getsockname");
+	client = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+	must(connect(client, (void *)&address, size), "connect");
+	server = must(accept(listener, NULL, NULL), "accept");
+	if (protocol_of(client) != IPPROTO_MPTCP)
+		error(1, 0, "socket() is not upgraded");
+	file = must(memfd_create("chunk", 0), "memfd");
+	must((int)write(file, chunk, CHUNK), "write");
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 0;
 	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
-	cpu_set_t one;
 
 	if (rounds < 1 || !libc)
 		error(2, 0, "usage: LD_PRELOAD=LIBRARY options ROUNDS (with glibc)");
-	set[0] = (set_fn *)dlsym(libc, "setsockopt");
-	get[0] = (get_fn *)dlsym(libc, "getsockopt");
-	dial[0] = (connect_fn *)dlsym(libc, "connect");
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	if (sched_setaffinity(0, sizeof one, &one))
-		error(1, errno, "cannot stay on one CPU");
+	calls[0].set = dlsym(libc, "setsockopt");
+	calls[0].get = dlsym(libc, "getsockopt");
+	calls[0].connect = dlsym(libc, "connect");
+	calls[0].accept = dlsym(libc, "accept");
+	calls[0].send = dlsym(libc, "send");
+	calls[0].sendfile = dlsym(libc, "sendfile");
+	prepare();
 
 	int64_t *native = calloc(rounds, sizeof *native), *added = calloc(rounds, sizeof *added);
 	if (!native || !added)
 		error(1, errno, "calloc");
 	srand(1);
 	for (int kind = 0; kind < KINDS; kind++) {
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
 		for (int round = 0; round < rounds; round++) {
 			int64_t took[2];
 			int first = rand() & 1;
-			took[first] = batch(kind, first, fd);
-			took[!first] = batch(kind, !first, fd);
+			took[first] = batch(kind, first);
+			took[!first] = batch(kind, !first);
 			native[round] = took[0];
 			added[round] = took[1] - took[0];
 		}
-		close(fd);
-		printf("%s %.1f %.1f\n", names[kind], (double)median(native, rounds) / BATCH,
-		       (double)median(added, rounds) / BATCH);
+		printf("%s %lld %lld\n", names[kind], (long long)median(native, rounds),
+		       (long long)median(added, rounds));
 	}
 	for (int round = 0; round < rounds; round++)
 		native[round] = demotion();
-	printf("demotion %lld\n", (long long)median(native, rounds));
+	printf("demotion %lld 0\n", (long long)median(native, rounds));
 	return 0;
 }

@@ -52,9 +52,10 @@ pub(crate) unsafe extern "C" fn getsockopt(
     compat::getsockopt(unsafe { Get::new(fd, level, name, value, size) })
 }
 
-/// `ioctl(2)`, for FIONREAD.
+/// `ioctl(2)`, for FIONREAD and SIOCATMARK.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int {
+    let errno = crate::sys::errno();
     // SAFETY: the program's own arguments.
     let result = unsafe { next::ioctl(fd, request, argument) };
     // Programs that hold the number in an int pass it with a sign.
@@ -63,11 +64,17 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
         // SAFETY: the kernel has just written an int there.
         unsafe {
             if answer.read_unaligned() > 0 {
-                let errno = crate::sys::errno();
                 answer.write_unaligned(compat::inq::corrected(fd, answer.read_unaligned()));
                 crate::sys::set_errno(errno);
             }
         }
+    }
+    if result != 0
+        && let Some(tcp) = compat::inq::without_marks(fd, request as u32)
+    {
+        crate::sys::set_errno(errno);
+        // SAFETY: the program's own arguments.
+        return unsafe { next::ioctl(tcp.fd(), request, argument) };
     }
     result
 }

@@ -1,4 +1,5 @@
-"""probe.py STATE: tries socket options on sockets in that state and prints what came of each.
+"""probe.py STATE [mptcp]: tries socket options on sockets in that state and prints what came of each.
+With `mptcp` it makes MPTCP sockets itself.
 
 STATE is fresh, bound, listening or connected. One line for each option of the list on standard
 input ("FAMILY LEVEL NAME OPERATION VALUE", numbers but for get/set; VALUE in hexadecimal):
@@ -12,11 +13,12 @@ import sys
 
 # TCP_TIMESTAMP: the milliseconds of a clock.
 CLOCKS = {(6, 24)}
+PROTOCOL = 262 if sys.argv[2:] == ["mptcp"] else 0
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 def make(family, state, listener):
-    s = socket.socket(family, socket.SOCK_STREAM)
+    s = socket.socket(family, socket.SOCK_STREAM, PROTOCOL)
     if state in ("bound", "listening"):
         s.bind((LOOPBACK[family], 0))
     if state == "listening":
@@ -38,7 +40,7 @@ def main():
     state = sys.argv[1]
     listeners = {}
     for family in LOOPBACK:
-        listeners[family] = socket.socket(family, socket.SOCK_STREAM)
+        listeners[family] = socket.socket(family, socket.SOCK_STREAM, PROTOCOL)
         listeners[family].bind((LOOPBACK[family], 0))
         listeners[family].listen()
     for line in sys.stdin:

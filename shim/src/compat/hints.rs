@@ -103,7 +103,7 @@ fn known(fd: c_int, cookie: u32) -> u32 {
 }
 
 /// One bit less than the cookie has, for [`IS_EPOLL`].
-fn net_cookie(fd: c_int) -> Option<u32> {
+pub(super) fn net_cookie(fd: c_int) -> Option<u32> {
     crate::sys::net::cookie(fd).map(|cookie| cookie & (u32::MAX >> 1))
 }
 

@@ -1,20 +1,39 @@
-//! FIONREAD: MPTCP counts the end of the stream as one byte (and a socket without a connection as
-//! at its end), where TCP counts what read(2) gives.
+//! What waits to be read: FIONREAD and SIOCATMARK.
+//!
+//! MPTCP counts the end of the stream as one byte (and a socket without a connection as at its
+//! end), where TCP counts what read(2) gives. It does not know SIOCATMARK, for it delivers urgent
+//! data in its place.
 
 use core::ffi::c_int;
 
-use crate::sys::net;
+use crate::sys::net::{self, Own};
 
 /// The answer TCP would give where the kernel's was `answer`, above 0.
 pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {
-    if net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) != Some(libc::IPPROTO_MPTCP) {
+    if !is_mptcp(fd) {
         return answer;
     }
-    // The end is asked for and not tried by a peek, which would eat an error that is to come.
     let ready = net::ready(fd, libc::POLLRDHUP);
-    if ready & libc::POLLRDHUP != 0 {
-        // Again: the end may have come between the program's question and ours.
-        return net::readable(fd).map_or(answer, |again| (again - 1).max(0));
+    if ready & (libc::POLLRDHUP | libc::POLLHUP) == 0 {
+        // Nothing has ended, so there is nothing to count but bytes.
+        return answer;
     }
-    if ready & libc::POLLHUP != 0 && answer == 1 { 0 } else { answer }
+    // Was the end counted? Not when the program itself shut the stream down, or after a reset.
+    // A look at the bytes tells; but one that finds none takes the error that is waiting.
+    if answer == 1 && ready & libc::POLLERR != 0 { 0 } else { net::peek(fd, answer) }
+}
+
+/// After a refusal: a TCP socket to be asked for SIOCATMARK instead. It has no urgent data either,
+/// so it says no, or what it says to a bad pointer.
+pub(crate) fn without_marks(fd: c_int, request: u32) -> Option<Own> {
+    /// include/uapi/asm-generic/sockios.h
+    const SIOCATMARK: u32 = 0x8905;
+    if request != SIOCATMARK || !is_mptcp(fd) {
+        return None;
+    }
+    Own::tcp(libc::AF_INET)
+}
+
+fn is_mptcp(fd: c_int) -> bool {
+    net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
 }

@@ -14,6 +14,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
+mod buffer;
 mod demote;
 pub(crate) mod epoll;
 mod hints;
@@ -35,11 +36,6 @@ static PROCESS: AtomicI32 = AtomicI32::new(0);
 
 /// The program itself asked for MPTCP once: then its accepted sockets may be meant to be that.
 static KNOWS_MPTCP: AtomicBool = AtomicBool::new(false);
-
-/// Bytes. A smaller receive buffer stalls an MPTCP connection: what does not fit is dropped and
-/// sent again after 200 ms. 1 MB over loopback with MTU 1500 stalled in 10 of 10 runs at 32 KB,
-/// 19 of 20 at 140,000, 7 of 20 at 212,992, none of 10 at 256 KB, none of 20 with none set.
-const SMALL_RCVBUF: c_int = 262_144;
 
 /// For load time.
 #[cfg_attr(test, allow(dead_code))]
@@ -70,6 +66,9 @@ pub(crate) fn program_knows_mptcp() {
 pub(crate) fn setsockopt(set: Set) -> c_int {
     let state = table::get(set.fd);
     let errno = sys::errno();
+    if buffer::is_one(set.level, set.name) {
+        return buffer::set(&set, state, errno);
+    }
     let result = set.on(set.fd);
     if result == 0 {
         if state & OURS != 0 {
@@ -97,20 +96,6 @@ fn noted(set: &Set, errno: c_int) {
             table::add(set.fd, bit);
         }
         sys::set_errno(errno);
-        return;
-    }
-    if set.level == libc::SOL_SOCKET
-        && matches!(set.name, libc::SO_RCVBUF | libc::SO_RCVBUFFORCE)
-        && set.number() < SMALL_RCVBUF
-    {
-        let done = demote::to_tcp(set.fd, Some(set));
-        sys::set_errno(errno);
-        let verdict = match done {
-            Ok(0) => Verdict::Demoted,
-            Ok(_) => return,
-            Err(stays) => Verdict::Stays(stays),
-        };
-        tell(set, 0, verdict);
     }
 }
 
@@ -183,7 +168,7 @@ pub(crate) fn getsockopt(get: Get) -> c_int {
     let errno = sys::errno();
     let result = get.on(get.fd);
     if result == 0 {
-        if table::note(get.fd) != 0 {
+        if table::note(get.fd) | table::buffer(get.fd) != 0 {
             recall(&get, errno);
         }
         return 0;
@@ -197,7 +182,14 @@ fn recall(get: &Get, errno: c_int) {
     if let Some(value) = hints::remembered(get) {
         get.answer(value);
     }
+    buffer::recall(get);
     sys::set_errno(errno);
+}
+
+/// Is it an MPTCP socket that the program takes for TCP: ours, or accepted on one of ours?
+fn is_mptcp_for_tcp(fd: c_int, state: u64) -> bool {
+    (state & OURS != 0 || !KNOWS_MPTCP.load(Relaxed))
+        && net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
 }
 
 /// The kernel refused a question. A question never changes a socket, so the answer comes from a
@@ -221,9 +213,7 @@ fn unanswered(get: &Get, errno: c_int) -> c_int {
 fn from_scratch(get: &Get) -> Option<c_int> {
     /// include/uapi/linux/in.h; what Linux gives is the local port.
     const IP_PROTOCOL: c_int = 52;
-    if net::number(get.fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) != Some(libc::IPPROTO_MPTCP)
-        || (table::get(get.fd) & OURS == 0 && KNOWS_MPTCP.load(Relaxed))
-    {
+    if !is_mptcp_for_tcp(get.fd, table::get(get.fd)) {
         return None;
     }
     let scratch = Own::tcp(net::number(get.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)?;

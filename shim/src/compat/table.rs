@@ -34,6 +34,9 @@ static STATE: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
 /// Hints (`hints.rs`) or the epoll (`epoll.rs`) of a descriptor.
 static NOTES: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
 
+/// The receive buffer that the program asked for where the kernel has a larger one (`buffer.rs`).
+static BUFFERS: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
+
 /// The parts of [`STATE`], a page each, in which a descriptor was ever [`OURS`].
 static USED: [AtomicBool; SIZE / PART] = [const { AtomicBool::new(false) }; SIZE / PART];
 const PART: usize = 512;
@@ -110,6 +113,19 @@ pub(crate) fn note(fd: c_int) -> u64 {
 
 pub(crate) fn set_note(fd: c_int, value: u64) {
     if let Some(word) = NOTES.get(fd as usize) {
+        word.store(value, Relaxed);
+    }
+}
+
+#[inline]
+pub(crate) fn buffer(fd: c_int) -> u64 {
+    BUFFERS.get(fd as usize).map_or(0, |word| word.load(Relaxed))
+}
+
+pub(crate) fn set_buffer(fd: c_int, value: u64) {
+    if let Some(word) = BUFFERS.get(fd as usize)
+        && word.load(Relaxed) != value
+    {
         word.store(value, Relaxed);
     }
 }

@@ -357,12 +357,15 @@ pub(crate) fn ready(fd: c_int, events: i16) -> i16 {
     if result == 1 { wanted.revents } else { 0 }
 }
 
-/// Bytes that can be read (FIONREAD).
-pub(crate) fn readable(fd: c_int) -> Option<c_int> {
-    let mut bytes: c_int = 0;
-    // SAFETY: FIONREAD writes one int.
-    let result = unsafe { syscall(libc::SYS_ioctl, fd, libc::FIONREAD, &raw mut bytes) };
-    (result == 0).then_some(bytes)
+/// How many bytes there are to be read, `most` at most; they stay there, and none are copied
+/// (MSG_TRUNC, tcp(7)).
+pub(crate) fn peek(fd: c_int, most: c_int) -> c_int {
+    let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
+    let nowhere = ptr::null_mut::<c_void>();
+    // SAFETY: recvfrom(2) that writes nothing.
+    let there =
+        unsafe { syscall(libc::SYS_recvfrom, fd, nowhere, most as usize, flags, nowhere, nowhere) };
+    (there as c_int).max(0)
 }
 
 pub(crate) fn epoll_add(epoll: c_int, fd: c_int, events: u32, data: u64) -> bool {

@@ -1,0 +1,313 @@
+"""What a program sees of its sockets apart from their options: one line for each probe, its name and
+what came of it, separated by a tab. `behaviour.py mptcp` makes MPTCP sockets itself.
+
+Not here: which answers are right; those are TCP's. Nothing waits for a fixed time but where the answer
+is that nothing comes.
+"""
+import array
+import ctypes
+import errno
+import fcntl
+import select
+import socket as s
+import struct
+import sys
+import termios
+import threading
+import time
+
+PROTOCOL = 262 if sys.argv[1:] == ["mptcp"] else 0
+SIOCATMARK, SIOCOUTQNSD = 0x8905, 0x894B
+SO_ZEROCOPY, MSG_ZEROCOPY, SO_EE_ORIGIN_ZEROCOPY = 60, 0x4000000, 5
+SO_TIMESTAMPING, TX_SOFTWARE = 37, 1 << 1 | 1 << 4
+PROBES = []
+
+
+def probe(name):
+    def add(function):
+        PROBES.append((name, function))
+    return add
+
+
+def new():
+    return s.socket(s.AF_INET, s.SOCK_STREAM, PROTOCOL)
+
+
+def listening(prepare=lambda sock: None):
+    sock = new()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    prepare(sock)
+    return sock
+
+
+def pair(prepare=lambda sock: None, of_listener=lambda sock: None):
+    listener = listening(of_listener)
+    client = new()
+    prepare(client)
+    client.connect(listener.getsockname())
+    server, _ = listener.accept()
+    # Until both ends know the whole of the other: the answers are those of a working connection.
+    client.send(b"hello")
+    server.recv(5, s.MSG_WAITALL)
+    server.send(b"hello")
+    client.recv(5, s.MSG_WAITALL)
+    return client, server
+
+
+def ask(sock, request=termios.FIONREAD):
+    answer = array.array("i", [77])
+    fcntl.ioctl(sock, request, answer)
+    return answer[0]
+
+
+def wait(sock, events, milliseconds=10_000):
+    poll = select.poll()
+    poll.register(sock, events)
+    return sum(event for _, event in poll.poll(milliseconds))
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        select.select([], [], [], 0.001)
+    return condition()
+
+
+def reset(sock):
+    sock.setsockopt(s.SOL_SOCKET, s.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def stalls(prepare=lambda sock: None, of_listener=lambda sock: None):
+    """Did 1 MB to a receiver with a small buffer need retransmissions of MPTCP's? Several: one may
+    be a busy machine's."""
+    def retransmissions():
+        with open("/proc/net/netstat") as file:
+            lines = [line.split() for line in file if line.startswith("MPTcpExt:")]
+        return int(dict(zip(lines[0], lines[1]))["MPTCPRetrans"])
+    before = retransmissions()
+    client, server = pair(prepare, of_listener)
+    receiver, sender = (server, client) if of_listener.__name__ == "small" else (client, server)
+    thread = threading.Thread(target=sender.sendall, args=(bytes(1_000_000),), daemon=True)
+    thread.start()
+    left = 1_000_000
+    while left and retransmissions() - before < 3:
+        receiver.settimeout(0.05)
+        try:
+            left -= len(receiver.recv(1 << 16))
+        except TimeoutError:
+            pass
+    return "stalls" if left else "flows"
+
+
+def small(sock):
+    sock.setsockopt(s.SOL_SOCKET, s.SO_RCVBUF, 4096)
+
+
+@probe("`SO_PROTOCOL`")
+def _():
+    return new().getsockopt(s.SOL_SOCKET, 38)
+
+
+@probe("transfer, `SO_RCVBUF` 4096 set before `connect`")
+def _():
+    return stalls(prepare=small)
+
+
+@probe("transfer, `SO_RCVBUF` 4096 set on the listener")
+def _():
+    return stalls(of_listener=small)
+
+
+@probe("what a sender gets rid of when nobody reads and both buffers are small")
+def _():
+    client, server = pair(lambda sock: sock.setsockopt(s.SOL_SOCKET, s.SO_SNDBUF, 4096), small)
+    client.setblocking(False)
+    sent = 0
+    while sent < 1 << 18 and wait(client, select.POLLOUT, 300):
+        sent += client.send(bytes(4096))
+    return "less than 256 KiB" if sent < 1 << 18 else "256 KiB and more"
+
+
+@probe("`FIONREAD`, unconnected")
+def _():
+    return ask(new())
+
+
+@probe("`FIONREAD`, 3 bytes and the end")
+def _():
+    client, server = pair()
+    client.send(b"abc")
+    client.shutdown(s.SHUT_WR)
+    wait(server, select.POLLRDHUP)
+    return ask(server)
+
+
+@probe("`FIONREAD`, at the end")
+def _():
+    client, server = pair()
+    client.shutdown(s.SHUT_WR)
+    wait(server, select.POLLRDHUP)
+    return ask(server)
+
+
+@probe("`FIONREAD`, 3 bytes after one's own `shutdown(SHUT_RD)`")
+def _():
+    client, server = pair()
+    server.shutdown(s.SHUT_RD)
+    client.send(b"abc")
+    until(lambda: ask(server) == 3)
+    return ask(server)
+
+
+@probe("`FIONREAD`, after a reset")
+def _():
+    client, server = pair()
+    reset(client)
+    wait(server, select.POLLHUP)
+    return ask(server)
+
+
+@probe("`FIONREAD`, 3 bytes and a reset")
+def _():
+    client, server = pair()
+    client.send(b"abc")
+    until(lambda: ask(server) == 3)
+    reset(client)
+    wait(server, select.POLLHUP)
+    return ask(server)
+
+
+@probe("`SIOCATMARK`, nothing urgent")
+def _():
+    return ask(pair()[1], SIOCATMARK)
+
+
+@probe("`MSG_OOB`: the urgent byte")
+def _():
+    client, server = pair()
+    client.send(b"a")
+    client.send(b"!", s.MSG_OOB)
+    client.send(b"b")
+    until(lambda: wait(server, select.POLLPRI, 0) or ask(server) == 3)
+    return "apart" if server.recv(3) == b"a" else "among the others"
+
+
+@probe("`SO_OOBINLINE` on a connection")
+def _():
+    client, server = pair()
+    server.setsockopt(s.SOL_SOCKET, s.SO_OOBINLINE, 1)
+    return server.getsockopt(s.SOL_SOCKET, s.SO_OOBINLINE)
+
+
+@probe("`EPIPE` after the peer's `close`")
+def _():
+    client, server = pair()
+    server.close()
+    wait(client, select.POLLRDHUP)
+    for write in range(1, 100):
+        try:
+            client.send(b"x")
+        except (BrokenPipeError, ConnectionResetError):
+            return "at the second write"
+        # The peer's reset is on its way.
+        wait(client, 0, 20)
+        if write == 10:
+            return "60 s later"
+
+
+@probe("`MSG_MORE`")
+def _():
+    client, server = pair()
+    client.send(b"x", s.MSG_MORE)
+    return "held back" if ask(client, SIOCOUTQNSD) == 1 else "sent at once"
+
+
+@probe("`TCP_CORK`")
+def _():
+    client, server = pair()
+    client.setsockopt(s.IPPROTO_TCP, s.TCP_CORK, 1)
+    client.send(b"x")
+    if wait(server, select.POLLIN, 50):
+        return "sent at once"
+    client.setsockopt(s.IPPROTO_TCP, s.TCP_CORK, 0)
+    return "held back" if wait(server, select.POLLIN) else "lost"
+
+
+@probe("`MSG_ZEROCOPY`, `SO_ZEROCOPY` set before `connect`")
+def _():
+    client, server = pair(lambda sock: sock.setsockopt(s.SOL_SOCKET, SO_ZEROCOPY, 1))
+    client.send(bytes(4096), MSG_ZEROCOPY)
+    server.recv(4096, s.MSG_WAITALL)
+    return "completes" if wait(client, 0) & select.POLLERR else "never completes"
+
+
+@probe("`MSG_ZEROCOPY`, `SO_ZEROCOPY` set on the connection")
+def _():
+    client, server = pair()
+    client.setsockopt(s.SOL_SOCKET, SO_ZEROCOPY, 1)
+    client.send(bytes(4096), MSG_ZEROCOPY)
+    server.recv(4096, s.MSG_WAITALL)
+    return "completes" if wait(client, 0) & select.POLLERR else "never completes"
+
+
+@probe("time stamps of what was sent (`SO_TIMESTAMPING`)")
+def _():
+    def stamps(sock):
+        sock.setsockopt(s.SOL_SOCKET, SO_TIMESTAMPING, TX_SOFTWARE)
+    client, server = pair(stamps)
+    client.send(b"x")
+    server.recv(1)
+    return "arrive" if wait(client, 0, 200) & select.POLLERR else "never arrive"
+
+
+@probe("`connect` of a bound socket to itself")
+def _():
+    sock = new()
+    sock.bind(("127.0.0.1", 0))
+    sock.connect(sock.getsockname())
+    sock.send(b"hello")
+    sock.settimeout(10)
+    return sock.recv(5).decode()
+
+
+@probe("`TCP_INFO`, state after the peer's `shutdown`")
+def _():
+    client, server = pair()
+    client.shutdown(s.SHUT_WR)
+    wait(server, select.POLLRDHUP)
+    return {1: "ESTABLISHED", 8: "CLOSE_WAIT"}[server.getsockopt(s.IPPROTO_TCP, s.TCP_INFO, 8)[0]]
+
+
+@probe("connect that one's own Landlock rules forbid")
+def _():
+    """On a thread of its own, for it cannot be taken back."""
+    listener = listening()
+    libc = ctypes.CDLL(None, use_errno=True)
+    result = []
+
+    def restricted():
+        # struct landlock_ruleset_attr: file system, network (LANDLOCK_ACCESS_NET_CONNECT_TCP).
+        rules = libc.syscall(444, struct.pack("QQ", 0, 2), 16, 0)
+        libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        if rules < 0 or libc.syscall(446, rules, 0):
+            result.append("no Landlock here: " + errno.errorcode[ctypes.get_errno()])
+            return
+        try:
+            new().connect(listener.getsockname())
+            result.append("is made")
+        except OSError as error:
+            result.append(errno.errorcode[error.errno])
+    thread = threading.Thread(target=restricted)
+    thread.start()
+    thread.join()
+    return result[0]
+
+
+for name, function in PROBES:
+    try:
+        answer = function()
+    except OSError as error:
+        answer = errno.errorcode[error.errno]
+    print(name, answer, sep="\t", flush=True)
