@@ -58,19 +58,19 @@ pub enum Command {
     List(unit::List),
     /// Show whether MPTCP is in use: paths, connections, their subflows
     Status(see::Status),
+    /// Say whether MPTCP works here, and with HOST, and the line that mends it
+    Check(check::Check),
     /// Watch paths, connections and events live
     #[cfg(feature = "top")]
     Top(see::Top),
+    /// Print what the kernel counts of MPTCP, and what it means
+    Counters(check::Counters),
     /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits
     Limits(pm::Limits),
     /// Make and end the subflows of one connection (userspace path manager)
     Subflow(subflow::Subflow),
-    /// Say whether MPTCP works here, and with HOST, and the line that mends it
-    Check(check::Check),
-    /// Print what the kernel counts of MPTCP, and what it means
-    Counters(check::Counters),
     /// Print connections and subflows as they come and go, as ip mptcp monitor
     Monitor(pm::Monitor),
     /// Print the completion script of a shell

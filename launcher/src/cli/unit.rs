@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::policy::Policy;
+
 /// `mptcpize enable`.
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "mptcpize enable [OPTIONS] UNIT...\n       mptcpize enable --system \
@@ -32,6 +34,10 @@ pub struct Enable {
     /// How programs are reached; `environment` goes with --system alone
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub via: Way,
+
+    /// Which sockets stay TCP.
+    #[command(flatten)]
+    pub policy: Policy,
 
     /// Where and how.
     #[command(flatten)]

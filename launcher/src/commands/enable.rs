@@ -6,6 +6,7 @@ use std::fs::File;
 
 use crate::cli::unit::Enable;
 use crate::commands::list;
+use crate::commands::policy;
 use crate::commands::unit_plan::{self, Planned};
 use crate::commands::units::{Site, not_foreign};
 use crate::error::{Error, Exit};
@@ -36,9 +37,13 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
         }
     }
     let lock = if place.dry_run { None } else { directory.lock() };
+    let policy = policy::of_unit(&arguments.policy, &site.paths)?;
     let mut jobs = Vec::new();
     for facts in &facts {
-        let planned = unit_plan::plan(&site, facts, arguments.via)?;
+        let mut planned = unit_plan::plan(&site, facts, arguments.via)?;
+        if let Some(policy) = policy.clone().filter(|_| planned.name.kind() != "socket") {
+            planned.dropin.variables.push(policy);
+        }
         jobs.push(Job::new(planned, &directory)?);
     }
     for job in &jobs {

@@ -50,7 +50,8 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     }
     // Before anything is looked at, so that nothing changes in between.
     let _lock = if place.dry_run { None } else { Some(lock(paths)?) };
-    let config = setup::settings(&Settings::default(), &image.paths)?;
+    let mut config = setup::settings(&Settings::default(), &image.paths)?;
+    config.sockets = config.sockets.overridden(arguments.policy.sockets());
     let settings = settings(&image, &config)?;
     let source = match &arguments.library {
         None => system_library::BYTES.to_vec(),
