@@ -163,6 +163,16 @@ fn the_terminal_is_given_back_whatever_ends_it() {
 }
 
 #[test]
+fn it_ends_when_the_terminal_is_gone() {
+    let host = Netns::new();
+    let terminal = Terminal::new(&host);
+    terminal.shows("mptcpize top  ");
+    let top = terminal.top();
+    terminal.tmux(&["kill-server"]).run();
+    wait::until("its end", || kill_process(top, Signal::CONT).is_err());
+}
+
+#[test]
 fn an_ordinary_user_sees_it_without_events() {
     let host = Netns::new();
     let once = Cmd::new(tool::public_binary()).args(["top", "--once"]);

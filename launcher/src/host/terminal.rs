@@ -3,7 +3,7 @@
 //! A panic gives it back by a hook, a signal by a flag that the main loop looks at, because neither
 //! may leave a person with a dead keyboard. Only a KILL cannot be helped.
 
-use std::io::{self, Stdout, stdout};
+use std::io::{self, Stdout, stdin, stdout};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -15,6 +15,7 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::model::top::Key;
 
@@ -87,7 +88,8 @@ impl Screen {
     /// The terminal is gone.
     pub fn keys(&self) -> io::Result<Vec<Key>> {
         let mut keys = Vec::new();
-        while event::poll(std::time::Duration::ZERO)? {
+        // crossterm would wait for ever for the next byte of a terminal that is gone.
+        while !is_gone() && event::poll(std::time::Duration::ZERO)? {
             if let Event::Key(pressed) = event::read()?
                 && pressed.kind != KeyEventKind::Release
             {
@@ -104,8 +106,20 @@ impl Screen {
                 });
             }
         }
-        Ok(keys)
+        match is_gone() {
+            true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone")),
+            false => Ok(keys),
+        }
     }
+}
+
+/// Did the terminal hang up?
+fn is_gone() -> bool {
+    let input = stdin();
+    let mut ready = [PollFd::new(&input, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut ready, Some(&at_once)).is_ok()
+        && ready[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
 }
 
 impl Drop for Screen {
