@@ -6,6 +6,7 @@ mod support;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use mptcpize::inject::system_library;
 use support::cc::{self, Build};
 use support::overlay::{copy, shown};
 use support::{Cmd, scratch, tool};
@@ -116,11 +117,12 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
 fn an_upgrade_gives_every_program_the_new_library() {
     let (first, later) = packages();
     let plain = shown(&cc::c("protocol", Build::Plain));
+    let whole = shown(&scratch::file(&scratch("whole").join("a.so"), system_library::BYTES, 0o644));
     let script = format!(
         r#"{BEGIN}
         quietly dpkg -i {first}
         # As if another release had put its own there.
-        cp /usr/lib/x86_64-linux-gnu/mptcpize/libmptcpize.so /tmp/other.so
+        cp {whole} /tmp/other.so
         echo more >>/tmp/other.so
         mptcpize enable --system --library /tmp/other.so >/dev/null
         cp /etc/ld.so.preload /tmp/line

@@ -8,7 +8,7 @@ use support::overlay::{copy, shown};
 use support::scratch;
 
 /// Commands of a Debian host that print the same each time: one for each line.
-const COMMANDS: &str = include_str!("cases/commands.txt");
+const COMMANDS: &str = include_str!("commands.txt");
 
 #[test]
 fn a_hundred_commands_do_what_they_did() {
