@@ -16,7 +16,10 @@ fn main() {
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,noseparate-code");
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,norelro");
     println!("cargo::rustc-cdylib-link-arg=-Wl,--build-id=none");
-    // No unwind tables; why is in the file. The linker adds it to its own script (INSERT).
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-fini=mptcpize_at_exit");
+    // One hook that calls another need not ask the loader for it.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic-functions");
+    // The layout; why is in the file.
     println!("cargo::rerun-if-changed=link.ld");
     println!("cargo::rustc-cdylib-link-arg=-T{}/link.ld", env!("CARGO_MANIFEST_DIR"));
     println!("cargo::rustc-cdylib-link-arg=-Wl,--no-eh-frame-hdr");

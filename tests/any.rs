@@ -102,20 +102,6 @@ func main() {
 }
 "#;
 
-/// A Go of 1.21 or later: installed, or fetched by scripts/newer-go.
-fn newer_go() -> PathBuf {
-    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/newer-go/usr/lib");
-    for place in ["/usr/lib".into(), fetched] {
-        for minor in 21..40 {
-            let go = place.join(format!("go-1.{minor}/bin/go"));
-            if go.is_file() {
-                return go;
-            }
-        }
-    }
-    panic!("no Go of 1.21 or later\n  fix: scripts/newer-go");
-}
-
 /// The Go program above, built by that Go.
 fn go(go: &Path, cgo: bool, architecture: &str) -> PathBuf {
     let directory = scratch("go");
@@ -133,7 +119,7 @@ fn go(go: &Path, cgo: bool, architecture: &str) -> PathBuf {
 
 #[test]
 fn go_programs_are_reached_by_what_their_release_knows() {
-    let newer = newer_go();
+    let newer = cc::newer_go();
     let table = [
         ("Debian's, static", Path::new("go"), false, "amd64", "seccomp"),
         ("Debian's, with cgo", Path::new("go"), true, "amd64", "seccomp"),

@@ -4,56 +4,15 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::num::NonZeroU32;
+use std::io::Read;
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 
-use rustix::net::{
-    AddressFamily, Protocol, SocketFlags, SocketType, accept, bind, connect, listen, socket_with,
-    sockopt,
-};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::lab::Lab;
+use support::mptcp::{connection, listener};
 use support::{Cmd, Netns, Running, scratch, tool, wait};
-
-/// An MPTCP socket.
-fn socket() -> std::os::fd::OwnedFd {
-    let mptcp = NonZeroU32::new(support::kernel::MPTCP).map(Protocol::from_raw);
-    socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, mptcp)
-        .expect("this kernel has MPTCP")
-}
-
-/// A listener at the address.
-fn listener(host: &Netns, address: &str) -> TcpListener {
-    let address: SocketAddr = address.parse().expect("a literal address");
-    host.enter(|| {
-        let socket = socket();
-        sockopt::set_socket_reuseaddr(&socket, true).expect("an option of every socket");
-        bind(&socket, &address).expect("the port is free");
-        listen(&socket, 8).expect("it is bound");
-        socket.into()
-    })
-}
-
-/// A connection to the listener that both ends have used.
-fn connection(client: &Netns, address: &str, listener: &TcpListener) -> [TcpStream; 2] {
-    let address: SocketAddr = address.parse().expect("a literal address");
-    let mut near: TcpStream = client.enter(|| {
-        let socket = socket();
-        connect(&socket, &address).expect("somebody listens");
-        socket.into()
-    });
-    let mut far: TcpStream = accept(listener).expect("a connection is there").into();
-    // Both keys are known, and further subflows possible, after data went to and fro.
-    for (from, to) in [(0, 1), (1, 0), (0, 1)] {
-        let ends = [&mut near, &mut far];
-        ends[from].write_all(b"x").expect("connected");
-        ends[to].read_exact(&mut [0]).expect("connected");
-    }
-    [near, far]
-}
 
 /// Ends a connection on both sides.
 fn close(ends: [TcpStream; 2]) {

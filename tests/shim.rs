@@ -38,7 +38,9 @@ fn it_exports_its_hooks_and_nothing_else() {
         "fcntl64",
         "getsockopt",
         "ioctl",
+        "listen",
         "sendmsg",
+        "sendto",
         "setsockopt",
         "socket",
     ];
@@ -49,7 +51,7 @@ fn it_exports_its_hooks_and_nothing_else() {
 /// must not find a frame of ours.
 #[test]
 fn functions_that_wait_end_in_a_jump_to_libc() {
-    for name in ["connect", "sendmsg"] {
+    for name in ["connect", "fcntl", "sendmsg", "sendto"] {
         let option = format!("--disassemble={name}");
         let done = Cmd::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(option).arg(shim());
         let code = done.run().ok().stdout;
@@ -58,6 +60,11 @@ fn functions_that_wait_end_in_a_jump_to_libc() {
         assert!(code.lines().filter(jumps).count() >= 1, "{name} jumps to libc's: {code}");
         let calls =
             |line: &&str| line.contains("call ") && line.contains('*') || line.contains("blr\t");
+        // Where there is no libc to ask (`dlsym` is missing) sendto has one argument too many for
+        // a jump to syscall(2), which is no function that a thread could be cancelled in.
+        if name == "sendto" {
+            continue;
+        }
         assert_eq!(code.lines().filter(calls).count(), 0, "{name} calls through a pointer: {code}");
     }
 }

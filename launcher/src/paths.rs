@@ -20,6 +20,8 @@ const MULTIARCH: &str = if cfg!(all(target_arch = "x86_64", target_env = "gnu"))
 pub struct Paths {
     root: PathBuf,
     xdg_cache: Option<PathBuf>,
+    xdg_config: Option<PathBuf>,
+    xdg_data: Option<PathBuf>,
     home: Option<PathBuf>,
     runtime: Option<PathBuf>,
 }
@@ -33,6 +35,8 @@ impl Paths {
         Paths {
             root: PathBuf::from("/"),
             xdg_cache: absolute("XDG_CACHE_HOME"),
+            xdg_config: absolute("XDG_CONFIG_HOME"),
+            xdg_data: absolute("XDG_DATA_HOME"),
             home: absolute("HOME"),
             runtime: absolute("XDG_RUNTIME_DIR"),
         }
@@ -45,18 +49,73 @@ impl Paths {
         self
     }
 
+    /// The root of the system's locations: `/`, or that of an image.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where units are, of the system or of the calling user; `None` for a user without a home.
+    /// Below the root for the system's, with the root left out: as systemd there sees them.
+    pub fn unit_places(&self, user: bool) -> Option<Units> {
+        let absolute = |list: &[&str]| list.iter().map(PathBuf::from).collect::<Vec<_>>();
+        if !user {
+            return Some(Units {
+                persistent: PathBuf::from("/etc/systemd/system"),
+                runtime: Some(PathBuf::from("/run/systemd/system")),
+                vendor: absolute(&[
+                    "/usr/local/lib/systemd/system",
+                    "/usr/lib/systemd/system",
+                    "/lib/systemd/system",
+                ]),
+            });
+        }
+        let config =
+            self.xdg_config.clone().or_else(|| Some(self.home.as_ref()?.join(".config")))?;
+        Some(Units {
+            persistent: config.join("systemd/user"),
+            runtime: self.runtime.as_ref().map(|runtime| runtime.join("systemd/user")),
+            vendor: absolute(&[
+                "/etc/systemd/user",
+                "/usr/local/lib/systemd/user",
+                "/usr/lib/systemd/user",
+                "/lib/systemd/user",
+            ]),
+        })
+    }
+
+    /// Directories in which `enable` keeps what services need of us, where no package put it;
+    /// best first, the root left out. Not the caches: those may be emptied at any time.
+    pub fn kept_for_units(&self, user: bool) -> Vec<PathBuf> {
+        if !user {
+            // /usr/local is what most sandboxes show; /var where /usr is read-only.
+            return vec!["/usr/local/lib/mptcpize/units".into(), "/var/lib/mptcpize/units".into()];
+        }
+        let home = || Some(self.home.as_ref()?.join(".local/share"));
+        let data = self.xdg_data.clone().or_else(home);
+        data.map(|data| data.join("mptcpize/units")).into_iter().collect()
+    }
+
     /// Where a package puts the library, best first.
     pub fn installed_libraries(&self) -> Vec<PathBuf> {
         let multiarch = Path::new("usr/lib").join(MULTIARCH);
-        [multiarch.as_path(), Path::new("usr/lib"), Path::new("usr/local/lib")]
-            .iter()
-            .map(|directory| self.root.join(directory).join("mptcpize").join(LIBRARY))
-            .collect()
+        let packaged = [multiarch.as_path(), Path::new("usr/lib"), Path::new("usr/local/lib")]
+            .map(|directory| self.root.join(directory).join("mptcpize").join(LIBRARY));
+        // What a unit starts under `run` may have no place to write another copy to.
+        let kept = self.kept_for_units(false).into_iter().map(|directory| {
+            self.root.join(directory.strip_prefix("/").unwrap_or(&directory)).join(LIBRARY)
+        });
+        packaged.into_iter().chain(kept).collect()
     }
 
     /// Where the state of this boot is kept: journals and locks.
     pub fn run(&self) -> PathBuf {
         self.root.join("run/mptcpize")
+    }
+
+    /// Where a user's own state of this boot is kept, best first to read; the first may be written.
+    pub fn own_run(&self, user: u32) -> Vec<PathBuf> {
+        let own = self.runtime.as_ref().map(|runtime| runtime.join("mptcpize"));
+        own.filter(|_| user != 0).into_iter().chain([self.run()]).collect()
     }
 
     /// The mark that a user has had the hint of this boot; the runtime directory ends with it.
@@ -67,6 +126,11 @@ impl Paths {
     /// The administrator's settings.
     pub fn config(&self) -> PathBuf {
         self.root.join("etc/mptcpize.toml")
+    }
+
+    /// Where drop-in files of systemd units are made: for good, and until the next boot.
+    pub fn units(&self) -> [PathBuf; 2] {
+        ["etc", "run"].map(|base| self.root.join(base).join("systemd/system"))
     }
 
     /// Directories of our own in which the embedded library may be kept, best first.
@@ -90,6 +154,25 @@ impl Paths {
             found.push(Cache { directory: self.root.join(base).join(&shared), mode: 0o700 });
         }
         found
+    }
+}
+
+/// The directories of units of one service manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Units {
+    /// The administrator's, kept over boots.
+    pub persistent: PathBuf,
+    /// Those that end with the boot.
+    pub runtime: Option<PathBuf>,
+    /// Those of packages, which count least.
+    pub vendor: Vec<PathBuf>,
+}
+
+impl Units {
+    /// All, in the order in which they count.
+    pub fn search(&self) -> impl Iterator<Item = &Path> {
+        let own = std::iter::once(&self.persistent).chain(&self.runtime);
+        own.chain(&self.vendor).map(PathBuf::as_path)
     }
 }
 

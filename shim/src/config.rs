@@ -5,6 +5,7 @@
 //! | `MPTCPIZE=off` (or `0`) | leave every socket of this process and its children alone |
 //! | `MPTCPIZE_DEBUG=1` | trace every decision to the standard error of load time |
 //! | `MPTCPIZE_DEBUG=/PATH` | trace to the end of that file |
+//! | `MPTCPIZE_POLICY=…` | which sockets stay TCP: `policy.rs` |
 //!
 //! Not here: checking the values for the user. The launcher does that; the shim takes what it
 //! does not know as "not asked for", because a program must never fail over our environment.
@@ -12,6 +13,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::policy;
 use crate::sys;
 use crate::trace;
 
@@ -43,28 +45,30 @@ impl Config {
 /// A constructor of another library may call `socket()` before ours has run; then the
 /// environment is read on the spot (without trace: that opens a descriptor), which is a walk
 /// over memory and as signal-safe as the load.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn get() -> Config {
     match CONFIG.load(Ordering::Relaxed) {
-        0 => early(),
+        0 => Config(READ | off_bit()),
         bits => Config(bits),
     }
-}
-
-#[cold]
-fn early() -> Config {
-    Config(READ | off_bit())
 }
 
 /// Reads the environment and opens the trace. Called once, by the constructor.
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn load() {
     let mut bits = READ | off_bit();
-    if bits & OFF == 0
-        && let Some(wanted) = sys::getenv(b"MPTCPIZE_DEBUG")
-        && trace::open(wanted)
-    {
-        bits |= TRACE;
+    if bits & OFF == 0 {
+        if let Some(wanted) = sys::getenv(b"MPTCPIZE_DEBUG")
+            && trace::open(wanted)
+        {
+            bits |= TRACE;
+        }
+        if policy::load() {
+            if bits & TRACE != 0 {
+                trace::named();
+            }
+            bits |= OFF;
+        }
     }
     CONFIG.store(bits, Ordering::Relaxed);
 }

@@ -15,6 +15,7 @@
 use core::ffi::{c_int, c_uint, c_ulong, c_void};
 
 use crate::compat;
+use crate::policy;
 use crate::sys::net::{self, Address, Get, Set};
 use crate::sys::next;
 use crate::upgrade;
@@ -78,34 +79,53 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
     result
 }
 
-/// `connect(2)`.
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn connect(fd: c_int, to: *const c_void, size: c_uint) -> c_int {
-    if !to.is_null() && size >= 16 && compat::is_ours(fd) {
+/// Before a socket goes to an address; false, with errno, when it must not. Apart from the hooks,
+/// which must not keep the address in a frame of their own.
+#[inline(never)]
+unsafe fn may(fd: c_int, to: *const c_void, size: c_uint, bind: bool) -> bool {
+    to.is_null()
+        || size < 16
+        || !compat::is_ours(fd)
         // SAFETY: the program says that `size` bytes are there.
-        unsafe { connecting(fd, to, size) };
+        || compat::going(fd, &unsafe { Address::of(to, size) }, bind)
+}
+
+/// `connect(2)`. What it returns is narrowed to an int nowhere, or the jump would be a call; the
+/// program takes the half that is one.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn connect(fd: c_int, to: *const c_void, size: c_uint) -> isize {
+    // SAFETY: the program's own arguments.
+    if !unsafe { may(fd, to, size, false) } {
+        return -1;
     }
     // A jump: this waits, see link.ld.
     // SAFETY: the program's own arguments.
     unsafe { next::connect(fd, to, size) }
 }
 
-/// Apart from `connect`, which must not keep the address in a frame of its own.
-#[inline(never)]
-unsafe fn connecting(fd: c_int, to: *const c_void, size: c_uint) {
-    // SAFETY: the caller's promise.
-    compat::connecting(fd, &unsafe { Address::of(to, size) });
-}
-
 /// `bind(2)`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn bind(fd: c_int, to: *const c_void, size: c_uint) -> c_int {
+    // SAFETY: the program's own arguments.
+    if !unsafe { may(fd, to, size, true) } {
+        return -1;
+    }
     // SAFETY: the program's own arguments.
     let result = unsafe { next::bind(fd, to, size) };
     if result == 0 {
         compat::bound(fd);
     }
     result
+}
+
+/// `listen(2)`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
+    if policy::in_force() && compat::is_ours(fd) {
+        compat::listening(fd);
+    }
+    // SAFETY: listen(2) takes integers.
+    unsafe { next::listen(fd, backlog) }
 }
 
 /// `dup(2)`.
@@ -118,9 +138,12 @@ pub(crate) unsafe extern "C" fn dup(fd: c_int) -> c_int {
 /// `dup2(2)`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn dup2(fd: c_int, to: c_int) -> c_int {
-    let new = next::dup2(fd, to);
-    // Equal numbers: nothing was done.
-    if fd == to { new } else { duplicated(fd, new) }
+    // Equal numbers: nothing is done, but where there is no such descriptor.
+    if fd == to {
+        return if net::control(fd, libc::F_GETFD, 0) < 0 { -1 } else { fd };
+    }
+    // SAFETY: dup2(2) takes integers.
+    duplicated(fd, unsafe { next::dup2(fd, to) })
 }
 
 /// `dup3(2)`.
@@ -130,12 +153,12 @@ pub(crate) unsafe extern "C" fn dup3(fd: c_int, to: c_int, flags: c_int) -> c_in
     duplicated(fd, unsafe { next::dup3(fd, to, flags) })
 }
 
-/// `fcntl(2)`, for F_DUPFD.
+/// `fcntl(2)`, for F_DUPFD. What it returns is a long for the reason that `connect`'s is.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
+pub(crate) unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize) -> isize {
     if matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
         // SAFETY: an integer.
-        return duplicated(fd, unsafe { next::fcntl(fd, command, argument) });
+        return duplicated(fd, unsafe { next::dup_above(fd, command, argument) }) as isize;
     }
     // A jump: locks wait here, see link.ld.
     // SAFETY: the program's own arguments.
@@ -144,7 +167,7 @@ pub(crate) unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize
 
 /// `fcntl(2)` by the name that glibc has since 2.28 for programs with 64-bit file offsets.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int {
+pub(crate) unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usize) -> isize {
     // SAFETY: the program's own arguments; the two are one on 64-bit machines.
     unsafe { fcntl(fd, command, argument) }
 }
@@ -172,7 +195,27 @@ pub(crate) unsafe extern "C" fn epoll_ctl(
     result
 }
 
-/// `sendmsg(2)`, for descriptors that are passed to another process (SCM_RIGHTS).
+/// `sendto(2)`, for MSG_FASTOPEN, which connects.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn sendto(
+    fd: c_int,
+    bytes: *const c_void,
+    length: usize,
+    flags: c_int,
+    to: *const c_void,
+    size: c_uint,
+) -> isize {
+    // SAFETY: the program's own arguments.
+    if flags & libc::MSG_FASTOPEN != 0 && !unsafe { may(fd, to, size, false) } {
+        return -1;
+    }
+    // A jump: this waits, see link.ld.
+    // SAFETY: the program's own arguments.
+    unsafe { next::sendto(fd, bytes, length, flags, to, size) }
+}
+
+/// `sendmsg(2)`, for descriptors that are passed to another process (SCM_RIGHTS), and for
+/// MSG_FASTOPEN.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn sendmsg(
     fd: c_int,
@@ -181,8 +224,15 @@ pub(crate) unsafe extern "C" fn sendmsg(
 ) -> isize {
     // SAFETY: the program's message, which it says is one; libc's sendmsg may look into it too.
     unsafe {
-        if !message.is_null() && (*message).msg_controllen != 0 {
-            net::passed(message, |fd| compat::shared(fd, None));
+        if !message.is_null() {
+            if (*message).msg_controllen != 0 {
+                net::passed(message, |fd| compat::shared(fd, None));
+            }
+            if flags & libc::MSG_FASTOPEN != 0
+                && !may(fd, (*message).msg_name, (*message).msg_namelen, false)
+            {
+                return -1;
+            }
         }
     }
     // A jump: this waits, see link.ld.

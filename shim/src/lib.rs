@@ -20,7 +20,7 @@
 //!
 //! Layout: `hooks` is what the library exports, [`upgrade`] decides which sockets become MPTCP,
 //! [`compat`] bridges what MPTCP refuses or does otherwise, [`config`] is what the environment
-//! asked for, [`trace`] writes the debug records, [`sys`] holds every `unsafe` block but those of
+//! asked for, [`policy`] which sockets are to stay TCP, [`trace`] writes the debug records, [`sys`] holds every `unsafe` block but those of
 //! the entrances in `hooks`.
 
 #![cfg_attr(not(test), no_std)]
@@ -30,6 +30,8 @@ mod compat;
 mod config;
 #[cfg(not(test))]
 mod hooks;
+#[cfg_attr(test, allow(dead_code))]
+mod policy;
 #[cfg_attr(test, allow(dead_code))]
 mod sys;
 #[cfg_attr(test, allow(dead_code))]

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 
@@ -20,13 +21,34 @@ core::arch::global_asm!(
     ".weak environ",
     ".weak __errno_location",
     // The compiler may call these for the copies that it sees in our loops.
-    ".weak memcpy",
     ".weak memmove",
     ".weak memset",
-    ".weak bcmp",
     ".weak memcmp",
     ".weak strlen",
 );
+
+// These it does call, for a few bytes and seldom: shorter than a reference to libc's, which would
+// also be looked up at each exec.
+#[cfg(all(not(test), target_arch = "x86_64"))]
+core::arch::global_asm!(
+    ".hidden memcpy",
+    ".globl memcpy",
+    "memcpy:",
+    "mov rax, rdi",
+    "mov rcx, rdx",
+    "rep movsb",
+    "ret",
+    ".hidden bcmp",
+    ".globl bcmp",
+    "bcmp:",
+    "mov rcx, rdx",
+    "xor eax, eax",
+    "repe cmpsb",
+    "setne al",
+    "ret",
+);
+#[cfg(all(not(test), not(target_arch = "x86_64")))]
+core::arch::global_asm!(".weak memcpy", ".weak bcmp");
 
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
@@ -52,6 +74,50 @@ ctor::declarative::ctor! {
     }
 }
 
+/// What the constructor writes, and others read after that.
+pub(crate) struct AtLoad<T>(UnsafeCell<T>);
+
+// SAFETY: `fill` and `get` are called as they say, so nothing is read while it is written.
+unsafe impl<T: Sync> Sync for AtLoad<T> {}
+
+impl<T> AtLoad<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        AtLoad(UnsafeCell::new(value))
+    }
+
+    /// Writes it. Only the constructor does, once, and it says with a Release store elsewhere that
+    /// it has.
+    pub(crate) fn fill<R>(&self, write: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: one call, and no `get` before its end.
+        write(unsafe { &mut *self.0.get() })
+    }
+
+    /// Reads it, after an Acquire load that saw that store.
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: nobody writes any more.
+        unsafe { &*self.0.get() }
+    }
+}
+
+/// Run by libc at exit(3): build.rs has the linker make it the library's `DT_FINI`, by this name.
+/// (A table of such functions, as for the constructor, takes 120 bytes more.)
+#[cfg(not(test))]
+extern "C" fn at_exit() {
+    crate::trace::at_exit();
+}
+
+#[cfg(not(test))]
+core::arch::global_asm!(
+    ".globl mptcpize_at_exit",
+    ".hidden mptcpize_at_exit",
+    "mptcpize_at_exit:",
+    #[cfg(target_arch = "x86_64")]
+    "jmp {}",
+    #[cfg(not(target_arch = "x86_64"))]
+    "b {}",
+    sym at_exit
+);
+
 #[inline(always)]
 pub(crate) fn errno() -> c_int {
     // SAFETY: libc returns the valid address of this thread's errno.
@@ -74,18 +140,25 @@ pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
     }
     loop {
         // SAFETY: `entry` is inside that array, at most at its final null.
-        let text = unsafe { *entry };
+        let mut text: *const u8 = unsafe { *entry }.cast();
         if text.is_null() {
             return None;
         }
-        // SAFETY: every entry is a NUL-terminated string, and the process keeps the initial ones
-        // for its lifetime.
-        let bytes = unsafe { CStr::from_ptr(text) }.to_bytes_with_nul();
-        if let Some(rest) = bytes.strip_prefix(name)
-            && let Some(value) = rest.strip_prefix(b"=")
-        {
-            // SAFETY: the rest of a C string, its NUL included.
-            return Some(unsafe { CStr::from_bytes_with_nul_unchecked(value) });
+        // Byte by byte, and no further than they agree: most entries differ in the first one.
+        let mut differ = false;
+        for byte in name.iter().chain(b"=") {
+            // SAFETY: every entry is a NUL-terminated string; NUL agrees with none of the bytes.
+            if unsafe { *text } != *byte {
+                differ = true;
+                break;
+            }
+            // SAFETY: as above, so there is one more byte.
+            text = unsafe { text.add(1) };
+        }
+        if !differ {
+            // SAFETY: the rest of that string; the process keeps the initial ones for its
+            // lifetime.
+            return Some(unsafe { CStr::from_ptr(text.cast()) });
         }
         // SAFETY: the entry was not the final null, so there is a next one.
         entry = unsafe { entry.add(1) };

@@ -107,12 +107,48 @@ pub(crate) fn option(set: &Set, refusal: c_int, verdict: Verdict) {
     record(why, &[set.fd, set.level, set.name, refusal], verdict);
 }
 
-/// Writes that a socket connects to itself.
+/// Writes that a socket was to become TCP before the program's call: a template for `fd` and
+/// `why`.
 #[cold]
-pub(crate) fn itself(fd: c_int, stays: Option<Stays>) {
+#[inline(never)]
+pub(crate) fn demoted(what: &[u8], fd: c_int, why: c_int, done: Result<c_int, Stays>) {
     if crate::config::get().trace() {
-        let verdict = stays.map_or(Verdict::Demoted, Verdict::Stays);
-        record(b"connect(\x01): to itself, where MPTCP loses a byte", &[fd], verdict);
+        let verdict = done.map_or_else(Verdict::Stays, |_| Verdict::Demoted);
+        record(what, &[fd, why], verdict);
+    }
+}
+
+/// Writes that this program is left alone.
+#[cold]
+pub(crate) fn named() {
+    let mut line = start();
+    line.write(b"stays TCP, by policy (its name)\n", &[]);
+    emit(&line);
+}
+
+/// Sockets that became TCP, hints, sockets that stayed MPTCP: of this process, while it traces.
+static DEMOTED: AtomicI32 = AtomicI32::new(0);
+static HINTS: AtomicI32 = AtomicI32::new(0);
+static STAYED: AtomicI32 = AtomicI32::new(0);
+
+/// A forked child counts anew.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn forget() {
+    for count in [&DEMOTED, &HINTS, &STAYED] {
+        count.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Writes the counts, if there is anything to count: when the process exits.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn at_exit() {
+    let counts = [&DEMOTED, &HINTS, &STAYED].map(|count| count.load(Ordering::Relaxed));
+    // Without a trace nothing was counted. The child of a clone(2) that ends like a process of
+    // its own has its parent's counts.
+    if counts.iter().any(|count| *count != 0) && !crate::compat::is_other_process() {
+        let mut line = start();
+        line.write(b"at exit: \x01 became TCP, \x01 hints, \x01 stayed MPTCP\n", &counts);
+        emit(&line);
     }
 }
 
@@ -121,15 +157,19 @@ fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
     let errno = sys::errno();
     let mut line = start();
     line.write(what, numbers);
-    match verdict {
-        Verdict::Demoted => line.write(b"; the socket is TCP now\n", &[]),
-        Verdict::Hint => line.write(b"; answered as TCP would, it changes nothing\n", &[]),
-        Verdict::Raised => line.write(b"; the socket stays MPTCP, with a larger one\n", &[]),
-        Verdict::TcpRefuses => line.write(b"; TCP refuses it too: \x02\n", &[errno]),
+    let (text, number, count): (&[u8], c_int, _) = match verdict {
+        Verdict::Demoted => (b"; the socket is TCP now\n", 0, Some(&DEMOTED)),
+        Verdict::Hint => (b"; answered as TCP would, it changes nothing\n", 0, Some(&HINTS)),
+        Verdict::Raised => (b"; the socket stays MPTCP, with a larger one\n", 0, Some(&HINTS)),
+        Verdict::TcpRefuses => (b"; TCP refuses it too: \x02\n", errno, None),
         Verdict::Stays(stays) => {
-            line.write(b"; the socket stays MPTCP: \x0b\n", &[stays as c_int]);
+            (b"; the socket stays MPTCP: \x0b\n", stays as c_int, Some(&STAYED))
         }
     };
+    if let Some(count) = count {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    line.write(text, &[number]);
     emit(&line);
     sys::set_errno(errno);
 }
@@ -151,7 +191,9 @@ const WORDS: &[u8] = b"\
     \x0b\x01it was not made here\0\x0b\x02it is connected\0\x0b\x03it listens\0\
     \x0b\x04it has tried to connect\0\x0b\x05it has other descriptors (dup, fork)\0\
     \x0b\x06what was set or bound cannot be repeated\0\x0b\x07its epoll cannot be told\0\
-    \x0b\x08no descriptor is free, or another thread is at it\0";
+    \x0b\x08no descriptor is free, or another thread is at it\0\
+    \x0cdclient only\0\x0ctserver only\0\x0cmloopback\0\x0cfits port\0\x0cpits port\0\
+    \x0coits network\0";
 
 fn emit(line: &Line) {
     let fd = FD.load(Ordering::Relaxed);
@@ -161,22 +203,23 @@ fn emit(line: &Line) {
     }
 }
 
-/// A line under construction on the stack. What does not fit is cut, the line feed is kept.
-struct Line {
+/// A line under construction on the stack. What does not fit is cut.
+pub(crate) struct Line {
     bytes: [u8; 192],
     used: usize,
 }
 
 impl Line {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Line { bytes: [0; 192], used: 0 }
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or(&[])
     }
 
-    fn push(&mut self, byte: u8) {
+    #[inline(never)]
+    pub(crate) fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.used) {
             *place = byte;
             self.used += 1;
@@ -186,7 +229,7 @@ impl Line {
     /// Writes a template: its control characters, but for the line feed, stand for the numbers,
     /// in their order. 1 is a decimal, the others are words.
     #[inline(never)]
-    fn write(&mut self, template: &[u8], numbers: &[c_int]) {
+    pub(crate) fn write(&mut self, template: &[u8], numbers: &[c_int]) {
         let mut numbers = numbers.iter();
         for &byte in template {
             if byte >= b' ' || byte == b'\n' {
@@ -220,23 +263,17 @@ impl Line {
     }
 
     fn number(&mut self, value: c_int) {
-        let mut digits = [0u8; 10];
-        let mut rest = value.unsigned_abs();
         if value < 0 {
             self.push(b'-');
         }
-        let mut used = 0;
-        for slot in &mut digits {
-            *slot = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            used += 1;
-            if rest == 0 {
-                break;
-            }
+        self.decimal(value.unsigned_abs());
+    }
+
+    fn decimal(&mut self, value: u32) {
+        if value > 9 {
+            self.decimal(value / 10);
         }
-        for digit in digits.iter().take(used).rev() {
-            self.push(*digit);
-        }
+        self.push(b'0' + (value % 10) as u8);
     }
 }
 

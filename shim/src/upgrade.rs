@@ -39,18 +39,21 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         return leave(domain, kind, protocol);
     }
     let before = sys::errno();
-    let fd = sys::next::socket(domain, kind, libc::IPPROTO_MPTCP);
+    let mut fd = sys::next::socket_at_once(domain, kind, libc::IPPROTO_MPTCP);
+    let mut outcome = Outcome::Mptcp;
     if fd >= 0 {
         table::upgraded(fd);
-        if config.trace() {
-            trace::socket(domain, kind, protocol, fd, Outcome::Mptcp);
-        }
-        return fd;
+    } else {
+        (fd, outcome) = fall_back(domain, kind, protocol, before);
     }
-    fall_back(config, domain, kind, protocol, before)
+    if config.trace() {
+        trace::socket(domain, kind, protocol, fd, outcome);
+    }
+    fd
 }
 
 /// A socket that is none of our business.
+#[inline(never)]
 fn leave(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     let fd = sys::next::socket(domain, kind, protocol);
     if fd >= 0 {
@@ -66,30 +69,14 @@ fn leave(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
 /// `before` the call if TCP succeeds.
 #[cold]
 #[cfg_attr(test, allow(dead_code))]
-fn fall_back(
-    config: config::Config,
-    domain: c_int,
-    kind: c_int,
-    protocol: c_int,
-    before: c_int,
-) -> c_int {
+fn fall_back(domain: c_int, kind: c_int, protocol: c_int, before: c_int) -> (c_int, Outcome) {
     let refused = sys::errno();
     if !means_no_mptcp(refused) {
-        if config.trace() {
-            trace::socket(domain, kind, protocol, -1, Outcome::Failed(refused));
-        }
-        return -1;
+        return (-1, Outcome::Failed(refused));
     }
     sys::set_errno(before);
-    let fd = sys::next::socket(domain, kind, protocol);
-    if fd >= 0 {
-        table::forget(fd);
-    }
-    if config.trace() {
-        let outcome = if fd >= 0 { Outcome::Tcp(refused) } else { Outcome::Failed(sys::errno()) };
-        trace::socket(domain, kind, protocol, fd, outcome);
-    }
-    fd
+    let fd = leave(domain, kind, protocol);
+    (fd, if fd >= 0 { Outcome::Tcp(refused) } else { Outcome::Failed(sys::errno()) })
 }
 
 #[cfg(test)]

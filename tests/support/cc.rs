@@ -63,13 +63,32 @@ pub fn c(name: &str, build: Build) -> PathBuf {
     program
 }
 
-/// The program of a Go source, built without network and without cgo (static, as most are).
+/// A Go of 1.21 or later: installed, or fetched by scripts/newer-go.
+pub fn newer_go() -> PathBuf {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/newer-go/usr/lib");
+    for place in ["/usr/lib".into(), fetched] {
+        for minor in 21..40 {
+            let go = place.join(format!("go-1.{minor}/bin/go"));
+            if go.is_file() {
+                return go;
+            }
+        }
+    }
+    panic!("no Go of 1.21 or later\n  fix: scripts/newer-go");
+}
+
+/// The program of a Go source, built by Debian's Go.
 pub fn go(source: &Path) -> PathBuf {
+    go_by(Path::new("go"), source)
+}
+
+/// The program of a Go source, built without network and without cgo (static, as most are).
+pub fn go_by(go: &Path, source: &Path) -> PathBuf {
     // The compiled standard library is kept from run to run: it takes longer than all the rest.
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
     fs::create_dir_all(&cache).expect("cargo's directory for tests can be written");
     let program = scratch("go").join("program");
-    Cmd::new("go")
+    Cmd::new(go)
         .args(["build", "-o"])
         .args([program.as_os_str(), source.as_os_str()])
         .env("GOCACHE", &cache)

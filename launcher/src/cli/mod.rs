@@ -1,7 +1,12 @@
 //! The command line: clap's types and nothing else. One definition feeds the parser and `--help`.
 
+pub mod check;
 pub mod pm;
+pub mod policy;
+pub mod see;
 pub mod setup;
+pub mod subflow;
+pub mod unit;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,7 +19,8 @@ Exit codes:
   0        done
   1        it failed; the host is as it was
   2        wrong usage
-  3        setup --dry-run --exit-code: something would change
+  3        status, check: something wants attention;
+           setup --dry-run --exit-code: something would change
   4        not permitted
   5        something is missing: kernel without MPTCP, a way into the program
   6        applied in part; the command that undoes it is printed
@@ -42,10 +48,24 @@ pub enum Command {
     Run(Run),
     /// Make this host use all its links: endpoints, limits, routing
     Setup(setup::Setup),
+    /// Let services use MPTCP, by a drop-in beside each unit
+    Enable(unit::Enable),
+    /// Take that back, and leave no trace
+    Disable(unit::Disable),
+    /// Show which units are on, and whether their processes really have it
+    List(unit::List),
+    /// Show whether MPTCP is in use: paths, connections, their subflows
+    Status(see::Status),
     /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits
     Limits(pm::Limits),
+    /// Make and end the subflows of one connection (userspace path manager)
+    Subflow(subflow::Subflow),
+    /// Say whether MPTCP works here, and with HOST, and the line that mends it
+    Check(check::Check),
+    /// Print what the kernel counts of MPTCP, and what it means
+    Counters(check::Counters),
     /// Print connections and subflows as they come and go, as ip mptcp monitor
     Monitor(pm::Monitor),
 }
@@ -55,7 +75,7 @@ pub enum Command {
 #[command(
     about = "Run a program with its TCP sockets upgraded to MPTCP",
     override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [-v] [--via WAY] [--explain [-j]] \
-                      [--setup | --no-setup] [--] CMD [ARG]...",
+                      [--setup | --no-setup] [POLICY] [--] CMD [ARG]...",
     after_help = EXIT_CODES
 )]
 pub struct Run {
@@ -97,6 +117,10 @@ pub struct Run {
     /// Leave the host as it is
     #[arg(long)]
     pub no_setup: bool,
+
+    /// Which sockets stay TCP.
+    #[command(flatten)]
+    pub policy: policy::Policy,
 
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]

@@ -113,6 +113,7 @@ impl Settings {
             gateway: self.gateway.iter().cloned().collect(),
             fullmesh: self.fullmesh,
             max_subflows: self.max_subflows,
+            ..Config::default()
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::fmt::Write;
 
 use crate::cli;
+use crate::commands::policy::{self, Policy};
 use crate::commands::way;
 use crate::error::Exit;
 use crate::inject::exec::Environment;
 use crate::inject::target::{Caller, Target};
 use crate::inject::via::Decision;
 use crate::output;
+use crate::paths::Paths;
 
 /// Prints the decision.
 ///
@@ -18,19 +20,19 @@ pub fn explain(arguments: &cli::Run) -> anyhow::Result<Exit> {
     let environment = Environment::inherited();
     let name = arguments.command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
-    let decision = way::decide(&target, arguments.via, &environment);
+    let paths = Paths::from_env(|name| environment.get(name));
+    let policy = policy::find(&arguments.policy, &environment, &paths)?;
+    let decision = policy.over(&target, way::decide(&target, arguments.via, &environment));
     let text = match arguments.json {
-        true => json(&name.to_string_lossy(), &target, &decision),
-        false => table(&target, &decision),
+        true => json(&name.to_string_lossy(), &target, &decision, &policy),
+        false => table(&target, &decision, &policy),
     };
     output::line(&text)?;
-    match (arguments.strict, decision.blocked) {
-        (true, Some(_)) => Ok(Exit::Missing),
-        _ => Ok(Exit::Done),
-    }
+    let falls_short = decision.blocked.is_some() || policy.unheeded(decision.way).is_some();
+    Ok(if arguments.strict && falls_short { Exit::Missing } else { Exit::Done })
 }
 
-fn table(target: &Target, decision: &Decision) -> String {
+fn table(target: &Target, decision: &Decision, policy: &Policy) -> String {
     let mut text = format!("program  {}", target.path.display());
     let mut row = |name: &str, value: &str| {
         let _ = write!(text, "\n{name:<9}{value}");
@@ -49,6 +51,12 @@ fn table(target: &Target, decision: &Decision) -> String {
             }
         }
     }
+    if let Some(words) = policy.words() {
+        row("policy", &words);
+    }
+    if let Some(why) = policy.unheeded(decision.way) {
+        row("", &format!("not kept: {why}"));
+    }
     for note in &decision.notes {
         row("note", note);
     }
@@ -56,13 +64,14 @@ fn table(target: &Target, decision: &Decision) -> String {
 }
 
 /// One object; `null` for what there is not.
-fn json(name: &str, target: &Target, decision: &Decision) -> String {
+fn json(name: &str, target: &Target, decision: &Decision, policy: &Policy) -> String {
     let blocked = decision.blocked.as_ref();
     let notes: Vec<String> = decision.notes.iter().map(|note| string(note)).collect();
     let optional = |text: Option<&str>| text.map_or("null".to_owned(), string);
     format!(
         "{{\"version\": 1, \"command\": {}, \"path\": {}, \"binary\": {}, \"via\": {}, \
-         \"why\": {}, \"result\": {}, \"blocked\": {}, \"fix\": {}, \"notes\": [{}]}}",
+         \"why\": {}, \"result\": {}, \"blocked\": {}, \"fix\": {}, \"policy\": {}, \
+         \"policy_not_kept\": {}, \"notes\": [{}]}}",
         string(name),
         string(&target.path.to_string_lossy()),
         string(&target.binary.to_string_lossy()),
@@ -71,6 +80,8 @@ fn json(name: &str, target: &Target, decision: &Decision) -> String {
         string(if blocked.is_none() { "mptcp" } else { "tcp" }),
         optional(blocked.map(|blocked| blocked.text.as_str())),
         optional(blocked.and_then(|blocked| blocked.fix)),
+        optional(policy.words().as_deref()),
+        optional(policy.unheeded(decision.way)),
         notes.join(", "),
     )
 }

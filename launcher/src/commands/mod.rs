@@ -2,13 +2,27 @@
 
 mod attempt;
 pub mod before_run;
+pub mod c_tool;
+pub mod check;
+pub mod counters;
+pub mod disable;
+pub mod enable;
 pub mod endpoint;
 pub mod explain;
 pub mod guard;
 pub mod limits;
+pub mod list;
 pub mod monitor;
+pub mod policy;
 pub mod run;
+mod see;
+mod selftest;
 pub mod setup;
+pub mod status;
+pub mod subflow;
+pub mod system;
+pub mod unit_plan;
+pub mod units;
 pub mod version;
 pub mod way;
 mod words;
@@ -31,8 +45,21 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Run(arguments)) if arguments.explain => explain::explain(&arguments),
         Some(Command::Run(arguments)) => match run::run(arguments)? {},
         Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
+        Some(Command::Enable(arguments)) if arguments.system => {
+            system::enable(&arguments, &paths())
+        }
+        Some(Command::Enable(arguments)) => enable::enable(&arguments, &paths()),
+        Some(Command::Disable(arguments)) if arguments.system => {
+            system::disable(&arguments, &paths())
+        }
+        Some(Command::Disable(arguments)) => disable::disable(&arguments, &paths()),
+        Some(Command::List(arguments)) => list::list(&arguments, &paths()),
+        Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
+        Some(Command::Subflow(arguments)) => subflow::subflow(arguments),
+        Some(Command::Check(arguments)) => check::check(&arguments, &paths()),
+        Some(Command::Counters(arguments)) => counters::counters(&arguments, &paths()),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
         None => version::version(),
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli;
 use crate::commands::before_run::{self, Wish};
-use crate::commands::way;
+use crate::commands::{policy, way};
 use crate::error::{Error, Exit, reason};
 use crate::inject::exec::{self, Environment};
 use crate::inject::seccomp::{self, Lost, Terms};
@@ -26,7 +26,7 @@ use crate::paths::Paths;
 /// 127 not found, 126 cannot be executed, 5 with `--strict` when MPTCP is out of reach or when
 /// the library can be placed nowhere.
 pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
-    let cli::Run { debug, strict, via, verbose, setup, no_setup, command, .. } = arguments;
+    let cli::Run { debug, strict, via, verbose, setup, no_setup, policy, command, .. } = arguments;
     let mut environment = Environment::inherited();
     let name = command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
@@ -37,24 +37,34 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
         _ => Wish::WhereAllowed,
     };
     let paths = Paths::from_env(|name| environment.get(name));
+    let policy = policy::find(&policy, &environment, &paths)?;
     // Asked for, it may be what gives the program MPTCP at all; else it is for a program that has it.
     if wish == Wish::Always {
         before_run::host(wish, &paths)?;
     }
-    let decision = way::decide(&target, via, &environment);
+    let decision = policy.over(&target, way::decide(&target, via, &environment));
     // Where something is missing the execution fails, and that error says it all.
     let says_more = strict || target.missing().is_none();
     if let Some(blocked) = decision.blocked.as_ref().filter(|_| says_more) {
         stays_on_tcp(&name, blocked, strict)?;
     }
+    if let Some(why) = policy.unheeded(decision.way) {
+        not_kept(&name, why, strict)?;
+    }
     if verbose {
         way::narrate(&name.to_string_lossy(), &decision);
+        if let Some(words) = policy.words() {
+            output::note(&format!("policy: {words}"));
+        }
     }
     if wish == Wish::WhereAllowed && decision.blocked.is_none() {
         before_run::host(wish, &paths)?;
     }
     match decision.way {
-        Way::Preload | Way::GoDebug => inject(&target, debug, &mut environment)?,
+        Way::Preload | Way::GoDebug => {
+            policy.put_into(&mut environment);
+            inject(&target, debug, &mut environment)?;
+        }
         Way::Seccomp(terms) => supervise(&name, terms, debug, strict)?,
         Way::Covered | Way::None => {}
     }
@@ -72,6 +82,18 @@ fn stays_on_tcp(name: &OsStr, blocked: &Blocked, strict: bool) -> Result<(), Err
     if !blocked.asked {
         output::note(&format!("{name} runs over plain TCP: {}", blocked.text));
     }
+    Ok(())
+}
+
+/// The same for a policy that cannot be kept.
+fn not_kept(name: &OsStr, why: &str, strict: bool) -> Result<(), Error> {
+    let name = name.to_string_lossy();
+    if strict {
+        return Err(Error::new(Exit::Missing, format!("the policy cannot be kept for {name}"))
+            .why(why)
+            .fix("run it without --strict or without the policy; --tcp-programs can name it"));
+    }
+    output::note(&format!("{name} runs over MPTCP whatever the policy says: {why}"));
     Ok(())
 }
 

@@ -204,6 +204,12 @@ pub fn look(directory: &Path, netns: u64) -> Result<Record, Error> {
     }
 }
 
+/// How long ago the journal of a namespace was last written; none where there is none.
+pub fn age(directory: &Path, netns: u64) -> Option<Duration> {
+    let path = directory.join(format!("netns-{netns}.journal"));
+    fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+}
+
 /// Which line is broken, and how much stands before it.
 #[derive(Debug)]
 struct Broken {
@@ -329,7 +335,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
     if known.exit() == Exit::NotPermitted { known } else { known.fix(SALVAGE) }
 }
 
-fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
 }

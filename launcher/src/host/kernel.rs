@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
 
 use crate::error::reason;
+use crate::host::sysctl;
 
 /// The file behind the sysctl `net.mptcp.enabled`
 /// (Documentation/networking/mptcp-sysctl.rst).
@@ -72,4 +73,17 @@ impl fmt::Display for Mptcp {
 /// The kernel's release, as `uname -r` prints it.
 pub fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Who decides about subflows: `kernel`, `userspace`, or what a newer kernel has besides. `None`
+/// where the kernel does not say.
+pub fn path_manager() -> Option<String> {
+    sysctl::read("net.mptcp.path_manager").or_else(|| {
+        // Its number, before Linux 6.16.
+        sysctl::read("net.mptcp.pm_type").map(|kind| match kind.as_str() {
+            "0" => String::from("kernel"),
+            "1" => String::from("userspace"),
+            _ => kind,
+        })
+    })
 }

@@ -2,11 +2,18 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod diag;
+pub mod dropins;
+pub mod enabled;
 pub mod events;
+pub mod firewall;
 mod genl;
 pub mod glance;
+pub mod helper;
 pub mod identity;
+pub mod image;
 pub mod journal;
+pub mod kept;
 pub mod kernel;
 pub mod live;
 pub mod managers;
@@ -15,10 +22,20 @@ pub mod names;
 pub mod netlink;
 pub mod netns;
 pub mod pm;
+pub mod probe;
+pub mod proc;
+pub mod processes;
+pub mod programs;
+pub mod resolve;
 pub mod rtnl;
+pub mod services;
 pub mod signals;
+pub mod survey;
 pub mod sysctl;
+pub mod systemctl;
+pub mod traffic;
 pub mod transaction;
+pub mod units;
 
 use crate::error::Error;
 use crate::model::HostState;

@@ -1,7 +1,10 @@
 //! The path manager of this network namespace: endpoints and limits (generic netlink `mptcp_pm`,
 //! Documentation/netlink/specs/mptcp_pm.yaml), in the words of [`crate::model::mptcp`].
 //!
-//! Not here: events ([`super::events`]), and the commands for a path manager in user space.
+//! Not here: events ([`super::events`]). The commands for a path manager in user space are in
+//! `subflow`.
+
+mod subflow;
 
 use std::net::IpAddr;
 
@@ -226,9 +229,13 @@ fn message(command: u8, attributes: Vec<DefaultNla>) -> Body<GenlHeader> {
 
 /// An endpoint's attribute, made of its parts.
 fn nest(parts: &[DefaultNla]) -> DefaultNla {
+    nest_as(ENDPOINT, parts)
+}
+
+fn nest_as(kind: u16, parts: &[DefaultNla]) -> DefaultNla {
     let mut value = vec![0; parts.buffer_len()];
     parts.emit(&mut value);
-    DefaultNla::new(ENDPOINT | NLA_F_NESTED, value)
+    DefaultNla::new(kind | NLA_F_NESTED, value)
 }
 
 fn address_of(address: IpAddr, port: Option<u16>) -> Vec<DefaultNla> {

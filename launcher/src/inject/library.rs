@@ -55,7 +55,7 @@ pub fn place(paths: &Paths) -> Result<PathBuf, Error> {
 
 /// Why a place was not taken.
 #[derive(Debug)]
-enum Refusal {
+pub(super) enum Refusal {
     NotThere,
     Name,
     NoExec,
@@ -144,7 +144,7 @@ fn write(cache: &Cache, file: &Path) -> Result<(), Refusal> {
 }
 
 /// Is this file what we would write, where only `user` and root could have put it?
-fn verify(file: &Path, user: u32) -> Result<(), Refusal> {
+pub(super) fn verify(file: &Path, user: u32) -> Result<(), Refusal> {
     if !preload::can_name(file) {
         return Err(Refusal::Name);
     }
@@ -195,7 +195,7 @@ fn is_trusted(owner: u32, user: u32) -> bool {
 
 /// Checks every directory from `directory` up to the root: nobody but root and `user` may rename
 /// what lies below. Directories that do not exist yet are left to whoever makes them.
-fn safe_above(directory: &Path, user: u32) -> Result<(), Refusal> {
+pub(super) fn safe_above(directory: &Path, user: u32) -> Result<(), Refusal> {
     for above in directory.ancestors() {
         let found = match fs::metadata(above) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

@@ -1,5 +1,5 @@
 //! Getting into a program: what it is ([`target`], [`elf`], [`go`], [`script`]), which way reaches
-//! it ([`via`]); where the library lies ([`library`]) and what the environment must say
+//! it ([`via`]); where the library lies ([`library`], for services [`placed`]) and what the environment must say
 //! ([`preload`], [`godebug`]), or the filter above it ([`seccomp`]); and becoming it ([`exec`]).
 //!
 //! Nothing here changes the host, apart from the library's own file in a cache directory.
@@ -9,6 +9,7 @@ pub mod exec;
 pub mod go;
 pub mod godebug;
 pub mod library;
+pub mod placed;
 pub mod preload;
 pub mod script;
 pub mod seccomp;

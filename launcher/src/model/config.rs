@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::mptcp::MOST;
 use crate::model::net::IfName;
+use crate::model::sockets::Sockets;
 
 /// The settings. Everything has a default that suits a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct Config {
     pub fullmesh: bool,
     /// Additional subflows in one connection, at most.
     pub max_subflows: Option<u32>,
+    /// Which sockets of programs stay TCP. Last, for in TOML it is a table.
+    pub sockets: Sockets,
 }
 
 impl Config {
@@ -56,6 +59,7 @@ impl Config {
             gateway,
             fullmesh: self.fullmesh || by.fullmesh,
             max_subflows: by.max_subflows.or(self.max_subflows),
+            sockets: self.sockets.overridden(by.sockets),
         }
     }
 
@@ -64,6 +68,7 @@ impl Config {
     /// # Errors
     /// A clause that names the setting and its range.
     pub fn check(&self) -> Result<(), String> {
+        self.sockets.text().map_err(|error| format!("[sockets]: {error}"))?;
         match self.max_subflows {
             Some(subflows) if subflows as usize > MOST => Err(format!(
                 "max_subflows is {subflows}, but the kernel takes 0 to {MOST} (mptcp_pm.h)"

@@ -6,13 +6,19 @@
 //! ordered [`change::Change`]s, each with its inverse.
 
 pub mod change;
+pub mod checks;
 pub mod config;
+pub mod connection;
+pub mod counters;
 pub mod event;
 pub mod mptcp;
 pub mod net;
 pub mod paths;
 pub mod plan;
 pub mod policy;
+pub mod sockets;
+pub mod status;
+pub mod unit;
 
 use std::collections::BTreeMap;
 

@@ -2,8 +2,15 @@
 //!
 //! Not here: the debug lines of the shim, which come from inside the program.
 
+pub mod check;
+pub mod counters;
 pub mod diff;
 pub mod pm;
+pub mod services;
+pub mod status;
+pub mod table;
+pub mod term;
+pub mod units;
 
 use std::io::{self, Write};
 
@@ -53,4 +60,31 @@ pub fn finish(outcome: anyhow::Result<Exit>) -> i32 {
     };
     let _ = writeln!(io::stderr().lock(), "{text}");
     exit as i32
+}
+
+/// Lines of at most `width` characters, broken at blanks; a longer word has a line of its own.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_not_broken() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("unbreakable it is", 5), ["unbreakable", "it is"]);
+        assert!(wrap(" ", 9).is_empty());
+    }
 }

@@ -42,8 +42,7 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>) -> Result<c_int, Stays> {
     for _ in 0..16 {
         let state = table::get(fd);
         check(fd, state)?;
-        let domain = net::number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN).ok_or(Stays::NotOurs)?;
-        let new = Own::tcp(domain).ok_or(Stays::Busy)?;
+        let new = Own::like(fd).ok_or(Stays::Busy)?;
         if let Some(call) = call
             && call.on(new.fd()) != 0
         {
@@ -78,9 +77,7 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>) -> Result<c_int, Stays> {
 }
 
 fn check(fd: c_int, state: u64) -> Result<(), Stays> {
-    if state & (OURS | MOVING) != OURS
-        || net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) != Some(libc::IPPROTO_MPTCP)
-    {
+    if state & (OURS | MOVING) != OURS || !net::is_mptcp(fd) {
         return Err(Stays::NotOurs);
     }
     if net::number(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == Some(1) {
@@ -123,7 +120,7 @@ fn copy_flags(from: c_int, to: c_int) -> bool {
 /// Gives `new` the address of `old`, which holds it until it is closed: SO_REUSEADDR on both lets
 /// them share it for that moment.
 fn rebind(old: c_int, new: c_int, state: u64) -> Result<(), Stays> {
-    let address = net::local(old).ok_or(Stays::NotOurs)?;
+    let address = net::local(old);
     if address.port() == 0 && address.is_any() {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use core::ffi::c_int;
 use super::hints::IS_EPOLL;
 use super::table;
 use crate::sys::net::{Own, epoll_add};
+use crate::trace::Line;
 
 /// More than one epoll.
 const SEVERAL: u64 = 1 << 62;
@@ -59,10 +60,11 @@ pub(crate) fn find(fd: c_int) -> Found {
         return Found::Unknown;
     }
     let epoll = note as u32 as c_int;
-    let mut path = *b"/proc/self/fdinfo/\0\0\0\0\0\0\0\0\0\0\0";
-    write_number(epoll, &mut path);
-    let Some(file) = Own::open(&path) else { return Found::Unknown };
-    let mut reader = Reader { wanted: fd, ..Reader::default() };
+    let mut path = Line::new();
+    path.write(b"/proc/self/fdinfo/\x01", &[epoll]);
+    path.push(0);
+    let Some(file) = Own::open(path.as_bytes()) else { return Found::Unknown };
+    let mut reader = Reader::new(fd);
     let mut buffer = [0; 1024];
     loop {
         let got = file.read(&mut buffer);
@@ -77,69 +79,55 @@ pub(crate) fn find(fd: c_int) -> Found {
     }
 }
 
-/// Appends a number to the path, whose rest is zero.
-fn write_number(number: c_int, path: &mut [u8]) {
-    let mut divisor = 1_000_000_000;
-    let mut at = "/proc/self/fdinfo/".len();
-    let mut started = false;
-    while divisor > 0 {
-        let digit = (number / divisor % 10) as u8;
-        started |= digit != 0 || divisor == 1;
-        if started && let Some(byte) = path.get_mut(at) {
-            *byte = b'0' + digit;
-            at += 1;
-        }
-        divisor /= 10;
-    }
-}
-
 /// Reads lines such as `tfd:        5 events:       19 data:                5  pos:0 …`, byte by
 /// byte: the file may be longer than any buffer. The first two fields are known to be before the
-/// third; the number is decimal in the first and hexadecimal in the others.
+/// third.
 #[derive(Default)]
 struct Reader {
-    wanted: c_int,
+    /// The number in the first field, each decimal digit as one of a hexadecimal number.
+    wanted: u64,
     /// The field whose number comes: the first letter of its name, or 0.
     field: u8,
-    /// The first letter of the word that is being read, and its number in both notations.
+    /// The first letter of the word that is being read, or 0, and its hexadecimal number.
     first: u8,
-    decimal: u64,
-    hexadecimal: u64,
+    number: u64,
     matches: bool,
     events: u32,
 }
 
 impl Reader {
+    fn new(fd: c_int) -> Self {
+        let (mut rest, mut shift, mut wanted) = (fd.cast_unsigned(), 0, 0);
+        while rest > 0 {
+            wanted |= u64::from(rest % 10) << shift;
+            rest /= 10;
+            shift += 4;
+        }
+        Reader { wanted, ..Reader::default() }
+    }
+
     fn take(&mut self, byte: u8) -> Option<(u32, u64)> {
-        if !matches!(byte, b' ' | b'\t' | b'\n') {
+        if byte > b' ' && byte != b':' {
             if self.first == 0 {
                 self.first = byte;
             }
-            let digit = char::from(byte).to_digit(16).unwrap_or(0);
-            self.decimal = self.decimal.wrapping_mul(10).wrapping_add(u64::from(digit));
-            self.hexadecimal = (self.hexadecimal << 4) | u64::from(digit);
-            if byte == b':' {
-                self.field = self.first;
-                self.start_word();
+            let digit = (byte & 0xf) + if byte > b'9' { 9 } else { 0 };
+            self.number = (self.number << 4) | u64::from(digit & 0xf);
+            return None;
+        }
+        let (word, number) = (self.first, core::mem::take(&mut self.number));
+        self.first = 0;
+        if byte == b':' {
+            self.field = word;
+        } else if word != 0 {
+            match core::mem::take(&mut self.field) {
+                b't' => self.matches = number == self.wanted,
+                b'e' => self.events = number as u32,
+                b'd' if self.matches => return Some((self.events, number)),
+                _ => {}
             }
-            return None;
-        }
-        if self.first == 0 {
-            return None;
-        }
-        let (decimal, hexadecimal) = (self.decimal, self.hexadecimal);
-        self.start_word();
-        match core::mem::take(&mut self.field) {
-            b't' => self.matches = decimal == u64::from(self.wanted.cast_unsigned()),
-            b'e' => self.events = hexadecimal as u32,
-            b'd' if self.matches => return Some((self.events, hexadecimal)),
-            _ => {}
         }
         None
-    }
-
-    fn start_word(&mut self) {
-        (self.first, self.decimal, self.hexadecimal) = (0, 0, 0);
     }
 }
 
@@ -158,18 +146,8 @@ mod tests {
             (8, None),
             (1, None),
         ] {
-            let mut reader = Reader { wanted: fd, ..Reader::default() };
+            let mut reader = Reader::new(fd);
             assert_eq!(text.bytes().find_map(|byte| reader.take(byte)), expected, "{fd}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_appended_to_the_path() {
-        for (number, expected) in [(0, "0"), (7, "7"), (1024, "1024"), (c_int::MAX, "2147483647")] {
-            let mut path = *b"/proc/self/fdinfo/\0\0\0\0\0\0\0\0\0\0\0";
-            write_number(number, &mut path);
-            let end = path.iter().position(|byte| *byte == 0).expect("the end stays zero");
-            assert_eq!(&path[..end], format!("/proc/self/fdinfo/{expected}").as_bytes());
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use core::ffi::c_int;
 
-use super::table;
+use super::{buffer, table};
 use crate::sys::net::{Get, Own, Set, number};
 
 /// In which states a hint stands in for the option.
@@ -21,16 +21,16 @@ enum When {
 }
 
 struct Hint {
-    level: c_int,
-    name: c_int,
+    level: u8,
+    name: u8,
     when: When,
     /// Where the value is in the note, and how many bits it has; one more says that it is there.
-    shift: u32,
-    width: u32,
+    shift: u8,
+    width: u8,
 }
 
-const fn hint(level: c_int, name: c_int, when: When, shift: u32, width: u32) -> Hint {
-    Hint { level, name, when, shift, width }
+const fn hint(level: c_int, name: c_int, when: When, shift: u8, width: u8) -> Hint {
+    Hint { level: level as u8, name: name as u8, when, shift, width }
 }
 
 /// include/uapi/linux/tcp.h
@@ -59,7 +59,7 @@ static LIST: [Hint; 9] = [
 pub(crate) const IS_EPOLL: u64 = 1 << 63;
 
 fn find(level: c_int, name: c_int) -> Option<&'static Hint> {
-    LIST.iter().find(|hint| hint.level == level && hint.name == name)
+    LIST.iter().find(|hint| c_int::from(hint.level) == level && c_int::from(hint.name) == name)
 }
 
 /// Is it never worth giving up MPTCP for?
@@ -74,7 +74,7 @@ pub(crate) fn set(set: &Set, connected: bool) -> Option<c_int> {
     if hint.when == When::Connected && !connected {
         return None;
     }
-    let scratch = Own::tcp(number(set.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)?;
+    let scratch = Own::like(set.fd)?;
     let result = set.on(scratch.fd());
     if result != 0 {
         return Some(result);
@@ -91,6 +91,9 @@ pub(crate) fn set(set: &Set, connected: bool) -> Option<c_int> {
 
 /// The remembered value, which the program is then given.
 pub(crate) fn remembered(get: &Get) -> Option<c_int> {
+    if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_RCVBUF) {
+        return buffer::shown(get.fd);
+    }
     let hint = find(get.level, get.name)?;
     let note = known(get.fd, net_cookie(get.fd)?) >> hint.shift;
     (note & (1 << hint.width) != 0).then_some((note & ((1 << hint.width) - 1)) as c_int)

@@ -25,6 +25,7 @@ pub(crate) mod table;
 pub(crate) use demote::Stays;
 
 use crate::config;
+use crate::policy;
 use crate::sys;
 use crate::sys::net::{self, Address, Get, Own, Set};
 use crate::trace::{self, Verdict};
@@ -46,11 +47,14 @@ pub(crate) fn load() {
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn forking() {
     table::share_all();
+    if is_other_process() {
+        trace::forget();
+    }
     PROCESS.store(sys::pid(), Relaxed);
 }
 
 /// Are we the child of a fork that nobody told us of (clone(2))?
-fn is_other_process() -> bool {
+pub(crate) fn is_other_process() -> bool {
     PROCESS.load(Relaxed) != sys::pid()
 }
 
@@ -62,13 +66,13 @@ pub(crate) fn program_knows_mptcp() {
 pub(crate) fn setsockopt(set: Set) -> c_int {
     let state = table::get(set.fd);
     let errno = sys::errno();
-    if buffer::is_one(set.level, set.name) {
-        return buffer::set(&set, state, errno);
-    }
     let result = set.on(set.fd);
     if result == 0 {
         if state & OURS != 0 {
             noted(&set, errno);
+        }
+        if buffer::is_one(set.level, set.name) {
+            buffer::was_set(&set, state, errno);
         }
         return 0;
     }
@@ -151,8 +155,7 @@ fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
         return Some((Some(result), Verdict::Hint));
     }
     // An option that nobody knows has one errno on TCP and another on MPTCP.
-    let domain = net::number(set.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?;
-    let scratch = Own::tcp(domain)?;
+    let scratch = Own::like(set.fd)?;
     if set.on(scratch.fd()) != 0 && sys::errno() == libc::ENOPROTOOPT {
         return Some((Some(-1), Verdict::TcpRefuses));
     }
@@ -178,14 +181,12 @@ fn recall(get: &Get, errno: c_int) {
     if let Some(value) = hints::remembered(get) {
         get.answer(value);
     }
-    buffer::recall(get);
     sys::set_errno(errno);
 }
 
 /// Is it an MPTCP socket that the program takes for TCP: ours, or accepted on one of ours?
 fn is_mptcp_for_tcp(fd: c_int, state: u64) -> bool {
-    (state & OURS != 0 || !KNOWS_MPTCP.load(Relaxed))
-        && net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
+    (state & OURS != 0 || !KNOWS_MPTCP.load(Relaxed)) && net::is_mptcp(fd)
 }
 
 /// The kernel refused a question. A question never changes a socket, so the answer comes from a
@@ -212,7 +213,7 @@ fn from_scratch(get: &Get) -> Option<c_int> {
     if !is_mptcp_for_tcp(get.fd, table::get(get.fd)) {
         return None;
     }
-    let scratch = Own::tcp(net::number(get.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)?;
+    let scratch = Own::like(get.fd)?;
     let connected = net::is_connected(get.fd);
     if connected && is_about_the_connection(get.level, get.name) {
         return None;
@@ -224,10 +225,8 @@ fn from_scratch(get: &Get) -> Option<c_int> {
     if result == 0 {
         if let Some(value) = hints::remembered(get) {
             get.answer(value);
-        } else if (get.level, get.name) == (libc::IPPROTO_IP, IP_PROTOCOL)
-            && let Some(address) = net::local(get.fd)
-        {
-            get.answer(address.port().into());
+        } else if (get.level, get.name) == (libc::IPPROTO_IP, IP_PROTOCOL) {
+            get.answer(net::local(get.fd).port().into());
         }
     }
     Some(result)
@@ -256,23 +255,56 @@ fn is_about_the_connection(level: c_int, name: c_int) -> bool {
     }
 }
 
-/// Before `connect`: a socket that is about to connect to itself becomes TCP, for MPTCP loses the
-/// first byte then.
-pub(crate) fn connecting(fd: c_int, to: &Address) {
-    let state = table::get(fd);
-    if state & (BOUND | TRIED) == BOUND
-        && let errno = sys::errno()
-        && let Some(own) = net::local(fd)
-    {
-        let same = own.family() == to.family() && own.port() == to.port() && own.port() != 0;
-        let loops = to.is_any() || matches!(to.ip(), [127, ..] | [.., 0, 0, 0, 0, 0, 0, 0, 1]);
-        if same && (own.ip() == to.ip() || (own.is_any() && loops)) {
-            let done = demote::to_tcp(fd, None);
-            trace::itself(fd, done.err());
+/// Before `bind` or `connect` of a socket that is [`is_ours`]: false when Landlock forbids it;
+/// errno says so.
+///
+/// One that connects becomes TCP where the policy wants it, or when it is about to connect to
+/// itself, for MPTCP loses the first byte then.
+pub(crate) fn going(fd: c_int, to: &Address, binds: bool) -> bool {
+    if to.is_inet() && net::fenced(to.port(), binds) {
+        return false;
+    }
+    if binds {
+        return true;
+    }
+    if to.is_inet() {
+        let errno = sys::errno();
+        if policy::in_force() {
+            by_policy(fd, to, false);
+        }
+        if table::get(fd) & (BOUND | TRIED) == BOUND {
+            let own = net::local(fd);
+            if own.port() == to.port() && (own.ip() == to.ip() || (own.is_any() && to.loops())) {
+                let done = demote::to_tcp(fd, None);
+                trace::demoted(b"connect(\x01): to itself, where MPTCP loses a byte", fd, 0, done);
+            }
         }
         sys::set_errno(errno);
     }
     table::add(fd, TRIED);
+    true
+}
+
+/// Before `listen`, under a policy: the same. Who has no port yet is given the one that it would
+/// get, for the policy to look at.
+pub(crate) fn listening(fd: c_int) {
+    let errno = sys::errno();
+    let own = net::local(fd);
+    if own.port() == 0 && net::bind(fd, &own) {
+        bound(fd);
+    }
+    by_policy(fd, &net::local(fd), true);
+    sys::set_errno(errno);
+}
+
+fn by_policy(fd: c_int, address: &Address, listens: bool) {
+    if let Some(cause) = policy::wants_tcp(address, listens) {
+        let what: &[u8] = match listens {
+            true => b"listen(\x01): TCP by policy (\x0c)",
+            false => b"connect(\x01): TCP by policy (\x0c)",
+        };
+        trace::demoted(what, fd, cause.into(), demote::to_tcp(fd, None));
+    }
 }
 
 #[inline]

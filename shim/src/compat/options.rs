@@ -73,32 +73,33 @@ const LIST: [(u8, u8); 50] = [
 
 const _: () = assert!(LIST.len() <= OPTION_BITS as usize);
 
-/// Names above this are not in the list.
-const NAMES: usize = 80;
 const NONE: u8 = u8::MAX;
 
-/// The place in [`LIST`] by level ([`row`]) and name: found without a search, because every
+/// The place in [`LIST`] by level and name ([`range`]): found without a search, because every
 /// `setsockopt` that succeeds is looked up.
-static PLACE: [[u8; NAMES]; 4] = places();
+static PLACE: [u8; 238] = places();
 
-const fn places() -> [[u8; NAMES]; 4] {
-    let mut places = [[NONE; NAMES]; 4];
+const fn places() -> [u8; 238] {
+    let mut places = [NONE; 238];
     let mut at = 0;
     while at < LIST.len() {
         let (level, name) = LIST[at];
-        places[row(level as c_int)][name as usize] = at as u8;
+        let (first, names) = range(level as c_int);
+        assert!((name as usize) < names);
+        places[first + name as usize] = at as u8;
         at += 1;
     }
     places
 }
 
-const fn row(level: c_int) -> usize {
+/// Where the names of a level begin, and how many of them there are.
+const fn range(level: c_int) -> (usize, usize) {
     match level {
-        libc::IPPROTO_IP => 0,
-        libc::SOL_SOCKET => 1,
-        libc::IPPROTO_TCP => 2,
-        libc::IPPROTO_IPV6 => 3,
-        _ => 4,
+        libc::IPPROTO_IP => (0, 52),
+        libc::SOL_SOCKET => (52, 70),
+        libc::IPPROTO_TCP => (122, 37),
+        libc::IPPROTO_IPV6 => (159, 79),
+        _ => (0, 0),
     }
 }
 
@@ -107,10 +108,14 @@ const fn row(level: c_int) -> usize {
 pub(crate) fn bit(level: c_int, name: c_int) -> u64 {
     // One setting, two ways to name it.
     let name = if level == libc::SOL_SOCKET && name == libc::SO_BINDTODEVICE { 62 } else { name };
-    match PLACE.get(row(level)).and_then(|names| names.get(name as usize)) {
-        Some(&place) if place != NONE => 1 << place,
-        _ => OTHER,
+    let (first, names) = range(level);
+    if (name as usize) < names
+        && let Some(&place) = PLACE.get(first + name as usize)
+        && place != NONE
+    {
+        return 1 << place;
     }
+    OTHER
 }
 
 /// Options of which MPTCP keeps no value that could be read: their bit says "is on".

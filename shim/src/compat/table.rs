@@ -69,7 +69,7 @@ pub(crate) fn forget(fd: c_int) {
     }
 }
 
-#[inline]
+#[inline(never)]
 pub(crate) fn get(fd: c_int) -> u64 {
     // SeqCst here and in `add` and `take`: a thread that set an option and one that demotes must
     // not both miss each other.

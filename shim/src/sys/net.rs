@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{c_int, c_uint, c_void};
+use core::ffi::{c_int, c_long, c_uint, c_void};
 use core::mem::size_of;
 use core::ptr;
 
@@ -95,19 +95,26 @@ impl Get {
 }
 
 /// Reads an option into `buffer`; its length, or `None`.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn read_option(
     fd: c_int,
     level: c_int,
     name: c_int,
     buffer: &mut [u8],
 ) -> Option<usize> {
+    let size = size_of_option(fd, level, name, buffer);
+    (size >= 0).then_some(size as usize)
+}
+
+/// The same, with -1 for none.
+#[inline(never)]
+fn size_of_option(fd: c_int, level: c_int, name: c_int, buffer: &mut [u8]) -> isize {
     let mut size = buffer.len() as c_uint;
     // SAFETY: the buffer is as long as `size` says.
     let result = unsafe {
         syscall(libc::SYS_getsockopt, fd, level, name, buffer.as_mut_ptr(), &raw mut size)
     };
-    (result == 0).then_some(size as usize)
+    if result == 0 { size as isize } else { -1 }
 }
 
 #[inline(never)]
@@ -117,16 +124,30 @@ pub(crate) fn write_option(fd: c_int, level: c_int, name: c_int, value: &[u8]) -
 }
 
 /// An option that is a number.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn number(fd: c_int, level: c_int, name: c_int) -> Option<c_int> {
+    let number = number_or_min(fd, level, name);
+    (number != c_int::MIN).then_some(number)
+}
+
+/// The same, with the lowest number for none: less code where it is compared.
+#[inline(never)]
+fn number_or_min(fd: c_int, level: c_int, name: c_int) -> c_int {
     let mut bytes = [0; 4];
-    read_option(fd, level, name, &mut bytes)?;
-    Some(c_int::from_ne_bytes(bytes))
+    match read_option(fd, level, name, &mut bytes) {
+        Some(_) => c_int::from_ne_bytes(bytes),
+        None => c_int::MIN,
+    }
 }
 
 #[inline(never)]
 pub(crate) fn set_number(fd: c_int, level: c_int, name: c_int, value: c_int) -> bool {
     write_option(fd, level, name, &value.to_ne_bytes())
+}
+
+#[inline(never)]
+pub(crate) fn is_mptcp(fd: c_int) -> bool {
+    number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
 }
 
 /// The low half of the socket's cookie, which no other socket of this boot has soon.
@@ -173,20 +194,74 @@ impl Address {
         self.bytes.get(range).unwrap_or(&[])
     }
 
+    /// The same, and 4 bytes for an IPv4 address that is written as one of IPv6 (RFC 4291).
+    pub(crate) fn plain(&self) -> &[u8] {
+        let ip = self.ip();
+        ip.strip_prefix(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255]).unwrap_or(ip)
+    }
+
     pub(crate) fn is_any(&self) -> bool {
         self.ip().iter().all(|byte| *byte == 0)
     }
+
+    /// Does a connection to it end on this host, as far as the address tells? Also the unnamed
+    /// address, which connects to the host itself.
+    pub(crate) fn loops(&self) -> bool {
+        let v6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        self.is_any() || matches!(self.plain(), [127, _, _, _]) || self.ip() == v6
+    }
+
+    pub(crate) fn is_inet(&self) -> bool {
+        matches!(self.family(), libc::AF_INET | libc::AF_INET6)
+    }
 }
 
-/// The local address.
-pub(crate) fn local(fd: c_int) -> Option<Address> {
+/// The local address; family 0 where there is none.
+pub(crate) fn local(fd: c_int) -> Address {
+    ask(libc::SYS_getsockname, fd)
+}
+
+pub(crate) fn is_connected(fd: c_int) -> bool {
+    ask(libc::SYS_getpeername, fd).family() != 0
+}
+
+#[inline(never)]
+fn ask(question: c_long, fd: c_int) -> Address {
     let mut address = Address { bytes: [0; 28], size: 28 };
     // SAFETY: both pointers are to `address`, which is as long as its `size` says.
-    let result = unsafe {
+    unsafe {
         let size = &raw mut address.size;
-        syscall(libc::SYS_getsockname, fd, address.bytes.as_mut_ptr(), size)
+        syscall(question, fd, address.bytes.as_mut_ptr(), size)
     };
-    (result == 0).then_some(address)
+    address
+}
+
+/// Would a TCP socket be refused this port, to bind it or to connect to it, by rules that the
+/// program has made for itself (landlock(7))? The kernel asks them about TCP alone.
+///
+/// Asked of a TCP socket and an address that lead nowhere: what cannot be bound here, what cannot
+/// be connected to. Whoever is under such rules has no_new_privs, or CAP_SYS_ADMIN.
+pub(crate) fn fenced(port: u16, binds: bool) -> bool {
+    // SAFETY: prctl(2) with integers.
+    let bound = unsafe { syscall(libc::SYS_prctl, libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 };
+    let Some(scratch) = bound.then(|| Own::tcp(libc::AF_INET)).flatten() else { return false };
+    let errno = super::errno();
+    let (call, [a, b, c, d]) = match binds {
+        true => (libc::SYS_bind, [240, 0, 0, 1]),
+        false => (libc::SYS_connect, [127, 255, 255, 255]),
+    };
+    let [high, low] = port.to_be_bytes();
+    let [first, second] = (libc::AF_INET as u16).to_ne_bytes();
+    let address = [first, second, high, low, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: the pointer and the length are those of one array.
+    let refused = unsafe {
+        syscall(call, scratch.fd(), address.as_ptr(), address.len()) != 0
+            && super::errno() == libc::EACCES
+    };
+    if !refused {
+        super::set_errno(errno);
+    }
+    refused
 }
 
 pub(crate) fn bind(fd: c_int, to: &Address) -> bool {
@@ -194,26 +269,28 @@ pub(crate) fn bind(fd: c_int, to: &Address) -> bool {
     unsafe { syscall(libc::SYS_bind, fd, to.bytes.as_ptr(), to.size) == 0 }
 }
 
-#[inline(never)]
-pub(crate) fn is_connected(fd: c_int) -> bool {
-    let mut address = Address { bytes: [0; 28], size: 28 };
-    // SAFETY: as in `local`.
-    unsafe {
-        let size = &raw mut address.size;
-        syscall(libc::SYS_getpeername, fd, address.bytes.as_mut_ptr(), size) == 0
-    }
-}
-
 /// A descriptor of ours, closed when dropped; `errno` stays.
 pub(crate) struct Own(c_int);
 
 impl Own {
     /// A TCP socket, straight from the kernel: no other library needs to know of it.
+    #[inline(always)]
     pub(crate) fn tcp(domain: c_int) -> Option<Self> {
+        let fd = Self::new_tcp(domain);
+        (fd >= 0).then(|| Own(fd))
+    }
+
+    #[inline(never)]
+    fn new_tcp(domain: c_int) -> c_int {
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
         // SAFETY: socket(2) takes integers only.
-        let fd = unsafe { syscall(libc::SYS_socket, domain, kind, libc::IPPROTO_TCP) as c_int };
-        (fd >= 0).then_some(Own(fd))
+        unsafe { syscall(libc::SYS_socket, domain, kind, libc::IPPROTO_TCP) as c_int }
+    }
+
+    /// A TCP socket of the family of `fd`.
+    #[inline(never)]
+    pub(crate) fn like(fd: c_int) -> Option<Self> {
+        Own::tcp(number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)
     }
 
     /// Opens a file for reading. `path` ends with a NUL.
@@ -225,7 +302,7 @@ impl Own {
         // SAFETY: `path` is NUL-terminated and outlives the call.
         let fd =
             unsafe { syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) as c_int };
-        (fd >= 0).then_some(Own(fd))
+        (fd >= 0).then(|| Own(fd))
     }
 
     pub(crate) fn fd(&self) -> c_int {
@@ -320,20 +397,25 @@ pub(crate) fn give_way() {
 /// # Safety
 /// The message is what sendmsg(2) asks for.
 pub(crate) unsafe fn passed(message: *const libc::msghdr, mut each: impl FnMut(c_int)) {
-    // SAFETY: the caller's promise; the macros of cmsg(3) stay inside the control buffer.
+    // SAFETY: the caller's promise: the control buffer is `msg_controllen` bytes, and nothing is
+    // read behind them.
     unsafe {
-        let mut part = libc::CMSG_FIRSTHDR(message);
-        while !part.is_null() {
-            let head = ptr::read_unaligned(part);
-            if head.cmsg_level == libc::SOL_SOCKET && head.cmsg_type == libc::SCM_RIGHTS {
-                let data: *const c_int = libc::CMSG_DATA(part).cast();
-                let room = (head.cmsg_len as usize).saturating_sub(data as usize - part as usize);
-                // 253 is the most that the kernel takes (SCM_MAX_FD).
-                for index in 0..(room / size_of::<c_int>()).min(253) {
-                    each(ptr::read_unaligned(data.add(index)));
+        let (mut part, mut left) = ((*message).msg_control.cast::<u8>(), (*message).msg_controllen);
+        let head = size_of::<libc::cmsghdr>();
+        while left >= head {
+            let this: libc::cmsghdr = ptr::read_unaligned(part.cast());
+            let size = (this.cmsg_len as usize).min(left);
+            if this.cmsg_level == libc::SOL_SOCKET && this.cmsg_type == libc::SCM_RIGHTS {
+                let mut at = head;
+                while at + size_of::<c_int>() <= size {
+                    each(ptr::read_unaligned(part.add(at).cast()));
+                    at += size_of::<c_int>();
                 }
             }
-            part = libc::CMSG_NXTHDR(message, part);
+            // Parts begin at multiples of a word (cmsg(3)).
+            let next = size.max(head).next_multiple_of(size_of::<usize>()).min(left);
+            part = part.add(next);
+            left -= next;
         }
     }
 }

@@ -19,10 +19,12 @@ use super::{dlsym, syscall};
 enum Name {
     Socket,
     Connect,
-    Bind,
     Sendmsg,
+    Sendto,
     Fcntl,
     // From here on: see `ALWAYS`.
+    Bind,
+    Listen,
     Setsockopt,
     Getsockopt,
     Ioctl,
@@ -33,16 +35,16 @@ enum Name {
 }
 
 /// One text and no table of pointers: those would have to be relocated at each exec.
-const NAMES: &[u8] = b"socket\0connect\0bind\0sendmsg\0fcntl\0\
-    setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0";
+const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
+    bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0";
 
 /// The first of them are always looked up: libc does more than the system call there (a thread
 /// can be cancelled while it waits). For the others the system call is all there is, unless
 /// another library was preloaded too: a look-up costs 0.7 µs at each exec.
-const ALWAYS: usize = Name::Setsockopt as usize;
+const ALWAYS: usize = Name::Bind as usize;
 
 /// Addresses, or 0: then the system call.
-static NEXT: [AtomicUsize; 12] = [const { AtomicUsize::new(0) }; 12];
+static NEXT: [AtomicUsize; 14] = [const { AtomicUsize::new(0) }; 14];
 
 /// `dlsym` as data, so that its address is what the loader wrote here: null where the process
 /// has none (before glibc 2.34 it lived in libdl, which few programs load).
@@ -113,86 +115,110 @@ fn address(name: Name) -> usize {
     NEXT.get(name as usize).map_or(0, |next| next.load(Ordering::Relaxed))
 }
 
-/// Defines a function that calls the next one in the chain, or else the kernel. The signature is
-/// that of the function in POSIX or Linux, which is what makes the transmutation sound.
-macro_rules! next {
-    ($(#[$about:meta])* $visible:vis fn $function:ident($($argument:ident: $type:ty),*), $name:ident, $number:ident) => {
-        $(#[$about])*
+/// connect(2), or the next one in the chain. A long, as the system call gives it; see its hook.
+///
+/// # Safety
+/// The arguments are what it asks for.
+#[inline(always)]
+pub(crate) unsafe fn connect(fd: c_int, to: *const c_void, size: c_uint) -> isize {
+    type Function = unsafe extern "C" fn(c_int, *const c_void, c_uint) -> isize;
+    match address(Name::Connect) {
+        // SAFETY: the caller vouches for the arguments.
+        0 => unsafe { syscall(libc::SYS_connect, fd, to, size) as isize },
+        // SAFETY: dlsym gave this address for `connect`; of the long that is taken for its
+        // answer, only the int that it is reaches the program.
+        next => unsafe { transmute::<usize, Function>(next)(fd, to, size) },
+    }
+}
+
+/// The next function in the chain, or else the kernel, for all in one place: one with up to five arguments, each of them an integer or a
+/// pointer, that is given as its [`Name`] and the system call's number. For those that do not
+/// wait; what is here is less code, and one jump more.
+///
+/// # Safety
+/// The arguments are what the function asks for; what it does not ask for is not looked at.
+unsafe extern "C" fn call(a: usize, b: usize, c: usize, d: usize, e: usize, which: u32) -> isize {
+    type Function = unsafe extern "C" fn(usize, usize, usize, usize, usize, ...) -> isize;
+    match NEXT.get((which & 0xff) as usize).map_or(0, |next| next.load(Ordering::Relaxed)) {
+        // SAFETY: the caller vouches for the arguments.
+        0 => unsafe { syscall(c_long::from(which >> 8), a, b, c, d, e) as isize },
+        // SAFETY: dlsym gave this address for the function. It finds its arguments in the
+        // registers where C passes the first integers and pointers, as a variadic one does too.
+        next => unsafe { transmute::<usize, Function>(next)(a, b, c, d, e) },
+    }
+}
+
+/// What [`call`] is told.
+const fn which(name: Name, number: c_long) -> u32 {
+    ((number as u32) << 8) | name as u32
+}
+
+/// Defines a function that is made with [`call`].
+macro_rules! short {
+    (fn $function:ident($($argument:ident: $type:ty),*; $($rest:expr),*), $name:ident, $number:ident) => {
         #[inline(always)]
-        $visible unsafe fn $function($($argument: $type),*) -> c_int {
-            type Function = unsafe extern "C" fn($($type),*) -> c_int;
-            match address(Name::$name) {
-                // SAFETY: the caller vouches for the arguments.
-                0 => unsafe { syscall(libc::$number, $($argument),*) as c_int },
-                // SAFETY: dlsym gave this address for a function of that signature.
-                next => unsafe { transmute::<usize, Function>(next)($($argument),*) },
-            }
+        pub(crate) unsafe fn $function($($argument: $type),*) -> c_int {
+            let which = const { which(Name::$name, libc::$number) };
+            // SAFETY: the caller vouches for the arguments.
+            unsafe { call($($argument as usize,)* $($rest,)* which) as c_int }
         }
     };
 }
 
-next!(fn socket_raw(domain: c_int, kind: c_int, protocol: c_int), Socket, SYS_socket);
-next!(
-    pub(crate) fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, size: c_uint),
+short!(
+    fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, size: c_uint;),
     Setsockopt, SYS_setsockopt
 );
-next!(
-    pub(crate) fn getsockopt(fd: c_int, level: c_int, name: c_int, value: *mut c_void, size: *mut c_uint),
+short!(
+    fn getsockopt(fd: c_int, level: c_int, name: c_int, value: *mut c_void, size: *mut c_uint;),
     Getsockopt, SYS_getsockopt
 );
-next!(pub(crate) fn connect(fd: c_int, to: *const c_void, size: c_uint), Connect, SYS_connect);
-next!(pub(crate) fn bind(fd: c_int, to: *const c_void, size: c_uint), Bind, SYS_bind);
-next!(pub(crate) fn dup(fd: c_int), Dup, SYS_dup);
-next!(pub(crate) fn dup3(fd: c_int, to: c_int, flags: c_int), Dup3, SYS_dup3);
-next!(
-    pub(crate) fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut c_void),
+short!(fn socket_raw(domain: c_int, kind: c_int, protocol: c_int; 0, 0), Socket, SYS_socket);
+short!(fn bind(fd: c_int, to: *const c_void, size: c_uint; 0, 0), Bind, SYS_bind);
+short!(fn listen(fd: c_int, backlog: c_int; 0, 0, 0), Listen, SYS_listen);
+short!(fn dup(fd: c_int; 0, 0, 0, 0), Dup, SYS_dup);
+// For different descriptors; newer architectures have no such system call.
+short!(fn dup2(fd: c_int, to: c_int; 0, 0, 0), Dup2, SYS_dup3);
+short!(fn dup3(fd: c_int, to: c_int, flags: c_int; 0, 0), Dup3, SYS_dup3);
+short!(
+    fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut c_void; 0),
     EpollCtl, SYS_epoll_ctl
 );
+// F_DUPFD, which does not wait. Another way than that of `fcntl`, lest the compiler make one of
+// the two and a call of its jump.
+short!(fn dup_above(fd: c_int, command: c_int, argument: usize; 0, 0), Fcntl, SYS_fcntl);
+short!(fn ioctl(fd: c_int, request: c_ulong, argument: usize; 0, 0), Ioctl, SYS_ioctl);
 
 /// The next `socket` in the chain, else the system call.
-#[inline(always)]
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     // SAFETY: socket(2) takes three integers and no pointer.
     unsafe { socket_raw(domain, kind, protocol) }
 }
 
-/// dup2(2), which newer architectures lack as a system call.
-pub(crate) fn dup2(fd: c_int, to: c_int) -> c_int {
-    type Function = unsafe extern "C" fn(c_int, c_int) -> c_int;
-    match address(Name::Dup2) {
-        // dup3 refuses equal numbers where dup2 looks whether the descriptor is open.
-        // SAFETY: F_GETFD and dup3(2) take integers only.
-        0 if fd == to => unsafe {
-            if syscall(libc::SYS_fcntl, fd, libc::F_GETFD) < 0 { -1 } else { fd }
-        },
-        // SAFETY: as above.
-        0 => unsafe { syscall(libc::SYS_dup3, fd, to, 0) as c_int },
-        // SAFETY: dlsym gave this address for `dup2`, whose signature POSIX fixes.
-        next => unsafe { transmute::<usize, Function>(next)(fd, to) },
+/// The same, without a detour: each socket of a program is made here.
+#[inline(always)]
+pub(crate) fn socket_at_once(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    type Function = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
+    match address(Name::Socket) {
+        0 => socket(domain, kind, protocol),
+        // SAFETY: dlsym gave this address for `socket`, which takes three integers.
+        next => unsafe { transmute::<usize, Function>(next)(domain, kind, protocol) },
     }
 }
 
+/// A long, as the system call gives it; see its hook.
+///
 /// # Safety
 /// `argument` is what `command` asks for.
-pub(crate) unsafe fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
-    type Function = unsafe extern "C" fn(c_int, c_int, ...) -> c_int;
+#[inline(always)]
+pub(crate) unsafe fn fcntl(fd: c_int, command: c_int, argument: usize) -> isize {
+    type Function = unsafe extern "C" fn(c_int, c_int, ...) -> isize;
     match address(Name::Fcntl) {
         // SAFETY: the caller vouches for the argument.
-        0 => unsafe { syscall(libc::SYS_fcntl, fd, command, argument) as c_int },
-        // SAFETY: dlsym gave this address for `fcntl`; called as the variadic function it is.
+        0 => unsafe { syscall(libc::SYS_fcntl, fd, command, argument) as isize },
+        // SAFETY: dlsym gave this address for `fcntl`; called as the variadic function it is. Of
+        // the long that is taken for its answer, only the int that it is reaches the program.
         next => unsafe { transmute::<usize, Function>(next)(fd, command, argument) },
-    }
-}
-
-/// # Safety
-/// `argument` is what `request` asks for.
-pub(crate) unsafe fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int {
-    type Function = unsafe extern "C" fn(c_int, c_ulong, ...) -> c_int;
-    match address(Name::Ioctl) {
-        // SAFETY: the caller vouches for the argument.
-        0 => unsafe { syscall(libc::SYS_ioctl, fd, request, argument) as c_int },
-        // SAFETY: dlsym gave this address for `ioctl`; called as the variadic function it is.
-        next => unsafe { transmute::<usize, Function>(next)(fd, request, argument) },
     }
 }
 
@@ -205,5 +231,25 @@ pub(crate) unsafe fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_i
         0 => unsafe { syscall(libc::SYS_sendmsg, fd, message, flags) as c_long as isize },
         // SAFETY: dlsym gave this address for `sendmsg`, whose signature POSIX fixes.
         next => unsafe { transmute::<usize, Function>(next)(fd, message, flags) },
+    }
+}
+
+/// # Safety
+/// The arguments are what sendto(2) asks for.
+pub(crate) unsafe fn sendto(
+    fd: c_int,
+    bytes: *const c_void,
+    length: usize,
+    flags: c_int,
+    to: *const c_void,
+    size: c_uint,
+) -> isize {
+    type Function =
+        unsafe extern "C" fn(c_int, *const c_void, usize, c_int, *const c_void, c_uint) -> isize;
+    match address(Name::Sendto) {
+        // SAFETY: the caller vouches for the arguments.
+        0 => unsafe { syscall(libc::SYS_sendto, fd, bytes, length, flags, to, size) as isize },
+        // SAFETY: dlsym gave this address for `sendto`, whose signature POSIX fixes.
+        next => unsafe { transmute::<usize, Function>(next)(fd, bytes, length, flags, to, size) },
     }
 }

@@ -1,0 +1,166 @@
+//! `mptcpize check`: look at the host, try the peer, judge, and show.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::cli::check::{Check, Colour, Peer};
+use crate::cli::setup::Settings;
+use crate::commands::{selftest, setup};
+use crate::error::Exit;
+use crate::host::live::Live;
+use crate::host::probe::{self, Target};
+use crate::host::rtnl::Rtnl;
+use crate::host::{Host, identity, journal, kept, netns, resolve, survey};
+use crate::model::checks::peer::Report;
+use crate::model::checks::{self, Observed, Severity, Socket};
+use crate::model::mptcp::Flags;
+use crate::model::net::Family;
+use crate::model::paths;
+use crate::output::{self, check as screen, term};
+use crate::paths::Paths;
+
+/// A wait shorter than this needs no word.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Prints the findings.
+///
+/// # Errors
+/// The settings have a mistake (2), the namespace is not there (1), or a sandbox forbids to look (4).
+pub fn check(arguments: &Check, paths: &Paths) -> anyhow::Result<Exit> {
+    let start = Instant::now();
+    let until = start + Duration::from_secs(arguments.timeout.into());
+    if let Some(name) = &arguments.netns {
+        netns::enter(name)?;
+    }
+    let config = setup::settings(&Settings::default(), paths)?;
+    let (run, id) = (paths.run(), identity::netns());
+    let record = journal::look(&run, id)?;
+    let state = Live::open()?.observe(&record.entries)?;
+    let user = rustix::process::geteuid();
+    let kept = kept::read(&paths.own_run(user.as_raw()), id);
+    let mut progress = Progress::new(start);
+    progress.tell("looking at this host");
+    let mut seen = survey::survey(state, config, kept.as_ref(), paths, until);
+    if seen.socket == Socket::On {
+        seen.shim = selftest::shim(paths, until);
+        if let Some(peer) = arguments.peer.as_ref().filter(|_| !seen.suspended) {
+            seen.peer = Some(trial(&seen, peer, until, &mut progress));
+        }
+    }
+    // Judged all the same: what it waits for is named.
+    if let (None, Some(peer)) = (&seen.peer, &arguments.peer) {
+        seen.peer = Some(Report { name: peer.name.clone(), port: peer.port, ..Report::default() });
+    }
+    drop(progress);
+    let findings = checks::run(&seen);
+    let shown = screen::Screen {
+        findings: &findings,
+        sudo: !user.is_root(),
+        netns: arguments.netns.as_deref(),
+        peer: arguments.peer.as_ref().map(|peer| (peer.name.as_str(), peer.port)),
+    };
+    if arguments.json {
+        output::line(&serde_json::to_string_pretty(&shown.json(&seen))?)?;
+    } else {
+        output::text(&shown.text(&terminal(arguments.color)))?;
+    }
+    let attention = findings.iter().any(|finding| finding.severity >= Severity::Warning);
+    Ok(if attention { Exit::Attention } else { Exit::Done })
+}
+
+/// Tries the peer over every path that could lead to it.
+fn trial(seen: &Observed, peer: &Peer, until: Instant, progress: &mut Progress) -> Report {
+    let mut report = Report { name: peer.name.clone(), port: peer.port, ..Report::default() };
+    progress.tell(&format!("looking up {}", peer.name));
+    match resolve::addresses(&peer.name, until) {
+        Ok(addresses) => report.addresses = addresses,
+        Err(why) => report.unknown_name = Some(why),
+    }
+    let mut targets = Vec::new();
+    for family in Family::BOTH {
+        let first = report.addresses.iter().find(|address| Family::of(**address) == family);
+        if let Some(address) = first {
+            targets.extend(targets_for(seen, SocketAddr::new(*address, peer.port)));
+        }
+    }
+    let subflows = seen.host.limits.is_some_and(|limits| limits.subflows > 0);
+    let joins: Vec<IpAddr> = seen
+        .host
+        .endpoints
+        .iter()
+        .filter(|endpoint| subflows && endpoint.flags.has(Flags::SUBFLOW))
+        .map(|endpoint| endpoint.address)
+        .filter(|address| targets.iter().any(|target| target.from == Some(*address)))
+        .collect();
+    probe::peer(&mut report, &targets, &joins, until, &mut |text| progress.tell(text));
+    report
+}
+
+/// Every path of the family; or no path, where the way to the peer is none of them: to this host
+/// itself, or through a tunnel.
+fn targets_for(seen: &Observed, to: SocketAddr) -> Vec<Target> {
+    let (all, _) = paths::find(&seen.host, &seen.asked);
+    let way = Rtnl::open().and_then(|mut rtnl| rtnl.route_get(to.ip(), None, None)).ok();
+    if let Some(route) = way.filter(|way| all.iter().all(|path| path.dev != way.dev)) {
+        let here = seen.host.link(&route.dev).is_some_and(|link| link.loopback);
+        let dev = Some(route.dev).filter(|_| !here);
+        return vec![Target { dev, bound: false, from: None, to }];
+    }
+    all.into_iter()
+        .filter(|path| path.family == Family::of(to.ip()))
+        .map(|path| {
+            let endpoint =
+                seen.host.endpoints.iter().find(|endpoint| endpoint.address == path.address);
+            Target {
+                // As its subflows are.
+                bound: endpoint.is_none_or(|endpoint| endpoint.dev.is_some()),
+                dev: Some(path.dev),
+                from: Some(path.address),
+                to,
+            }
+        })
+        .collect()
+}
+
+/// How standard output shows things.
+fn terminal(colour: Colour) -> term::Term {
+    let wanted = match colour {
+        Colour::Auto => term::Colour::Auto,
+        Colour::Always => term::Colour::Always,
+        Colour::Never => term::Colour::Never,
+    };
+    let stdout = stdout();
+    let columns = stdout.is_terminal().then(|| {
+        rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col))
+    });
+    term::Term::new(wanted, columns, |name| std::env::var(name).ok())
+}
+
+/// A line on standard error about what takes so long; for people, and gone when it is done.
+struct Progress {
+    start: Instant,
+    terminal: bool,
+    shown: String,
+}
+
+impl Progress {
+    fn new(start: Instant) -> Self {
+        Progress { start, terminal: stderr().is_terminal(), shown: String::new() }
+    }
+
+    fn tell(&mut self, doing: &str) {
+        if self.terminal && self.start.elapsed() >= QUIET && self.shown != doing {
+            let _ = write!(stderr().lock(), "\r\x1b[K{doing} ...");
+            doing.clone_into(&mut self.shown);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if !self.shown.is_empty() {
+            let _ = write!(stderr().lock(), "\r\x1b[K");
+        }
+    }
+}

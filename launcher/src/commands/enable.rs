@@ -1,0 +1,256 @@
+//! `mptcpize enable UNIT…`: look at all units first, then write all drop-ins, let systemd read
+//! them, ask it whether they count, and restart what runs if that was asked. What fails on the way
+//! takes back what came before it.
+
+use std::fs::File;
+
+use crate::cli::unit::Enable;
+use crate::commands::list;
+use crate::commands::unit_plan::{self, Planned};
+use crate::commands::units::{Site, not_foreign};
+use crate::error::{Error, Exit};
+use crate::host::dropins::UnitDir;
+use crate::host::systemctl::Systemctl;
+use crate::model::unit::UnitName;
+use crate::model::unit::dropin::{self, Way};
+use crate::output::services::{Done, done, done_json, texts};
+use crate::output::{self};
+use crate::paths::Paths;
+
+/// Enables the units.
+///
+/// # Errors
+/// See [`unit_plan::plan`]; 4 without the right to write; 1 when systemd does not take the
+/// drop-in or a unit does not come up with it. The host is as it was then.
+pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
+    let place = &arguments.place;
+    let site = Site::new(place.user, place.root.as_deref(), paths)?;
+    let directory = site.directory(arguments.runtime)?;
+    let mut facts = site.find(&arguments.units)?;
+    if !place.dry_run {
+        directory.check_writable()?;
+        // The files count as they are now, and not as systemd read them some time ago.
+        if let Some(systemctl) = site.running().filter(|_| facts.iter().any(|one| one.stale)) {
+            systemctl.reload()?;
+            facts = site.find(&arguments.units)?;
+        }
+    }
+    let lock = if place.dry_run { None } else { directory.lock() };
+    let mut jobs = Vec::new();
+    for facts in &facts {
+        let planned = unit_plan::plan(&site, facts, arguments.via)?;
+        jobs.push(Job::new(planned, &directory)?);
+    }
+    for job in &jobs {
+        other_place(&site, arguments.runtime, &job.planned.name)?;
+    }
+    if place.dry_run {
+        return report(&jobs, arguments);
+    }
+    carry_out(&site, &directory, &jobs, arguments.now, lock)?;
+    report(&jobs, arguments)
+}
+
+/// A unit, its new drop-in and what was there.
+struct Job {
+    planned: Planned,
+    file: String,
+    text: String,
+    before: Option<String>,
+    /// It runs, and without this.
+    behind: bool,
+}
+
+impl Job {
+    fn new(mut planned: Planned, directory: &UnitDir) -> Result<Self, Error> {
+        let file = directory.file(&planned.name);
+        let before = directory.text(&planned.name)?;
+        not_foreign(before.as_ref(), &file)?;
+        planned.dropin.made = match &before {
+            // It knows what was made for it; now nothing is.
+            Some(text) => dropin::made(text, &file).into_iter().map(Into::into).collect(),
+            None => directory.missing(&planned.name),
+        };
+        let text = planned.dropin.render();
+        let is_new = before.as_ref() != Some(&text);
+        let behind = planned.active && (is_new || !list::is_in_effect(&planned));
+        Ok(Job { planned, file: file.display().to_string(), text, before, behind })
+    }
+
+    fn is_new(&self) -> bool {
+        self.before.as_ref() != Some(&self.text)
+    }
+}
+
+/// Refuses a second drop-in for the same unit in the other of the two places.
+fn other_place(site: &Site, runtime: bool, name: &UnitName) -> Result<(), Error> {
+    if site.running().is_none() {
+        return Ok(());
+    }
+    let Ok(other) = site.directory(!runtime) else { return Ok(()) };
+    match other.text(name)? {
+        Some(text) if dropin::is_ours(&text) => Err(Error::new(
+            Exit::Failed,
+            format!("{name} is on already, by {}", other.file(name).display()),
+        )
+        .fix(format!("sudo mptcpize disable {name}    (then enable it)"))),
+        _ => Ok(()),
+    }
+}
+
+fn carry_out(
+    site: &Site,
+    directory: &UnitDir,
+    jobs: &[Job],
+    now: bool,
+    lock: Option<File>,
+) -> Result<(), Error> {
+    let done = write(site, directory, jobs, now);
+    // Also where nothing was new: the way may have changed, and a file not be needed any more.
+    let swept = site.sweep();
+    drop(lock);
+    done.and(swept)
+}
+
+fn write(site: &Site, directory: &UnitDir, jobs: &[Job], now: bool) -> Result<(), Error> {
+    for placed in jobs.iter().flat_map(|job| &job.planned.needs) {
+        placed.ensure()?;
+    }
+    for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.is_new()) {
+        if let Err(error) = directory.write(&job.planned.name, &job.text) {
+            return Err(take_back(site, directory, &jobs[..index], error));
+        }
+    }
+    let Some(systemctl) = site.running() else { return Ok(()) };
+    let new = jobs.iter().any(Job::is_new);
+    let checked = if new { systemctl.reload().and_then(|()| check(site, jobs)) } else { Ok(()) };
+    checked.map_err(|error| take_back(site, directory, jobs, error))?;
+    if now {
+        restart(systemctl, jobs).map_err(|error| {
+            let error = take_back(site, directory, jobs, error);
+            // Those that came up run with what is gone now, the others not at all.
+            let names = behind(jobs);
+            let _ = systemctl.restart(&names).and_then(|()| systemctl.start_again(&names));
+            error
+        })?;
+    }
+    Ok(())
+}
+
+/// Those that run without it: only they are restarted.
+fn behind(jobs: &[Job]) -> Vec<&str> {
+    let behind = jobs.iter().filter(|job| job.behind);
+    behind.map(|job| job.planned.name.as_str()).collect()
+}
+
+/// Asks systemd whether the drop-ins count.
+fn check(site: &Site, jobs: &[Job]) -> Result<(), Error> {
+    let names: Vec<UnitName> = jobs.iter().map(|job| job.planned.name.clone()).collect();
+    for (job, facts) in jobs.iter().zip(site.source.facts(&names)?) {
+        let name = &job.planned.name;
+        let wrong = |why: String| {
+            Error::new(Exit::Failed, format!("systemd does not take the drop-in for {name}"))
+                .why(why)
+        };
+        if facts.load != "loaded" {
+            return Err(wrong(format!("it says {} {}", facts.load, facts.load_error)));
+        }
+        if !facts.files.iter().any(|file| file.as_os_str() == job.file.as_str()) {
+            return Err(wrong(format!("{} is not among its files", job.file)));
+        }
+        let arrived = match &job.planned.dropin.way {
+            Way::Environment { preload, godebug } => {
+                let has = |name: &str, part: &str| {
+                    facts.environment.iter().any(|one| one.starts_with(name) && one.contains(part))
+                };
+                preload.as_ref().is_none_or(|_| has("LD_PRELOAD=", "libmptcpize"))
+                    && godebug.as_ref().is_none_or(|_| has("GODEBUG=", "multipathtcp="))
+            }
+            Way::Run { .. } => facts.programs.iter().all(|program| program.ends_with("mptcpize")),
+            Way::Socket => true,
+        };
+        if !arrived {
+            return Err(wrong("another file of the unit overrides it".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn restart(systemctl: Systemctl, jobs: &[Job]) -> Result<(), Error> {
+    let names = behind(jobs);
+    if names.is_empty() {
+        return Ok(());
+    }
+    systemctl.restart(&names).map_err(|error| {
+        error
+            .fix(format!("journalctl -u {}    (says more); nothing is changed", names.join(" -u ")))
+    })
+}
+
+/// Puts back what was there before; returns the error that made it necessary.
+fn take_back(site: &Site, directory: &UnitDir, jobs: &[Job], error: Error) -> Error {
+    let mut left = Vec::new();
+    for job in jobs.iter().filter(|job| job.is_new()) {
+        let name = &job.planned.name;
+        let back = match &job.before {
+            Some(text) => directory.write(name, text),
+            None => directory.remove(name),
+        };
+        if back.is_err() {
+            left.push(job.file.as_str());
+        }
+    }
+    if let Some(systemctl) = site.running() {
+        let _ = systemctl.reload();
+    }
+    match left.is_empty() {
+        true => error,
+        false => error.with_exit(Exit::Partial).fix(format!("sudo rm {}", left.join(" "))),
+    }
+}
+
+fn report(jobs: &[Job], arguments: &Enable) -> anyhow::Result<Exit> {
+    let place = &arguments.place;
+    let all: Vec<Done> = jobs
+        .iter()
+        .map(|job| Done {
+            unit: job.planned.name.to_string(),
+            sign: if job.is_new() { '+' } else { '=' },
+            way: job.planned.dropin.way.name().to_owned(),
+            why: job.planned.why.clone(),
+            file: job.file.clone(),
+            text: job.text.clone(),
+            restart: job.behind && !arguments.now,
+            notes: job.planned.notes.clone(),
+        })
+        .collect();
+    if place.json {
+        output::line(&serde_json::to_string_pretty(&done_json(&all, place.dry_run))?)?;
+        return Ok(Exit::Done);
+    }
+    if place.dry_run {
+        output::text(&format!(
+            "Nothing was changed. This would be:\n\n{}{}",
+            done(&all),
+            texts(&all)
+        ))?;
+        return Ok(Exit::Done);
+    }
+    output::text(&done(&all))?;
+    let idle = |job: &&Job| !job.planned.active && !job.planned.name.is_template();
+    if arguments.now && jobs.iter().any(|job| idle(&job)) {
+        let names: Vec<&str> =
+            jobs.iter().filter(idle).map(|job| job.planned.name.as_str()).collect();
+        output::line(&format!("not started, because it did not run before: {}", names.join(" ")))?;
+    }
+    let user = if place.user { "systemctl --user" } else { "sudo systemctl" };
+    let restart: Vec<&str> =
+        all.iter().filter(|one| one.restart).map(|one| one.unit.as_str()).collect();
+    if !restart.is_empty() {
+        output::line(&format!(
+            "from their next start on; now: {user} restart {}",
+            restart.join(" ")
+        ))?;
+    }
+    Ok(Exit::Done)
+}

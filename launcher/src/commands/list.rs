@@ -1,0 +1,126 @@
+//! `mptcpize list`: the units that are on, how, and whether their processes really have it: asked
+//! of the processes, not of the files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::cli::unit::List;
+use crate::commands::c_tool;
+use crate::commands::unit_plan::Planned;
+use crate::commands::units::Site;
+use crate::error::{Error, Exit};
+use crate::host::processes::{self, Processes};
+use crate::host::units::Facts;
+use crate::model::unit::{UnitName, dropin};
+use crate::output;
+use crate::output::services::{Reached, Row, list as table, list_json};
+use crate::paths::Paths;
+
+/// Lists the units.
+///
+/// # Errors
+/// 5 where there is neither systemd nor an image.
+pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
+    let site = Site::new(arguments.user, arguments.root.as_deref(), paths)?;
+    let on = site.enabled()?;
+    let names: Vec<UnitName> = on.iter().map(|one| one.unit.clone()).collect();
+    let facts = site.source.facts(&names)?;
+    let mut rows: Vec<Row> = Vec::new();
+    for (one, facts) in on.iter().zip(&facts) {
+        let mut row = Row {
+            unit: one.unit.to_string(),
+            way: dropin::way(&one.text).to_owned(),
+            state: facts.active.clone(),
+            file: one.file.display().to_string(),
+            ..Row::default()
+        };
+        look(&mut row, facts, &site);
+        rows.push(row);
+    }
+    rows.extend(edited_by_the_c_tool(&site, paths)?);
+    if arguments.json {
+        output::line(&serde_json::to_string_pretty(&list_json(&rows))?)?;
+    } else {
+        output::text(&table(&rows))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Looks at the processes of a unit.
+fn look(row: &mut Row, facts: &Facts, site: &Site) {
+    if facts.load == "not-found" {
+        row.hint = Some(format!("the unit is gone: sudo mptcpize disable {}", row.unit));
+        return;
+    }
+    let Some(cgroup) = facts.cgroup.as_deref().filter(|_| site.running().is_some()) else { return };
+    let found = processes::of_cgroup(cgroup);
+    if found.pids.is_empty() {
+        return;
+    }
+    row.sockets = found.sockets;
+    let reached = reached(&row.way, &found);
+    row.reached = Some(reached);
+    let manager = if site.user { "systemctl --user" } else { "sudo systemctl" };
+    row.hint = match reached {
+        Reached::No => Some(format!("started without it: {manager} restart {}", row.unit)),
+        Reached::Unknown => {
+            Some("its processes may be looked at by their owner and root".to_owned())
+        }
+        Reached::Yes => None,
+    };
+}
+
+/// Do the processes of a unit that runs have what is planned for it?
+pub fn is_in_effect(planned: &Planned) -> bool {
+    let found = planned.cgroup.as_deref().map(processes::of_cgroup).unwrap_or_default();
+    found.pids.is_empty() || reached(planned.dropin.way.name(), &found) == Reached::Yes
+}
+
+fn reached(way: &str, found: &Processes) -> Reached {
+    let evidence = match way {
+        "godebug" => found.with_godebug,
+        // Under `run` it is the library or a filter.
+        "run" => match (found.with_library, found.filtered) {
+            (Some(library), Some(filtered)) => Some(library.max(filtered)),
+            _ => None,
+        },
+        "socket" => found.sockets.map(|(mptcp, _)| mptcp),
+        _ => found.with_library,
+    };
+    match evidence {
+        Some(0) => Reached::No,
+        Some(_) => Reached::Yes,
+        None => Reached::Unknown,
+    }
+}
+
+/// Unit files that the C mptcpize edited: it writes the path of its library into them.
+fn edited_by_the_c_tool(site: &Site, paths: &Paths) -> Result<Vec<Row>, Error> {
+    let Some(units) = paths.unit_places(site.user) else { return Ok(Vec::new()) };
+    let mut files: Vec<PathBuf> = Vec::new();
+    for directory in units.search() {
+        let real = site.real(directory);
+        for entry in fs::read_dir(&real).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let text = || fs::read(entry.path()).unwrap_or_default();
+            if is_file
+                && name.to_string_lossy().ends_with(".service")
+                && String::from_utf8_lossy(&text()).contains(c_tool::LIBRARY)
+                && !files.iter().any(|known| known.file_name() == Some(&name))
+            {
+                files.push(directory.join(name));
+            }
+        }
+    }
+    Ok(files
+        .into_iter()
+        .map(|file| Row {
+            unit: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            way: "C mptcpize".to_owned(),
+            hint: Some(c_tool::note(&file)),
+            file: file.display().to_string(),
+            ..Row::default()
+        })
+        .collect())
+}

@@ -1,0 +1,142 @@
+//! One look at the host for the screens that show it: what `status` and `top` share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::cli::see::Colour;
+use crate::cli::setup::Settings;
+use crate::commands::setup::settings;
+use crate::error::Error;
+use crate::host::live::Live;
+use crate::host::names::Names;
+use crate::host::{Host, diag, identity, journal, kernel, programs, services, sysctl, traffic};
+use crate::model::connection::Connection;
+use crate::model::net::IfName;
+use crate::model::status::{Bytes, Rates, Seen};
+use crate::output::term::{self, Term};
+use crate::paths::Paths;
+
+/// How long rates are measured where nothing was looked at before: long enough for some hundred
+/// packets on a slow link, short enough not to be waited for.
+const MEASURE: Duration = Duration::from_millis(200);
+
+/// Where no subflow has moved data for so long, there is no rate to measure.
+const STILL_MS: u32 = 1_000;
+
+/// The counters of the links at one moment.
+pub(super) struct Counted {
+    at: Instant,
+    bytes: BTreeMap<String, Bytes>,
+}
+
+impl Counted {
+    /// Now.
+    pub(super) fn now() -> Self {
+        Counted { at: Instant::now(), bytes: traffic::counters() }
+    }
+
+    /// The rates since `before`.
+    pub(super) fn since(&self, before: &Counted) -> Rates {
+        let over = self.at.duration_since(before.at).as_millis();
+        Rates::between(&before.bytes, &self.bytes, u64::try_from(over).unwrap_or(u64::MAX))
+    }
+}
+
+/// Looks at everything; programs of the first `shown` connections.
+///
+/// # Errors
+/// The kernel cannot be asked at all.
+pub(super) fn look(paths: &Paths, shown: usize, bound: usize) -> Result<Seen, Error> {
+    let entries = journal::look(&paths.run(), identity::netns()).unwrap_or_default().entries;
+    let state = Live::open()?.observe(&entries)?;
+    let connections = diag::connections().ok();
+    let mut seen = Seen {
+        state,
+        // A mistake in the file is for `setup` to tell.
+        config: settings(&Settings::default(), paths).unwrap_or_default(),
+        links: bound_links(connections.as_deref().unwrap_or_default()),
+        connections,
+        services: services::services_on(&paths.units()),
+        set_up_s: (!entries.is_empty())
+            .then(|| journal::age(&paths.run(), identity::netns()))
+            .flatten()
+            .map(|age| age.as_secs()),
+        scheduler: sysctl::read("net.mptcp.scheduler"),
+        path_manager: kernel::path_manager(),
+        ..Seen::default()
+    };
+    name_programs(&mut seen, shown, bound);
+    Ok(seen)
+}
+
+fn bound_links(connections: &[Connection]) -> BTreeMap<u32, IfName> {
+    let subflows = connections.iter().flat_map(|connection| &connection.subflows);
+    let bound: BTreeSet<u32> = subflows.filter_map(|subflow| subflow.bound).collect();
+    let mut names = Names::default();
+    bound.into_iter().filter_map(|index| Some((index, names.name(index)?))).collect()
+}
+
+fn name_programs(seen: &mut Seen, shown: usize, bound: usize) {
+    let all = seen.connections.as_deref().unwrap_or_default();
+    let inodes = all.iter().take(shown).map(|connection| connection.inode).collect();
+    let found = programs::find(&inodes, bound);
+    seen.programs_hidden = if found.denied {
+        Some("programs of other users are hidden: sudo mptcpize status")
+    } else if found.bounded {
+        Some("too many open files to find every program: mptcpize status --all")
+    } else {
+        None
+    };
+    seen.programs = found.programs;
+}
+
+/// Has any subflow moved data a moment ago?
+pub(super) fn is_busy(seen: &Seen) -> bool {
+    let mut idle = seen.connections.iter().flatten().filter_map(Connection::idle_ms);
+    idle.any(|idle| idle < STILL_MS)
+}
+
+/// Rates since the look began, over [`MEASURE`] at least, if anything moves.
+pub(super) fn rates(seen: &Seen, before: &Counted) -> Option<Rates> {
+    if !is_busy(seen) {
+        return None;
+    }
+    wait(MEASURE.saturating_sub(before.at.elapsed()));
+    Some(Counted::now().since(before))
+}
+
+/// Waits, and says false as soon as the reader of our output is gone.
+pub(super) fn wait(time: Duration) -> bool {
+    let end = Instant::now() + time;
+    let stdout = std::io::stdout();
+    let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP | PollFlags::NVAL;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let mut reader = [PollFd::new(&stdout, PollFlags::RDHUP)];
+        match poll(&mut reader, Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return !reader[0].revents().intersects(gone),
+        }
+    }
+}
+
+/// How standard output shows things.
+pub(super) fn term(colour: Colour) -> Term {
+    let wanted = match colour {
+        Colour::Auto => term::Colour::Auto,
+        Colour::Always => term::Colour::Always,
+        Colour::Never => term::Colour::Never,
+    };
+    let stdout = std::io::stdout();
+    let columns = stdout.is_terminal().then(|| {
+        rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col))
+    });
+    Term::new(wanted, columns, |name| std::env::var(name).ok())
+}

@@ -1,0 +1,74 @@
+//! `mptcpize status`: is MPTCP in use, over which links, and if not, why not.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use crate::cli::see::Status as Arguments;
+use crate::commands::see::{self, Counted};
+use crate::error::{Error, Exit};
+use crate::host::{netns, programs};
+use crate::model::status::{Mptcp, Report, report};
+use crate::output::{self, status};
+use crate::paths::Paths;
+
+/// Connections that are shown without `--all`.
+const SHOWN: usize = 20;
+
+/// Clears the terminal and goes to its corner (ECMA-48).
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Prints the screen, once or again and again.
+///
+/// # Errors
+/// 1 there is no such namespace, or the kernel cannot be asked; 4 it may not be entered.
+pub fn status(arguments: &Arguments, paths: &Paths) -> anyhow::Result<Exit> {
+    if let Some(name) = &arguments.netns {
+        netns::enter(name)?;
+    }
+    let mut before = Counted::now();
+    let mut report = look(arguments, paths, None, &before)?;
+    show(arguments, &report)?;
+    while let Some(seconds) = arguments.watch {
+        if !see::wait(Duration::from_secs(seconds.into())) {
+            break;
+        }
+        let now = Counted::now();
+        report = look(arguments, paths, Some(&before), &now)?;
+        before = now;
+        show(arguments, &report)?;
+    }
+    Ok(match (report.mptcp, report.attention) {
+        (Mptcp::Absent | Mptcp::OutOfTree, _) => Exit::Missing,
+        (_, true) => Exit::Attention,
+        (_, false) => Exit::Done,
+    })
+}
+
+/// One look, with the rates since `before`, or else those of a moment.
+fn look(
+    arguments: &Arguments,
+    paths: &Paths,
+    before: Option<&Counted>,
+    now: &Counted,
+) -> Result<Report, Error> {
+    let everything = arguments.all || arguments.json;
+    let (shown, bound) = match everything {
+        true => (usize::MAX, usize::MAX),
+        false => (SHOWN, programs::BOUND),
+    };
+    let mut seen = see::look(paths, shown, bound)?;
+    seen.rates = match before {
+        Some(before) => Some(now.since(before)),
+        None => see::rates(&seen, now),
+    };
+    Ok(report(&seen, shown))
+}
+
+fn show(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+    if arguments.json {
+        return output::line(&status::json(report));
+    }
+    let screen = status::screen(report, &see::term(arguments.color));
+    let clear = arguments.watch.is_some() && std::io::stdout().is_terminal();
+    output::text(&format!("{}{screen}", if clear { CLEAR } else { "" }))
+}

@@ -1,0 +1,436 @@
+//! What `enable` will do for a unit: looks at its files and its programs, and decides on the
+//! drop-in. Nothing is changed here.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cli::unit::Way as Asked;
+use crate::commands::c_tool;
+use crate::commands::units::Site;
+use crate::error::{Error, Exit};
+use crate::host::image;
+use crate::host::units::{Facts, sets};
+use crate::inject::placed::Placed;
+use crate::inject::target::{Caller, Reach, Target, Why};
+use crate::inject::{godebug, preload};
+use crate::model::unit::dropin::{self, Dropin, FILE, Way};
+use crate::model::unit::text::{UnitText, counts_behind, literal, words};
+use crate::model::unit::{UnitName, matches};
+
+/// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
+const SOCKET_PROTOCOL: u32 = 257;
+/// Where our files appear in a unit with a root of its own: systemd mounts an empty /run there
+/// (`MountAPIVFS=`), so that nothing is left in that root.
+const INSIDE: &str = "/run/mptcpize";
+
+/// A unit and the drop-in for it.
+#[derive(Debug)]
+pub struct Planned {
+    /// The unit.
+    pub name: UnitName,
+    /// The drop-in, but for the directories that are made for it.
+    pub dropin: Dropin,
+    /// Why this way.
+    pub why: String,
+    /// What a person should know besides.
+    pub notes: Vec<String>,
+    /// Files of ours that it needs.
+    pub needs: Vec<Placed>,
+    /// It runs now.
+    pub active: bool,
+    /// The cgroup that it runs in.
+    pub cgroup: Option<String>,
+}
+
+/// Decides for a unit.
+///
+/// # Errors
+/// Why it cannot be enabled: 5 it does not exist, 2 it has no programs, 1 it is masked, broken,
+/// transient, or nothing reaches it.
+pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> {
+    let name = usable(facts)?;
+    let files: Vec<PathBuf> = facts
+        .files
+        .iter()
+        .filter(|file| file.file_name() != Some(OsStr::new(FILE)))
+        .cloned()
+        .collect();
+    let text = UnitText::read(&site.source.read(&files)?);
+    let mut planned = Planned {
+        dropin: Dropin {
+            unit: name.clone(),
+            way: Way::Socket,
+            variables: Vec::new(),
+            after_setup: !site.user,
+            bind: Vec::new(),
+            executable: Vec::new(),
+            made: Vec::new(),
+        },
+        name,
+        why: String::new(),
+        notes: Vec::new(),
+        needs: Vec::new(),
+        cgroup: facts.cgroup.clone(),
+        active: facts.active == "active" || facts.active == "reloading",
+    };
+    if planned.name.kind() == "socket" {
+        planned.why = socket(site, &planned.name, &text)?;
+        return Ok(planned);
+    }
+    Unit { site, facts, text: &text, name: planned.name.clone() }.decide(asked, &mut planned)?;
+    if let Some(socket) = facts.sockets.first() {
+        planned.notes.push(format!(
+            "{socket} opens its socket, and systemd is no program that this reaches: connections \
+             through it stay on TCP (without it: systemctl disable --now {socket})"
+        ));
+    }
+    Ok(planned)
+}
+
+/// Is it a unit that can be enabled at all?
+fn usable(facts: &Facts) -> Result<UnitName, Error> {
+    let Some(name) = facts.name.clone() else {
+        return Err(Error::new(Exit::Missing, "systemd does not know the unit"));
+    };
+    let error = match facts.load.as_str() {
+        "loaded" => None,
+        "not-found" => Some(
+            Error::new(Exit::Missing, format!("there is no unit {name}"))
+                .fix("systemctl list-unit-files    (shows what there is)"),
+        ),
+        "masked" => Some(
+            Error::new(Exit::Failed, format!("{name} is masked"))
+                .why("it cannot be started at all")
+                .fix(format!("sudo systemctl unmask {name}")),
+        ),
+        other => Some(
+            Error::new(Exit::Failed, format!("systemd cannot load {name}"))
+                .why(format!("{other} {}", facts.load_error).trim_end().to_owned())
+                .fix(format!("systemd-analyze verify {name}")),
+        ),
+    };
+    if let Some(error) = error {
+        return Err(error);
+    }
+    if facts.transient {
+        return Err(Error::new(Exit::Failed, format!("{name} is transient"))
+            .why("it was made by a program such as systemd-run, and is gone when it stops")
+            .fix("systemd-run … mptcpize run CMD"));
+    }
+    match name.kind() {
+        "service" | "socket" => Ok(name),
+        "timer" | "path" => Err(no_program(&name, &format!("{}.service", name.stem()))),
+        _ => Err(no_program(&name, "SERVICE")),
+    }
+}
+
+fn no_program(name: &UnitName, service: &str) -> Error {
+    Error::new(Exit::Usage, format!("{name} has no program that opens connections"))
+        .why("services and sockets can be enabled")
+        .fix(format!("sudo mptcpize enable {service}"))
+}
+
+fn socket(site: &Site, name: &UnitName, text: &UnitText) -> Result<String, Error> {
+    let service =
+        text.last("Socket", "Service").map_or(format!("{}.service", name.stem()), str::to_owned);
+    if text.list("Socket", "ListenStream").is_empty() {
+        return Err(Error::new(Exit::Usage, format!("{name} has no stream socket"))
+            .why("it has no ListenStream=")
+            .fix(format!("sudo mptcpize enable {service}")));
+    }
+    match site.source.version() {
+        Some(version) if version >= SOCKET_PROTOCOL => {
+            Ok("systemd makes its socket, with SocketProtocol=".to_owned())
+        }
+        version => {
+            let version = version.map_or("unknown".to_owned(), |version| version.to_string());
+            Err(Error::new(Exit::Missing, format!("systemd {version} cannot make {name} a socket of MPTCP"))
+                .why(format!("SocketProtocol=mptcp came with systemd {SOCKET_PROTOCOL}; the socket is made by systemd itself, where nothing of ours is loaded"))
+                .fix(format!(
+                    "let the service open its own socket: sudo systemctl disable --now {name}, \
+                     then sudo mptcpize enable --now {service}"
+                )))
+        }
+    }
+}
+
+/// A service under consideration.
+struct Unit<'a> {
+    site: &'a Site,
+    facts: &'a Facts,
+    text: &'a UnitText,
+    name: UnitName,
+}
+
+impl Unit<'_> {
+    fn decide(&self, asked: Asked, planned: &mut Planned) -> Result<(), Error> {
+        let commands = self.commands();
+        if commands.is_empty() {
+            return Err(no_program(&self.name, "SERVICE"));
+        }
+        let reaches: Vec<Reach> =
+            commands.iter().map(|command| self.reach(command, planned)).collect();
+        let beyond = reaches.iter().find_map(|reach| match reach {
+            Reach::No(why) => Some(why),
+            _ => None,
+        });
+        self.recognise_the_c_tool(planned);
+        match (asked, beyond) {
+            (Asked::Environment, _) => {
+                Err(Error::new(Exit::Usage, "--via environment is for --system")
+                    .fix(format!("sudo mptcpize enable {}", self.name)))
+            }
+            (Asked::Seccomp, _) => {
+                self.under_run(&["--via", "seccomp"], "--via seccomp".into(), true, planned)
+            }
+            (Asked::Auto, Some(why @ (Why::Machine(_) | Why::NoLoader(_)))) => {
+                Err(self.out_of_reach(&why.to_string(), "correct its ExecStart="))
+            }
+            (Asked::Auto, Some(why)) => {
+                self.under_run(&["--via", "seccomp"], why.to_string(), true, planned)
+            }
+            (Asked::Auto | Asked::Preload, _) => {
+                if let (Asked::Preload, Some(why)) = (asked, beyond) {
+                    planned.notes.push(format!("it stays on TCP: {why}"));
+                }
+                match self.environment_is_lost() {
+                    Some(why) => self.under_run(&["--via", "preload"], why, false, planned),
+                    None => self.by_environment(&reaches, planned),
+                }
+            }
+        }
+    }
+
+    fn out_of_reach(&self, why: &str, fix: &str) -> Error {
+        Error::new(Exit::Missing, format!("nothing reaches {}", self.name)).why(why).fix(fix)
+    }
+
+    fn commands(&self) -> Vec<&str> {
+        let settings = self.text.list("Service", "ExecStart");
+        settings.into_iter().flat_map(|(setting, _)| dropin::commands(setting)).collect()
+    }
+
+    /// The directory that is `/` for the unit, if not the host's.
+    fn own_root(&self) -> Option<PathBuf> {
+        let root = self.text.last("Service", "RootDirectory")?;
+        Some(self.site.real(Path::new(root.trim_start_matches(['-', '+']))))
+            .filter(|root| root != Path::new("/"))
+    }
+
+    fn has_own_root(&self) -> bool {
+        self.own_root().is_some() || self.text.last("Service", "RootImage").is_some()
+    }
+
+    /// How the program of a command can be reached.
+    fn reach(&self, command: &str, planned: &mut Planned) -> Reach {
+        let Some(program) = dropin::program(command) else { return Reach::Unknown };
+        if program.contains('%') || (self.text.last("Service", "RootImage").is_some()) {
+            return Reach::Unknown;
+        }
+        let own_root = self.own_root();
+        let found = match Path::new(&program).is_absolute() {
+            false => Target::find(OsStr::new(&program), None, &Caller::current()).ok(),
+            true => {
+                let root = own_root.as_deref().unwrap_or(self.site.source.root());
+                let real = image::resolve(root, Path::new(&program)).ok();
+                real.and_then(|real| Target::find(real.as_os_str(), None, &Caller::current()).ok())
+            }
+        };
+        let Some(target) = found else {
+            planned.notes.push(format!("{program} is not there, or cannot be executed"));
+            return Reach::Unknown;
+        };
+        let elsewhere = own_root.is_some() || self.site.running().is_none();
+        match target.reach() {
+            // Its loader is in its own root, not in ours.
+            Reach::No(Why::NoLoader(_)) if elsewhere => Reach::Preload,
+            reach => reach,
+        }
+    }
+
+    /// Why variables in a drop-in would not arrive.
+    fn environment_is_lost(&self) -> Option<String> {
+        for variable in ["LD_PRELOAD", "GODEBUG"] {
+            for file in self.environment_files() {
+                if sets(&file, variable) == Some(true) {
+                    return Some(format!(
+                        "{} sets {variable}, over every Environment=",
+                        file.display()
+                    ));
+                }
+            }
+            for (setting, _) in self.text.list("Service", "UnsetEnvironment") {
+                if words(setting).iter().any(|word| word.text.split('=').next() == Some(variable)) {
+                    return Some(format!("its UnsetEnvironment= takes {variable} away"));
+                }
+            }
+            if let Some(set) = self.text.environment(variable)
+                && counts_behind(set.file, FILE)
+            {
+                return Some(format!(
+                    "{} sets {variable}, and counts after this",
+                    set.file.display()
+                ));
+            }
+        }
+        let reset = self.text.reset_behind("Environment", FILE)?;
+        Some(format!("{} empties Environment=, and counts after this", reset.display()))
+    }
+
+    fn environment_files(&self) -> Vec<PathBuf> {
+        let mut files = self.facts.environment_files.clone();
+        if files.is_empty() {
+            let listed = self.text.list("Service", "EnvironmentFile").into_iter();
+            files.extend(listed.map(|(file, _)| PathBuf::from(file.trim_start_matches('-'))));
+        }
+        let mut all = Vec::new();
+        for file in files {
+            let pattern = file.file_name().map(|name| name.to_string_lossy().into_owned());
+            let pattern = pattern.filter(|name| name.contains(['*', '?', '[']));
+            match (pattern, file.parent()) {
+                (Some(pattern), Some(directory)) => {
+                    let entries = fs::read_dir(self.site.real(directory)).into_iter().flatten();
+                    let entries = entries
+                        .flatten()
+                        .filter(|entry| matches(&pattern, &entry.file_name().to_string_lossy()));
+                    all.extend(entries.map(|entry| entry.path()));
+                }
+                _ => all.push(self.site.real(&file)),
+            }
+        }
+        all
+    }
+
+    fn by_environment(&self, reaches: &[Reach], planned: &mut Planned) -> Result<(), Error> {
+        let manager = match self.site.running() {
+            Some(systemctl) => systemctl.environment().unwrap_or_default(),
+            None => BTreeMap::new(),
+        };
+        // What the manager gives to all its units, the unit's own Environment= replaces.
+        let before = |name: &str| {
+            let own = self.text.environment(name).map(|variable| variable.value);
+            own.or_else(|| manager.get(name).map(|value| literal(value)))
+        };
+        let own_go = |reach: &Reach| matches!(reach, Reach::GoDebug(_));
+        let mut preloads = None;
+        if !reaches.iter().all(own_go) {
+            let real = |seen: &Path| self.site.real(seen);
+            let library = self.site.placing(&real).library()?;
+            let seen = self.visible(&library.seen, planned);
+            planned.needs.push(library);
+            let existing = before("LD_PRELOAD").map(c_tool::without);
+            let merged = preload::merge(
+                existing.as_deref().map(OsStr::new),
+                Path::new(&literal(&seen.to_string_lossy())),
+            );
+            preloads = Some(merged.to_string_lossy().into_owned());
+        }
+        let merged = godebug::merge(before("GODEBUG").as_deref().map(OsStr::new));
+        planned.why = match (&preloads, reaches) {
+            (None, _) => "it is Go, which has MPTCP of its own".to_owned(),
+            (Some(_), _) => "it is dynamically linked: its loader takes our library".to_owned(),
+        };
+        planned.dropin.way = Way::Environment {
+            preload: preloads,
+            godebug: Some(merged.to_string_lossy().into_owned()),
+        };
+        Ok(())
+    }
+
+    /// Where the unit sees a file of ours, with what makes it so.
+    fn visible(&self, file: &Path, planned: &mut Planned) -> PathBuf {
+        let list = |key| self.text.list("Service", key);
+        if !list("NoExecPaths").is_empty() {
+            planned.dropin.executable.push(file.to_owned());
+        }
+        let covered = list("TemporaryFileSystem").iter().any(|(setting, _)| {
+            words(setting)
+                .iter()
+                .any(|word| file.starts_with(word.text.split(':').next().unwrap_or_default()))
+        });
+        if self.has_own_root() {
+            let inside = Path::new(INSIDE).join(file.file_name().unwrap_or_default());
+            planned.dropin.bind.push((file.to_owned(), inside.clone()));
+            return inside;
+        }
+        if covered {
+            planned.dropin.bind.push((file.to_owned(), file.to_owned()));
+        }
+        file.to_owned()
+    }
+
+    /// Every command under `mptcpize run`.
+    fn under_run(
+        &self,
+        options: &[&str],
+        why: String,
+        filter: bool,
+        planned: &mut Planned,
+    ) -> Result<(), Error> {
+        if let Some(obstacle) = self.obstacle(filter) {
+            let fix = match filter {
+                true => "take that setting away in a drop-in of your own: systemctl edit UNIT",
+                false => "put the variable into Environment= instead",
+            };
+            return Err(self.out_of_reach(
+                &format!("{why}; {obstacle}"),
+                &fix.replace("UNIT", self.name.as_str()),
+            ));
+        }
+        let real = |seen: &Path| self.site.real(seen);
+        let placing = self.site.placing(&real);
+        let binary = placing.binary()?;
+        let seen = self.visible(&binary.seen, planned);
+        planned.needs.push(binary);
+        if !filter {
+            let library = placing.library()?;
+            self.visible(&library.seen, planned);
+            planned.needs.push(library);
+        }
+        let lines: Result<Vec<String>, String> = self
+            .commands()
+            .into_iter()
+            .map(|command| dropin::under_run(command, &seen, options))
+            .collect();
+        let lines = lines.map_err(|obstacle| {
+            self.out_of_reach(&format!("{why}; {obstacle}"), "change its ExecStart=")
+        })?;
+        planned.why.clone_from(&why);
+        planned.dropin.way = Way::Run { lines, why };
+        Ok(())
+    }
+
+    /// What of the unit's sandbox does not let `mptcpize run` work.
+    fn obstacle(&self, filter: bool) -> Option<String> {
+        let has = |key: &str| !self.text.list("Service", key).is_empty();
+        if let Some(file) = self.text.reset_behind("ExecStart", FILE) {
+            return Some(format!("{} sets ExecStart=, and counts after this", file.display()));
+        }
+        if self.has_own_root() && (!filter || !Placed::is_static()) {
+            return Some("it has a root of its own, in which mptcpize run does not work".into());
+        }
+        if !filter {
+            return None;
+        }
+        if has("SystemCallFilter") {
+            // Which calls a supervisor needs is not the same in every release and libc.
+            return Some("its SystemCallFilter= is not made for a seccomp supervisor".into());
+        }
+        let few = |key: &str| {
+            let limit = self.text.last("Service", key)?;
+            let number: u64 = limit.split(':').next()?.parse().ok()?;
+            (number < 8).then(|| format!("its {key}={limit} leaves no room for a supervisor"))
+        };
+        few("TasksMax").or_else(|| few("LimitNPROC"))
+    }
+
+    /// A unit that the C mptcpize edited.
+    fn recognise_the_c_tool(&self, planned: &mut Planned) {
+        let Some(set) = self.text.environment("LD_PRELOAD") else { return };
+        if set.value.contains(c_tool::LIBRARY) {
+            planned.notes.push(c_tool::note(set.file));
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What `enable`, `disable` and `list` share: where the units are, and which ones a name means.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Exit, reason};
+use crate::host::dropins::{Existing, UnitDir};
+use crate::host::image;
+use crate::host::systemctl::Systemctl;
+use crate::host::units::{Facts, Source};
+use crate::inject::placed::{self, For};
+use crate::model::unit::{UnitName, dropin};
+use crate::paths::{Paths, Units};
+
+/// One service manager, or the files of an image.
+pub struct Site {
+    /// Where to ask.
+    pub source: Source,
+    /// Locations, re-rooted for an image.
+    pub paths: Paths,
+    /// The calling user's.
+    pub user: bool,
+    units: Units,
+}
+
+impl Site {
+    /// The site that the options name.
+    ///
+    /// # Errors
+    /// 5 where the image does not exist, 2 for a user without a home.
+    pub fn new(user: bool, root: Option<&Path>, paths: &Paths) -> Result<Self, Error> {
+        let units = paths.unit_places(user).ok_or_else(|| {
+            Error::new(Exit::Usage, "cannot tell where this user's units are")
+                .why("neither XDG_CONFIG_HOME nor HOME is set")
+                .fix("HOME=… mptcpize enable --user …")
+        })?;
+        let (source, paths) = match root {
+            None => (Source::Running(Systemctl { user }), paths.clone()),
+            Some(root) => {
+                let root = fs::canonicalize(root).map_err(|error| {
+                    Error::new(Exit::Missing, format!("cannot use the image {}", root.display()))
+                        .why(reason(&error))
+                        .fix("name a directory with the root of a system in it")
+                })?;
+                let source = Source::Image { root: root.clone(), units: units.clone() };
+                (source, paths.clone().below(&root))
+            }
+        };
+        Ok(Site { source, paths, user, units })
+    }
+
+    /// The running manager; `None` for an image.
+    pub fn running(&self) -> Option<Systemctl> {
+        match self.source {
+            Source::Running(systemctl) => Some(systemctl),
+            Source::Image { .. } => None,
+        }
+    }
+
+    /// Where drop-ins are written.
+    ///
+    /// # Errors
+    /// The image cannot be looked at; a user without a runtime directory.
+    pub fn directory(&self, runtime: bool) -> Result<UnitDir, Error> {
+        let seen = match (runtime, &self.units.runtime) {
+            (false, _) => &self.units.persistent,
+            (true, Some(runtime)) => runtime,
+            (true, None) => {
+                return Err(Error::new(Exit::Missing, "this user has no runtime directory")
+                    .why("XDG_RUNTIME_DIR is not set")
+                    .fix("leave out --runtime"));
+            }
+        };
+        UnitDir::new(self.source.root(), seen)
+    }
+
+    /// All places where drop-ins of ours can be.
+    ///
+    /// # Errors
+    /// The image cannot be looked at.
+    pub fn directories(&self) -> Result<Vec<UnitDir>, Error> {
+        let mut all = vec![self.directory(false)?];
+        if self.running().is_some() && self.units.runtime.is_some() {
+            all.push(self.directory(true)?);
+        }
+        Ok(all)
+    }
+
+    /// Every drop-in of ours.
+    ///
+    /// # Errors
+    /// The image cannot be looked at.
+    pub fn enabled(&self) -> Result<Vec<Existing>, Error> {
+        Ok(self.directories()?.iter().flat_map(UnitDir::all).collect())
+    }
+
+    /// Where a path of this system really is.
+    pub fn real(&self, seen: &Path) -> PathBuf {
+        let root = self.source.root();
+        image::place(root, seen)
+            .unwrap_or_else(|_| root.join(seen.strip_prefix("/").unwrap_or(seen)))
+    }
+
+    /// Removes our files that no unit names any more.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn sweep(&self) -> Result<(), Error> {
+        let texts: Vec<String> = self.enabled()?.into_iter().map(|one| one.text).collect();
+        placed::sweep(self.placing(&|seen| self.real(seen)), &texts)
+    }
+
+    /// For whom files are placed.
+    pub fn placing<'a>(&'a self, real: &'a dyn Fn(&Path) -> PathBuf) -> For<'a> {
+        For { paths: &self.paths, user: self.user, real }
+    }
+
+    /// What systemd knows of the units that are named: names, patterns, paths of unit files.
+    ///
+    /// # Errors
+    /// 2 for what is no name, 5 for a pattern or path that means no unit.
+    pub fn find(&self, asked: &[String]) -> Result<Vec<Facts>, Error> {
+        let mut names = Vec::new();
+        let mut paths = Vec::new();
+        for text in asked {
+            if text.contains('/') {
+                let name = self.name_of(text)?;
+                paths.push((text.as_str(), name.clone()));
+                names.push(name);
+            } else if text.contains(['*', '?', '[']) {
+                names.extend(self.fitting(text)?);
+            } else {
+                names.push(name(text)?);
+            }
+        }
+        names.sort();
+        names.dedup();
+        let facts = self.source.facts(&names)?;
+        for (text, name) in paths {
+            let known = names.iter().position(|other| *other == name);
+            let facts = known.and_then(|index| facts.get(index));
+            self.is_its_file(text, &name, facts)?;
+        }
+        let mut unique: Vec<Facts> = Vec::new();
+        for one in facts {
+            if !unique.iter().any(|other| other.name == one.name) {
+                unique.push(one);
+            }
+        }
+        Ok(unique)
+    }
+
+    fn name_of(&self, text: &str) -> Result<UnitName, Error> {
+        let file = Path::new(text).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !file.contains('.') {
+            return Err(Error::new(Exit::Usage, format!("{text} is no unit file"))
+                .why("its name has no kind, such as .service")
+                .fix("name the unit: mptcpize enable NAME"));
+        }
+        name(file)
+    }
+
+    /// Checks that systemd reads the file that was named.
+    fn is_its_file(&self, text: &str, name: &UnitName, facts: Option<&Facts>) -> Result<(), Error> {
+        let real = match self.running() {
+            Some(_) => fs::canonicalize(text).ok(),
+            None => image::resolve(self.source.root(), Path::new(text)).ok(),
+        };
+        let Some(real) = real else {
+            return Err(Error::new(Exit::Missing, format!("there is no file {text}"))
+                .fix("systemctl cat NAME    (shows where units are)"));
+        };
+        let own = facts.and_then(|facts| facts.files.first());
+        let own = own.and_then(|file| fs::canonicalize(self.real(file)).ok());
+        if own.as_ref() == Some(&real) {
+            return Ok(());
+        }
+        let other = own.map_or("none".to_owned(), |own| own.display().to_string());
+        Err(Error::new(Exit::Usage, format!("systemd does not read {text}"))
+            .why(format!("its file for {name} is {other}"))
+            .fix("put it where systemd looks, then: systemctl daemon-reload"))
+    }
+
+    fn fitting(&self, pattern: &str) -> Result<Vec<UnitName>, Error> {
+        let names = self.source.matching(pattern)?;
+        let services =
+            names.into_iter().filter(|name| name.kind() == "service" && !name.is_template());
+        let services: Vec<UnitName> = services.collect();
+        // A pattern means what there is, not what is broken.
+        let facts = self.source.facts(&services)?;
+        let usable = services.into_iter().zip(&facts).filter(|(_, facts)| facts.load == "loaded");
+        let usable: Vec<UnitName> = usable.map(|(name, _)| name).collect();
+        if usable.is_empty() {
+            return Err(Error::new(Exit::Missing, format!("no service fits {pattern}"))
+                .fix(format!("systemctl list-unit-files '{pattern}'    (shows what there is)")));
+        }
+        Ok(usable)
+    }
+}
+
+/// The name that was typed.
+///
+/// # Errors
+/// 2: it is none.
+pub fn name(text: &str) -> Result<UnitName, Error> {
+    UnitName::new(text).map_err(|why| {
+        Error::new(Exit::Usage, format!("{text:?} is no unit"))
+            .why(why)
+            .fix("systemctl list-units    (shows them)")
+    })
+}
+
+/// Is the drop-in there, and not ours?
+///
+/// # Errors
+/// 1: it is.
+pub fn not_foreign(text: Option<&String>, file: &Path) -> Result<(), Error> {
+    match text {
+        Some(text) if !dropin::is_ours(text) => {
+            Err(Error::new(Exit::Failed, format!("{} is not from mptcpize", file.display()))
+                .why("its first line does not say so")
+                .fix(format!("sudo mv {0} {0}.bak", file.display())))
+        }
+        _ => Ok(()),
+    }
+}

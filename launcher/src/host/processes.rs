@@ -1,0 +1,138 @@
+//! What the processes of a unit really have: our library among their mappings, a filter above
+//! them, sockets of MPTCP. Read from proc(5), which asks nothing of the processes.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Where the hierarchies of cgroups(7) that systemd uses are: version 2, and version 1's name.
+const HIERARCHIES: [&str; 3] =
+    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+
+/// What is known of a unit's processes. What may not be read is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Processes {
+    /// Their ids.
+    pub pids: Vec<u32>,
+    /// How many have our library.
+    pub with_library: Option<usize>,
+    /// How many have `multipathtcp` in the GODEBUG that they were started with.
+    pub with_godebug: Option<usize>,
+    /// How many are under a seccomp filter.
+    pub filtered: Option<usize>,
+    /// Their sockets of MPTCP, and of TCP alone.
+    pub sockets: Option<(usize, usize)>,
+}
+
+/// Looks at all processes of a cgroup and those below it.
+pub fn of_cgroup(cgroup: &str) -> Processes {
+    let mut found = Processes {
+        with_library: Some(0),
+        with_godebug: Some(0),
+        filtered: Some(0),
+        sockets: Some((0, 0)),
+        ..Processes::default()
+    };
+    for hierarchy in HIERARCHIES {
+        let directory = Path::new(hierarchy).join(cgroup.trim_start_matches('/'));
+        collect(&directory, &mut found.pids);
+    }
+    found.pids.sort_unstable();
+    found.pids.dedup();
+    for pid in found.pids.clone() {
+        let process = format!("/proc/{pid}");
+        let process = Path::new(&process);
+        let exists = || process.exists();
+        count(&mut found.with_library, maps_library(process), exists);
+        count(&mut found.with_godebug, has_godebug(process), exists);
+        count(&mut found.filtered, is_filtered(process), exists);
+        match sockets(process) {
+            Ok((mptcp, tcp)) => {
+                found.sockets = found.sockets.map(|(m, t)| (m + mptcp, t + tcp));
+            }
+            // One that ended meanwhile has none.
+            Err(_) if !exists() => {}
+            Err(_) => found.sockets = None,
+        }
+    }
+    found
+}
+
+fn collect(directory: &Path, pids: &mut Vec<u32>) {
+    let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect(&entry.path(), pids);
+        }
+    }
+}
+
+fn count(sum: &mut Option<usize>, answer: io::Result<bool>, exists: impl Fn() -> bool) {
+    match answer {
+        Ok(true) => *sum = sum.map(|sum| sum + 1),
+        Ok(false) => {}
+        Err(_) if !exists() => {}
+        Err(_) => *sum = None,
+    }
+}
+
+fn maps_library(process: &Path) -> io::Result<bool> {
+    let maps = fs::read(process.join("maps"))?;
+    Ok(maps.split(|byte| *byte == b'\n').any(|line| {
+        let name = line.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        name.starts_with(b"libmptcpize")
+    }))
+}
+
+fn has_godebug(process: &Path) -> io::Result<bool> {
+    let environment = fs::read(process.join("environ"))?;
+    Ok(environment.split(|byte| *byte == 0).any(|entry| {
+        let entry = String::from_utf8_lossy(entry);
+        entry.starts_with("GODEBUG=")
+            && entry.contains("multipathtcp=")
+            && !entry.contains("multipathtcp=0")
+    }))
+}
+
+/// `Seccomp: 2` of /proc/PID/status: a filter.
+fn is_filtered(process: &Path) -> io::Result<bool> {
+    let status = fs::read_to_string(process.join("status"))?;
+    Ok(status
+        .lines()
+        .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2")))
+}
+
+/// Its sockets of MPTCP and of TCP. The kernel tells the protocol of a socket in an extended
+/// attribute of its file (`sockfs_xattr_get`, net/socket.c), whatever network namespace it is in.
+fn sockets(process: &Path) -> io::Result<(usize, usize)> {
+    let (mut mptcp, mut tcp) = (0, 0);
+    for entry in fs::read_dir(process.join("fd"))? {
+        let mut name = [0u8; 32];
+        let Ok(entry) = entry else { continue };
+        let asked = rustix::fs::getxattr(entry.path(), "system.sockprotoname", &mut name[..]);
+        let Ok(size) = asked else { continue };
+        let name = name.get(..size).unwrap_or_default();
+        if name.starts_with(b"MPTCP") {
+            mptcp += 1;
+        } else if name.starts_with(b"TCP") {
+            tcp += 1;
+        }
+    }
+    Ok((mptcp, tcp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocol_of_a_socket_is_read_from_its_file() {
+        let before = sockets(Path::new("/proc/self")).expect("our own descriptors");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let after = sockets(Path::new("/proc/self")).expect("our own descriptors");
+        // Other tests of this process may open sockets too, so at least one more.
+        assert!(after.1 > before.1 || after.0 > before.0, "{before:?} {after:?}");
+        drop(listener);
+    }
+}

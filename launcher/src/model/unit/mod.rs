@@ -1,0 +1,191 @@
+//! systemd's units, as far as they matter here: names ([`UnitName`]), what their files say
+//! ([`text`]), and the one drop-in that we put beside them ([`dropin`]). Pure: files come in as
+//! text, and text comes out.
+
+pub mod dropin;
+pub mod text;
+
+use std::fmt;
+
+/// The kinds of units (systemd.unit(5)).
+const KINDS: [&str; 11] = [
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "slice",
+    "scope",
+];
+/// `UNIT_NAME_MAX` of systemd (basic/unit-name.h), its final NUL left out.
+const LONGEST: usize = 255;
+
+/// The name of a unit: checked, and with its kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitName(String);
+
+impl UnitName {
+    /// Reads a name; one without a kind is a service, as systemctl takes it.
+    ///
+    /// # Errors
+    /// A clause that says what is wrong with it.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let known = text.rsplit_once('.').is_some_and(|(_, kind)| KINDS.contains(&kind));
+        let name = if known { text.to_owned() } else { format!("{text}.service") };
+        let stem = name.rsplit_once('.').map_or("", |(stem, _)| stem);
+        if stem.is_empty() || stem.starts_with('@') {
+            return Err("there is no name before its kind".into());
+        }
+        if name.len() > LONGEST {
+            return Err(format!("it is longer than {LONGEST} bytes"));
+        }
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || ":-_.\\@".contains(letter);
+        match name.chars().find(|letter| !allowed(*letter)) {
+            Some(wrong) => Err(format!("{wrong:?} cannot be in the name of a unit")),
+            None => Ok(UnitName(name)),
+        }
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `service`, `socket`, …
+    pub fn kind(&self) -> &str {
+        self.0.rsplit_once('.').map_or("", |(_, kind)| kind)
+    }
+
+    /// The name without its kind.
+    pub fn stem(&self) -> &str {
+        self.0.rsplit_once('.').map_or("", |(stem, _)| stem)
+    }
+
+    /// `name@.service`: no unit by itself, but all its instances read its files.
+    pub fn is_template(&self) -> bool {
+        self.stem().ends_with('@')
+    }
+
+    /// The template of an instance.
+    pub fn template(&self) -> Option<UnitName> {
+        let (prefix, instance) = self.stem().split_once('@')?;
+        (!instance.is_empty()).then(|| UnitName(format!("{prefix}@.{}", self.kind())))
+    }
+
+    /// An instance of a template, by which systemd can be asked about it.
+    #[must_use]
+    pub fn instance(&self, name: &str) -> UnitName {
+        UnitName(format!("{}{name}.{}", self.stem(), self.kind()))
+    }
+}
+
+impl fmt::Display for UnitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Does a name fit a pattern of `*`, `?` and `[…]` (glob(7))?
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let Some(first) = pattern.chars().next() else { return name.is_empty() };
+    let rest = &pattern[first.len_utf8()..];
+    let letter = name.chars().next();
+    let tail = letter.map_or("", |letter| &name[letter.len_utf8()..]);
+    match first {
+        '*' => matches(rest, name) || (letter.is_some() && matches(pattern, tail)),
+        '?' => letter.is_some() && matches(rest, tail),
+        '[' => match (rest.split_once(']'), letter) {
+            (Some((set, rest)), Some(letter)) => in_set(set, letter) && matches(rest, tail),
+            _ => false,
+        },
+        other => letter == Some(other) && matches(rest, tail),
+    }
+}
+
+fn in_set(set: &str, letter: char) -> bool {
+    let (negated, set) = match set.strip_prefix(['!', '^']) {
+        Some(set) => (true, set),
+        None => (false, set),
+    };
+    let letters: Vec<char> = set.chars().collect();
+    let mut found = false;
+    let mut at = 0;
+    while let Some(first) = letters.get(at) {
+        match (letters.get(at + 1), letters.get(at + 2)) {
+            (Some('-'), Some(last)) => {
+                found |= (*first..=*last).contains(&letter);
+                at += 3;
+            }
+            _ => {
+                found |= *first == letter;
+                at += 1;
+            }
+        }
+    }
+    found != negated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_systemctl() {
+        let table = [
+            ("nginx", Ok("nginx.service")),
+            ("nginx.service", Ok("nginx.service")),
+            ("ssh.socket", Ok("ssh.socket")),
+            ("a.b", Ok("a.b.service")),
+            ("foo@bar", Ok("foo@bar.service")),
+            ("foo@", Ok("foo@.service")),
+            (r"dev-disk-by\x2dlabel", Ok(r"dev-disk-by\x2dlabel.service")),
+            ("", Err("no name")),
+            (".service", Err("no name")),
+            ("@x.service", Err("no name")),
+            ("a b", Err("' ' cannot be")),
+            ("$(id)", Err("'$' cannot be")),
+            ("a;b", Err("';' cannot be")),
+            ("a\nb", Err("'\\n' cannot be")),
+            ("ä", Err("'ä' cannot be")),
+        ];
+        for (text, expected) in table {
+            match (UnitName::new(text), expected) {
+                (Ok(name), Ok(expected)) => assert_eq!(name.as_str(), expected),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
+                (other, _) => panic!("{text}: {other:?}"),
+            }
+        }
+        assert!(UnitName::new(&"x".repeat(300)).is_err());
+    }
+
+    #[test]
+    fn an_instance_knows_its_template() {
+        let name = |text| UnitName::new(text).expect(text);
+        assert_eq!(name("a@b.service").template(), Some(name("a@.service")));
+        assert_eq!(name("a@.service").template(), None);
+        assert_eq!(name("a.service").template(), None);
+        assert!(name("a@.service").is_template() && !name("a@b.service").is_template());
+        assert_eq!(name("a@.socket").instance("x").as_str(), "a@x.socket");
+    }
+
+    #[test]
+    fn patterns_match_as_in_glob_7() {
+        for (pattern, name, expected) in [
+            ("ngi*", "nginx.service", true),
+            ("*.service", "nginx.service", true),
+            ("?ginx.*", "nginx.service", true),
+            ("[a-m]*", "nginx.service", false),
+            ("[!a-m]*", "nginx.service", true),
+            ("[xn]ginx.service", "nginx.service", true),
+            ("nginx", "nginx.service", false),
+            ("[n", "n", false),
+            ("**", "", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What the files of a unit say (systemd.syntax(7)): settings in the order of the files, lists
+//! that an empty assignment resets, words with their quotes, and back again.
+//!
+//! Specifiers (`%h`) stay as they are, so that what is copied into a drop-in still means what it
+//! meant. Not here: which files a unit has; systemd says that.
+
+use std::path::{Path, PathBuf};
+
+/// One `Key=value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Assignment {
+    section: String,
+    key: String,
+    value: String,
+    /// Which of the files has it.
+    file: usize,
+}
+
+/// All files of a unit, in the order in which they count: the unit's own, then its drop-ins.
+#[derive(Clone, Debug, Default)]
+pub struct UnitText {
+    files: Vec<PathBuf>,
+    assignments: Vec<Assignment>,
+}
+
+/// A word of a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// Without its quotes and escapes.
+    pub text: String,
+    /// Where it begins and ends in the setting, quotes included.
+    pub start: usize,
+    /// The byte behind it.
+    pub end: usize,
+}
+
+/// A variable that a unit sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable<'a> {
+    /// Its value, specifiers as they are.
+    pub value: String,
+    /// The file that has the last say.
+    pub file: &'a Path,
+}
+
+impl UnitText {
+    /// Reads files in the order given.
+    pub fn read(files: &[(PathBuf, String)]) -> Self {
+        let mut unit = UnitText::default();
+        for (index, (path, text)) in files.iter().enumerate() {
+            unit.files.push(path.clone());
+            unit.add(index, text);
+        }
+        unit
+    }
+
+    fn add(&mut self, file: usize, text: &str) {
+        let mut section = String::new();
+        let mut pending = String::new();
+        for line in text.lines() {
+            let trimmed = line.trim();
+            // A comment between two continued lines does not end them.
+            if trimmed.starts_with(['#', ';']) || (trimmed.is_empty() && pending.is_empty()) {
+                continue;
+            }
+            pending.push_str(if pending.is_empty() { line.trim_start() } else { line });
+            if let Some(more) = pending.strip_suffix('\\') {
+                pending = format!("{more} ");
+                continue;
+            }
+            self.line(file, &mut section, pending.trim());
+            pending.clear();
+        }
+        self.line(file, &mut section, pending.trim());
+    }
+
+    fn line(&mut self, file: usize, section: &mut String, line: &str) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(section);
+        } else if let Some((key, value)) = line.split_once('=') {
+            self.assignments.push(Assignment {
+                section: section.clone(),
+                key: key.trim_end().to_owned(),
+                value: value.trim_start().to_owned(),
+                file,
+            });
+        }
+    }
+
+    fn of<'a>(&'a self, section: &'a str, key: &'a str) -> impl Iterator<Item = &'a Assignment> {
+        self.assignments.iter().filter(move |one| one.section == section && one.key == key)
+    }
+
+    /// Every assignment of a list since the last that is empty, with the file it is from.
+    pub fn list<'a>(&'a self, section: &'a str, key: &'a str) -> Vec<(&'a str, &'a Path)> {
+        let mut values = Vec::new();
+        for Assignment { value, file, .. } in self.of(section, key) {
+            if value.is_empty() {
+                values.clear();
+            } else {
+                values.push((value.as_str(), self.file(*file)));
+            }
+        }
+        values
+    }
+
+    /// The last assignment of a single setting; `None` where it is empty or missing.
+    pub fn last<'a>(&'a self, section: &'a str, key: &'a str) -> Option<&'a str> {
+        self.of(section, key).last().map(|one| one.value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A variable of `Environment=`.
+    pub fn environment(&self, name: &str) -> Option<Variable<'_>> {
+        let mut found = None;
+        for (setting, file) in self.list("Service", "Environment") {
+            for word in words(setting) {
+                if let Some((_, value)) = word.text.split_once('=').filter(|(key, _)| *key == name)
+                {
+                    found = Some(Variable { value: value.to_owned(), file });
+                }
+            }
+        }
+        found
+    }
+
+    /// A drop-in whose name sorts behind `name`, and so counts after it, that empties a list.
+    pub fn reset_behind(&self, key: &str, name: &str) -> Option<&Path> {
+        self.of("Service", key)
+            .filter(|one| one.value.is_empty())
+            .map(|one| self.file(one.file))
+            .find(|file| counts_behind(file, name))
+    }
+
+    fn file(&self, index: usize) -> &Path {
+        self.files.get(index).map_or(Path::new(""), PathBuf::as_path)
+    }
+}
+
+/// Is it a drop-in that sorts behind this name?
+pub fn counts_behind(file: &Path, name: &str) -> bool {
+    file.extension().is_some_and(|kind| kind == "conf")
+        && file.file_name().is_some_and(|own| own > name)
+}
+
+/// The words of a setting, with quotes and C escapes resolved as systemd does.
+pub fn words(setting: &str) -> Vec<Word> {
+    let mut found = Vec::new();
+    let mut letters = setting.char_indices().peekable();
+    while let Some((start, letter)) = letters.peek().copied() {
+        if letter.is_whitespace() {
+            letters.next();
+            continue;
+        }
+        let mut text = String::new();
+        let mut quote = None;
+        let mut end = setting.len();
+        while let Some((at, letter)) = letters.next() {
+            match (letter, quote) {
+                ('\\', _) => text.push_str(&escape(&mut letters)),
+                (letter, Some(open)) if letter == open => quote = None,
+                ('"' | '\'', None) => quote = Some(letter),
+                (letter, None) if letter.is_whitespace() => {
+                    end = at;
+                    break;
+                }
+                (letter, _) => text.push(letter),
+            }
+        }
+        found.push(Word { text, start, end });
+    }
+    found
+}
+
+/// What follows a backslash (`cunescape_one` of systemd, basic/escape.c).
+fn escape(letters: &mut std::iter::Peekable<std::str::CharIndices<'_>>) -> String {
+    let Some((_, letter)) = letters.next() else { return "\\".into() };
+    let mut number = |radix: u32, digits: usize, first: Option<char>| {
+        let mut text: String = first.into_iter().collect();
+        while text.len() < digits
+            && let Some((_, digit)) = letters.next_if(|(_, digit)| digit.is_digit(radix))
+        {
+            text.push(digit);
+        }
+        u32::from_str_radix(&text, radix).ok().and_then(char::from_u32)
+    };
+    let plain = match letter {
+        'a' => Some('\x07'),
+        'b' => Some('\x08'),
+        'f' => Some('\x0c'),
+        'n' => Some('\n'),
+        'r' => Some('\r'),
+        't' => Some('\t'),
+        'v' => Some('\x0b'),
+        's' => Some(' '),
+        'x' => number(16, 2, None),
+        'u' => number(16, 4, None),
+        'U' => number(16, 8, None),
+        '0'..='7' => number(8, 3, Some(letter)),
+        other => Some(other),
+    };
+    plain.map(String::from).unwrap_or_default()
+}
+
+/// A word in quotes, so that [`words`] reads it back as it is.
+pub fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            '\n' => quoted.push_str("\\n"),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A literal text where specifiers are resolved.
+pub fn literal(text: &str) -> String {
+    text.replace('%', "%%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(files: &[(&str, &str)]) -> UnitText {
+        let files: Vec<(PathBuf, String)> =
+            files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
+        UnitText::read(&files)
+    }
+
+    #[test]
+    fn a_later_file_adds_and_an_empty_setting_resets() {
+        let unit = unit(&[
+            ("/l/a.service", "[Unit]\nX=1\n[Service]\nEnvironment=A=1 B=2\nEnvironment=A=3\n"),
+            ("/e/10-x.conf", "[Service]\n Environment = \"C=a b\" \\\n# why\n  'D=\"q\"'\n"),
+            ("/e/60-y.conf", "[Service]\nExecStart=\nExecStart=/bin/x\nEnvironment=B=9\n"),
+        ]);
+        let value = |name| unit.environment(name).map(|variable| variable.value);
+        assert_eq!(value("A").as_deref(), Some("3"));
+        assert_eq!(value("B").as_deref(), Some("9"));
+        assert_eq!(value("C").as_deref(), Some("a b"));
+        assert_eq!(value("D").as_deref(), Some("\"q\""));
+        assert_eq!(value("E"), None);
+        assert_eq!(unit.last("Unit", "X"), Some("1"));
+        assert_eq!(unit.list("Service", "ExecStart"), [("/bin/x", Path::new("/e/60-y.conf"))]);
+        let reset = |key| unit.reset_behind(key, "50-mptcpize.conf");
+        assert_eq!(reset("ExecStart"), Some(Path::new("/e/60-y.conf")));
+        assert_eq!(reset("Environment"), None);
+    }
+
+    #[test]
+    fn an_empty_environment_forgets_the_vendors() {
+        let unit = unit(&[
+            ("/l/a.service", "[Service]\nEnvironment=LD_PRELOAD=/a.so\n"),
+            ("/e/a.conf", "[Service]\nEnvironment=\n"),
+        ]);
+        assert_eq!(unit.environment("LD_PRELOAD"), None);
+    }
+
+    #[test]
+    fn words_are_read_as_systemd_reads_them() {
+        let table: [(&str, &[&str]); 8] = [
+            ("a b", &["a", "b"]),
+            ("  \"a b\"  c", &["a b", "c"]),
+            ("'a \"b'", &["a \"b"]),
+            (r#""a \"b\" \\ c""#, &[r#"a "b" \ c"#]),
+            (r"\x41\x20B \101 \s", &["A B", "A", " "]),
+            ("x=\"a b\"y", &["x=a by"]),
+            ("%h/$X ${Y}", &["%h/$X", "${Y}"]),
+            ("\"open", &["open"]),
+        ];
+        for (text, expected) in table {
+            let read: Vec<String> = words(text).into_iter().map(|word| word.text).collect();
+            assert_eq!(read, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_is_read_back() {
+        for text in ["", "a", "a b", "\"", "\\", "a\nb", "%h \\\" '", "LD_PRELOAD=%t/x.so:/l.so"] {
+            let read = words(&quoted(text));
+            assert_eq!(read.len(), 1, "{text:?}");
+            assert_eq!(read[0].text, text);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The screen of `mptcpize check`: a symbol, the topic, what is the case; below it why, and the line
+//! that mends it, which is never broken, so that it can be pasted.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::model::checks::{Finding, Observed, Severity};
+use crate::output::term::{Term, Tone};
+use crate::output::wrap;
+
+/// Where the text begins, behind symbol and topic.
+const TEXT_AT: usize = 20;
+/// The same where there is no room for a column of topics.
+const NARROW_AT: usize = 4;
+/// Below this many columns there is none.
+const NARROW: usize = 60;
+
+/// What to show.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen<'a> {
+    /// The findings, in their order.
+    pub findings: &'a [Finding],
+    /// Fixes need `sudo` before them.
+    pub sudo: bool,
+    /// They are for this network namespace.
+    pub netns: Option<&'a str>,
+    /// The peer that was asked for.
+    pub peer: Option<(&'a str, u16)>,
+}
+
+fn symbol(severity: Severity) -> (&'static str, Tone) {
+    match severity {
+        Severity::Fine => ("✓", Tone::Good),
+        Severity::Note => ("·", Tone::Quiet),
+        Severity::Unknown => ("?", Tone::Quiet),
+        Severity::Skipped => ("–", Tone::Quiet),
+        Severity::Warning => ("!", Tone::Warning),
+        Severity::Problem => ("✗", Tone::Bad),
+    }
+}
+
+impl Screen<'_> {
+    /// The findings as a person reads them, and how many there are of each sort.
+    pub fn text(&self, term: &Term) -> String {
+        let narrow = term.width < NARROW;
+        let indent = if narrow { NARROW_AT } else { TEXT_AT };
+        let room = term.width.saturating_sub(indent).max(20);
+        let mut text = String::new();
+        let mut last = None;
+        for finding in self.findings {
+            let (mark, tone) = symbol(finding.severity);
+            let topic = &finding.topic;
+            // The same reason and the same remedy are read once.
+            let same = |other: &&Finding| {
+                other.topic == *topic && (&other.fix, &other.why) == (&finding.fix, &finding.why)
+            };
+            let repeats = last.filter(same).is_some();
+            last = Some(finding);
+            let mut lines = wrap(&finding.title, room).into_iter();
+            let first = lines.next().unwrap_or_default();
+            let _ = match narrow {
+                true => writeln!(text, "{} {topic}\n{:indent$}{first}", term.paint(tone, mark), ""),
+                false => {
+                    writeln!(text, "{} {topic:<17} {first}", term.paint(tone, mark))
+                }
+            };
+            for line in lines {
+                let _ = writeln!(text, "{:indent$}{line}", "");
+            }
+            if !repeats {
+                self.details(term, finding, indent, room, &mut text);
+            }
+        }
+        let _ = writeln!(text, "\n{}", self.summary());
+        term.finish(text)
+    }
+
+    fn details(
+        &self,
+        term: &Term,
+        finding: &Finding,
+        indent: usize,
+        room: usize,
+        text: &mut String,
+    ) {
+        let prose = [("why", &finding.why), ("do", &finding.advice)];
+        for (label, what) in prose {
+            let Some(what) = what else { continue };
+            for (at, line) in wrap(what, room.saturating_sub(5).max(20)).iter().enumerate() {
+                let label = if at == 0 { label } else { "" };
+                let label = term.paint(Tone::Quiet, &format!("{label:<3}"));
+                let _ = writeln!(text, "{:indent$}{label}  {line}", "");
+            }
+        }
+        for (label, commands) in [("fix", &finding.fix), ("or", &finding.or)] {
+            if !commands.is_empty() {
+                let label = term.paint(Tone::Quiet, &format!("{label:<3}"));
+                let line = term.paint(Tone::Strong, &self.commands(commands).join(" && "));
+                let _ = writeln!(text, "{:indent$}{label}  {line}", "");
+            }
+        }
+    }
+
+    /// Commands as they are to be typed: as root, in the namespace.
+    fn commands(&self, commands: &[String]) -> Vec<String> {
+        let sudo = if self.sudo { "sudo " } else { "" };
+        commands
+            .iter()
+            .map(|command| match self.netns {
+                None => format!("{sudo}{command}"),
+                Some(netns) if command.starts_with("mptcpize ") => {
+                    format!("{sudo}{command} --netns {netns}")
+                }
+                Some(netns) => format!("{sudo}{} {command}", enter(netns)),
+            })
+            .collect()
+    }
+
+    fn summary(&self) -> String {
+        let of = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
+        let plural = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            _ => format!("{count} {what}s"),
+        };
+        let (problems, warnings) = (of(Severity::Problem), of(Severity::Warning));
+        let skipped = of(Severity::Skipped) + of(Severity::Unknown);
+        let mut parts = Vec::new();
+        if problems > 0 {
+            parts.push(plural(problems, "problem"));
+        }
+        if warnings > 0 {
+            parts.push(plural(warnings, "warning"));
+        }
+        if skipped > 0 {
+            parts.push(format!("{skipped} not tried"));
+        }
+        parts.push(format!("{} fine", of(Severity::Fine)));
+        let mut line = format!("{}.", parts.join(", "));
+        if problems + warnings > 0 {
+            let peer = self.peer.map(|(name, port)| match name.contains(':') {
+                true => format!(" [{name}]:{port}"),
+                false => format!(" {name}:{port}"),
+            });
+            let place = self.netns.map(|netns| format!(" --netns {netns}"));
+            let (peer, place) = (peer.unwrap_or_default(), place.unwrap_or_default());
+            let _ = write!(line, "   For a report: mptcpize check --json{peer}{place}");
+        }
+        line
+    }
+
+    /// The findings and everything that they follow from, as one object.
+    pub fn json(&self, seen: &Observed) -> Value {
+        let of = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
+        let findings: Vec<Value> = self
+            .findings
+            .iter()
+            .map(|finding| {
+                json!({
+                    "code": finding.code,
+                    "topic": finding.topic,
+                    "severity": finding.severity,
+                    "title": finding.title,
+                    "why": finding.why,
+                    "advice": finding.advice,
+                    "fix": self.commands(&finding.fix),
+                    "or": self.commands(&finding.or),
+                    "depends_on": finding.depends_on,
+                })
+            })
+            .collect();
+        json!({
+            "version": 1,
+            "problems": of(Severity::Problem),
+            "warnings": of(Severity::Warning),
+            "skipped": of(Severity::Skipped),
+            "unknown": of(Severity::Unknown),
+            "notes": of(Severity::Note),
+            "fine": of(Severity::Fine),
+            "findings": findings,
+            "observed": seen,
+        })
+    }
+}
+
+/// What runs a command in a network namespace that `--netns` names so.
+fn enter(netns: &str) -> String {
+    let is_number = netns.bytes().all(|byte| byte.is_ascii_digit());
+    match (netns.contains('/'), is_number) {
+        (true, _) => format!("nsenter --net={netns}"),
+        (false, true) => format!("nsenter --net=/proc/{netns}/ns/net"),
+        (false, false) => format!("ip netns exec {netns}"),
+    }
+}

@@ -1,0 +1,174 @@
+//! Units as a person reads them: what `enable` and `disable` did or would do, and the table of
+//! `list`.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+/// One unit that `enable` or `disable` was about.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// Its name.
+    pub unit: String,
+    /// `+` on, `-` off, `=` as it was.
+    pub sign: char,
+    /// How it is reached.
+    pub way: String,
+    /// Why so.
+    pub why: String,
+    /// The drop-in.
+    pub file: String,
+    /// Its text; empty for one that goes.
+    pub text: String,
+    /// It runs, and does not know yet.
+    pub restart: bool,
+    /// What a person should know besides.
+    pub notes: Vec<String>,
+}
+
+/// The lines for all units.
+pub fn done(all: &[Done]) -> String {
+    let width = all.iter().map(|one| one.unit.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for one in all {
+        let (sign, unit) = (one.sign, &one.unit);
+        let line = match (sign, one.way.as_str()) {
+            ('-', _) => format!("{sign} {unit:<width$}  removed  {}", one.file),
+            ('=', "") => format!("{sign} {unit:<width$}  is not on"),
+            ('=', way) => format!("{sign} {unit:<width$}  {way:<8} {}  (already there)", one.file),
+            (_, way) => format!("{sign} {unit:<width$}  {way:<8} {}", one.file),
+        };
+        let _ = writeln!(text, "{line}");
+        if !one.why.is_empty() {
+            let _ = writeln!(text, "    {}", one.why);
+        }
+        for note in &one.notes {
+            let _ = writeln!(text, "    note: {note}");
+        }
+    }
+    text
+}
+
+/// The drop-ins themselves, for a dry run.
+pub fn texts(all: &[Done]) -> String {
+    let mut text = String::new();
+    for one in all.iter().filter(|one| !one.text.is_empty() && one.sign == '+') {
+        let _ = writeln!(text, "\n{}:", one.file);
+        for line in one.text.lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text
+}
+
+/// The same as one object.
+pub fn done_json(all: &[Done], dry_run: bool) -> Value {
+    let units: Vec<Value> = all
+        .iter()
+        .map(|one| {
+            json!({
+                "unit": one.unit,
+                "change": match one.sign { '+' => "on", '-' => "off", _ => "none" },
+                "via": if one.way.is_empty() { Value::Null } else { json!(one.way) },
+                "why": if one.why.is_empty() { Value::Null } else { json!(one.why) },
+                "file": one.file,
+                "text": if one.text.is_empty() { Value::Null } else { json!(one.text) },
+                "needs_restart": one.restart,
+                "notes": one.notes,
+            })
+        })
+        .collect();
+    json!({ "version": 1, "dry_run": dry_run, "units": units })
+}
+
+/// One unit in the table of `list`. What is not known is `None`.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    /// Its name.
+    pub unit: String,
+    /// How it is reached: `preload`, `run`, …, or `C mptcpize`.
+    pub way: String,
+    /// `active`, `inactive`, …; empty in an image.
+    pub state: String,
+    /// Do its processes have it? `None` where it does not run.
+    pub reached: Option<Reached>,
+    /// Sockets of MPTCP, and of TCP alone.
+    pub sockets: Option<(usize, usize)>,
+    /// The drop-in.
+    pub file: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Do the processes of a unit have it?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// Yes.
+    Yes,
+    /// No: started before, or it was lost on the way.
+    No,
+    /// They may not be looked at.
+    Unknown,
+}
+
+/// The table.
+pub fn list(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "no unit is on (sudo mptcpize enable UNIT)\n".to_owned();
+    }
+    let width = |title: &str, of: fn(&Row) -> &str| {
+        rows.iter().map(|row| of(row).chars().count()).chain([title.len()]).max().unwrap_or(0)
+    };
+    let (unit, way) = (width("UNIT", |row| &row.unit), width("VIA", |row| &row.way));
+    let state = width("STATE", |row| &row.state);
+    let mut text =
+        format!("{:<unit$}  {:<way$}  {:<state$}  IN EFFECT  SOCKETS\n", "UNIT", "VIA", "STATE");
+    for row in rows {
+        let reached = match row.reached {
+            Some(Reached::Yes) => "yes",
+            Some(Reached::No) => "no",
+            Some(Reached::Unknown) => "?",
+            None => "-",
+        };
+        let sockets = match (row.reached, row.sockets) {
+            (None, _) => "-".to_owned(),
+            (_, None) => "?".to_owned(),
+            (_, Some((mptcp, tcp))) => format!("{mptcp} MPTCP, {tcp} TCP"),
+        };
+        let _ = writeln!(
+            text,
+            "{:<unit$}  {:<way$}  {:<state$}  {reached:<9}  {sockets}",
+            row.unit, row.way, row.state
+        );
+    }
+    for row in rows {
+        if let Some(hint) = &row.hint {
+            let _ = writeln!(text, "! {}: {hint}", row.unit);
+        }
+    }
+    text
+}
+
+/// The same as one object.
+pub fn list_json(rows: &[Row]) -> Value {
+    let units: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "unit": row.unit,
+                "via": row.way,
+                "state": if row.state.is_empty() { Value::Null } else { json!(row.state) },
+                "in_effect": match row.reached {
+                    Some(Reached::Yes) => json!(true),
+                    Some(Reached::No) => json!(false),
+                    _ => Value::Null,
+                },
+                "mptcp_sockets": row.sockets.map(|(mptcp, _)| mptcp),
+                "tcp_sockets": row.sockets.map(|(_, tcp)| tcp),
+                "file": row.file,
+                "hint": row.hint,
+            })
+        })
+        .collect();
+    json!({ "version": 1, "units": units })
+}

@@ -1,0 +1,288 @@
+//! The screen of `mptcpize status`, and its JSON.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::model::connection::Fallback;
+use crate::model::mptcp::Flags;
+use crate::model::status::{
+    ConnectionRow, Counts, Finding, Mptcp, PathRow, Report, State, SubflowRow, Use,
+};
+use crate::output::table::{Cell, Column, cell, column, numbers, table};
+use crate::output::term::{Term, Tone, clip};
+use crate::output::units;
+
+const PATHS: [Column; 7] = [
+    column("PATH"),
+    column("ADDRESS"),
+    column("VIA").spare(2),
+    column("USE"),
+    numbers("SUBFLOWS").spare(1),
+    numbers("RATE ↓"),
+    numbers("RATE ↑").spare(3),
+];
+
+const CONNECTIONS: [Column; 6] = [
+    column("CONNECTION"),
+    numbers("PID").spare(3),
+    column("REMOTE"),
+    column("PATHS").spare(1),
+    numbers("RTT").spare(2),
+    column("STATE"),
+];
+
+/// Where the second of two remarks on one line begins.
+const SECOND: usize = 51;
+
+/// The report as one JSON object.
+pub fn json(report: &Report) -> String {
+    serde_json::to_string(report).expect("keys are text and nothing fails")
+}
+
+/// The screen.
+pub fn screen(report: &Report, term: &Term) -> String {
+    let mut text = headline(report, term);
+    if !report.paths.is_empty() {
+        let rows: Vec<_> = report.paths.iter().map(|row| path(row, report)).collect();
+        let _ = write!(text, "\n{}", table(term, &PATHS, &rows));
+    }
+    if !report.connections.is_empty() {
+        let rows: Vec<_> = report.connections.iter().map(connection).collect();
+        let _ = write!(text, "\n{}", table(term, &CONNECTIONS, &rows));
+        let more = report.counts.map_or(0, |counts| counts.all - report.connections.len());
+        if more > 0 {
+            let line = format!("and {} more    (mptcpize status --all)", units::count(more));
+            let _ = writeln!(text, "{}", term.paint(Tone::Quiet, &clip(&line, term.width)));
+        }
+    }
+    text.push('\n');
+    footer(report, term, &mut text);
+    for finding in &report.findings {
+        remark(finding, term, &mut text);
+    }
+    term.finish(text)
+}
+
+fn headline(report: &Report, term: &Term) -> String {
+    let (symbol, tone, state) = match (report.mptcp, report.attention) {
+        (Mptcp::On, false) => ("●", Tone::Good, "MPTCP is on"),
+        (Mptcp::On, true) => ("!", Tone::Warning, "MPTCP is on"),
+        (Mptcp::Off, _) => ("✗", Tone::Bad, "MPTCP is off"),
+        (Mptcp::Absent, _) => ("✗", Tone::Bad, "this kernel has no MPTCP"),
+        (Mptcp::OutOfTree, _) => ("✗", Tone::Bad, "this kernel has the out-of-tree MPTCP"),
+    };
+    let mut line = format!("{state} · {}", plural(report.paths.len(), "path"));
+    let room = term.width.saturating_sub(2);
+    match report.counts {
+        Some(counts) => {
+            let _ = write!(line, " · {}", plural(counts.all, "connection"));
+            let kinds = kinds(counts);
+            if line.chars().count() + kinds.chars().count() <= room {
+                line.push_str(&kinds);
+            }
+        }
+        None => line.push_str(" · connections unknown"),
+    }
+    format!("{} {}\n", term.paint(tone, symbol), clip(&line, room))
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{} {noun}{}", units::count(count), if count == 1 { "" } else { "s" })
+}
+
+/// ` (2 multipath, 1 fell back to TCP)`, or nothing.
+fn kinds(counts: Counts) -> String {
+    let mut parts = Vec::new();
+    if counts.multipath > 0 {
+        parts.push(format!("{} multipath", units::count(counts.multipath)));
+    }
+    if counts.fallback > 0 {
+        parts.push(format!("{} fell back to TCP", units::count(counts.fallback)));
+    }
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn path(row: &PathRow, report: &Report) -> Vec<Cell> {
+    let usage = match &row.usage {
+        Use::Endpoint(flags) if flags.has(Flags::BACKUP) => cell("backup"),
+        Use::Endpoint(flags) => cell(flags.words().join(" ")),
+        Use::Initial => cell("initial"),
+        Use::Nothing => ("not used".into(), Some(Tone::Warning)),
+        Use::Userspace => cell("userspace"),
+    };
+    let rate = |bits: Option<u64>| match (bits, report.rates_over_ms) {
+        (Some(bits), _) => units::rate(bits),
+        // The link's other path has it.
+        (None, Some(_)) => String::new(),
+        (None, None) => "idle".into(),
+    };
+    let link =
+        if row.carrier { cell(row.link.as_str()) } else { (row.link.to_string(), Some(Tone::Bad)) };
+    vec![
+        link,
+        cell(row.address.to_string()),
+        cell(row.gateway.map_or_else(|| "–".into(), |gateway| gateway.to_string())),
+        usage,
+        cell(units::count(row.subflows)),
+        cell(rate(row.received_bit_s)),
+        cell(rate(row.sent_bit_s)),
+    ]
+}
+
+fn connection(row: &ConnectionRow) -> Vec<Cell> {
+    let (name, pid) = match &row.program {
+        Some(program) => (program.name.clone(), program.pid.to_string()),
+        None => ("?".into(), "?".into()),
+    };
+    vec![
+        cell(clip(&name, 20)),
+        cell(pid),
+        cell(row.remote.to_string()),
+        cell(links(row)),
+        cell(rtts(row)),
+        state(row),
+    ]
+}
+
+/// The subflows that carry data or could.
+fn open(row: &ConnectionRow) -> impl Iterator<Item = &SubflowRow> {
+    row.subflows.iter().filter(|subflow| subflow.open)
+}
+
+/// The links of a connection, each once, with a count where it has several subflows.
+fn links(row: &ConnectionRow) -> String {
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for subflow in open(row) {
+        let name = subflow.link.as_ref().map_or("?", |link| link.as_str());
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => names.push((name, 1)),
+        }
+    }
+    let shown: Vec<String> = names
+        .into_iter()
+        .map(|(name, count)| if count > 1 { format!("{name}×{count}") } else { name.into() })
+        .collect();
+    shown.join(" ")
+}
+
+/// As many round trips are shown as there are in most connections.
+const ROUND_TRIPS: usize = 4;
+
+fn rtts(row: &ConnectionRow) -> String {
+    let all: Vec<String> = open(row)
+        .map(|subflow| subflow.rtt_us.map_or_else(|| "?".into(), units::milliseconds))
+        .collect();
+    match all.len() {
+        0 => String::new(),
+        1..=ROUND_TRIPS => format!("{} ms", all.join("/")),
+        _ => format!("{}/… ms", all[..ROUND_TRIPS - 1].join("/")),
+    }
+}
+
+fn state(row: &ConnectionRow) -> Cell {
+    let of = |wanted: fn(&SubflowRow) -> bool| open(row).filter(|subflow| wanted(subflow)).count();
+    let mut text = match (row.state, row.fallback) {
+        (State::Multipath, _) => "multipath".to_owned(),
+        (State::SinglePath, _) => "MPTCP, 1 path".to_owned(),
+        (State::Connecting, _) => "connecting".to_owned(),
+        (State::Closing, _) => "closing".to_owned(),
+        (State::Tcp, Some(Fallback::PeerWithout)) => "TCP: peer has no MPTCP".to_owned(),
+        (State::Tcp, Some(Fallback::AskedWithout)) => "TCP: peer asked for TCP".to_owned(),
+        (State::Tcp, _) => "TCP: MPTCP was lost on the way".to_owned(),
+    };
+    let (backup, stale) = (of(|subflow| subflow.backup), of(|subflow| subflow.stale));
+    if backup > 0 {
+        let _ = write!(text, ", {backup} backup");
+    }
+    if stale > 0 {
+        let _ = write!(text, ", {stale} stale");
+    }
+    let tone = match row.state {
+        _ if stale > 0 => Some(Tone::Warning),
+        State::Multipath => Some(Tone::Good),
+        State::Tcp => Some(Tone::Warning),
+        _ => None,
+    };
+    (text, tone)
+}
+
+fn footer(report: &Report, term: &Term, text: &mut String) {
+    let mut line = |name: &str, first: String, second: String| {
+        let first = format!("{name:<12}{first}");
+        let both =
+            if second.is_empty() { first.clone() } else { format!("{first:<SECOND$}{second}") };
+        if both.chars().count() <= term.width || second.is_empty() {
+            let _ = writeln!(text, "{}", clip(&both, term.width));
+        } else {
+            let _ = writeln!(text, "{}", clip(&first, term.width));
+            let _ = writeln!(text, "{}", clip(&format!("{:<12}{second}", ""), term.width));
+        }
+    };
+    let limits = report.limits.map_or_else(
+        || "?".to_owned(),
+        |limits| {
+            format!("subflows {}, add_addr_accepted {}", limits.subflows, limits.add_addr_accepted)
+        },
+    );
+    let set_up = report.set_up_s.map(|seconds| {
+        let ago = units::ago(Duration::from_secs(seconds));
+        format!("set up {ago} ago (undo: mptcpize setup undo)")
+    });
+    if report.mptcp == Mptcp::On || report.mptcp == Mptcp::Off {
+        line("limits", limits, set_up.unwrap_or_default());
+        let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "?".into());
+        line(
+            "scheduler",
+            or_unknown(&report.scheduler),
+            format!("path manager: {}", or_unknown(&report.path_manager)),
+        );
+    }
+    let services: Vec<String> = report.services.iter().map(|unit| format!("{unit}: on")).collect();
+    let foreign = match report.foreign_endpoints {
+        0 => String::new(),
+        count => {
+            let managers: Vec<String> = report.managers.iter().map(ToString::to_string).collect();
+            let whose = if managers.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", managers.join(", "))
+            };
+            let is = if count == 1 { "is" } else { "are" };
+            format!("{} {is} not ours, kept{whose}", plural(count, "endpoint"))
+        }
+    };
+    match (services.is_empty(), foreign.is_empty()) {
+        (false, _) => line("services", services.join(", "), foreign),
+        (true, false) => line("endpoints", foreign, String::new()),
+        (true, true) => {}
+    }
+    if let Some(why) = report.programs_hidden {
+        let (why, remedy) = why.split_once(": ").unwrap_or((why, ""));
+        line("?", why.to_owned(), remedy.to_owned());
+    }
+}
+
+/// A remark: on one line where it fits, else what helps below it.
+fn remark(finding: &Finding, term: &Term, text: &mut String) {
+    let (symbol, tone) =
+        if finding.attention { ("!", Tone::Warning) } else { ("–", Tone::Quiet) };
+    let label = if finding.attention { "fix" } else { "more" };
+    let why = finding.why.iter().map(|why| format!("why: {why}"));
+    let rest: Vec<String> =
+        why.chain(finding.fix.iter().map(|fix| format!("{label}: {fix}"))).collect();
+    let first = clip(&finding.what, term.width.saturating_sub(2));
+    let one_line = format!("{first:<width$}{}", rest.join("      "), width = SECOND - 2);
+    let symbol = term.paint(tone, symbol);
+    if rest.is_empty() {
+        let _ = writeln!(text, "{symbol} {first}");
+    } else if one_line.chars().count() + 2 <= term.width && first.chars().count() < SECOND - 2 {
+        let _ = writeln!(text, "{symbol} {one_line}");
+    } else {
+        let _ = writeln!(text, "{symbol} {first}");
+        // What can be pasted is never cut.
+        for line in rest {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+}

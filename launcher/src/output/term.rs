@@ -1,0 +1,227 @@
+//! What the reader of a screen can show: colour, UTF-8, how many columns.
+//!
+//! A screen is composed once, in UTF-8 and without width, and this says how it comes out: colour
+//! never carries a meaning alone, and each symbol has an ASCII stand-in of the same width.
+
+/// How a screen is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Escape sequences for colour are understood and wanted.
+    pub colour: bool,
+    /// Characters beyond ASCII can be shown.
+    pub utf8: bool,
+    /// Columns; `usize::MAX` where lines may be as long as they like, as in a pipe.
+    pub width: usize,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Also into a pipe.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// What a piece of text says, beside its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As it should be.
+    Good,
+    /// Wants attention.
+    Warning,
+    /// Does not work.
+    Bad,
+    /// Beside the point: headings, explanations.
+    Quiet,
+    /// The point.
+    Strong,
+}
+
+impl Tone {
+    /// Its escape sequence (ECMA-48, select graphic rendition).
+    fn code(self) -> &'static str {
+        match self {
+            Tone::Good => "32",
+            Tone::Warning => "33",
+            Tone::Bad => "31",
+            Tone::Quiet => "2",
+            Tone::Strong => "1",
+        }
+    }
+}
+
+/// Symbols and what stands for them where only ASCII is shown; each as wide as the other.
+const STAND_INS: [(char, char); 28] = [
+    ('●', '*'),
+    ('○', 'o'),
+    ('·', ','),
+    ('✓', '+'),
+    ('✗', 'x'),
+    ('–', '-'),
+    ('…', '~'),
+    ('↓', 'v'),
+    ('↑', '^'),
+    ('→', '>'),
+    ('▸', '>'),
+    ('▲', '^'),
+    ('▼', 'v'),
+    ('─', '-'),
+    ('↵', '/'),
+    ('×', 'x'),
+    ('≥', '>'),
+    ('▁', '.'),
+    ('▂', '.'),
+    ('▃', ':'),
+    ('▄', '-'),
+    ('▅', '='),
+    ('▆', '+'),
+    ('▇', '*'),
+    ('█', '#'),
+    ('▉', '#'),
+    ('▌', '='),
+    ('▏', '|'),
+];
+
+impl Term {
+    /// Without colour, in UTF-8, of any width: what a file gets.
+    pub const PLAIN: Term = Term { colour: false, utf8: true, width: usize::MAX };
+
+    /// What the environment says. `columns` is the width of the terminal on standard output, none
+    /// where that is not a terminal; `COLUMNS` wins over it.
+    pub fn new(
+        wanted: Colour,
+        columns: Option<usize>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let is_set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let colour = match wanted {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => {
+                let able = columns.is_some() && is_set("TERM").is_none_or(|term| term != "dumb");
+                able && is_set("NO_COLOR").is_none()
+            }
+        };
+        // The first of these that is set counts (locale(7)).
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| is_set(name));
+        let utf8 = locale.is_some_and(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        });
+        let asked = is_set("COLUMNS").and_then(|value| value.parse().ok());
+        let width = asked.or(columns).filter(|width| *width > 0).unwrap_or(usize::MAX);
+        Term { colour, utf8, width }
+    }
+
+    /// The text in a tone.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        if self.colour && !text.is_empty() {
+            format!("\x1b[{}m{text}\x1b[0m", tone.code())
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// A whole screen, with what the reader cannot show replaced.
+    pub fn finish(&self, screen: String) -> String {
+        if self.utf8 || screen.is_ascii() { screen } else { screen.chars().map(ascii).collect() }
+    }
+}
+
+/// What stands for a character where only ASCII is shown.
+pub fn ascii(letter: char) -> char {
+    match STAND_INS.iter().find(|(symbol, _)| *symbol == letter) {
+        Some((_, plain)) => *plain,
+        None if letter.is_ascii() => letter,
+        None => '?',
+    }
+}
+
+/// At most so many characters of a text; what is cut off ends in `…`. Control characters, which a
+/// program may have put into its name, are left out.
+pub fn clip(text: &str, width: usize) -> String {
+    let clean = || text.chars().filter(|letter| !letter.is_control());
+    if clean().count() <= width {
+        return clean().collect();
+    }
+    let mut cut: String = clean().take(width.saturating_sub(1)).collect();
+    if width > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn term(wanted: Colour, columns: Option<usize>, variables: &[(&str, &str)]) -> Term {
+        Term::new(wanted, columns, |name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn colour_is_for_terminals_unless_somebody_says_otherwise() {
+        for (wanted, columns, variable, expected) in [
+            (Colour::Auto, Some(80), ("TERM", "xterm"), true),
+            (Colour::Auto, Some(80), ("NO_COLOR", "1"), false),
+            (Colour::Auto, Some(80), ("NO_COLOR", ""), true),
+            (Colour::Auto, Some(80), ("TERM", "dumb"), false),
+            (Colour::Auto, None, ("TERM", "xterm"), false),
+            (Colour::Always, None, ("NO_COLOR", "1"), true),
+            (Colour::Never, Some(80), ("TERM", "xterm"), false),
+        ] {
+            let term = term(wanted, columns, &[variable]);
+            assert_eq!(term.colour, expected, "{wanted:?} {columns:?} {variable:?}");
+        }
+        let painted = term(Colour::Always, None, &[]).paint(Tone::Good, "on");
+        assert_eq!(painted, "\x1b[32mon\x1b[0m");
+        assert_eq!(Term::PLAIN.paint(Tone::Bad, "off"), "off");
+    }
+
+    #[test]
+    fn the_first_locale_that_is_set_counts() {
+        for (variables, expected) in [
+            (&[("LANG", "de_DE.UTF-8")][..], true),
+            (&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")], false),
+            (&[("LC_CTYPE", "C.utf8")], true),
+            (&[], false),
+        ] {
+            assert_eq!(term(Colour::Auto, None, variables).utf8, expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn columns_can_be_said_and_are_endless_in_a_pipe() {
+        assert_eq!(term(Colour::Auto, Some(80), &[]).width, 80);
+        assert_eq!(term(Colour::Auto, Some(80), &[("COLUMNS", "60")]).width, 60);
+        assert_eq!(term(Colour::Auto, None, &[("COLUMNS", "60")]).width, 60);
+        assert_eq!(term(Colour::Auto, None, &[("COLUMNS", "wide")]).width, usize::MAX);
+    }
+
+    #[test]
+    fn without_utf8_every_symbol_has_a_stand_in_of_its_width() {
+        let term = Term { utf8: false, ..Term::PLAIN };
+        assert_eq!(term.finish("● on · 2 ↓ é".into()), "* on , 2 v ?");
+        assert!(STAND_INS.iter().all(|(symbol, plain)| !symbol.is_ascii() && plain.is_ascii()));
+    }
+
+    #[test]
+    fn a_text_is_clipped_to_whole_characters() {
+        for (text, width, expected) in [
+            ("wlan0", 5, "wlan0"),
+            ("wlan0", 4, "wla…"),
+            ("é", 1, "é"),
+            ("ab", 1, "…"),
+            ("a", 0, ""),
+        ] {
+            assert_eq!(clip(text, width), expected);
+        }
+        assert_eq!(clip("a\x1b[31m\nb", 9), "a[31mb");
+    }
+}

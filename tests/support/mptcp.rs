@@ -1,0 +1,52 @@
+//! MPTCP sockets of the test itself: both ends of a connection, held as long as it wants.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroU32;
+use std::os::fd::OwnedFd;
+
+use rustix::net::{
+    AddressFamily, Protocol, SocketFlags, SocketType, accept, bind, listen, socket_with, sockopt,
+};
+
+use super::{Netns, kernel};
+
+/// An MPTCP socket.
+pub fn socket() -> OwnedFd {
+    let mptcp = NonZeroU32::new(kernel::MPTCP).map(Protocol::from_raw);
+    socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, mptcp)
+        .expect("this kernel has MPTCP")
+}
+
+/// A listener at the address.
+pub fn listener(host: &Netns, address: &str) -> TcpListener {
+    let address: SocketAddr = address.parse().expect("a literal address");
+    host.enter(|| {
+        let socket = socket();
+        sockopt::set_socket_reuseaddr(&socket, true).expect("an option of every socket");
+        bind(&socket, &address).expect("the port is free");
+        listen(&socket, 8).expect("it is bound");
+        socket.into()
+    })
+}
+
+/// A client of this thread's namespace.
+pub fn connect(address: &str) -> TcpStream {
+    let address: SocketAddr = address.parse().expect("a literal address");
+    let socket = socket();
+    rustix::net::connect(&socket, &address).expect("somebody listens");
+    socket.into()
+}
+
+/// A connection to the listener that both ends have used.
+pub fn connection(client: &Netns, address: &str, listener: &TcpListener) -> [TcpStream; 2] {
+    let mut near = client.enter(|| connect(address));
+    let mut far: TcpStream = accept(listener).expect("a connection is there").into();
+    // Both keys are known, and further subflows possible, after data went to and fro.
+    for (from, to) in [(0, 1), (1, 0), (0, 1)] {
+        let ends = [&mut near, &mut far];
+        ends[from].write_all(b"x").expect("connected");
+        ends[to].read_exact(&mut [0]).expect("connected");
+    }
+    [near, far]
+}

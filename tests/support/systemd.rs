@@ -1,0 +1,273 @@
+//! A machine with a real systemd: booted once for a test process, lent to one test at a time.
+//!
+//! systemd-nspawn on an overlay of this host, so its programs and units are there, and what tests
+//! write is not here. It has a network of its own with nothing but loopback.
+
+#![allow(unsafe_code, reason = "atexit(3): the kernel keeps empty cgroups until they are removed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Mutex, MutexGuard, OnceLock, mpsc};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Cmd, Outcome, Running, scratch, tool, wait};
+
+const BOOT: &str = include_str!("systemd.sh");
+
+/// A machine, started.
+pub struct Machine {
+    /// The first process of it, as this host counts.
+    init: u32,
+}
+
+/// What has to go when this process does.
+static CONTAINER: OnceLock<u32> = OnceLock::new();
+
+/// The machine, for one test at a time.
+pub fn machine() -> MutexGuard<'static, Machine> {
+    static MACHINE: OnceLock<Mutex<Machine>> = OnceLock::new();
+    let machine = MACHINE.get_or_init(|| Mutex::new(boot()));
+    machine.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The hierarchies in which systemd has its groups: version 2 alone, or beside version 1.
+fn hierarchies() -> Vec<PathBuf> {
+    let all = ["", "unified", "systemd"].map(|name| Path::new("/sys/fs/cgroup").join(name));
+    let is_one = |path: &PathBuf| {
+        path.join("cgroup.procs").exists()
+            && (path.ends_with("systemd") || path.join("cgroup.controllers").exists())
+    };
+    all.into_iter().filter(is_one).collect()
+}
+
+fn group(of: u32) -> String {
+    format!("mptcpize-test-{of}")
+}
+
+fn boot() -> Machine {
+    let hierarchies = hierarchies();
+    assert!(!hierarchies.is_empty(), "no cgroups\n  fix: mount /sys/fs/cgroup");
+    for hierarchy in &hierarchies {
+        remove_dead_groups(hierarchy);
+        fs::create_dir(hierarchy.join(group(process::id()))).expect("the tests run as root");
+    }
+    let groups: Vec<String> = hierarchies
+        .iter()
+        .map(|hierarchy| hierarchy.join(group(process::id())).display().to_string())
+        .collect();
+    let join: String =
+        groups.iter().map(|group| format!("echo $$ >{group}/cgroup.procs; ")).collect();
+    let (send, receive) = mpsc::channel();
+    // It ends with the thread that starts it, so that is one that does not end before us.
+    thread::spawn(move || {
+        // The first process of a namespace of its own takes all others with it.
+        let container =
+            Cmd::line("unshare --mount --propagation private --pid --fork --kill-child")
+                .args(["bash", "-c"])
+                .arg(format!("{join}{BOOT}"))
+                .arg("bash")
+                .arg(tool::binary())
+                .arg(scratch("machine"));
+        let running: Running = container.start();
+        send.send(running.pid()).expect("the test waits for it");
+        loop {
+            thread::park();
+        }
+    });
+    let container = receive.recv().expect("the thread sends or panics");
+    CONTAINER.get_or_init(|| container);
+    // SAFETY: `halt` is a plain function without arguments that does not panic.
+    unsafe { libc::atexit(halt) };
+    let machine = Machine { init: first_process(container) };
+    wait::until("systemd to be up", || {
+        let state = machine.command(&["systemctl", "is-system-running"]).run();
+        matches!(state.stdout.trim(), "running" | "degraded")
+    });
+    machine.sh("ip link set lo up").ok();
+    machine
+}
+
+/// unshare → bash, which became systemd-nspawn → its systemd.
+fn first_process(container: u32) -> u32 {
+    let child = |pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        text.ok().and_then(|text| text.split_whitespace().next()?.parse::<u32>().ok())
+    };
+    let mut found = None;
+    wait::until("systemd-nspawn to start systemd (package systemd-container)", || {
+        found = child(container).and_then(child);
+        let name = found.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+        name.is_some_and(|name| name.trim() == "systemd")
+    });
+    found.expect("it was waited for")
+}
+
+/// Ends the machine and removes its groups, when this process exits.
+extern "C" fn halt() {
+    let Some(pid) = CONTAINER.get().and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
+        return;
+    };
+    let _ = kill_process(pid, Signal::KILL);
+    // The kernel ends all the others; a group can be removed when its last one is gone.
+    for _ in 0..2000 {
+        let left = hierarchies().iter().any(|hierarchy| {
+            let group = hierarchy.join(group(process::id()));
+            remove_tree(&group);
+            group.exists()
+        });
+        if !left {
+            return;
+        }
+        wait::pause(&mut []);
+    }
+}
+
+/// Those of test processes that were killed.
+fn remove_dead_groups(hierarchy: &Path) {
+    for entry in fs::read_dir(hierarchy).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(pid) = name.strip_prefix(&group(0)[..group(0).len() - 1])
+            && !Path::new("/proc").join(pid).exists()
+        {
+            remove_tree(&entry.path());
+        }
+    }
+}
+
+fn remove_tree(group: &Path) {
+    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(group);
+}
+
+/// A client that asks for MPTCP and prints what the connection is: flag 1 of `MPTCP_INFO`
+/// (SOL_MPTCP 284, option 1) is the fallback, after which newer kernels refuse the option.
+const CLIENT: &str = "
+import socket, struct, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+client.settimeout(30)
+client.connect(('127.0.0.1', int(sys.argv[1])))
+try:
+    info = client.getsockopt(284, 1, 64)
+    print('TCP' if struct.unpack_from('I', info, 8)[0] & 1 else 'MPTCP')
+except OSError:
+    print('TCP')
+";
+
+impl Machine {
+    /// A command inside.
+    pub fn command(&self, words: &[&str]) -> Cmd {
+        Cmd::line("nsenter --mount --uts --ipc --net --pid --cgroup --wdns=/ -t")
+            .arg(self.init.to_string())
+            .arg("--")
+            .args(words)
+    }
+
+    /// A script of bash inside.
+    pub fn sh(&self, script: &str) -> Outcome {
+        self.command(&["bash", "-euc", script]).run()
+    }
+
+    /// `mptcpize ARGUMENTS` inside.
+    pub fn tool(&self, arguments: &str) -> Outcome {
+        let words: Vec<&str> =
+            ["/opt/mptcpize"].into_iter().chain(arguments.split_whitespace()).collect();
+        self.command(&words).env_remove("XDG_CACHE_HOME").env("HOME", "/root").run()
+    }
+
+    /// Writes a file inside; directories above it are made.
+    pub fn write(&self, path: &str, text: &str) {
+        let script = "mkdir -p \"$(dirname \"$1\")\" && cat >\"$1\"";
+        self.command(&["bash", "-euc", script, "bash", path]).input(text).run().ok();
+    }
+
+    /// Copies a file of this host into the machine, to be executed.
+    pub fn install(&self, file: &Path, path: &str) {
+        let bytes = fs::read(file).expect("it was built");
+        let script = "cat >\"$1\" && chmod 755 \"$1\"";
+        self.command(&["bash", "-euc", script, "bash", path]).input(bytes).run().ok();
+    }
+
+    /// Everything that a trace could be left in: each path with its kind, mode, owner and target,
+    /// then the content of each file.
+    pub fn state(&self) -> String {
+        let script = "
+            places=()
+            for place in /etc /usr/local/lib/mptcpize /var/lib/mptcpize /var/cache/mptcpize \\
+                /run/systemd/system /run/mptcpize /srv /home; do
+                [[ ! -e $place ]] || places+=(\"$place\")
+            done
+            find \"${places[@]}\" -printf '%p %y %m %U:%G %l\\n' | sort
+            find \"${places[@]}\" -type f -print0 | sort -z | xargs -0 sha256sum
+        ";
+        self.sh(script).silent().stdout
+    }
+
+    /// Checks that nothing is left, or missing.
+    #[track_caller]
+    pub fn assert_is(&self, before: &str) {
+        let after = self.state();
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();
+        let (was, is) = (lines(before), lines(&after));
+        let new: Vec<&String> = is.difference(&was).collect();
+        let gone: Vec<&String> = was.difference(&is).collect();
+        assert!(new.is_empty() && gone.is_empty(), "new: {new:#?}\ngone: {gone:#?}");
+    }
+
+    /// What a client that asks for MPTCP gets from a port of the machine, once it listens.
+    #[track_caller]
+    pub fn speaks(&self, port: u16) -> String {
+        wait::until(&format!("a listener on port {port}"), || {
+            let ask = format!("ss -Htlan 'sport = :{port}'");
+            self.sh(&ask).ok().stdout.contains("LISTEN")
+        });
+        let port = port.to_string();
+        let client = ["python3", "-c", CLIENT, &port];
+        self.command(&client).run().ok().stdout.trim().to_owned()
+    }
+
+    /// A property of a unit.
+    pub fn property(&self, unit: &str, name: &str) -> String {
+        let asked = self.command(&["systemctl", "show", "-P", name, unit]).run().ok();
+        asked.stdout.trim().to_owned()
+    }
+
+    /// A variable in the environment of a service's main process.
+    pub fn variable(&self, unit: &str, name: &str) -> Option<String> {
+        let pid = self.property(unit, "MainPID");
+        let all = self.sh(&format!("tr '\\0' '\\n' </proc/{pid}/environ")).ok().stdout;
+        all.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+    }
+
+    /// Writes units and starts them.
+    pub fn start(&self, units: &[(&str, String)]) {
+        for (name, text) in units {
+            self.write(&format!("/etc/systemd/system/{name}"), text);
+        }
+        let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+        self.sh(&format!("systemctl daemon-reload; systemctl start {}", names.join(" "))).ok();
+    }
+
+    /// Stops units and removes their files.
+    pub fn remove(&self, units: &[&str]) {
+        for unit in units {
+            let stop = if unit.contains("@.") { "true" } else { "systemctl stop" };
+            self.sh(&format!("{stop} '{unit}'; rm -f '/etc/systemd/system/{unit}'")).ok();
+        }
+        self.sh("systemctl daemon-reload; systemctl reset-failed").ok();
+    }
+
+    /// The row of a unit in `mptcpize list`.
+    pub fn listed(&self, options: &str, unit: &str) -> Option<String> {
+        let table = self.tool(&format!("list {options}")).ok().stdout;
+        let row = table.lines().find(|line| line.split(' ').next() == Some(unit))?;
+        Some(row.split_whitespace().skip(1).collect::<Vec<_>>().join(" "))
+    }
+}
