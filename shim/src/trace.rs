@@ -160,7 +160,7 @@ fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
     let (text, number, count): (&[u8], c_int, _) = match verdict {
         Verdict::Demoted => (b"; the socket is TCP now\n", 0, Some(&DEMOTED)),
         Verdict::Hint => (b"; answered as TCP would, it changes nothing\n", 0, Some(&HINTS)),
-        Verdict::Raised => (b"; the socket stays MPTCP, with a larger one\n", 0, Some(&HINTS)),
+        Verdict::Raised => (b"; a larger one stands behind it\n", 0, Some(&HINTS)),
         Verdict::TcpRefuses => (b"; TCP refuses it too: \x02\n", errno, None),
         Verdict::Stays(stays) => {
             (b"; the socket stays MPTCP: \x0b\n", stays as c_int, Some(&STAYED))

@@ -6,6 +6,7 @@
 //! have shown it. `scripts/bench rcvbuf` measures both, over loopback and over two links.
 
 use core::ffi::c_int;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::{demote, hints, is_mptcp_for_tcp, table, tell};
 use crate::sys;
@@ -33,23 +34,25 @@ pub(crate) fn was_set(set: &Set, state: u64, errno: c_int) {
     }
     // As the kernel takes it.
     let bytes = set.number().cast_unsigned();
-    let mut kept = 0;
-    if bytes < SMALL && demote::to_tcp(set.fd, Some(set)) == Ok(0) {
-        tell(set, 0, Verdict::Demoted);
-    } else if bytes < ENOUGH
-        && let Some(size) = net::number(set.fd, set.level, libc::SO_RCVBUF)
-        && let Some(cookie) = hints::net_cookie(set.fd)
-        && net::set_number(set.fd, set.level, set.name, ENOUGH as c_int)
-    {
-        kept = (u64::from(cookie) << 32) | u64::from(size.cast_unsigned());
-        tell(set, 0, Verdict::Raised);
+    // The kernel has it now; an earlier one is over.
+    let kept = table::buffer(set.fd);
+    kept.store(0, Relaxed);
+    if bytes < ENOUGH {
+        let mut verdict = Verdict::Demoted;
+        if bytes >= SMALL || demote::to_tcp(set.fd, Some(set)) != Ok(0) {
+            let size = net::number(set.fd, set.level, libc::SO_RCVBUF).unwrap_or(0);
+            let cookie = hints::net_cookie(set.fd);
+            kept.store((u64::from(cookie) << 32) | u64::from(size.cast_unsigned()), Relaxed);
+            net::set_number(set.fd, set.level, set.name, ENOUGH as c_int);
+            verdict = Verdict::Raised;
+        }
+        tell(set, 0, verdict);
     }
-    table::set_buffer(set.fd, kept);
     sys::set_errno(errno);
 }
 
 /// The size that the program is to see, if it is another than the socket has.
 pub(crate) fn shown(fd: c_int) -> Option<c_int> {
-    let kept = table::buffer(fd);
-    (kept != 0 && hints::net_cookie(fd) == Some((kept >> 32) as u32)).then_some(kept as c_int)
+    let kept = table::buffer(fd).load(Relaxed);
+    (kept != 0 && hints::net_cookie(fd) == (kept >> 32) as u32).then_some(kept as c_int)
 }

@@ -80,21 +80,13 @@ pub(crate) fn setsockopt(set: Set) -> c_int {
 }
 
 /// An option was set on a socket of ours.
+#[inline(never)]
 fn noted(set: &Set, errno: c_int) {
     let bit = options::bit(set.level, set.name);
-    let mut still_ours = true;
     if options::is_switch(set.level, set.name) && set.number() == 0 {
         table::remove(set.fd, bit);
-    } else {
-        still_ours = table::add(set.fd, bit);
-    }
-    if !still_ours {
-        // Another thread replaces the socket, and maybe did not see what we set.
-        if demote::wait_for_tcp(set.fd) {
-            set.on(set.fd);
-        } else {
-            table::add(set.fd, bit);
-        }
+    } else if !remember(set.fd, bit) {
+        set.on(set.fd);
         sys::set_errno(errno);
     }
 }
@@ -167,7 +159,7 @@ pub(crate) fn getsockopt(get: Get) -> c_int {
     let errno = sys::errno();
     let result = get.on(get.fd);
     if result == 0 {
-        if table::note(get.fd) | table::buffer(get.fd) != 0 {
+        if table::note(get.fd) | table::buffer(get.fd).load(Relaxed) != 0 {
             recall(&get, errno);
         }
         return 0;
@@ -281,7 +273,7 @@ pub(crate) fn going(fd: c_int, to: &Address, binds: bool) -> bool {
         }
         sys::set_errno(errno);
     }
-    table::add(fd, TRIED);
+    remember(fd, TRIED);
     true
 }
 
@@ -312,8 +304,18 @@ pub(crate) fn is_ours(fd: c_int) -> bool {
     table::get(fd) & OURS != 0
 }
 
-pub(crate) fn bound(fd: c_int) {
-    table::add(fd, BOUND);
+/// After `bind` of a socket that was ours: false when another thread was just putting TCP in its
+/// place, which has no address.
+pub(crate) fn bound(fd: c_int) -> bool {
+    remember(fd, BOUND) || net::local(fd).port() != 0
+}
+
+/// Notes what was done to a socket of ours. When another thread is just replacing it: once that is
+/// over. False when the socket is TCP now, and maybe did not see what was done.
+#[inline(never)]
+fn remember(fd: c_int, bits: u64) -> bool {
+    // It is not replaced only when dup3 failed, and that it does for a descriptor that was closed.
+    table::add(fd, bits) || !demote::wait_for_tcp(fd)
 }
 
 /// The file of `fd` has another descriptor now: `new`, or one of another process.

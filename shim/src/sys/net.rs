@@ -150,13 +150,15 @@ pub(crate) fn is_mptcp(fd: c_int) -> bool {
     number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
 }
 
-/// The low half of the socket's cookie, which no other socket of this boot has soon.
-pub(crate) fn cookie(fd: c_int) -> Option<u32> {
+/// The low half of the socket's cookie, which no other socket of this boot has soon; 0 for
+/// none.
+#[inline(never)]
+pub(crate) fn cookie(fd: c_int) -> u32 {
     /// include/uapi/asm-generic/socket.h
     const SO_COOKIE: c_int = 57;
     let mut bytes = [0; 8];
-    read_option(fd, libc::SOL_SOCKET, SO_COOKIE, &mut bytes)?;
-    Some(u64::from_ne_bytes(bytes) as u32)
+    read_option(fd, libc::SOL_SOCKET, SO_COOKIE, &mut bytes);
+    u64::from_ne_bytes(bytes) as u32
 }
 
 /// A socket address as the kernel gives it; family first, in host order.
