@@ -2,7 +2,8 @@
 //! statically where the C library can.
 //!
 //! The library gets a target directory of its own under `OUT_DIR`: the shared one is locked by
-//! the cargo that runs us. Sets `MPTCPIZE_SHIM` (path) and `MPTCPIZE_SHIM_SHA256` (hex).
+//! the cargo that runs us. Sets `MPTCPIZE_SHIM` (path),
+//! `MPTCPIZE_SHIM_SHA256` (hex), and `MPTCPIZE_SHIM_SYSTEM`, the library for the whole host.
 
 use std::env;
 use std::fs;
@@ -16,13 +17,15 @@ fn main() {
     }
     println!("cargo::rerun-if-changed=../Cargo.toml");
 
-    let library = build(shim);
+    let library = build(shim, "shim", &[]);
     let bytes = fs::read(&library)
         .unwrap_or_else(|error| panic!("the shim is not at {}: {error}", library.display()));
     let hash: String =
         hmac_sha256::Hash::hash(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     println!("cargo::rustc-env=MPTCPIZE_SHIM={}", library.display());
     println!("cargo::rustc-env=MPTCPIZE_SHIM_SHA256={hash}");
+    let for_all = build(shim, "shim-system", &["--features", "system"]);
+    println!("cargo::rustc-env=MPTCPIZE_SHIM_SYSTEM={}", for_all.display());
 
     if env::var("PROFILE").as_deref() == Ok("release") {
         link_statically();
@@ -65,14 +68,16 @@ fn has_static_libc() -> bool {
     found.is_ok_and(|output| output.stdout.contains(&b'/'))
 }
 
-/// Runs cargo on the shim for our target and returns the library's path.
-fn build(shim: &Path) -> PathBuf {
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("shim");
+/// Runs cargo on the shim for our target, in a directory of this name, and returns the library's
+/// path.
+fn build(shim: &Path, name: &str, options: &[&str]) -> PathBuf {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join(name);
     let target = env::var("TARGET").expect("cargo sets TARGET");
     let cargo = env::var_os("CARGO").expect("cargo sets CARGO");
     let status = Command::new(cargo)
         .args(["build", "--release", "--quiet", "--lib", "--target", &target, "--manifest-path"])
         .arg(shim.join("Cargo.toml"))
+        .args(options)
         .arg("--target-dir")
         .arg(&out)
         // Flags and wrappers meant for the launcher (coverage, clippy, a static C library) would

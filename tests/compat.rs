@@ -109,7 +109,7 @@ fn the_trace_tells_what_became_of_an_option_and_why() {
          nothing",
         "(5, IPPROTO_TCP, 18): MPTCP refused: ENOPROTOOPT; the socket stays MPTCP: it has other \
          descriptors (dup, fork)",
-        "(7, SOL_SOCKET, 8): too small for MPTCP; a larger one stands behind it",
+        "(7, SOL_SOCKET, 8): too small for MPTCP; MPTCP, with a larger one",
         "(8, SOL_SOCKET, 8): too small for MPTCP; the socket is TCP now",
     ];
     assert_eq!(lines, expected, "{done}");

@@ -235,7 +235,10 @@ fn it_works_in_another_namespace() {
 #[test]
 fn it_says_when_events_are_lost_and_goes_on() {
     let host = Netns::new();
-    for options in ["", "-j"] {
+    for (options, port) in [("", 1005), ("-j", 1006)] {
+        let held = format!("127.0.0.1:{port}");
+        let held_listener = listener(&host, &held);
+        let _held = connection(&host, &held, &held_listener);
         let (monitor, file) = start(&host, &ours(options));
         listening(&host, &[&file]);
         let process = Pid::from_raw(monitor.pid().cast_signed()).expect("it is a process");
@@ -258,11 +261,55 @@ fn it_says_when_events_are_lost_and_goes_on() {
             let text = text(&file);
             text.contains("dport=1004") || text.contains("\"dport\":1004")
         });
-        if options == "-j" {
-            assert!(text(&file).contains("\n{\"version\":1,\"event\":\"LOST\"}\n"));
-        }
+        let text = text(&file);
+        // What there is, is told anew: the connection that began before.
+        let present = if options == "-j" {
+            assert!(text.contains("\n{\"version\":1,\"event\":\"LOST\"}\n"));
+            ("\"event\":\"PRESENT\"", format!("\"dport\":{port},"))
+        } else {
+            ("[         PRESENT] token=", format!(" dport={port} "))
+        };
+        let has = |line: &str| line.contains(present.0) && line.contains(&present.1);
+        assert!(text.lines().any(has), "{present:?} in {text}");
         let outcome = monitor.stop();
         let expected = "mptcpize: events were lost: they came faster than they were read\n";
         assert!(outcome.stderr.starts_with(expected), "{outcome}");
     }
+}
+
+#[test]
+fn an_event_can_say_its_link_and_the_program() {
+    let lab = Lab::two_paths(&["50mbit", "50mbit"]);
+    lab.multipath();
+    let client = &lab.client;
+    let (_words, words) = start(client, &ours("-t"));
+    let (_json, json) = start(client, &ours("-j"));
+    let is_up = |file: &Path| text(file).contains("1000");
+    wait::until("both to listen", || {
+        mark(client, 1000);
+        is_up(&words) && is_up(&json)
+    });
+    let listener = listener(&lab.server, "10.99.0.1:4711");
+    let ends = connection(client, "10.99.0.1:4711", &listener);
+    let pid = std::process::id();
+    wait::until("the second subflow in words", || {
+        text(&words).lines().any(|line| {
+            let mut parts = line.splitn(2, "  ");
+            let clock = parts.next().unwrap_or_default();
+            let rest = parts.next().unwrap_or_default();
+            clock.len() == 8
+                && rest.starts_with("w2        subflow up            10.2.0.1:")
+                && rest.contains(" > 10.99.0.1:4711  token ")
+                && rest.ends_with(&format!("[{pid}]"))
+        })
+    });
+    wait::until("the second subflow in JSON", || {
+        text(&json).lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|one| {
+            one["event"] == "SF_ESTABLISHED"
+                && one["dev"] == "w2"
+                && one["program"]["pid"] == pid
+                && one["time_ms"].as_u64().is_some_and(|time| time > 1_700_000_000_000)
+        })
+    });
+    close(ends);
 }

@@ -341,14 +341,14 @@ fn the_trace_tells_each_cause_and_counts_at_the_end() {
         let done = run(&namespace, &["-d", option], &[line]).ok();
         let mut expected: Vec<String> =
             causes.iter().map(|cause| format!("{cause}; the socket is TCP now")).collect();
-        expected.push("at exit: 1 became TCP, 0 hints, 0 stayed MPTCP".to_owned());
+        expected.push("at exit: 1 became TCP, 0 hints, 0 stayed MPTCP, 0 clamps".to_owned());
         assert_eq!(told(&done), expected, "{option}");
     }
     let done = run(&namespace, &["-d", "--loopback=tcp"], &["shared 127.0.0.1 8001"]).ok();
     let expected = [
         "connect(3): TCP by policy (loopback); the socket stays MPTCP: it has other descriptors \
          (dup, fork)",
-        "at exit: 0 became TCP, 0 hints, 1 stayed MPTCP",
+        "at exit: 0 became TCP, 0 hints, 1 stayed MPTCP, 0 clamps",
     ];
     assert_eq!(told(&done), expected);
     let script = format!("python3 {} 'connect ::1 8001'; :", goes().display());
@@ -370,8 +370,8 @@ fn children_count_for_themselves_and_nothing_is_counted_where_nothing_was() {
     let counts: Vec<String> =
         told(&done).into_iter().filter(|line| line.starts_with("at exit")).collect();
     let expected = [
-        "at exit: 3 became TCP, 0 hints, 0 stayed MPTCP",
-        "at exit: 1 became TCP, 1 hints, 0 stayed MPTCP",
+        "at exit: 3 became TCP, 0 hints, 0 stayed MPTCP, 0 clamps",
+        "at exit: 1 became TCP, 1 hints, 0 stayed MPTCP, 0 clamps",
     ];
     assert_eq!(counts, expected, "{done}");
 }

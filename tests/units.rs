@@ -290,6 +290,27 @@ fn templates_instances_and_paths_name_what_they_name_for_systemctl() {
 }
 
 #[test]
+fn a_unit_keeps_the_policy_that_it_was_enabled_with() {
+    let machine = machine();
+    machine.start(&[("choosy.service", format!("[Service]\nExecStart={}\n", python(8501)))]);
+    let before = machine.state();
+    for (options, protocol) in
+        [("--except-ports 8501", "TCP"), ("--only-ports 8501", "MPTCP"), ("--client-only", "TCP")]
+    {
+        machine.tool(&format!("enable --now {options} choosy")).ok();
+        assert_eq!(machine.speaks(8501), protocol, "{options}");
+    }
+    let file = "/etc/systemd/system/choosy.service.d/50-mptcpize.conf";
+    let text = machine.sh(&format!("cat {file}")).ok().stdout;
+    assert!(text.contains("MPTCPIZE_POLICY="), "{text}");
+    let outcome = machine.tool("enable --except-ports 1-x choosy");
+    assert_eq!(outcome.code(), 2, "{outcome}");
+    machine.tool("disable --now choosy").ok();
+    machine.assert_is(&before);
+    machine.remove(&["choosy.service"]);
+}
+
+#[test]
 fn services_of_a_user_are_enabled_by_that_user() {
     let machine = machine();
     let id = "2";

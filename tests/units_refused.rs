@@ -167,6 +167,22 @@ fn what_may_not_be_written_is_left_alone() {
 }
 
 #[test]
+fn a_stopped_unit_is_started_when_it_is_named_and_not_when_a_pattern_meets_it() {
+    let machine = machine();
+    machine.write("/etc/systemd/system/resting.service", &service(""));
+    machine.sh("systemctl daemon-reload").ok();
+    let outcome = machine.tool("enable --now rest*").ok();
+    assert!(outcome.stdout.contains("not started, because it did not run before"), "{outcome}");
+    assert_eq!(machine.property("resting.service", "ActiveState"), "inactive");
+    machine.tool("enable --now resting").ok();
+    assert_eq!(machine.property("resting.service", "ActiveState"), "active");
+    machine.tool("disable resting").ok();
+    machine
+        .sh("systemctl stop resting; rm /etc/systemd/system/resting.service; systemctl daemon-reload")
+        .ok();
+}
+
+#[test]
 fn a_unit_that_does_not_come_up_with_it_is_as_it_was() {
     let machine = machine();
     let text = service("ExecStartPre=/bin/sh -c '! env | grep -q libmptcpize'");
@@ -178,6 +194,11 @@ fn a_unit_that_does_not_come_up_with_it_is_as_it_was() {
     assert!(outcome.stderr.contains("journalctl -u picky.service"), "{outcome}");
     machine.assert_is(&before);
     assert_eq!(machine.property("picky.service", "ActiveState"), "active");
+    machine.sh("systemctl stop picky").ok();
+    let outcome = machine.tool("enable --now picky");
+    assert_eq!(outcome.code(), 1, "{outcome}");
+    machine.assert_is(&before);
+    assert_ne!(machine.property("picky.service", "ActiveState"), "active");
     machine
         .sh("systemctl stop picky; rm /etc/systemd/system/picky.service; systemctl daemon-reload")
         .ok();

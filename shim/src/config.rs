@@ -7,6 +7,9 @@
 //! | `MPTCPIZE_DEBUG=/PATH` | trace to the end of that file |
 //! | `MPTCPIZE_POLICY=…` | which sockets stay TCP: `policy.rs` |
 //!
+//! The library for the whole system has settings of its own, and leaves programs, users and units
+//! out (`system.rs`).
+//!
 //! Not here: checking the values for the user. The launcher does that; the shim takes what it
 //! does not know as "not asked for", because a program must never fail over our environment.
 
@@ -14,7 +17,10 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::policy;
-use crate::sys;
+#[cfg(not(feature = "system"))]
+use crate::sys::getenv as setting;
+#[cfg(feature = "system")]
+use crate::system::{self, setting};
 use crate::trace;
 
 /// A set of bits; see the constants of this module.
@@ -58,12 +64,12 @@ pub(crate) fn get() -> Config {
 pub(crate) fn load() {
     let mut bits = READ | off_bit();
     if bits & OFF == 0 {
-        if let Some(wanted) = sys::getenv(b"MPTCPIZE_DEBUG")
+        if let Some(wanted) = setting(b"MPTCPIZE_DEBUG")
             && trace::open(wanted)
         {
             bits |= TRACE;
         }
-        if policy::load() {
+        if policy::load(setting(b"MPTCPIZE_POLICY")) {
             if bits & TRACE != 0 {
                 trace::named();
             }
@@ -74,8 +80,10 @@ pub(crate) fn load() {
 }
 
 fn off_bit() -> u32 {
-    match sys::getenv(b"MPTCPIZE").map(CStr::to_bytes) {
+    match setting(b"MPTCPIZE").map(CStr::to_bytes) {
         Some(b"off" | b"0") => OFF,
+        #[cfg(feature = "system")]
+        _ if system::is_excluded() => OFF,
         _ => 0,
     }
 }

@@ -20,8 +20,10 @@
 //!
 //! Layout: `hooks` is what the library exports, [`upgrade`] decides which sockets become MPTCP,
 //! [`compat`] bridges what MPTCP refuses or does otherwise, [`config`] is what the environment
-//! asked for, [`policy`] which sockets are to stay TCP, [`trace`] writes the debug records, [`sys`] holds every `unsafe` block but those of
-//! the entrances in `hooks`.
+//! asked for, [`policy`] which sockets are to stay TCP, [`trace`] writes the debug records, `mem` is
+//! what the compiler wants of libc, [`sys`] holds every `unsafe` block but those of the entrances in
+//! `hooks`. With the feature `system` it is the library for the whole host, whose settings lie in
+//! its own file (`system`).
 
 #![cfg_attr(not(test), no_std)]
 
@@ -30,10 +32,15 @@ mod compat;
 mod config;
 #[cfg(not(test))]
 mod hooks;
+#[cfg(not(test))]
+mod mem;
 #[cfg_attr(test, allow(dead_code))]
 mod policy;
 #[cfg_attr(test, allow(dead_code))]
 mod sys;
+#[cfg(any(test, feature = "system"))]
+#[cfg_attr(test, allow(dead_code))]
+mod system;
 #[cfg_attr(test, allow(dead_code))]
 mod trace;
 mod upgrade;

@@ -6,9 +6,8 @@
 //! one whose listeners must carry MD5 signatures (tcp(7), TCP_MD5SIG), which MPTCP has not.
 //!
 //! # The text
-//! `MPTCPIZE_POLICY` holds it, or where the environment has none the 176 bytes behind [`MAGIC`]
-//! in this library's file: a copy for `/etc/ld.so.preload` is given its policy there. Up to 32
-//! rules with commas between them and a slash at the end, `e0f00160016,n050000ffff080a,pbird/`
+//! `MPTCPIZE_POLICY` holds it; without one it is [`BY_DEFAULT`]. Up to 32 rules with commas between
+//! them and a slash at the end, `e0f00160016,n050000ffff080a,pbird/`
 //!
 //! * `p` and a name: programs of that name stay TCP; its first 15 letters, as the kernel has it
 //!   (`ps -o comm`).
@@ -22,7 +21,6 @@
 //! like this is ignored as a whole: our environment is no reason for a program to fail.
 
 use core::ffi::CStr;
-use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys::net::Address;
@@ -31,21 +29,8 @@ use crate::sys::{self, AtLoad};
 /// As many items as a policy may have.
 const MOST: usize = 32;
 
-/// What stands before the text in the file.
-const MAGIC: &[u8; 16] = b"mptcpize policy:";
-
-/// The text where the environment has none: the programs that speak BGP with MD5 signatures.
-static IN_FILE: [u8; 192] = in_file(b"pbird,pbird6,pbgpd,pgobgpd/");
-
-const fn in_file(text: &[u8]) -> [u8; 192] {
-    let mut all = [0; 192];
-    let mut at = 0;
-    while at < MAGIC.len() + text.len() {
-        all[at] = if at < MAGIC.len() { MAGIC[at] } else { text[at - MAGIC.len()] };
-        at += 1;
-    }
-    all
-}
+/// The programs that speak BGP with MD5 signatures.
+const BY_DEFAULT: &[u8] = b"pbird,pbird6,pbgpd,pgobgpd/";
 
 /// There are rules about sockets, about programs.
 const SOCKETS: u32 = 1;
@@ -68,12 +53,8 @@ static IN_FORCE: AtomicU32 = AtomicU32::new(0);
 
 /// Reads the policy; true when this program is to stay TCP. For load time.
 #[cfg_attr(test, allow(dead_code))]
-pub(crate) fn load() -> bool {
-    let text = match sys::getenv(b"MPTCPIZE_POLICY").map(CStr::to_bytes) {
-        Some(text) => text,
-        // Not what the compiler knows of it: the file may have been given another.
-        None => black_box(&IN_FILE).get(MAGIC.len()..).unwrap_or(&[]),
-    };
+pub(crate) fn load(wanted: Option<&CStr>) -> bool {
+    let text = wanted.map_or(BY_DEFAULT, CStr::to_bytes);
     let sorts = RULES.fill(|rules| parse(text, rules)).unwrap_or(0);
     IN_FORCE.store(sorts & SOCKETS, Ordering::Release);
     let mut name = [0; 16];
@@ -206,9 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_file_is_a_policy() {
-        assert_eq!(IN_FILE[..16], *MAGIC);
-        let (sorts, rules) = read(std::str::from_utf8(&IN_FILE[16..]).expect("it is text"));
+    fn the_default_is_a_policy() {
+        let (sorts, rules) = read(std::str::from_utf8(BY_DEFAULT).expect("it is text"));
         assert_eq!(sorts, Some(PROGRAMS));
         assert!(rules.iter().any(|rule| rule.data.starts_with(b"gobgpd\0")));
     }

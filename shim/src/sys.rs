@@ -12,6 +12,8 @@ use core::mem::MaybeUninit;
 
 pub(crate) mod net;
 pub(crate) mod next;
+#[cfg(any(test, feature = "system"))]
+pub(crate) mod start;
 
 #[cfg(not(test))]
 core::arch::global_asm!(
@@ -20,35 +22,7 @@ core::arch::global_asm!(
     ".weak __register_atfork",
     ".weak environ",
     ".weak __errno_location",
-    // The compiler may call these for the copies that it sees in our loops.
-    ".weak memmove",
-    ".weak memset",
-    ".weak memcmp",
-    ".weak strlen",
 );
-
-// These it does call, for a few bytes and seldom: shorter than a reference to libc's, which would
-// also be looked up at each exec.
-#[cfg(all(not(test), target_arch = "x86_64"))]
-core::arch::global_asm!(
-    ".hidden memcpy",
-    ".globl memcpy",
-    "memcpy:",
-    "mov rax, rdi",
-    "mov rcx, rdx",
-    "rep movsb",
-    "ret",
-    ".hidden bcmp",
-    ".globl bcmp",
-    "bcmp:",
-    "mov rcx, rdx",
-    "xor eax, eax",
-    "repe cmpsb",
-    "setne al",
-    "ret",
-);
-#[cfg(all(not(test), not(target_arch = "x86_64")))]
-core::arch::global_asm!(".weak memcpy", ".weak bcmp");
 
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;

@@ -126,15 +126,17 @@ pub(crate) fn named() {
     emit(&line);
 }
 
-/// Sockets that became TCP, hints, sockets that stayed MPTCP: of this process, while it traces.
+/// Sockets that became TCP, hints, sockets that stayed MPTCP, and buffers that
+/// were made larger: of this process, while it traces.
 static DEMOTED: AtomicI32 = AtomicI32::new(0);
 static HINTS: AtomicI32 = AtomicI32::new(0);
 static STAYED: AtomicI32 = AtomicI32::new(0);
+static CLAMPS: AtomicI32 = AtomicI32::new(0);
 
 /// A forked child counts anew.
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn forget() {
-    for count in [&DEMOTED, &HINTS, &STAYED] {
+    for count in [&DEMOTED, &HINTS, &STAYED, &CLAMPS] {
         count.store(0, Ordering::Relaxed);
     }
 }
@@ -142,12 +144,15 @@ pub(crate) fn forget() {
 /// Writes the counts, if there is anything to count: when the process exits.
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn at_exit() {
-    let counts = [&DEMOTED, &HINTS, &STAYED].map(|count| count.load(Ordering::Relaxed));
+    let counts = [&DEMOTED, &HINTS, &STAYED, &CLAMPS].map(|count| count.load(Ordering::Relaxed));
     // Without a trace nothing was counted. The child of a clone(2) that ends like a process of
     // its own has its parent's counts.
     if counts.iter().any(|count| *count != 0) && !crate::compat::is_other_process() {
         let mut line = start();
-        line.write(b"at exit: \x01 became TCP, \x01 hints, \x01 stayed MPTCP\n", &counts);
+        line.write(
+            b"at exit: \x01 became TCP, \x01 hints, \x01 stayed MPTCP, \x01 clamps\n",
+            &counts,
+        );
         emit(&line);
     }
 }
@@ -160,7 +165,7 @@ fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
     let (text, number, count): (&[u8], c_int, _) = match verdict {
         Verdict::Demoted => (b"; the socket is TCP now\n", 0, Some(&DEMOTED)),
         Verdict::Hint => (b"; answered as TCP would, it changes nothing\n", 0, Some(&HINTS)),
-        Verdict::Raised => (b"; a larger one stands behind it\n", 0, Some(&HINTS)),
+        Verdict::Raised => (b"; MPTCP, with a larger one\n", 0, Some(&CLAMPS)),
         Verdict::TcpRefuses => (b"; TCP refuses it too: \x02\n", errno, None),
         Verdict::Stays(stays) => {
             (b"; the socket stays MPTCP: \x0b\n", stays as c_int, Some(&STAYED))

@@ -16,14 +16,19 @@
 #![allow(missing_docs, reason = "a test file's crate has no readers of its documentation")]
 
 pub mod cc;
+pub mod check;
 pub mod kernel;
 pub mod lab;
 pub mod mounts;
 pub mod mptcp;
 pub mod netns;
+pub mod observed;
+pub mod overlay;
 pub mod process;
+pub mod recorded;
 pub mod scratch;
 pub mod serve;
+pub mod states;
 pub mod systemd;
 pub mod tool;
 pub mod uplinks;

@@ -1,6 +1,8 @@
 //! The command lines of `check` and `counters`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+
+use crate::cli::see::Colour;
 
 /// The port that is tried when none is named: HTTPS, which most servers have.
 pub const PORT: u16 = 443;
@@ -40,18 +42,6 @@ pub struct Check {
     /// Colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Colour,
-}
-
-/// How a screen is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Colour {
-    /// On a terminal, unless NO_COLOR is set
-    #[default]
-    Auto,
-    /// Also into a pipe
-    Always,
-    /// Not at all
-    Never,
 }
 
 /// A server to try.

@@ -1,10 +1,12 @@
 //! The command line: clap's types and nothing else. One definition feeds the parser and `--help`.
 
 pub mod check;
+pub mod complete;
 pub mod pm;
 pub mod policy;
 pub mod see;
 pub mod setup;
+pub mod shell;
 pub mod subflow;
 pub mod unit;
 
@@ -56,18 +58,28 @@ pub enum Command {
     List(unit::List),
     /// Show whether MPTCP is in use: paths, connections, their subflows
     Status(see::Status),
+    /// Say whether MPTCP works here, and with HOST, and the line that mends it
+    Check(check::Check),
+    /// Watch paths, connections and events live
+    #[cfg(feature = "top")]
+    Top(see::Top),
+    /// Print what the kernel counts of MPTCP, and what it means
+    Counters(check::Counters),
     /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint
     Endpoint(pm::Endpoint),
     /// Show and change how many subflows there may be, as ip mptcp limits
     Limits(pm::Limits),
     /// Make and end the subflows of one connection (userspace path manager)
     Subflow(subflow::Subflow),
-    /// Say whether MPTCP works here, and with HOST, and the line that mends it
-    Check(check::Check),
-    /// Print what the kernel counts of MPTCP, and what it means
-    Counters(check::Counters),
     /// Print connections and subflows as they come and go, as ip mptcp monitor
     Monitor(pm::Monitor),
+    /// Print the completion script of a shell
+    Completions(shell::Completions),
+    /// Write the manual pages
+    Man(shell::Man),
+    /// Print what may stand next: what the completion scripts call
+    #[command(hide = true)]
+    Complete(shell::Complete),
 }
 
 /// `mptcpize run`.

@@ -112,8 +112,17 @@ pub enum LimitsAction {
 
 /// `mptcpize monitor`.
 #[derive(Debug, Args)]
-#[command(about = "Print connections and subflows as they come and go, as ip mptcp monitor does")]
+#[command(
+    about = "Print connections and subflows as they come and go, as ip mptcp monitor does",
+    after_help = "\
+Where events came faster than they were read, some are lost: it says so, and prints a line PRESENT
+for each subflow that there is."
+)]
 pub struct Monitor {
+    /// Say when, on which link, what happened and to which program, in words
+    #[arg(short, long)]
+    pub tell: bool,
+
     /// What all verbs take.
     #[command(flatten)]
     pub common: Common,

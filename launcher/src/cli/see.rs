@@ -1,4 +1,4 @@
-//! The command line of what only looks: `status`.
+//! The command lines of what only looks: `status` and `top`.
 
 use clap::{Args, ValueEnum};
 
@@ -44,6 +44,24 @@ pub struct Status {
     /// Print JSON, always with all connections; with --watch one object a line
     #[arg(short, long)]
     pub json: bool,
+
+    /// Colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub color: Colour,
+
+    /// Work in this network namespace: its name (ip-netns(8)), a path, or a process in it
+    #[arg(long, value_name = "NAME|PID")]
+    pub netns: Option<String>,
+}
+
+/// `mptcpize top`.
+#[cfg(feature = "top")]
+#[derive(Clone, Debug, Default, Args)]
+#[command(about = "Watch paths, connections and events live (? shows the keys)")]
+pub struct Top {
+    /// Print one frame and end; also into a pipe
+    #[arg(long)]
+    pub once: bool,
 
     /// Colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]

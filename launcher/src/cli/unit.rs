@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::policy::Policy;
+
 /// `mptcpize enable`.
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "mptcpize enable [OPTIONS] UNIT...\n       mptcpize enable --system \
@@ -17,7 +19,7 @@ pub struct Enable {
     #[arg(long, conflicts_with_all = ["units", "now", "user", "runtime"])]
     pub system: bool,
 
-    /// Restart the units that run, so that it counts at once
+    /// So that it counts at once: restart the units that run, start those that are named and do not
     #[arg(long, conflicts_with = "root")]
     pub now: bool,
 
@@ -25,9 +27,17 @@ pub struct Enable {
     #[arg(long, conflicts_with = "root")]
     pub runtime: bool,
 
+    /// With --system: this library instead of the one inside
+    #[arg(long, value_name = "FILE", requires = "system", hide = true)]
+    pub library: Option<PathBuf>,
+
     /// How programs are reached; `environment` goes with --system alone
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub via: Way,
+
+    /// Which sockets stay TCP.
+    #[command(flatten)]
+    pub policy: Policy,
 
     /// Where and how.
     #[command(flatten)]

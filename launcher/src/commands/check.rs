@@ -1,12 +1,12 @@
 //! `mptcpize check`: look at the host, try the peer, judge, and show.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use crate::cli::check::{Check, Colour, Peer};
+use crate::cli::check::{Check, Peer};
 use crate::cli::setup::Settings;
-use crate::commands::{selftest, setup};
+use crate::commands::{see, selftest, setup};
 use crate::error::Exit;
 use crate::host::live::Live;
 use crate::host::probe::{self, Target};
@@ -17,7 +17,7 @@ use crate::model::checks::{self, Observed, Severity, Socket};
 use crate::model::mptcp::Flags;
 use crate::model::net::Family;
 use crate::model::paths;
-use crate::output::{self, check as screen, term};
+use crate::output::{self, check as screen};
 use crate::paths::Paths;
 
 /// A wait shorter than this needs no word.
@@ -63,7 +63,7 @@ pub fn check(arguments: &Check, paths: &Paths) -> anyhow::Result<Exit> {
     if arguments.json {
         output::line(&serde_json::to_string_pretty(&shown.json(&seen))?)?;
     } else {
-        output::text(&shown.text(&terminal(arguments.color)))?;
+        output::text(&shown.text(&see::term(arguments.color)))?;
     }
     let attention = findings.iter().any(|finding| finding.severity >= Severity::Warning);
     Ok(if attention { Exit::Attention } else { Exit::Done })
@@ -121,20 +121,6 @@ fn targets_for(seen: &Observed, to: SocketAddr) -> Vec<Target> {
             }
         })
         .collect()
-}
-
-/// How standard output shows things.
-fn terminal(colour: Colour) -> term::Term {
-    let wanted = match colour {
-        Colour::Auto => term::Colour::Auto,
-        Colour::Always => term::Colour::Always,
-        Colour::Never => term::Colour::Never,
-    };
-    let stdout = stdout();
-    let columns = stdout.is_terminal().then(|| {
-        rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col))
-    });
-    term::Term::new(wanted, columns, |name| std::env::var(name).ok())
 }
 
 /// A line on standard error about what takes so long; for people, and gone when it is done.

@@ -6,6 +6,7 @@ use std::fs::File;
 
 use crate::cli::unit::Enable;
 use crate::commands::list;
+use crate::commands::policy;
 use crate::commands::unit_plan::{self, Planned};
 use crate::commands::units::{Site, not_foreign};
 use crate::error::{Error, Exit};
@@ -36,9 +37,13 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
         }
     }
     let lock = if place.dry_run { None } else { directory.lock() };
+    let policy = policy::of_unit(&arguments.policy, &site.paths)?;
     let mut jobs = Vec::new();
     for facts in &facts {
-        let planned = unit_plan::plan(&site, facts, arguments.via)?;
+        let mut planned = unit_plan::plan(&site, facts, arguments.via)?;
+        if let Some(policy) = policy.clone().filter(|_| planned.name.kind() != "socket") {
+            planned.dropin.variables.push(policy);
+        }
         jobs.push(Job::new(planned, &directory)?);
     }
     for job in &jobs {
@@ -47,7 +52,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     if place.dry_run {
         return report(&jobs, arguments);
     }
-    carry_out(&site, &directory, &jobs, arguments.now, lock)?;
+    carry_out(&site, &directory, &jobs, Now::of(arguments), lock)?;
     report(&jobs, arguments)
 }
 
@@ -102,7 +107,7 @@ fn carry_out(
     site: &Site,
     directory: &UnitDir,
     jobs: &[Job],
-    now: bool,
+    now: Option<Now>,
     lock: Option<File>,
 ) -> Result<(), Error> {
     let done = write(site, directory, jobs, now);
@@ -112,7 +117,23 @@ fn carry_out(
     done.and(swept)
 }
 
-fn write(site: &Site, directory: &UnitDir, jobs: &[Job], now: bool) -> Result<(), Error> {
+/// What `--now` is to do beside restarting what runs.
+#[derive(Clone, Copy)]
+enum Now {
+    /// Units were named: those that do not run are started, as systemctl does.
+    Start,
+    /// A pattern met them: who wrote it need not know that one was stopped on purpose.
+    RestartOnly,
+}
+
+impl Now {
+    fn of(arguments: &Enable) -> Option<Self> {
+        let pattern = arguments.units.iter().any(|unit| unit.contains(['*', '?', '[']));
+        arguments.now.then_some(if pattern { Now::RestartOnly } else { Now::Start })
+    }
+}
+
+fn write(site: &Site, directory: &UnitDir, jobs: &[Job], now: Option<Now>) -> Result<(), Error> {
     for placed in jobs.iter().flat_map(|job| &job.planned.needs) {
         placed.ensure()?;
     }
@@ -125,16 +146,28 @@ fn write(site: &Site, directory: &UnitDir, jobs: &[Job], now: bool) -> Result<()
     let new = jobs.iter().any(Job::is_new);
     let checked = if new { systemctl.reload().and_then(|()| check(site, jobs)) } else { Ok(()) };
     checked.map_err(|error| take_back(site, directory, jobs, error))?;
-    if now {
-        restart(systemctl, jobs).map_err(|error| {
+    if let Some(now) = now {
+        let names = behind(jobs);
+        let stopped = if matches!(now, Now::Start) { idle(jobs) } else { vec![] };
+        bring_up(systemctl, &names, &stopped).map_err(|error| {
             let error = take_back(site, directory, jobs, error);
             // Those that came up run with what is gone now, the others not at all.
-            let names = behind(jobs);
-            let _ = systemctl.restart(&names).and_then(|()| systemctl.start_again(&names));
+            if !stopped.is_empty() {
+                let _ = systemctl.stop(&stopped);
+            }
+            if !names.is_empty() {
+                let _ = systemctl.restart(&names).and_then(|()| systemctl.start_again(&names));
+            }
             error
         })?;
     }
     Ok(())
+}
+
+/// Those that could run and do not.
+fn idle(jobs: &[Job]) -> Vec<&str> {
+    let idle = jobs.iter().filter(|job| !job.planned.active && !job.planned.name.is_template());
+    idle.map(|job| job.planned.name.as_str()).collect()
 }
 
 /// Those that run without it: only they are restarted.
@@ -176,15 +209,18 @@ fn check(site: &Site, jobs: &[Job]) -> Result<(), Error> {
     Ok(())
 }
 
-fn restart(systemctl: Systemctl, jobs: &[Job]) -> Result<(), Error> {
-    let names = behind(jobs);
-    if names.is_empty() {
-        return Ok(());
-    }
-    systemctl.restart(&names).map_err(|error| {
+fn bring_up(systemctl: Systemctl, running: &[&str], stopped: &[&str]) -> Result<(), Error> {
+    let tell = |error: Error, names: &[&str]| {
         error
             .fix(format!("journalctl -u {}    (says more); nothing is changed", names.join(" -u ")))
-    })
+    };
+    if !running.is_empty() {
+        systemctl.restart(running).map_err(|error| tell(error, running))?;
+    }
+    if !stopped.is_empty() {
+        systemctl.start(stopped).map_err(|error| tell(error, stopped))?;
+    }
+    Ok(())
 }
 
 /// Puts back what was there before; returns the error that made it necessary.
@@ -237,11 +273,9 @@ fn report(jobs: &[Job], arguments: &Enable) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     output::text(&done(&all))?;
-    let idle = |job: &&Job| !job.planned.active && !job.planned.name.is_template();
-    if arguments.now && jobs.iter().any(|job| idle(&job)) {
-        let names: Vec<&str> =
-            jobs.iter().filter(idle).map(|job| job.planned.name.as_str()).collect();
-        output::line(&format!("not started, because it did not run before: {}", names.join(" ")))?;
+    let idle = idle(jobs);
+    if !idle.is_empty() && matches!(Now::of(arguments), Some(Now::RestartOnly)) {
+        output::line(&format!("not started, because it did not run before: {}", idle.join(" ")))?;
     }
     let user = if place.user { "systemctl --user" } else { "sudo systemctl" };
     let restart: Vec<&str> =

@@ -18,9 +18,15 @@ pub mod run;
 mod see;
 mod selftest;
 pub mod setup;
+pub mod shell;
 pub mod status;
 pub mod subflow;
 pub mod system;
+mod system_files;
+mod system_trial;
+mod told;
+#[cfg(feature = "top")]
+pub mod top;
 pub mod unit_plan;
 pub mod units;
 pub mod version;
@@ -55,12 +61,17 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Disable(arguments)) => disable::disable(&arguments, &paths()),
         Some(Command::List(arguments)) => list::list(&arguments, &paths()),
         Some(Command::Status(arguments)) => status::status(&arguments, &paths()),
+        #[cfg(feature = "top")]
+        Some(Command::Top(arguments)) => top::top(&arguments, &paths()),
         Some(Command::Endpoint(arguments)) => endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => limits::limits(arguments),
         Some(Command::Subflow(arguments)) => subflow::subflow(arguments),
         Some(Command::Check(arguments)) => check::check(&arguments, &paths()),
         Some(Command::Counters(arguments)) => counters::counters(&arguments, &paths()),
         Some(Command::Monitor(arguments)) => monitor::monitor(arguments),
+        Some(Command::Completions(arguments)) => shell::completions(&arguments),
+        Some(Command::Man(arguments)) => shell::man(&arguments),
+        Some(Command::Complete(arguments)) => shell::complete(&arguments),
         None => version::version(),
     }
 }

@@ -8,10 +8,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::cli::pm::Monitor as Arguments;
+use crate::cli::see::Colour;
 use crate::commands::attempt::Attempt;
+use crate::commands::see;
+use crate::commands::told::{self, Knowledge};
 use crate::error::Exit;
 use crate::host::events::{Events, News};
+use crate::host::{clock, diag};
+use crate::model::event::Event;
 use crate::output;
+use crate::output::term::Term;
 
 /// Prints events until the reader goes away.
 ///
@@ -21,19 +27,50 @@ pub fn monitor(arguments: Arguments) -> anyhow::Result<Exit> {
     let common = arguments.common;
     let attempt = Attempt::new("cannot listen to MPTCP events".into(), &common, &["monitor"])?;
     let mut events = Events::open().map_err(|error| attempt.closed(&error))?;
+    let mut printer = Printer {
+        json: common.json,
+        tell: arguments.tell,
+        term: see::term(Colour::Never),
+        knowledge: Knowledge::default(),
+    };
     while wait(&events)? {
         match events.read().map_err(|error| attempt.refused(&error, ""))? {
-            News::Event(event) if common.json => output::line(&output::pm::event_json(&event))?,
-            News::Event(event) => output::line(&output::pm::event(&event))?,
+            News::Event(event) => printer.print(event, !events.has_more())?,
             News::Lost => {
                 output::note("events were lost: they came faster than they were read");
                 if common.json {
                     output::line(output::pm::LOST_JSON)?;
                 }
+                let all = diag::connections().map_err(|error| attempt.refused(&error, ""))?;
+                for event in told::present(&all) {
+                    printer.print(event, false)?;
+                }
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// How events are printed.
+struct Printer {
+    json: bool,
+    tell: bool,
+    term: Term,
+    knowledge: Knowledge,
+}
+
+impl Printer {
+    fn print(&mut self, event: Event, in_time: bool) -> anyhow::Result<()> {
+        if !self.json && !self.tell {
+            return output::line(&output::pm::event(&event));
+        }
+        let told = self.knowledge.tell(event, in_time);
+        if self.json {
+            return output::line(&output::pm::event_json(&told));
+        }
+        let line = output::monitor::line(&told, &clock::wall(told.time_ms));
+        output::line(&self.term.finish(line))
+    }
 }
 
 /// Waits for an event; false when the reader of our output is gone.

@@ -43,14 +43,32 @@ pub fn find(
                 .fix(format!("unset {VARIABLE}, and use the options of mptcpize run"))),
         };
     }
+    let (sockets, text) = asked(line, paths)?;
+    Ok(Policy::Asked(sockets, text))
+}
+
+/// What the options and the file ask for, and its text.
+fn asked(line: Sockets, paths: &Paths) -> Result<(Sockets, String), Error> {
     let file = setup::settings(&Settings::default(), paths)?;
     let sockets = file.sockets.overridden(line);
     match sockets.text() {
-        Ok(text) => Ok(Policy::Asked(sockets, text)),
+        Ok(text) => Ok((sockets, text)),
         Err(why) => Err(Error::new(Exit::Usage, "the policy is too large")
             .why(why)
             .fix("name fewer, or larger ranges and networks")),
     }
+}
+
+/// The variable of `Environment=` for a unit, where the policy is not the usual one.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_unit(
+    options: &cli::policy::Policy,
+    paths: &Paths,
+) -> Result<Option<(String, String)>, Error> {
+    let (sockets, text) = asked(options.sockets(), paths)?;
+    Ok((!sockets.is_default()).then(|| (VARIABLE.to_owned(), text)))
 }
 
 impl Policy {

@@ -23,6 +23,9 @@ use crate::paths::Paths;
 /// packets on a slow link, short enough not to be waited for.
 const MEASURE: Duration = Duration::from_millis(200);
 
+/// More connections than this, and the search for their programs is bounded.
+const MANY: usize = 1_000;
+
 /// Where no subflow has moved data for so long, there is no rate to measure.
 const STILL_MS: u32 = 1_000;
 
@@ -45,7 +48,8 @@ impl Counted {
     }
 }
 
-/// Looks at everything; programs of the first `shown` connections.
+/// Looks at everything; programs of the first `shown` connections, among `bound` descriptors where
+/// there are very many connections.
 ///
 /// # Errors
 /// The kernel cannot be asked at all.
@@ -82,6 +86,8 @@ fn bound_links(connections: &[Connection]) -> BTreeMap<u32, IfName> {
 fn name_programs(seen: &mut Seen, shown: usize, bound: usize) {
     let all = seen.connections.as_deref().unwrap_or_default();
     let inodes = all.iter().take(shown).map(|connection| connection.inode).collect();
+    // A desktop's few connections are worth a walk through all that its processes have open.
+    let bound = if all.len() > MANY { bound } else { usize::MAX };
     let found = programs::find(&inodes, bound);
     seen.programs_hidden = if found.denied {
         Some("programs of other users are hidden: sudo mptcpize status")

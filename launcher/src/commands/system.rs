@@ -1,27 +1,339 @@
 //! `mptcpize enable --system` and `disable --system`: every program of the host.
+//!
+//! The order keeps the host bootable wherever it stops: the library is on the medium before
+//! anything names it, nothing names it before the self-test has passed, and the names go before
+//! the library does. What stops half-way is finished by the next run of either.
 
-use crate::cli::unit::{Disable, Enable};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use crate::cli::setup::Settings;
+use crate::cli::unit::{Disable, Enable, Place, Way};
+use crate::commands::setup;
+use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
+use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
+use crate::host::kernel::Mptcp;
+use crate::host::{files, journal, loaders};
+use crate::inject::system_library;
+use crate::model::config::Config;
+use crate::model::sockets::{Loopback, Sockets, VARIABLE};
+use crate::model::system::{self, System};
+use crate::model::{environment, preload_file};
+use crate::output::{self, system as screen};
 use crate::paths::Paths;
 
 /// Switches MPTCP on for every program.
 ///
 /// # Errors
-/// Not built yet.
-pub fn enable(_arguments: &Enable, _paths: &Paths) -> anyhow::Result<Exit> {
-    Err(not_built("enable"))
+/// 1 the self-test fails or a file cannot be written: nothing was changed; 2 settings that cannot
+/// be; 4 not permitted; 5 no MPTCP, or no loader that could do it.
+pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
+    let place = &arguments.place;
+    let image = image(place, paths)?;
+    let by_preload = match arguments.via {
+        Way::Auto | Way::Preload => true,
+        Way::Environment => false,
+        Way::Seccomp => {
+            return Err(Error::new(Exit::Usage, "there is no seccomp filter for every program")
+                .why("a filter covers what its program starts, and would cost every system call")
+                .fix("mptcpize enable --system, or mptcpize enable --via seccomp UNIT")
+                .into());
+        }
+    };
+    if place.root.is_none() && Mptcp::probe() == Mptcp::Absent {
+        return Err(Error::new(Exit::Missing, "this kernel has no MPTCP")
+            .fix("boot a kernel 5.6 or newer built with CONFIG_MPTCP")
+            .into());
+    }
+    // Before anything is looked at, so that nothing changes in between.
+    let _lock = if place.dry_run { None } else { Some(lock(paths)?) };
+    let mut config = setup::settings(&Settings::default(), &image.paths)?;
+    config.sockets = config.sockets.overridden(arguments.policy.sockets());
+    let settings = settings(&image, &config)?;
+    let source = match &arguments.library {
+        None => system_library::BYTES.to_vec(),
+        Some(file) => fs::read(file).map_err(|error| cannot("read", file, &error))?,
+    };
+    let (name, libraries) = libraries(&image, &source, &settings)?;
+    let names = names(&image, by_preload.then_some(&name), (!by_preload).then_some(&name))?;
+    let current = |path: &PathBuf| libraries.iter().any(|library| library.path == *path);
+    let obsolete = installed(&image.root).into_iter().filter(|path| !current(path)).collect();
+    let wanted = Files { libraries, names, obsolete };
+
+    let rows = wanted.rows();
+    if !place.dry_run {
+        wanted.sweep()?;
+    }
+    if rows.is_empty() || place.dry_run {
+        output::text(&screen::enabled(&rows, by_preload, place.dry_run, None, place.json))?;
+        return Ok(Exit::Done);
+    }
+    let tried = carry_out(&wanted, || try_out(&image, paths, &wanted, &name, by_preload, &config))?;
+    output::text(&screen::enabled(&rows, by_preload, false, Some(tried), place.json))?;
+    Ok(Exit::Done)
 }
 
 /// Switches it off.
 ///
 /// # Errors
-/// Not built yet.
-pub fn disable(_arguments: &Disable, _paths: &Paths) -> anyhow::Result<Exit> {
-    Err(not_built("disable"))
+/// 1 a file cannot be written, 4 not permitted. What was taken away already stays away.
+pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
+    let place = &arguments.place;
+    let image = image(place, paths)?;
+    let _lock = if place.dry_run { None } else { Some(lock(paths)?) };
+    let wanted = Files {
+        libraries: Vec::new(),
+        names: names(&image, None, None)?,
+        obsolete: installed(&image.root),
+    };
+    let rows = wanted.rows();
+    if !place.dry_run {
+        wanted.sweep()?;
+        carry_out(&wanted, || Ok(0))?;
+        // What was killed before it wrote a library left its directory.
+        for directory in directories(&image.root) {
+            files::remove_if_empty(&directory);
+        }
+    }
+    output::text(&screen::disabled(&rows, place.dry_run, place.json))?;
+    Ok(Exit::Done)
 }
 
-fn not_built(verb: &str) -> anyhow::Error {
-    Error::new(Exit::Failed, format!("{verb} --system is not built yet"))
-        .fix(format!("name units: mptcpize {verb} UNIT"))
-        .into()
+/// The host, or the image below `--root`.
+struct Image {
+    root: PathBuf,
+    paths: Paths,
+}
+
+fn image(place: &Place, paths: &Paths) -> Result<Image, Error> {
+    let root = match &place.root {
+        None => PathBuf::from("/"),
+        Some(root) => fs::canonicalize(root)
+            .ok()
+            .filter(|root| root.join("etc").is_dir())
+            .ok_or_else(|| {
+                Error::new(Exit::Usage, format!("there is no image in {}", root.display()))
+                    .why("it has no directory etc")
+                    .fix("name the directory that is / in the image")
+            })?,
+    };
+    if !place.dry_run && !rustix::process::geteuid().is_root() {
+        return Err(Error::new(Exit::NotPermitted, "cannot change every program of this host")
+            .why("only root may")
+            .fix("run the same command with sudo; --dry-run shows what it would do"));
+    }
+    Ok(Image { paths: paths.clone().below(&root), root })
+}
+
+impl Image {
+    /// A path of the host below the image's root.
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+/// One at a time; the state of this boot is the running host's, whatever the image.
+fn lock(paths: &Paths) -> Result<File, Error> {
+    journal::make(&paths.run())?;
+    journal::lock(&paths.run().join("system.lock"), |holder| {
+        output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
+    })
+}
+
+/// The settings that go into the library.
+fn settings(image: &Image, config: &Config) -> Result<Vec<String>, Error> {
+    let passwd = fs::read(image.at("etc/passwd")).unwrap_or_default();
+    let users = system::users(&String::from_utf8_lossy(&passwd));
+    // Within the host there is nothing to gain, and every program would pay for it.
+    let sockets = Sockets {
+        loopback: config.sockets.loopback.or(Some(Loopback::Tcp)),
+        ..config.sockets.clone()
+    };
+    let all = config.system.settings(&users).and_then(|mut all| {
+        all.push(format!("{VARIABLE}={}", sockets.text()?));
+        Ok(all)
+    });
+    all.map_err(|why| {
+        let file = image.paths.config();
+        Error::new(Exit::Usage, format!("{} has a mistake", file.display()))
+            .why(why)
+            .fix(format!("correct {}", file.display()))
+    })
+}
+
+/// What the name of every library of ours for the whole host begins with.
+const NAME: &str = "libmptcpize-system-";
+
+/// The libraries that shall be there, and the name that leads each loader to its own.
+fn libraries(
+    image: &Image,
+    source: &[u8],
+    settings: &[String],
+) -> Result<(String, Vec<FileChange>), Error> {
+    let loaders = loaders::find(&image.root);
+    if !loaders.first().is_some_and(|loader| loader.native) {
+        return Err(Error::new(Exit::Missing, "there is no loader that reads /etc/ld.so.preload")
+            .why("glibc's is not here; musl's reads LD_PRELOAD alone")
+            .fix("mptcpize enable UNIT, or mptcpize run"));
+    }
+    let copy = system_library::with_settings(source, settings).map_err(|flaw| {
+        Error::new(Exit::Failed, "the library cannot be installed for every program")
+            .why(flaw)
+            .fix("reinstall mptcpize")
+    })?;
+    let file = format!("{NAME}{}.so", system_library::tag(&copy));
+    let mut libraries = Vec::new();
+    for loader in loaders {
+        let why = match loader.native {
+            true => "the library, with the settings of /etc/mptcpize.toml in it",
+            false => "an empty one: 32-bit programs stay on TCP, and silent",
+        };
+        let path = image.root.join("usr").join(&loader.lib).join("mptcpize").join(&file);
+        let mut library = FileChange::read(path, why)?;
+        library.after = Some(match loader.native {
+            true => copy.clone(),
+            false => system_library::empty(system_library::I386),
+        });
+        libraries.push(library);
+    }
+    // The loader puts its own directory there, so one line counts for all.
+    Ok((format!("/usr/$LIB/mptcpize/{file}"), libraries))
+}
+
+/// Where libraries of ours may be.
+fn directories(root: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        ["lib", "lib32", "lib64"].iter().map(|lib| root.join("usr").join(lib)).collect();
+    found.retain(|directory| !directory.is_symlink());
+    // The multiarch directories: lib/x86_64-linux-gnu.
+    found.extend(entries(&root.join("usr/lib")).into_iter().filter(|path| path.is_dir()));
+    found.iter().map(|directory| directory.join("mptcpize")).collect()
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// Our libraries for the whole host, of any release.
+fn installed(root: &Path) -> Vec<PathBuf> {
+    let all = directories(root).into_iter().flat_map(|directory| entries(&directory));
+    let mut found: Vec<PathBuf> = all.filter(|path| is_ours(path)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn is_ours(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NAME))
+}
+
+fn is_our_name(name: &[u8]) -> bool {
+    is_ours(Path::new(&OsString::from_vec(name.to_vec())))
+}
+
+/// The files that name the library for a way, those of the other way without it.
+fn names(
+    image: &Image,
+    preload: Option<&String>,
+    environment: Option<&String>,
+) -> Result<Vec<FileChange>, Error> {
+    let mut preloaded =
+        FileChange::read(image.at("etc/ld.so.preload"), "every program of glibc reads it")?;
+    preloaded.after = match (preload, preloaded.before.as_deref()) {
+        (Some(library), before) => Some(preload_file::with(before, library, is_our_name)),
+        (None, Some(before)) => preload_file::without(before, is_our_name),
+        (None, None) => None,
+    };
+
+    let mut log_ins =
+        FileChange::read(image.at("etc/environment"), "PAM gives it to log-ins, cron, su, sudo")?;
+    let text = log_ins.before.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    if let Some(library) = environment {
+        nobody_else_preloads(image, &log_ins.path, text.as_deref())?;
+        log_ins.after = Some(environment::with(text.as_deref(), library).into_bytes());
+    } else if let Some(text) = text.filter(|text| text.contains("# mptcpize")) {
+        log_ins.after = environment::without(&text).map(String::into_bytes);
+    }
+    let services = own_file(
+        image.at("etc/systemd/system.conf.d/50-mptcpize.conf"),
+        "systemd gives it to every service",
+        environment.map(|library| environment::manager(library)),
+    )?;
+    let sessions = own_file(
+        image.at("etc/environment.d/99-mptcpize.conf"),
+        "the service managers of users read it",
+        environment.map(|library| environment::users(library)),
+    )?;
+    let mut all = vec![preloaded, log_ins, services, sessions];
+    // Files that come to name the library before those that cease to: in between both do.
+    all.sort_by_key(|change| change.after.is_none());
+    Ok(all)
+}
+
+/// A file that is ours alone, with the text that it shall have.
+fn own_file(path: PathBuf, why: &'static str, text: Option<String>) -> Result<FileChange, Error> {
+    let mut file = FileChange::read(path, why)?;
+    let mark = environment::MADE_DIRECTORY;
+    let made = match &file.before {
+        Some(before) => before.ends_with(mark.as_bytes()),
+        None => file.path.parent().is_some_and(|directory| !directory.exists()),
+    };
+    file.after = text.map(|text| if made { text + mark } else { text }.into_bytes());
+    Ok(file)
+}
+
+/// An `LD_PRELOAD` of somebody else would hide ours, or ours theirs.
+fn nobody_else_preloads(image: &Image, file: &Path, text: Option<&str>) -> Result<(), Error> {
+    let own = text.and_then(environment::without).unwrap_or_default();
+    let mut all = vec![(file.to_owned(), own)];
+    let mut paths = vec![image.at("etc/systemd/system.conf")];
+    for directory in ["etc/systemd/system.conf.d", "etc/environment.d", "usr/lib/environment.d"] {
+        let entries = fs::read_dir(image.at(directory)).into_iter().flatten();
+        paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
+    let is_other = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // The latter leads to /etc/environment.
+        !name.ends_with("-mptcpize.conf") && name != "99-environment.conf"
+    };
+    for path in paths.into_iter().filter(is_other) {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        all.push((path, text));
+    }
+    match all.iter().find(|(_, text)| environment::sets(text, "LD_PRELOAD")) {
+        None => Ok(()),
+        Some((path, _)) => Err(Error::new(Exit::Failed, "LD_PRELOAD is set already")
+            .why(format!("{} sets it, and only one value counts", path.display()))
+            .fix("mptcpize enable --system --via preload    (both count there)")),
+    }
+}
+
+fn try_out(
+    image: &Image,
+    paths: &Paths,
+    wanted: &Files,
+    name: &str,
+    by_preload: bool,
+    config: &Config,
+) -> Result<usize, Error> {
+    let staging = paths.run().join("system.etc");
+    files::make_directory(&staging).map_err(|error| cannot("make", &staging, &error))?;
+    let file = wanted.names.iter().find(|change| change.path.ends_with("ld.so.preload"));
+    let change = Change {
+        file: file
+            .filter(|_| by_preload)
+            .and_then(|change| Some((PathBuf::from("/etc/ld.so.preload"), change.after.clone()?))),
+        environment: match by_preload {
+            true => Vec::new(),
+            false => vec![(String::from("LD_PRELOAD"), OsString::from(name))],
+        },
+    };
+    let excluded: &System = &config.system;
+    let tried = system_trial::self_test(&image.root, &staging, &change, excluded);
+    files::remove_if_empty(&staging);
+    tried
 }

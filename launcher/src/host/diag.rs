@@ -43,9 +43,12 @@ const CONNECTED: u32 =
 
 /// The fixed part of a request (`struct inet_diag_req_v2`): family, protocol, extensions, states,
 /// and an address to look for, which is empty.
+#[derive(Default)]
 struct Request {
     family: u8,
     states: u32,
+    /// An MPTCP socket is asked for by its token, in the place of a cookie.
+    token: u32,
 }
 
 impl Emitable for Request {
@@ -60,6 +63,7 @@ impl Emitable for Request {
         // Each extension is one bit; this one brings the ULP along.
         buffer[2] = 1 << (INFO - 1);
         buffer[4..8].copy_from_slice(&self.states.to_ne_bytes());
+        buffer[48..52].copy_from_slice(&self.token.to_ne_bytes());
     }
 }
 
@@ -80,7 +84,7 @@ pub fn connections() -> Result<Vec<Connection>, KernelError> {
     let mut found = Collected::default();
     for family in families() {
         let request = Body(
-            Request { family, states: CONNECTED | 1 << LISTEN },
+            Request { family, states: CONNECTED | 1 << LISTEN, token: 0 },
             vec![DefaultNla::new(PROTOCOL, MPTCP.to_ne_bytes().into())],
         );
         found.add(netlink.dump(BY_FAMILY, &request, |message, list| list.extend(mptcp(message)))?);
@@ -89,7 +93,7 @@ pub fn connections() -> Result<Vec<Connection>, KernelError> {
         return Ok(Vec::new());
     }
     for family in families() {
-        let request = Body(Request { family, states: CONNECTED }, vec![]);
+        let request = Body(Request { family, states: CONNECTED, token: 0 }, vec![]);
         let listeners = std::mem::take(&mut found.listeners);
         let all = netlink.dump(BY_FAMILY, &request, |message, list| {
             list.extend(tcp(message, &listeners));
@@ -100,7 +104,25 @@ pub fn connections() -> Result<Vec<Connection>, KernelError> {
     Ok(join(found.connections, found.subflows))
 }
 
-/// The same from the kernel's answers to both questions, recorded.
+/// The connection with this token, without its subflows.
+///
+/// # Errors
+/// As [`connections`].
+pub fn with_token(token: u32) -> Result<Option<Connection>, KernelError> {
+    let request = Body(
+        Request { family: libc::AF_INET as u8, token, ..Request::default() },
+        vec![DefaultNla::new(PROTOCOL, MPTCP.to_ne_bytes().into())],
+    );
+    let found = Netlink::open(SOCK_DIAG)?.request(BY_FAMILY, 0, &request, mptcp);
+    match found {
+        Ok(Some(Found::Connection(connection))) => Ok(Some(connection)),
+        Ok(_) => Ok(None),
+        Err(error) if error.errno == libc::ENOENT => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What [`connections`] makes of the kernel's answers to both questions.
 pub fn read(mptcp_sockets: &[u8], tcp_sockets: &[u8]) -> Vec<Connection> {
     let mut found = Collected::default();
     found.add(messages(mptcp_sockets).filter_map(|(_, message)| mptcp(message)).collect());

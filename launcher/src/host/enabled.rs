@@ -7,19 +7,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::host::services::{DROP_IN, services_on};
 use crate::model::checks::Service;
-
-/// The name of our drop-in.
-pub const DROP_IN: &str = "50-mptcpize.conf";
 
 /// How the library is called in a drop-in and in the map of a process.
 const LIBRARY: &str = "libmptcpize";
 
 /// Every unit below one of the directories with a drop-in of ours that preloads the library.
 pub fn set_up(directories: &[PathBuf]) -> Vec<Service> {
-    let mut units: Vec<String> = directories.iter().flat_map(|place| drop_ins(place)).collect();
-    units.sort();
-    units.dedup();
+    let mut units = services_on(directories);
+    units.retain(|unit| directories.iter().any(|directory| preloads(directory, unit)));
     if units.is_empty() {
         return vec![];
     }
@@ -27,16 +24,11 @@ pub fn set_up(directories: &[PathBuf]) -> Vec<Service> {
     units.into_iter().map(|unit| look(unit, &processes)).collect()
 }
 
-fn drop_ins(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let unit = name.strip_suffix(".d")?;
-            let text = fs::read_to_string(entry.path().join(DROP_IN)).ok()?;
-            (text.contains("LD_PRELOAD") && text.contains(LIBRARY)).then(|| unit.to_owned())
-        })
-        .collect()
+/// Does the drop-in preload the library? A static program is reached in another way.
+fn preloads(directory: &Path, unit: &str) -> bool {
+    let drop_in = directory.join(format!("{unit}.d")).join(DROP_IN);
+    let text = fs::read_to_string(drop_in).unwrap_or_default();
+    text.contains("LD_PRELOAD") && text.contains(LIBRARY)
 }
 
 /// A process in the cgroup of a unit.

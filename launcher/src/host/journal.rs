@@ -283,12 +283,20 @@ pub fn put_aside(directory: &Path, netns: u64) -> Result<Option<PathBuf>, Error>
     }
 }
 
-fn make(directory: &Path) -> Result<(), Error> {
+/// Makes the directory for the state of this boot.
+///
+/// # Errors
+/// 4 where that is not permitted, 1 where it cannot be.
+pub fn make(directory: &Path) -> Result<(), Error> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
     made.map_err(|error| unusable(directory, &error))
 }
 
-fn lock(path: &Path, waiting: impl FnOnce(&str)) -> Result<File, Error> {
+/// Locks a file, making it when it is missing; `waiting` is told who holds it, if anybody does.
+///
+/// # Errors
+/// Another mptcpize does not let go of it, or the file cannot be used.
+pub fn lock(path: &Path, waiting: impl FnOnce(&str)) -> Result<File, Error> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)

@@ -2,10 +2,13 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod aside;
+pub mod clock;
 pub mod diag;
 pub mod dropins;
 pub mod enabled;
 pub mod events;
+pub mod files;
 pub mod firewall;
 mod genl;
 pub mod glance;
@@ -15,7 +18,9 @@ pub mod image;
 pub mod journal;
 pub mod kept;
 pub mod kernel;
+pub mod known;
 pub mod live;
+pub mod loaders;
 pub mod managers;
 mod message;
 pub mod names;
@@ -33,6 +38,8 @@ pub mod signals;
 pub mod survey;
 pub mod sysctl;
 pub mod systemctl;
+#[cfg(feature = "top")]
+pub mod terminal;
 pub mod traffic;
 pub mod transaction;
 pub mod units;

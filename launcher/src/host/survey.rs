@@ -72,7 +72,7 @@ fn more_sysctls(host: &mut HostState, paths: &[Path]) {
         "blackhole_timeout",
     ];
     let mut keys: Vec<String> = names.iter().map(|name| format!("net.mptcp.{name}")).collect();
-    for name in ["rp_filter", "arp_filter", "arp_ignore"] {
+    for name in ["rp_filter", "arp_filter", "arp_ignore", "arp_announce"] {
         keys.push(format!("net.ipv4.conf.all.{name}"));
         keys.extend(paths.iter().map(|path| conf_key(&path.dev, name)));
     }

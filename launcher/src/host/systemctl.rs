@@ -98,7 +98,27 @@ impl Systemctl {
     /// # Errors
     /// One does not come up again.
     pub fn restart(self, units: &[&str]) -> Result<(), Error> {
-        let mut arguments = vec!["try-restart", "--"];
+        self.verb("try-restart", units)
+    }
+
+    /// Starts units that do not run.
+    ///
+    /// # Errors
+    /// One does not come up.
+    pub fn start(self, units: &[&str]) -> Result<(), Error> {
+        self.verb("start", units)
+    }
+
+    /// Stops units.
+    ///
+    /// # Errors
+    /// One does not stop.
+    pub fn stop(self, units: &[&str]) -> Result<(), Error> {
+        self.verb("stop", units)
+    }
+
+    fn verb(self, verb: &str, units: &[&str]) -> Result<(), Error> {
+        let mut arguments = vec![verb, "--"];
         arguments.extend(units);
         self.run(&arguments, RESTART).map(drop)
     }
@@ -108,12 +128,8 @@ impl Systemctl {
     /// # Errors
     /// One does not come up.
     pub fn start_again(self, units: &[&str]) -> Result<(), Error> {
-        for verb in ["reset-failed", "start"] {
-            let mut arguments = vec![verb, "--"];
-            arguments.extend(units);
-            self.run(&arguments, RESTART)?;
-        }
-        Ok(())
+        self.verb("reset-failed", units)?;
+        self.start(units)
     }
 
     fn run(self, arguments: &[&str], patience: Duration) -> Result<String, Error> {

@@ -13,5 +13,6 @@ pub mod placed;
 pub mod preload;
 pub mod script;
 pub mod seccomp;
+pub mod system_library;
 pub mod target;
 pub mod via;

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::mptcp::MOST;
 use crate::model::net::IfName;
 use crate::model::sockets::Sockets;
+use crate::model::system::System;
 
-/// The settings. Everything has a default that suits a client.
+/// The settings of the set-up, and of system-wide use. Everything has a default that suits a
+/// client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -28,8 +30,15 @@ pub struct Config {
     pub fullmesh: bool,
     /// Additional subflows in one connection, at most.
     pub max_subflows: Option<u32>,
+    /// What `enable --system` leaves alone.
+    #[serde(skip_serializing_if = "is_default")]
+    pub system: System,
     /// Which sockets of programs stay TCP. Last, for in TOML it is a table.
     pub sockets: Sockets,
+}
+
+fn is_default(system: &System) -> bool {
+    *system == System::default()
 }
 
 impl Config {
@@ -59,6 +68,7 @@ impl Config {
             gateway,
             fullmesh: self.fullmesh || by.fullmesh,
             max_subflows: by.max_subflows.or(self.max_subflows),
+            system: self.system,
             sockets: self.sockets.overridden(by.sockets),
         }
     }

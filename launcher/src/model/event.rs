@@ -4,6 +4,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::model::net::IfName;
+use crate::model::status::Program;
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -27,6 +30,8 @@ pub enum Kind {
     ListenerCreated,
     /// A socket listens no more.
     ListenerClosed,
+    /// Nothing happened: a subflow that there is, told after events were lost.
+    Present,
     /// One that this program does not know.
     Other(u8),
 }
@@ -54,6 +59,9 @@ impl Kind {
 
     /// Its name, where it has one.
     pub fn name(self) -> Option<&'static str> {
+        if self == Kind::Present {
+            return Some("PRESENT");
+        }
         Kind::ALL.iter().find(|(_, _, kind)| *kind == self).map(|(_, name, _)| *name)
     }
 }
@@ -126,4 +134,17 @@ impl Event {
             server_side: None,
         }
     }
+}
+
+/// An event, and what this host knows about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What the kernel said.
+    pub event: Event,
+    /// When it was read, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The link that it is about.
+    pub dev: Option<IfName>,
+    /// The program that holds the connection.
+    pub program: Option<Program>,
 }

@@ -10,14 +10,18 @@ pub mod checks;
 pub mod config;
 pub mod connection;
 pub mod counters;
+pub mod environment;
 pub mod event;
 pub mod mptcp;
 pub mod net;
 pub mod paths;
 pub mod plan;
 pub mod policy;
+pub mod preload_file;
 pub mod sockets;
 pub mod status;
+pub mod system;
+pub mod top;
 pub mod unit;
 
 use std::collections::BTreeMap;

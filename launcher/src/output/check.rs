@@ -72,7 +72,7 @@ impl Screen<'_> {
                 self.details(term, finding, indent, room, &mut text);
             }
         }
-        let _ = writeln!(text, "\n{}", self.summary());
+        let _ = writeln!(text, "\n{}", self.summary(term.width));
         term.finish(text)
     }
 
@@ -117,7 +117,7 @@ impl Screen<'_> {
             .collect()
     }
 
-    fn summary(&self) -> String {
+    fn summary(&self, width: usize) -> String {
         let of = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
         let plural = |count: usize, what: &str| match count {
             1 => format!("1 {what}"),
@@ -144,7 +144,9 @@ impl Screen<'_> {
             });
             let place = self.netns.map(|netns| format!(" --netns {netns}"));
             let (peer, place) = (peer.unwrap_or_default(), place.unwrap_or_default());
-            let _ = write!(line, "   For a report: mptcpize check --json{peer}{place}");
+            let report = format!("For a report: mptcpize check --json{peer}{place}");
+            let fits = line.chars().count() + 3 + report.chars().count() <= width;
+            let _ = write!(line, "{}{report}", if fits { "   " } else { "\n" });
         }
         line
     }

@@ -3,13 +3,18 @@
 //! Not here: the debug lines of the shim, which come from inside the program.
 
 pub mod check;
+pub mod completion;
 pub mod counters;
 pub mod diff;
+pub mod man;
+pub mod monitor;
 pub mod pm;
 pub mod services;
 pub mod status;
+pub mod system;
 pub mod table;
 pub mod term;
+pub mod top;
 pub mod units;
 
 use std::io::{self, Write};

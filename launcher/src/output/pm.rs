@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
-use crate::model::event::{Event, Kind};
+use crate::model::event::{Event, Kind, Told};
 use crate::model::mptcp::{Endpoint, Flags, Limits};
 
 /// One endpoint, without the line feed.
@@ -66,9 +66,9 @@ pub fn event(event: &Event) -> String {
     text
 }
 
-/// One event as a JSON object on one line. What the kernel did not say is left out.
-pub fn event_json(event: &Event) -> String {
-    json(&AsJson(event))
+/// One event as a JSON object on one line. What is not known is left out.
+pub fn event_json(told: &Told) -> String {
+    json(&AsJson(told))
 }
 
 /// The line that stands for events which were lost.
@@ -160,13 +160,13 @@ fn fields(event: &Event, mut visit: impl FnMut(Key, Value)) {
     }
 }
 
-struct AsJson<'a>(&'a Event);
+struct AsJson<'a>(&'a Told);
 
 impl Serialize for AsJson<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
         map.serialize_entry("version", &1)?;
-        match self.0.kind {
+        match self.0.event.kind {
             Kind::Other(number) => {
                 map.serialize_entry("event", "UNKNOWN")?;
                 map.serialize_entry("number", &number)?;
@@ -174,7 +174,7 @@ impl Serialize for AsJson<'_> {
             kind => map.serialize_entry("event", &kind.to_string())?,
         }
         let mut outcome = Ok(());
-        fields(self.0, |key, value| {
+        fields(&self.0.event, |key, value| {
             let entry = match value {
                 Value::Number(number) => map.serialize_entry(key.text(), &number),
                 Value::Token(token) => map.serialize_entry(key.text(), &format!("{token:08x}")),
@@ -186,6 +186,13 @@ impl Serialize for AsJson<'_> {
             }
         });
         outcome?;
+        map.serialize_entry("time_ms", &self.0.time_ms)?;
+        if let Some(dev) = &self.0.dev {
+            map.serialize_entry("dev", dev.as_str())?;
+        }
+        if let Some(program) = &self.0.program {
+            map.serialize_entry("program", program)?;
+        }
         map.end()
     }
 }
@@ -233,6 +240,10 @@ impl Serialize for One<'_> {
 mod tests {
     use super::*;
 
+    fn told(event: Event) -> Told {
+        Told { event, time_ms: 7, dev: None, program: None }
+    }
+
     #[test]
     fn an_event_reads_as_ip_mptcp_monitor_prints_it() {
         let mut closed = Event::new(Kind::SubflowClosed);
@@ -251,12 +262,15 @@ mod tests {
              dport=443 error=104 reset_flags=0x12"
         );
         assert_eq!(
-            event_json(&closed),
-            r#"{"version":1,"event":"SF_CLOSED","token":"0f3a01c2","remid":1,"locid":2,"saddr":"10.0.0.1","daddr":"2001:db8::1","dport":443,"error":104,"reset_flags":18,"server_side":true}"#
+            event_json(&told(closed)),
+            r#"{"version":1,"event":"SF_CLOSED","token":"0f3a01c2","remid":1,"locid":2,"saddr":"10.0.0.1","daddr":"2001:db8::1","dport":443,"error":104,"reset_flags":18,"server_side":true,"time_ms":7}"#
         );
         let unknown = Event::new(Kind::Other(99));
         assert_eq!(event(&unknown), "[UNKNOWN 99]");
-        assert_eq!(event_json(&unknown), r#"{"version":1,"event":"UNKNOWN","number":99}"#);
+        assert_eq!(
+            event_json(&told(unknown)),
+            r#"{"version":1,"event":"UNKNOWN","number":99,"time_ms":7}"#
+        );
     }
 
     #[test]

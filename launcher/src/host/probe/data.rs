@@ -1,19 +1,19 @@
 //! One connection over all paths, with a little data on it.
 //!
 //! What is sent is the beginning of a request, in many small pieces so that the scheduler spreads
-//! them: of a TLS ClientHello where the port is one of TLS, else of an HTTP HEAD. It never ends, so
-//! that a server waits for more until we hang up, whatever it speaks.
+//! them: of a TLS ClientHello where the port is one of TLS, else of the first line of an HTTP HEAD. It
+//! never ends, so that a server waits for more until we hang up, whatever it speaks.
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::poll;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SendFlags, send};
 
 use super::{LOOK, MOST_BYTES, MPTCP, MPTCP_PATIENCE, Target, connect, sys};
 use crate::host::helper::timespec;
-use crate::model::checks::peer::{Answer, Joint};
+use crate::model::checks::peer::{Answer, Carried, Joint};
 
 /// Ports on which a server waits for a TLS record before it says anything (service names of IANA).
 const TLS: [u16; 13] = [443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 8443];
@@ -42,8 +42,8 @@ impl Request {
             let beginning = vec![0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
             return Request { beginning, filler: 0, sent: 0 };
         }
-        let text =
-            format!("HEAD / HTTP/1.1\r\nHost: {name}\r\nUser-Agent: mptcpize-check\r\nX-Padding: ");
+        // Not even the end of a line: what reads lines waits for it, too.
+        let text = format!("HEAD /mptcpize-check?to={name}&padding=");
         Request { beginning: text.into_bytes(), filler: b'x', sent: 0 }
     }
 
@@ -63,6 +63,26 @@ impl Request {
             Err(_) => false,
         }
     }
+}
+
+/// Sends a piece on each connection over one path, and waits for its acknowledgement.
+pub(super) fn each(
+    sockets: &[Option<(&OwnedFd, u16)>],
+    name: &str,
+    until: Instant,
+    tell: &mut dyn FnMut(),
+) -> Vec<Option<Carried>> {
+    let open = || sockets.iter().flatten();
+    for (socket, port) in open() {
+        Request::new(name, *port).piece(socket);
+    }
+    let patience = DATA_PATIENCE.min(until.saturating_duration_since(Instant::now()));
+    wait(patience, tell, || open().all(|(socket, _)| sys::acked_bytes(socket) > 0));
+    let look = |(socket, _): &(&OwnedFd, u16)| Carried {
+        acked_bytes: sys::acked_bytes(socket),
+        mptcp: sys::is_in_use(socket),
+    };
+    sockets.iter().map(|socket| socket.as_ref().map(look)).collect()
 }
 
 /// Connects as programs do, lets the path manager join the addresses in `joins`, and sends until each
@@ -106,7 +126,12 @@ pub(super) fn joint(
         }
         all_carry(&socket)
     });
-    Some(Joint { mptcp: sys::is_in_use(&socket), subflows: sys::subflows(&socket), waited_ms })
+    let mut polled = [PollFd::new(&socket, PollFlags::RDHUP)];
+    let _ = poll(&mut polled, Some(&timespec(Duration::ZERO)));
+    let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    let hung_up = polled[0].revents().intersects(gone);
+    let (mptcp, subflows) = (sys::is_in_use(&socket), sys::subflows(&socket));
+    Some(Joint { mptcp, hung_up, subflows, waited_ms })
 }
 
 /// Has every subflow that is established carried something?
@@ -131,12 +156,11 @@ mod tests {
 
     #[test]
     fn a_request_never_ends() {
-        for (port, first) in [(443, &[0x16, 3, 1][..]), (80, b"HEAD / HTTP/1.1\r\nHost: a\r\n")] {
+        for (port, first) in [(443, &[0x16, 3, 1][..]), (80, b"HEAD /mptcpize-check?to=a&")] {
             let request = Request::new("a", port);
             assert!(request.beginning.starts_with(first), "{port}");
             assert!(request.beginning.len() < MOST_BYTES, "{port}");
-            let text = String::from_utf8_lossy(&request.beginning).into_owned();
-            assert!(!text.contains("\r\n\r\n"), "{port}");
+            assert!(!request.beginning.contains(&b'\n'), "{port}");
         }
     }
 }

@@ -78,17 +78,30 @@ pub fn peer(
     let mptcp = connect(&answered, Some(MPTCP), patience, &mut || {
         tell(&format!("{name}: MPTCP over each path"));
     });
-    for ((target, (tcp, _)), (mptcp, _)) in targets.iter().zip(tcp).zip(&mptcp) {
-        report.tries.push(Try {
-            dev: target.dev.clone(),
-            from: target.from,
-            to: target.to,
-            tcp,
-            mptcp: mptcp.clone(),
-        });
+    let open: Vec<Option<(&OwnedFd, u16)>> = targets
+        .iter()
+        .zip(&mptcp)
+        .map(|(target, (answer, socket))| {
+            let speaks = matches!(answer, Answer::Connected { mptcp: true, .. });
+            socket.as_ref().filter(|_| speaks).map(|socket| (socket, target.to.port()))
+        })
+        .collect();
+    let carried = data::each(&open, &name, until, &mut || {
+        tell(&format!("{name}: data over each path"));
+    });
+    // What is open would be joined by the path manager, too.
+    drop(open);
+    let mptcp: Vec<Answer> = mptcp
+        .into_iter()
+        .zip(&tcp)
+        .map(|((answer, _), (tcp, _))| conclusive(answer, tcp))
+        .collect();
+    for (((target, (tcp, _)), mptcp), carried) in targets.iter().zip(tcp).zip(&mptcp).zip(carried) {
+        let (dev, from, to) = (target.dev.clone(), target.from, target.to);
+        report.tries.push(Try { dev, from, to, tcp, mptcp: mptcp.clone(), carried });
     }
     for family in Family::BOTH {
-        let works = targets.iter().zip(&mptcp).find(|(target, (answer, _))| {
+        let works = targets.iter().zip(&mptcp).find(|(target, answer)| {
             Family::of(target.to.ip()) == family
                 && matches!(answer, Answer::Connected { mptcp: true, .. })
         });
@@ -103,6 +116,18 @@ pub fn peer(
     }
 }
 
+/// The answer, but for a silence that was too short to mean anything on a path as slow as this one.
+fn conclusive(answer: Answer, tcp: &Answer) -> Answer {
+    match (&answer, tcp) {
+        (Answer::Silent { waited_ms }, Answer::Connected { rtt_us, .. })
+            if waited_ms * 1000 < 3 * u64::from(*rtt_us) =>
+        {
+            Answer::Untried
+        }
+        _ => answer,
+    }
+}
+
 /// Connects to all at once; nothing is tried where there is no target.
 fn connect(
     targets: &[Option<&Target>],
@@ -113,6 +138,8 @@ fn connect(
     let start = Instant::now();
     let mut all: Vec<(Answer, Option<OwnedFd>)> = targets
         .iter()
+        // Without time left nothing is begun.
+        .map(|target| target.filter(|_| !patience.is_zero()))
         .map(|target| match target.map(|target| begin(target, protocol)) {
             None => (Answer::Untried, None),
             Some(Ok(socket)) => (Answer::Untried, Some(socket)),

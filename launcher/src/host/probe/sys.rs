@@ -31,6 +31,7 @@ const MOST: usize = 32;
 const STATE_AT: usize = 0;
 const RTT_AT: usize = 68;
 const BYTES_ACKED_AT: usize = 120;
+const DATA_SEGMENTS_OUT_AT: usize = 156;
 const ESTABLISHED: u8 = 1;
 
 fn get(
@@ -77,6 +78,15 @@ pub(super) fn rtt_us(socket: impl AsFd) -> u32 {
     }
 }
 
+/// Bytes that the peer acknowledged; of an MPTCP socket those of its first subflow.
+pub(super) fn acked_bytes(socket: impl AsFd) -> u64 {
+    let mut info = [0; ELEMENT];
+    match get(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info) {
+        Ok(_) => acked(&info),
+        Err(_) => 0,
+    }
+}
+
 /// Is MPTCP in use on a connected MPTCP socket? After a fallback the option is TCP's, which does
 /// not know it.
 pub(super) fn is_in_use(socket: impl AsFd) -> bool {
@@ -115,15 +125,20 @@ fn elements(socket: impl AsFd, name: libc::c_int) -> Vec<[u8; ELEMENT]> {
 
 fn subflow(addresses: &[u8; ELEMENT], info: &[u8; ELEMENT]) -> Option<Subflow> {
     let (local, remote) = addresses.split_at(ELEMENT / 2);
-    let acked = u64::from_ne_bytes(info[BYTES_ACKED_AT..BYTES_ACKED_AT + 8].try_into().ok()?);
     Some(Subflow {
         from: socket_address(local)?.ip(),
         to: socket_address(remote)?,
         established: info[STATE_AT] == ESTABLISHED,
         rtt_us: u32_at(info, RTT_AT),
-        // The SYN counts as one.
-        acked_bytes: acked.saturating_sub(1),
+        has_sent: u32_at(info, DATA_SEGMENTS_OUT_AT) > 0,
+        acked_bytes: acked(info),
     })
+}
+
+fn acked(info: &[u8; ELEMENT]) -> u64 {
+    let bytes = info[BYTES_ACKED_AT..].first_chunk().map_or(0, |eight| u64::from_ne_bytes(*eight));
+    // The SYN counts as one.
+    bytes.saturating_sub(1)
 }
 
 fn socket_address(bytes: &[u8]) -> Option<SocketAddr> {

@@ -1,6 +1,6 @@
 //! The host itself: kernel, library, paths, endpoints, limits, other managers, services.
 
-use super::{Context, Finding, SETUP, Service, Shim, Socket, count, list};
+use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket, count, list};
 use crate::model::change::{Change, Item};
 use crate::model::config::Role;
 use crate::model::mptcp::{Endpoint, Flags};
@@ -93,7 +93,7 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
 
 pub(super) fn shim(context: &Context) -> Vec<Finding> {
     vec![match &context.seen.shim {
-        Shim::Untried => return vec![],
+        Shim::Untried => Finding::new(Severity::Unknown, "shim.untried", "not tried"),
         Shim::Upgrades { library, .. } => {
             Finding::fine("shim", format!("{library} loads and upgrades socket()"))
         }
@@ -359,7 +359,7 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
         let title = format!("{}: processes of other users", list(&unreadable));
         let mut unknown =
             Finding::note("services.unreadable", title).why("only root may look at them");
-        unknown.severity = super::Severity::Unknown;
+        unknown.severity = Severity::Unknown;
         found.push(unknown);
     }
     if found.is_empty() {

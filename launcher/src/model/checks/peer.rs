@@ -42,6 +42,17 @@ pub struct Try {
     pub tcp: Answer,
     /// With an MPTCP socket.
     pub mptcp: Answer,
+    /// The first data on it, where it spoke MPTCP.
+    pub carried: Option<Carried>,
+}
+
+/// What became of the first data of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Bytes that the peer acknowledged.
+    pub acked_bytes: u64,
+    /// MPTCP was still in use then.
+    pub mptcp: bool,
 }
 
 /// What became of a connection.
@@ -82,6 +93,8 @@ impl Answer {
 pub struct Joint {
     /// It was MPTCP, and stayed so when data flowed.
     pub mptcp: bool,
+    /// The peer hung up while it was looked at.
+    pub hung_up: bool,
     /// Its subflows, the first one first.
     pub subflows: Vec<Subflow>,
     /// How long it was watched for more of them.
@@ -99,6 +112,8 @@ pub struct Subflow {
     pub established: bool,
     /// Smoothed round-trip time.
     pub rtt_us: u32,
+    /// The scheduler gave it data to send.
+    pub has_sent: bool,
     /// Bytes that the peer acknowledged.
     pub acked_bytes: u64,
 }
@@ -164,6 +179,11 @@ fn speaks(report: &Report) -> Finding {
             .why(why.unwrap_or_else(|| "there was no time to try, or no path in its family".into()))
             .advice("see that it runs and listens there; give another port as HOST:PORT");
     }
+    if connected.iter().all(|tried| tried.mptcp == Answer::Untried) {
+        let mut late = Finding::skipped("peer.late", "--timeout");
+        late.title = format!("{place} answers TCP; there was no time left for MPTCP");
+        return late.topic("peer");
+    }
     let vanish = |tried: &&&Try| matches!(tried.mptcp, Answer::Silent { .. } | Answer::Failed(_));
     if connected.iter().any(|tried| vanish(&tried)) {
         return Finding::problem("peer.blocked", format!("{place} answers TCP, and not MPTCP"))
@@ -224,11 +244,28 @@ fn judge(context: &Context, report: &Report, tried: &Try, found: &[Finding]) -> 
             .advice("let TCP option 30 pass in that network's firewall");
         }
     }
-    joined(context, report, tried, &rtt, found)
+    match tried.carried {
+        Some(Carried { mptcp: false, .. }) => {
+            Finding::problem("peer.lost_later", format!("{rtt}, MPTCP is lost with the first data"))
+                .why("a device on the way takes the option out of packets that carry data")
+                .advice(
+                    "turn off \"TCP optimisation\" in that network, or use a VPN over this link",
+                )
+        }
+        Some(Carried { acked_bytes: 0, .. }) => Finding::problem(
+            "peer.carries_nothing",
+            format!("{rtt}, MPTCP, but no data arrive"),
+        )
+        .why("the handshake is answered, and packets with data are not")
+        .advice("try a lower MTU on this link; large or marked packets may be lost in its network"),
+        _ => joined(context, report, tried, &rtt, found),
+    }
 }
 
 fn unreachable(why: String) -> Finding {
-    Finding::problem("peer.path_dead", "the peer cannot be reached").why(why)
+    Finding::problem("peer.path_dead", "the peer cannot be reached")
+        .why(why)
+        .advice("over another path it can: look at this link, its gateway and what filters there")
 }
 
 /// Did the path take part in the connection over all of them?
@@ -247,36 +284,32 @@ fn joined(
     else {
         return Finding::fine("peer.path", format!("{rtt}, MPTCP"));
     };
+    let carried = tried.carried.map_or(0, |carried| carried.acked_bytes);
     let Some(from) = tried.from else {
-        let carried = joint.subflows.first().map_or(0, |first| first.acked_bytes);
         return Finding::fine("peer.path", format!("{rtt}, MPTCP, {carried} bytes arrived"));
     };
     let endpoint = context.seen.host.endpoints.iter().find(|it| it.address == from);
     let backup = endpoint.is_some_and(|endpoint| endpoint.flags.has(Flags::BACKUP));
     let at = joint.subflows.iter().position(|subflow| subflow.from == from);
     match at.map(|at| (at, &joint.subflows[at])) {
-        Some((0, _)) if !joint.mptcp => {
-            Finding::problem("peer.lost_later", format!("{rtt}, MPTCP is lost with the first data"))
-                .why("a device on the way takes the option out of packets that carry data")
-                .advice(
-                    "turn off \"TCP optimisation\" in that network, or use a VPN over this link",
-                )
+        Some((_, subflow))
+            if subflow.established && subflow.has_sent && subflow.acked_bytes == 0 =>
+        {
+            Finding::warning(
+                "peer.join_carries_nothing",
+                format!("{rtt}, joined, but no data arrive"),
+            )
+            .why("alone this path carries data; beside another one its data are lost")
+            .advice("mptcpize status --watch during a large transfer shows what it carries")
         }
-        Some((at, subflow)) if subflow.established && (subflow.acked_bytes > 0 || backup) => {
+        Some((at, subflow)) if subflow.established => {
             let part = match (at, backup) {
                 (0, _) => "first path",
                 (_, true) => "joined as backup",
                 (_, false) => "joined",
             };
-            Finding::fine(
-                "peer.path",
-                format!("{rtt}, {part}, {} bytes arrived", subflow.acked_bytes),
-            )
-        }
-        Some((_, subflow)) if subflow.established => {
-            Finding::warning("peer.carries_nothing", format!("{rtt}, joined, but carried nothing"))
-                .why("in this short trial the other paths took all data, or its packets are lost")
-                .advice("mptcpize status --watch during a large transfer shows which")
+            let bytes = carried + subflow.acked_bytes;
+            Finding::fine("peer.path", format!("{rtt}, {part}, {bytes} bytes arrived"))
         }
         at => not_joined(context, joint, endpoint, rtt, at.is_some(), found),
     }
@@ -303,6 +336,13 @@ fn not_joined(
     if !opens {
         let title = format!("{rtt}, MPTCP; no endpoint opens subflows from here");
         return Finding::note("peer.no_endpoint", title);
+    }
+    if joint.hung_up {
+        return Finding::note(
+            "peer.hung_up",
+            format!("{rtt}, MPTCP; the peer hung up before it joined"),
+        )
+        .why("it takes no half request; try another port of it");
     }
     let waited = joint.waited_ms;
     let title = format!("{rtt}, MPTCP alone works, joining does not");

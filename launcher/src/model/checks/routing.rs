@@ -20,6 +20,10 @@ pub(super) fn routing(context: &Context) -> Vec<Finding> {
 /// What is wrong with the way out of one path.
 fn leaves(context: &Context, path: &Path) -> Option<Finding> {
     let Path { dev, address, .. } = path;
+    // Without a carrier its routes do not count, and that is told elsewhere.
+    if context.seen.host.link(dev).is_some_and(|link| !link.carrier) {
+        return None;
+    }
     // With `dev` a subflow is bound to the link; a server's answers and programs never are.
     let endpoint = context.seen.host.endpoints.iter().find(|it| it.address == *address);
     let bound = endpoint.is_some_and(|endpoint| endpoint.dev.is_some());
@@ -138,9 +142,29 @@ pub(super) fn arp(context: &Context) -> Vec<Finding> {
         }
     }
     if found.is_empty() && !sharing.is_empty() {
-        found.push(Finding::fine("arp", "each link answers for its own addresses alone"));
+        found.push(announcements(context, &sharing).unwrap_or_else(|| {
+            Finding::fine("arp", "each link answers and asks for its own addresses alone")
+        }));
     }
     found
+}
+
+/// A packet from one link's address to the network that they share leaves by the link that main
+/// prefers; the question for its receiver's address says whose address it is (measured).
+fn announcements(context: &Context, sharing: &[&Path]) -> Option<Finding> {
+    let commands: Vec<String> = sharing
+        .iter()
+        .filter(|path| context.conf(&path.dev, "arp_announce") < 2)
+        .map(|path| format!("sysctl -w {}=2", conf_key(&path.dev, "arp_announce")))
+        .collect();
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    let note = Finding::note("arp.announce", "a link may ask in the name of its neighbours")
+        .why(
+            "a program that binds to one link's address and talks to the shared network teaches \
+             it the other link's card",
+        )
+        .fix(&commands);
+    (!commands.is_empty()).then_some(note)
 }
 
 fn way_to<'a>(context: &'a Context, from: IpAddr, to: IpAddr) -> Option<&'a IfName> {

@@ -65,10 +65,27 @@ pub(super) fn counters(context: &Context) -> Vec<Finding> {
         let note = Finding::note("counters.peers_without", title);
         found.push(note.why("those servers have none; they got TCP"));
     }
+    let unsent = unsent(counters);
+    if unsent > 0 {
+        let note =
+            Finding::note("counters.joins_unsent", format!("{unsent} joins could not be sent"));
+        found.push(note.why(
+            "the address was gone, or the peer was this host itself, where there is nothing to join",
+        ));
+    }
     if found.is_empty() {
         found.push(Finding::fine("counters", "nothing went wrong that the kernel counts"));
     }
     found
+}
+
+/// Joins that failed on this host. Connections within a host try, too, and there is no way for that:
+/// some are no sign of a fault.
+fn unsent(counters: &Counters) -> u64 {
+    ["MPJoinSynTxBindErr", "MPJoinSynTxConnectErr", "MPJoinSynTxCreatSkErr"]
+        .iter()
+        .map(|name| counters.get(name))
+        .sum()
 }
 
 /// A middlebox is at work: what to do.
@@ -90,22 +107,14 @@ fn tales(counters: &Counters, reverse_path_drops: u64, bonds: bool) -> Vec<Tale>
         "a firewall on the way drops them; such connections are seconds late and then TCP",
         MIDDLEBOX,
     );
-    let (sent, answered) = (counters.get("MPJoinSynTx"), counters.get("MPJoinSynAckRx"));
-    let unanswered = sent.saturating_sub(answered);
+    let sent = counters.get("MPJoinSynTx").saturating_sub(unsent(counters));
+    let unanswered = sent.saturating_sub(counters.get("MPJoinSynAckRx"));
     tell(
         sent >= 3 && unanswered * 2 > sent,
         "counters.joins_unanswered",
         format!("{unanswered} of {sent} joins were never answered"),
         "a firewall, the routing of this host or the peer's limits keep second paths from opening",
         "see the findings above and mptcpize check HOST",
-    );
-    let failed = sum(&["MPJoinSynTxBindErr", "MPJoinSynTxConnectErr", "MPJoinSynTxCreatSkErr"]);
-    tell(
-        failed > 0,
-        "counters.joins_failed",
-        format!("{failed} joins could not even be sent"),
-        "an endpoint's address is gone, or there is no way from it",
-        "see endpoints and routing above",
     );
     let rejected = counters.get("MPJoinRejected");
     tell(

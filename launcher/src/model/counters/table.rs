@@ -13,7 +13,8 @@ const SIZE: &str = "nothing, unless transfers are slow: then compare the paths' 
 const MIDDLEBOX: &str = "find the device on the way that changes TCP: mptcpize check HOST, over each link \
                          in turn; turn off its \"TCP optimisation\"";
 const ATTACK: &str = "see who sends them; a few come from connections that ended meanwhile";
-const LOCAL: &str = "look at the endpoints and routes of this host: mptcpize check";
+const LOCAL: &str = "some come from connections within this host; else look at endpoints and routes: \
+                     mptcpize check";
 
 const fn row(name: &'static str, kind: Kind, means: &'static str, advice: &'static str) -> Known {
     Known { name, kind, means, advice }
@@ -98,7 +99,7 @@ pub(super) const TABLE: &[Known] = &[
         "joins not sent: no socket",
         "look for a limit on memory or on sockets",
     ),
-    row("MPJoinSynTxBindErr", Trouble, "joins not sent: the address is gone", LOCAL),
+    row("MPJoinSynTxBindErr", Trouble, "joins not sent: not with that address", LOCAL),
     row("MPJoinSynTxConnectErr", Trouble, "joins not sent: no way to the peer", LOCAL),
     row("DSSNotMatching", Trouble, "data mapped to two places", MIDDLEBOX),
     row("DSSCorruptionFallback", Trouble, "data changed on the way: became TCP", MIDDLEBOX),

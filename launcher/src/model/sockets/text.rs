@@ -1,5 +1,4 @@
-//! The text in which the library gets the settings (`shim/src/policy.rs` describes it), and the
-//! place in the library's file that holds one.
+//! The text in which the library gets the settings (`shim/src/policy.rs` describes it).
 
 use std::net::IpAddr;
 
@@ -8,12 +7,6 @@ use crate::model::sockets::{COMM, Loopback, Ports, Program, Side, Sockets};
 
 /// As many rules as the library has room for (`shim/src/policy.rs`, `MOST`).
 pub const MOST: usize = 32;
-
-/// What stands before the text in the library's own file.
-const MAGIC: &[u8] = b"mptcpize policy:";
-
-/// Bytes for a text there.
-const IN_FILE: usize = 176;
 
 /// Which sockets a rule is about (the first byte of a rule).
 mod about {
@@ -203,30 +196,6 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
     text.trim_end_matches('/').split(',')
 }
 
-/// The library with a policy in its file, for those that it is preloaded into without an
-/// environment of ours (/etc/ld.so.preload).
-///
-/// # Errors
-/// A clause: the text is longer than the 176 bytes that there are for it, or the library has no
-/// such place.
-pub fn in_file(library: &[u8], text: &str) -> Result<Vec<u8>, String> {
-    if text.len() > IN_FILE {
-        return Err(format!(
-            "its text has {} bytes, and there are {IN_FILE} for it in the library's file",
-            text.len()
-        ));
-    }
-    let found = library.windows(MAGIC.len()).position(|window| window == MAGIC);
-    let mut copy = library.to_vec();
-    let place = found.map(|at| at + MAGIC.len()).and_then(|at| copy.get_mut(at..at + IN_FILE));
-    let Some(place) = place else { return Err("the library has no place for a policy".into()) };
-    place.fill(0);
-    for (to, from) in place.iter_mut().zip(text.bytes()) {
-        *to = from;
-    }
-    Ok(copy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,16 +285,5 @@ mod tests {
         for end in 0..text.len() {
             assert!(check(&text[..end]).is_err(), "{}", &text[..end]);
         }
-    }
-
-    #[test]
-    fn the_librarys_file_takes_a_policy_in_its_place() {
-        let library = [&b"ELF"[..], MAGIC, &[b'x'; IN_FILE], b"end"].concat();
-        let copy = in_file(&library, "pbird/").expect("there is a place");
-        let expected = [&b"ELF"[..], MAGIC, b"pbird/", &[0; IN_FILE - 6], b"end"].concat();
-        assert_eq!(copy, expected);
-        assert!(in_file(b"ELF", "/").is_err());
-        assert!(in_file(&library[..40], "/").is_err());
-        assert!(in_file(&library, &"x".repeat(IN_FILE + 1)).expect_err("long").contains("177"));
     }
 }

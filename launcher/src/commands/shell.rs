@@ -1,0 +1,89 @@
+//! `mptcpize completions`, `mptcpize man`, and `mptcpize complete`, which the completion scripts
+//! call: all from the definition of the command line.
+
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use crate::cli::Cli;
+use crate::cli::complete::{self, Kind};
+use crate::cli::shell::{Complete, Completions, Man, Shell};
+use crate::error::{Error, Exit, reason};
+use crate::host::known;
+use crate::output::{self, completion, man};
+
+/// Prints the completion script of a shell.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn completions(arguments: &Completions) -> anyhow::Result<Exit> {
+    output::text(match arguments.shell {
+        Shell::Bash => completion::BASH,
+        Shell::Zsh => completion::ZSH,
+        Shell::Fish => completion::FISH,
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Prints what fits at the end of the words, as `output::completion` describes.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn complete(arguments: &Complete) -> anyhow::Result<Exit> {
+    let mut root = Cli::command();
+    root.build();
+    let words: Vec<String> =
+        arguments.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let answer = complete::complete(&root, &words);
+    let (kind, names) = match answer.kind {
+        Kind::Words => (String::from("words"), Vec::new()),
+        Kind::Link => (String::from("words"), known::links()),
+        Kind::Namespace => (String::from("words"), known::namespaces()),
+        Kind::Unit { user } => (String::from("words"), known::units(user)),
+        Kind::File => (String::from("files"), Vec::new()),
+        Kind::Directory => (String::from("directories"), Vec::new()),
+        // The words begin behind `mptcpize`.
+        Kind::Program(index) => (format!("program {}", index + 1), Vec::new()),
+    };
+    let mut text = format!("{kind}\n");
+    for name in names {
+        text.push_str(&format!("{}{name}{}\t\n", answer.before, answer.after));
+    }
+    for candidate in answer.candidates {
+        text.push_str(&format!("{}\t{}\n", candidate.word, candidate.help));
+    }
+    output::text(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Writes the manual pages, or prints the first.
+///
+/// # Errors
+/// 1 a page cannot be written.
+pub fn man(arguments: &Man) -> anyhow::Result<Exit> {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    match &arguments.directory {
+        Some(directory) => pages(&root, directory)?,
+        None => output::text(&page(&root))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// The page of a verb, and those of the verbs below it.
+fn pages(verb: &clap::Command, directory: &Path) -> Result<(), Error> {
+    for below in verb.get_subcommands().filter(|below| !below.is_hide_set()) {
+        pages(below, directory)?;
+    }
+    let file = directory.join(format!("{}.1", man::title(verb)));
+    fs::write(&file, page(verb)).map_err(|error| {
+        Error::new(Exit::Failed, format!("cannot write {}", file.display()))
+            .why(reason(&error))
+            .fix(format!("mkdir -p {0} && mptcpize man {0}", directory.display()))
+    })
+}
+
+fn page(verb: &clap::Command) -> String {
+    man::page(verb, env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+}

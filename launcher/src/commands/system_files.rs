@@ -1,0 +1,164 @@
+//! The files that system-wide use changes, and the order in which: what `enable --system` and
+//! `disable --system` want is data first, shown or carried out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Exit, reason};
+use crate::host::files;
+use crate::model::environment;
+use crate::output::system as screen;
+
+/// One file of the host, as it is and as it shall be.
+pub(super) struct FileChange {
+    pub(super) path: PathBuf,
+    pub(super) before: Option<Vec<u8>>,
+    pub(super) after: Option<Vec<u8>>,
+    pub(super) why: &'static str,
+}
+
+impl FileChange {
+    /// Looks at the file; it shall stay as it is, so far.
+    pub(super) fn read(path: PathBuf, why: &'static str) -> Result<Self, Error> {
+        let before = files::read(&path).map_err(|error| cannot("read", &path, &error))?;
+        Ok(FileChange { path, after: before.clone(), before, why })
+    }
+
+    fn is_needed(&self) -> bool {
+        self.before != self.after
+    }
+
+    fn make(&self) -> Result<(), Error> {
+        let alone = |text: &Vec<u8>| text.ends_with(environment::MADE_DIRECTORY.as_bytes());
+        let made = match (&self.before, &self.after) {
+            (None, Some(bytes)) if alone(bytes) => files::write_with_directory(&self.path, bytes),
+            (Some(text), None) if alone(text) => files::remove_with_directory(&self.path),
+            (_, Some(bytes)) => files::write(&self.path, bytes),
+            (_, None) => files::remove(&self.path).map(|_| ()),
+        };
+        made.map_err(|error| cannot("write", &self.path, &error))
+    }
+
+    /// The change back.
+    fn inverse(&self) -> Self {
+        FileChange {
+            path: self.path.clone(),
+            before: self.after.clone(),
+            after: self.before.clone(),
+            why: self.why,
+        }
+    }
+
+    fn row(&self) -> screen::Row {
+        let sign = match (&self.before, &self.after) {
+            (None, _) => '+',
+            (_, None) => '-',
+            _ => '~',
+        };
+        screen::Row { sign, path: self.path.display().to_string(), why: self.why }
+    }
+}
+
+/// An error of the file system.
+pub(super) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Error {
+    let what = format!("cannot {doing} {}", path.display());
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::new(Exit::NotPermitted, what)
+            .why(reason(error))
+            .fix("run it with sudo; if you did, look at: lsattr, mount"),
+        io::ErrorKind::ReadOnlyFilesystem => Error::new(Exit::Failed, what)
+            .why(reason(error))
+            .fix("mount -o remount,rw the file system, or change the image that it comes from"),
+        _ => Error::new(Exit::Failed, what)
+            .why(reason(error))
+            .fix(format!("look at it: ls -ld {}", path.display())),
+    }
+}
+
+/// Everything that is on a host of ours, or shall be.
+pub(super) struct Files {
+    /// New libraries.
+    pub(super) libraries: Vec<FileChange>,
+    /// Files that name a library, or did. Those that name one come first.
+    pub(super) names: Vec<FileChange>,
+    /// Libraries that nothing names any more.
+    pub(super) obsolete: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Removes what a run that was killed left beside the files.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(super) fn sweep(&self) -> Result<(), Error> {
+        for change in &self.names {
+            files::sweep(&change.path).map_err(|error| cannot("write", &change.path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// The changes, for the screen.
+    pub(super) fn rows(&self) -> Vec<screen::Row> {
+        let obsolete = self.obsolete.iter().map(|path| screen::Row {
+            sign: '-',
+            path: path.display().to_string(),
+            why: "nothing names it any more",
+        });
+        let needed = self.libraries.iter().chain(&self.names).filter(|change| change.is_needed());
+        needed.map(FileChange::row).chain(obsolete).collect()
+    }
+}
+
+/// Makes the changes in the order that `commands::system` tells; `try_out` when the libraries are
+/// there and nothing names them.
+pub(super) fn carry_out(
+    wanted: &Files,
+    try_out: impl FnOnce() -> Result<usize, Error>,
+) -> Result<usize, Error> {
+    let mut made = Vec::new();
+    let mut directories = Vec::new();
+    let mut named = Vec::new();
+    let make_all = || -> Result<usize, Error> {
+        for library in wanted.libraries.iter().filter(|library| library.is_needed()) {
+            if let Some(directory) = library.path.parent() {
+                let new = files::make_directory(directory)
+                    .map_err(|error| cannot("make", directory, &error))?;
+                directories.extend(new);
+            }
+            library.make()?;
+            made.push(&library.path);
+        }
+        let tried = try_out()?;
+        for change in wanted.names.iter().filter(|change| change.is_needed()) {
+            change.make()?;
+            named.push(change.inverse());
+        }
+        Ok(tried)
+    };
+    let done = make_all();
+    let tried = match done {
+        Ok(tried) => tried,
+        Err(error) => {
+            // Newest first, and the libraries only when nothing names them any more.
+            for change in named.iter().rev() {
+                if change.make().is_err() {
+                    return Err(error.with_exit(Exit::Partial).fix("mptcpize disable --system"));
+                }
+            }
+            for library in &made {
+                let _ = files::remove(library);
+            }
+            for directory in &directories {
+                files::remove_if_empty(directory);
+            }
+            return Err(error);
+        }
+    };
+    for library in &wanted.obsolete {
+        files::remove(library).map_err(|error| cannot("remove", library, &error))?;
+        if let Some(directory) = library.parent() {
+            files::remove_if_empty(directory);
+        }
+    }
+    Ok(tried)
+}

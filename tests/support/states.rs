@@ -1,0 +1,203 @@
+//! States of hosts made up for the screens: what a look would have found.
+
+use mptcpize::model::connection::{Connection, Fallback, Phase, Subflow};
+use mptcpize::model::mptcp::{Endpoint, Flags, Limits};
+use mptcpize::model::net::{Address, Family, IfName, Link, Route};
+use mptcpize::model::status::{Bytes, Program, Rates, Seen};
+use mptcpize::model::{Flavour, Manager};
+
+fn name(text: &str) -> IfName {
+    IfName::new(text).expect("a literal name")
+}
+
+fn link(text: &str) -> Link {
+    Link {
+        name: name(text),
+        up: true,
+        carrier: true,
+        loopback: text == "lo",
+        point_to_point: false,
+        kind: None,
+        master: None,
+    }
+}
+
+fn address(dev: &str, text: &str, length: u8) -> Address {
+    Address {
+        dev: name(dev),
+        address: text.parse().expect("a literal address"),
+        length,
+        peer: None,
+        global: dev != "lo",
+        deprecated: false,
+        tentative: false,
+        temporary: false,
+        secondary: false,
+    }
+}
+
+fn default_route(dev: &str, via: &str, metric: u32) -> Route {
+    Route {
+        table: 254,
+        family: Family::V4,
+        to: None,
+        via: via.parse().ok(),
+        dev: name(dev),
+        src: None,
+        metric,
+        protocol: 3,
+        onlink: false,
+    }
+}
+
+fn endpoint(id: u8, dev: &str, text: &str, flags: Flags) -> Endpoint {
+    let address = text.parse().expect("a literal address");
+    Endpoint { id, address, port: None, dev: Some(name(dev)), flags }
+}
+
+pub fn subflow(local: &str, remote: &str, id: u8, rtt_ms: u32) -> Subflow {
+    Subflow {
+        local: local.parse().expect("a literal address"),
+        remote: remote.parse().expect("a literal address"),
+        bound: None,
+        local_id: id,
+        remote_id: 0,
+        open: true,
+        rtt_us: rtt_ms * 1_000,
+        sent: 1_200_000,
+        resent: 1_448,
+        received: 432_000_000,
+        idle_ms: 3,
+        backup: false,
+        stale: false,
+    }
+}
+
+pub fn connection(inode: u32, subflows: Vec<Subflow>) -> Connection {
+    Connection {
+        token: Some(0x9f3a_0000 + inode),
+        inode,
+        uid: 1000,
+        local: subflows[0].local,
+        remote: subflows[0].remote,
+        phase: Phase::Open,
+        fallback: None,
+        sent: 1_200_000,
+        received: 432_000_000,
+        subflows,
+    }
+}
+
+/// A laptop at home: Wi-Fi, and a modem as the backup.
+pub fn laptop() -> Seen {
+    let mut seen = Seen::default();
+    let wifi = |port: u16| format!("192.168.1.23:{port}");
+    seen.state.links = ["lo", "wlan0", "wwan0"].map(link).into();
+    seen.state.addresses = vec![
+        address("lo", "127.0.0.1", 8),
+        address("wlan0", "192.168.1.23", 24),
+        address("wwan0", "10.64.9.2", 30),
+    ];
+    seen.state.routes =
+        vec![default_route("wlan0", "192.168.1.1", 600), default_route("wwan0", "10.64.9.1", 700)];
+    seen.state.endpoints = vec![
+        endpoint(1, "wlan0", "192.168.1.23", Flags::SUBFLOW),
+        endpoint(2, "wwan0", "10.64.9.2", Flags::SUBFLOW.with(Flags::BACKUP)),
+    ];
+    seen.state.limits = Some(Limits { subflows: 8, add_addr_accepted: 8 });
+    seen.state.sysctls.insert("net.mptcp.enabled".into(), "1".into());
+    seen.state.managers = vec![Manager::NetworkManager];
+    seen.state.ours = vec!["192.168.1.23".parse().expect("a literal address")];
+    let backup = Subflow {
+        backup: true,
+        idle_ms: 600_000,
+        ..subflow("10.64.9.2:40001", "203.0.113.9:443", 2, 61)
+    };
+    let plain = subflow(&wifi(40003), "192.0.2.80:80", 0, 31);
+    seen.connections = Some(vec![
+        connection(1, vec![subflow(&wifi(40000), "203.0.113.9:443", 0, 18), backup]),
+        connection(2, vec![subflow(&wifi(40002), "198.51.100.4:22", 0, 24)]),
+        Connection { fallback: Some(Fallback::PeerWithout), ..connection(3, vec![plain]) },
+    ]);
+    for (inode, pid, text) in [(1, 4711, "curl"), (2, 4802, "ssh"), (3, 5120, "firefox")] {
+        seen.programs.insert(inode, Program { pid, name: text.into() });
+    }
+    let moved = |received, sent| Bytes { received, sent };
+    seen.rates = Some(Rates {
+        over_ms: 200,
+        moved: [("wlan0".into(), moved(1_030_000, 52_500)), ("wwan0".into(), moved(7_500, 2_500))]
+            .into(),
+    });
+    seen.services = vec!["nginx.service".into()];
+    seen.set_up_s = Some(7_300);
+    seen.scheduler = Some("default".into());
+    seen.path_manager = Some("kernel".into());
+    seen
+}
+
+/// One link only, nothing set up, no connection, an ordinary user.
+pub fn fresh() -> Seen {
+    let mut seen = laptop();
+    seen.state.endpoints.clear();
+    seen.state.managers.clear();
+    seen.state.limits = Some(Limits { subflows: 0, add_addr_accepted: 0 });
+    seen.connections = Some(Vec::new());
+    seen.programs.clear();
+    seen.rates = None;
+    seen.services.clear();
+    seen.set_up_s = None;
+    seen
+}
+
+/// Everything that can be wrong at a glance.
+pub fn troubled() -> Seen {
+    let mut seen = laptop();
+    let gone = endpoint(3, "eth7", "198.18.0.1", Flags::SUBFLOW);
+    seen.state.endpoints.remove(1);
+    seen.state.endpoints.push(gone);
+    seen.state.links[2].carrier = false;
+    seen.programs.clear();
+    seen.programs_hidden = Some("programs of other users are hidden: sudo mptcpize status");
+    let connections = seen.connections.as_mut().expect("a laptop has some");
+    connections[0].subflows[1].stale = true;
+    connections[2].fallback = Some(Fallback::OnTheWay);
+    connections[1].phase = Phase::Connecting;
+    let odd = Connection {
+        token: None,
+        fallback: Some(Fallback::AskedWithout),
+        ..connection(
+            9,
+            vec![subflow("[2001:db8::1]:443", "[2001:db8:ffff:ffff::1234]:55555", 0, 1)],
+        )
+    };
+    connections.push(odd);
+    seen
+}
+
+pub fn off() -> Seen {
+    let mut seen = fresh();
+    seen.state.sysctls.insert("net.mptcp.enabled".into(), "0".into());
+    seen
+}
+
+pub fn absent() -> Seen {
+    let mut seen = fresh();
+    seen.state.kernel.mptcp = Flavour::Absent;
+    seen.state.limits = None;
+    seen.connections = None;
+    seen.scheduler = None;
+    seen.path_manager = None;
+    seen
+}
+
+pub fn crowd() -> Seen {
+    let mut seen = laptop();
+    let one = |number: u32| {
+        let local = format!("192.168.1.23:{}", 10_000 + number);
+        let second = format!("10.64.9.2:{}", 10_000 + number);
+        let remote = "203.0.113.9:443";
+        connection(number, vec![subflow(&local, remote, 0, 18), subflow(&second, remote, 2, 61)])
+    };
+    seen.connections = Some((1..=10_000).map(one).collect());
+    seen
+}
