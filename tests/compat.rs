@@ -29,6 +29,14 @@ fn a_socket_that_becomes_tcp_keeps_what_was_done_to_it() {
 }
 
 #[test]
+fn a_socket_that_became_tcp_is_inherited_or_closed_as_it_was_to_be() {
+    let native = python(Way::Native, &Netns::new(), "exec.py").run().silent().stdout;
+    let ours = python(Way::Tool, &Netns::new(), "exec.py").run().silent().stdout;
+    assert_eq!(native.lines().count(), 5, "{native}");
+    assert_eq!(native, ours);
+}
+
+#[test]
 fn a_socket_that_others_share_or_that_has_a_past_stays_as_it_is() {
     let done = python(Way::Tool, &Netns::new(), "stays.py").run().silent();
     let expected = "dup: ENOPROTOOPT 262\ndup2: ENOPROTOOPT 262\nfork, parent: ENOPROTOOPT 262\n\
@@ -63,6 +71,17 @@ fn threads_that_set_options_at_once_lose_none() {
     for way in Way::BOTH {
         let done = way.command(&program).arg("20000").run().silent();
         assert_eq!(done.stdout, "0 lost\n", "{way:?}");
+    }
+}
+
+#[test]
+fn what_another_thread_does_to_a_socket_that_becomes_tcp_is_not_lost() {
+    let program = support::cc::c("meanwhile", support::cc::Build::Plain);
+    for (what, rounds) in [("bind", "2000"), ("connect", "1000"), ("fork", "500")] {
+        for way in Way::BOTH {
+            let done = way.command(&program).args([what, rounds]).within(&Netns::new()).run();
+            assert_eq!(done.silent().stdout, "0 lost\n", "{way:?} {what}");
+        }
     }
 }
 
@@ -158,7 +177,7 @@ fn vsftpd_serves_curl_lftp_and_pythons_ftplib() {
 }
 
 #[test]
-fn haproxy_with_time_limits_that_mptcp_refuses_serves() {
+fn haproxy_serves_with_time_limits_that_mptcp_refuses_and_keeps_them() {
     let (directory, bytes) = serve::content(100_000);
     for way in Way::BOTH {
         let namespace = Netns::new();
@@ -166,13 +185,19 @@ fn haproxy_with_time_limits_that_mptcp_refuses_serves() {
         let home = support::scratch("haproxy");
         let configuration = "defaults\n mode http\n timeout connect 9s\n timeout client 9s\n \
              timeout server 9s\nfrontend f\n bind 127.0.0.1:8080 tcp-ut 30s\n default_backend b\n\
-             backend b\n server s 127.0.0.1:8081 tcp-ut 20s\n";
+             frontend short\n bind 127.0.0.1:8082 tcp-ut 25s\n timeout client 500\n \
+             default_backend b\nbackend b\n server s 127.0.0.1:8081 tcp-ut 20s\n";
         let file = support::scratch::file(&home.join("haproxy.cfg"), configuration, 0o644);
         let proxy = way.command("haproxy").arg("-db").arg("-f").arg(file).within(&namespace);
-        let _proxy = serve::listening(&namespace, proxy.quiet(), 8080);
+        let proxy = serve::listening(&namespace, proxy.quiet(), 8080);
         let out = home.join("out");
         let client = Cmd::new("curl").args(["-sS", "-m", "20", "-o"]).arg(&out);
         client.arg("http://127.0.0.1:8080/file").within(&namespace).run().silent();
         assert!(fs::read(&out).expect("curl wrote it") == bytes, "{way:?}");
+        // The connection has its listener's limit; the process closes it when it stays silent.
+        let (pid, limits) = (proxy.pid().to_string(), self::file("limits.py"));
+        let asked = Cmd::new("python3").arg(limits).args([&pid, "8082"]).within(&namespace);
+        let said = asked.run().silent().stdout;
+        assert_eq!(said, "[25000, 25000, 30000]\nclosed b''\n", "{way:?}");
     }
 }

@@ -110,12 +110,15 @@ pub(crate) unsafe extern "C" fn bind(fd: c_int, to: *const c_void, size: c_uint)
     if !unsafe { may(fd, to, size, true) } {
         return -1;
     }
-    // SAFETY: the program's own arguments.
-    let result = unsafe { next::bind(fd, to, size) };
-    if result == 0 {
-        compat::bound(fd);
+    let mut ours = compat::is_ours(fd);
+    loop {
+        // SAFETY: the program's own arguments.
+        let result = unsafe { next::bind(fd, to, size) };
+        if result != 0 || !ours || compat::bound(fd) {
+            return result;
+        }
+        ours = false;
     }
-    result
 }
 
 /// `listen(2)`.

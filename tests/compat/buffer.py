@@ -76,6 +76,10 @@ def main():
             show("TCP", sock)
             sock.close()
     sock = s.socket()
+    sock.setsockopt(SOCKET, RCVBUF, 300_000)
+    sock.setsockopt(SOCKET, RCVBUF, 4096)
+    show("small after large", sock)
+    sock = s.socket()
     print("short", attempt(lambda: sock.setsockopt(SOCKET, RCVBUF, b"abc")))
     before = retransmissions()
     for moment in ("fresh", "listening", "client", "server"):

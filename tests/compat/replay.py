@@ -26,7 +26,8 @@ COMMON = [
     (SOCKET, 67, TIME), (SOCKET, 69, ON), (TCP, 1, ON), (TCP, 2, number(900)), (TCP, 3, ON),
     (TCP, 4, number(11)), (TCP, 5, number(12)), (TCP, 6, number(5)), (TCP, 9, number(3)),
     (TCP, 13, b"reno"), (TCP, 23, number(5)), (TCP, 25, number(4000)), (TCP, 30, ON),
-    (TCP, 33, bytes(range(16))), (TCP, 34, ON), (TCP, 36, ON), (IP, 1, number(0x10)),
+    (SOCKET, 32, number(200000)), (SOCKET, 33, number(200000)), (SOCKET, 63, ON), (SOCKET, 64, ON),
+    (SOCKET, 65, number(0x50)), (TCP, 33, bytes(range(16))), (TCP, 34, ON), (TCP, 36, ON), (IP, 1, number(0x10)),
     (IP, 15, ON), (IP, 19, ON), (IP, 24, ON), (IP, 51, struct.pack("I", 40000 | 50000 << 16)),
 ]
 OF_IPV6 = [(IPV6, 26, ON), (IPV6, 75, ON), (IPV6, 78, ON)]

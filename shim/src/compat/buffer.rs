@@ -6,11 +6,11 @@
 //! have shown it. `scripts/bench rcvbuf` measures both, over loopback and over two links.
 
 use core::ffi::c_int;
+use core::sync::atomic::Ordering::Relaxed;
 
-use super::table::{self, OURS};
-use super::{demote, hints, is_mptcp_for_tcp, noted, tell};
+use super::{demote, hints, is_mptcp_for_tcp, table, tell};
 use crate::sys;
-use crate::sys::net::{self, Get, Own, Set};
+use crate::sys::net::{self, Set};
 use crate::trace::Verdict;
 
 /// Bytes, as the program sets them: with less, real TCP is the better answer. 400 KB over links of
@@ -25,59 +25,34 @@ pub(crate) fn is_one(level: c_int, name: c_int) -> bool {
     level == libc::SOL_SOCKET && matches!(name, libc::SO_RCVBUF | libc::SO_RCVBUFFORCE)
 }
 
-/// `setsockopt` of a receive buffer.
+/// A receive buffer was set: makes of it what keeps the socket going.
 #[cold]
 #[inline(never)]
-pub(crate) fn set(set: &Set, state: u64, errno: c_int) -> c_int {
-    let asked = is_mptcp_for_tcp(set.fd, state).then(|| as_tcp(set)).flatten();
-    let Some((result, shown)) = asked else { return set.on(set.fd) };
-    if result != 0 {
-        return result;
+pub(crate) fn was_set(set: &Set, state: u64, errno: c_int) {
+    if !is_mptcp_for_tcp(set.fd, state) {
+        return;
     }
     // As the kernel takes it.
     let bytes = set.number().cast_unsigned();
-    if bytes < SMALL && demote::to_tcp(set.fd, Some(set)) == Ok(0) {
-        tell(set, 0, Verdict::Demoted);
-        sys::set_errno(errno);
-        return 0;
-    }
-    let mut kept = 0;
-    if bytes >= ENOUGH {
-        set.on(set.fd);
-    } else if net::set_number(set.fd, set.level, set.name, ENOUGH as c_int) {
-        kept = hints::net_cookie(set.fd).map_or(0, |cookie| u64::from(cookie) << 32)
-            | u64::from(shown.cast_unsigned());
-    }
-    table::set_buffer(set.fd, kept);
-    if state & OURS != 0 {
-        noted(set, errno);
-    }
-    if kept != 0 {
-        tell(set, 0, Verdict::Raised);
+    // The kernel has it now; an earlier one is over.
+    let kept = table::buffer(set.fd);
+    kept.store(0, Relaxed);
+    if bytes < ENOUGH {
+        let mut verdict = Verdict::Demoted;
+        if bytes >= SMALL || demote::to_tcp(set.fd, Some(set)) != Ok(0) {
+            let size = net::number(set.fd, set.level, libc::SO_RCVBUF).unwrap_or(0);
+            let cookie = hints::net_cookie(set.fd);
+            kept.store((u64::from(cookie) << 32) | u64::from(size.cast_unsigned()), Relaxed);
+            net::set_number(set.fd, set.level, set.name, ENOUGH as c_int);
+            verdict = Verdict::Raised;
+        }
+        tell(set, 0, verdict);
     }
     sys::set_errno(errno);
-    0
-}
-
-/// What the call gives on a TCP socket, and the size that it then shows.
-fn as_tcp(set: &Set) -> Option<(c_int, c_int)> {
-    let scratch = Own::tcp(libc::AF_INET)?;
-    let result = set.on(scratch.fd());
-    Some((result, net::number(scratch.fd(), libc::SOL_SOCKET, libc::SO_RCVBUF)?))
 }
 
 /// The size that the program is to see, if it is another than the socket has.
 pub(crate) fn shown(fd: c_int) -> Option<c_int> {
-    let kept = table::buffer(fd);
-    (kept != 0 && hints::net_cookie(fd) == Some((kept >> 32) as u32)).then_some(kept as c_int)
-}
-
-/// After a `getsockopt`: puts that size in the place of the kernel's.
-pub(crate) fn recall(get: &Get) {
-    if get.level == libc::SOL_SOCKET
-        && get.name == libc::SO_RCVBUF
-        && let Some(size) = shown(get.fd)
-    {
-        get.answer(size);
-    }
+    let kept = table::buffer(fd).load(Relaxed);
+    (kept != 0 && hints::net_cookie(fd) == (kept >> 32) as u32).then_some(kept as c_int)
 }

@@ -12,7 +12,7 @@ use core::ffi::c_int;
 use super::table::{self, BOUND, MOVING, OTHER, OURS, POLLED, SHARED, TRIED};
 use super::{epoll, options};
 use crate::sys;
-use crate::sys::net::{self, Own, Set};
+use crate::sys::net::{self, Address, Own, Set};
 
 /// Why a socket stays MPTCP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,11 +39,10 @@ pub(crate) enum Stays {
 #[inline(never)]
 pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>) -> Result<c_int, Stays> {
     // A thread that sets options meanwhile makes us start again; not for ever.
-    for _ in 0..16 {
+    for _ in 0..1000 {
         let state = table::get(fd);
         check(fd, state)?;
-        let domain = net::number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN).ok_or(Stays::NotOurs)?;
-        let new = Own::tcp(domain).ok_or(Stays::Busy)?;
+        let new = Own::like(fd).ok_or(Stays::Busy)?;
         if let Some(call) = call
             && call.on(new.fd()) != 0
         {
@@ -56,10 +55,19 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>) -> Result<c_int, Stays> {
         if matches!(registration, epoll::Found::Unknown) {
             return Err(Stays::Polled);
         }
-        if !options::replay(fd, new.fd(), state) || !copy_flags(fd, new.fd()) {
+        let address = net::local(fd);
+        let bound = address.port() != 0 || !address.is_any();
+        if bound && state & BOUND == 0 {
+            // Another thread is just binding it. (Or the kernel did, for a connection.)
+            net::give_way();
+            continue;
+        }
+        if !options::replay(fd, new.fd(), state)
+            || !copy_flags(fd, new.fd())
+            || (bound && !rebind(fd, new.fd(), &address))
+        {
             return Err(Stays::Unrepeatable);
         }
-        rebind(fd, new.fd(), state)?;
         if !table::take(fd, state) {
             continue;
         }
@@ -78,9 +86,7 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>) -> Result<c_int, Stays> {
 }
 
 fn check(fd: c_int, state: u64) -> Result<(), Stays> {
-    if state & (OURS | MOVING) != OURS
-        || net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) != Some(libc::IPPROTO_MPTCP)
-    {
+    if state & (OURS | MOVING) != OURS || !net::is_mptcp(fd) {
         return Err(Stays::NotOurs);
     }
     if net::number(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == Some(1) {
@@ -102,6 +108,7 @@ fn check(fd: c_int, state: u64) -> Result<(), Stays> {
 }
 
 /// File status flags, owner and signal; O_ASYNC last, for it needs the owner.
+#[inline(never)]
 fn copy_flags(from: c_int, to: c_int) -> bool {
     /// include/uapi/asm-generic/fcntl.h
     const F_SETSIG: c_int = 10;
@@ -122,23 +129,20 @@ fn copy_flags(from: c_int, to: c_int) -> bool {
 
 /// Gives `new` the address of `old`, which holds it until it is closed: SO_REUSEADDR on both lets
 /// them share it for that moment.
-fn rebind(old: c_int, new: c_int, state: u64) -> Result<(), Stays> {
-    let address = net::local(old);
-    if address.port() == 0 && address.is_any() {
-        return Ok(());
-    }
-    if state & BOUND == 0 {
-        // Nobody bound it, so the kernel did: for a connection (TCP Fast Open for one).
-        return Err(Stays::Tried);
-    }
-    let reuse = |fd, value| net::set_number(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, value);
+#[inline(never)]
+fn rebind(old: c_int, new: c_int, address: &Address) -> bool {
     let before = net::number(old, libc::SOL_SOCKET, libc::SO_REUSEADDR).unwrap_or(0);
-    let bound = reuse(old, 1) && reuse(new, 1) && net::bind(new, &address);
-    if before == 0 {
-        reuse(old, 0);
-        reuse(new, 0);
-    }
-    if bound { Ok(()) } else { Err(Stays::Unrepeatable) }
+    reuse(old, 1);
+    reuse(new, 1);
+    let bound = net::bind(new, address);
+    reuse(old, before);
+    reuse(new, before);
+    bound
+}
+
+#[inline(never)]
+fn reuse(fd: c_int, value: c_int) {
+    net::set_number(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, value);
 }
 
 /// Another thread has taken the socket to replace it: waits, for a while, until it has.

@@ -6,7 +6,7 @@
 
 use core::ffi::c_int;
 
-use super::table;
+use super::{buffer, table};
 use crate::sys::net::{Get, Own, Set, number};
 
 /// In which states a hint stands in for the option.
@@ -74,13 +74,13 @@ pub(crate) fn set(set: &Set, connected: bool) -> Option<c_int> {
     if hint.when == When::Connected && !connected {
         return None;
     }
-    let scratch = Own::tcp(number(set.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)?;
+    let scratch = Own::like(set.fd)?;
     let result = set.on(scratch.fd());
     if result != 0 {
         return Some(result);
     }
     let value = number(scratch.fd(), set.level, set.name)? as u32;
-    let cookie = net_cookie(set.fd)?;
+    let cookie = net_cookie(set.fd);
     let kept = known(set.fd, cookie);
     let field = ((1 << hint.width) - 1) | (1 << hint.width);
     let now = (value & ((1 << hint.width) - 1)) | (1 << hint.width);
@@ -91,8 +91,11 @@ pub(crate) fn set(set: &Set, connected: bool) -> Option<c_int> {
 
 /// The remembered value, which the program is then given.
 pub(crate) fn remembered(get: &Get) -> Option<c_int> {
+    if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_RCVBUF) {
+        return buffer::shown(get.fd);
+    }
     let hint = find(get.level, get.name)?;
-    let note = known(get.fd, net_cookie(get.fd)?) >> hint.shift;
+    let note = known(get.fd, net_cookie(get.fd)) >> hint.shift;
     (note & (1 << hint.width) != 0).then_some((note & ((1 << hint.width) - 1)) as c_int)
 }
 
@@ -103,8 +106,8 @@ fn known(fd: c_int, cookie: u32) -> u32 {
 }
 
 /// One bit less than the cookie has, for [`IS_EPOLL`].
-pub(super) fn net_cookie(fd: c_int) -> Option<u32> {
-    crate::sys::net::cookie(fd).map(|cookie| cookie & (u32::MAX >> 1))
+pub(super) fn net_cookie(fd: c_int) -> u32 {
+    crate::sys::net::cookie(fd) & (u32::MAX >> 1)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::sys::net::{self, Own};
 
 /// The answer TCP would give where the kernel's was `answer`, above 0.
 pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {
-    if !is_mptcp(fd) {
+    if !net::is_mptcp(fd) {
         return answer;
     }
     let ready = net::ready(fd, libc::POLLRDHUP);
@@ -28,12 +28,5 @@ pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {
 pub(crate) fn without_marks(fd: c_int, request: u32) -> Option<Own> {
     /// include/uapi/asm-generic/sockios.h
     const SIOCATMARK: u32 = 0x8905;
-    if request != SIOCATMARK || !is_mptcp(fd) {
-        return None;
-    }
-    Own::tcp(libc::AF_INET)
-}
-
-fn is_mptcp(fd: c_int) -> bool {
-    net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
+    (request == SIOCATMARK && net::is_mptcp(fd)).then(|| Own::like(fd)).flatten()
 }

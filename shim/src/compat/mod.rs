@@ -66,13 +66,13 @@ pub(crate) fn program_knows_mptcp() {
 pub(crate) fn setsockopt(set: Set) -> c_int {
     let state = table::get(set.fd);
     let errno = sys::errno();
-    if buffer::is_one(set.level, set.name) {
-        return buffer::set(&set, state, errno);
-    }
     let result = set.on(set.fd);
     if result == 0 {
         if state & OURS != 0 {
             noted(&set, errno);
+        }
+        if buffer::is_one(set.level, set.name) {
+            buffer::was_set(&set, state, errno);
         }
         return 0;
     }
@@ -80,21 +80,13 @@ pub(crate) fn setsockopt(set: Set) -> c_int {
 }
 
 /// An option was set on a socket of ours.
+#[inline(never)]
 fn noted(set: &Set, errno: c_int) {
     let bit = options::bit(set.level, set.name);
-    let mut still_ours = true;
     if options::is_switch(set.level, set.name) && set.number() == 0 {
         table::remove(set.fd, bit);
-    } else {
-        still_ours = table::add(set.fd, bit);
-    }
-    if !still_ours {
-        // Another thread replaces the socket, and maybe did not see what we set.
-        if demote::wait_for_tcp(set.fd) {
-            set.on(set.fd);
-        } else {
-            table::add(set.fd, bit);
-        }
+    } else if !remember(set.fd, bit) {
+        set.on(set.fd);
         sys::set_errno(errno);
     }
 }
@@ -155,8 +147,7 @@ fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
         return Some((Some(result), Verdict::Hint));
     }
     // An option that nobody knows has one errno on TCP and another on MPTCP.
-    let domain = net::number(set.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?;
-    let scratch = Own::tcp(domain)?;
+    let scratch = Own::like(set.fd)?;
     if set.on(scratch.fd()) != 0 && sys::errno() == libc::ENOPROTOOPT {
         return Some((Some(-1), Verdict::TcpRefuses));
     }
@@ -168,7 +159,7 @@ pub(crate) fn getsockopt(get: Get) -> c_int {
     let errno = sys::errno();
     let result = get.on(get.fd);
     if result == 0 {
-        if table::note(get.fd) | table::buffer(get.fd) != 0 {
+        if table::note(get.fd) | table::buffer(get.fd).load(Relaxed) != 0 {
             recall(&get, errno);
         }
         return 0;
@@ -182,14 +173,12 @@ fn recall(get: &Get, errno: c_int) {
     if let Some(value) = hints::remembered(get) {
         get.answer(value);
     }
-    buffer::recall(get);
     sys::set_errno(errno);
 }
 
 /// Is it an MPTCP socket that the program takes for TCP: ours, or accepted on one of ours?
 fn is_mptcp_for_tcp(fd: c_int, state: u64) -> bool {
-    (state & OURS != 0 || !KNOWS_MPTCP.load(Relaxed))
-        && net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
+    (state & OURS != 0 || !KNOWS_MPTCP.load(Relaxed)) && net::is_mptcp(fd)
 }
 
 /// The kernel refused a question. A question never changes a socket, so the answer comes from a
@@ -216,7 +205,7 @@ fn from_scratch(get: &Get) -> Option<c_int> {
     if !is_mptcp_for_tcp(get.fd, table::get(get.fd)) {
         return None;
     }
-    let scratch = Own::tcp(net::number(get.fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)?;
+    let scratch = Own::like(get.fd)?;
     let connected = net::is_connected(get.fd);
     if connected && is_about_the_connection(get.level, get.name) {
         return None;
@@ -284,7 +273,7 @@ pub(crate) fn going(fd: c_int, to: &Address, binds: bool) -> bool {
         }
         sys::set_errno(errno);
     }
-    table::add(fd, TRIED);
+    remember(fd, TRIED);
     true
 }
 
@@ -315,8 +304,18 @@ pub(crate) fn is_ours(fd: c_int) -> bool {
     table::get(fd) & OURS != 0
 }
 
-pub(crate) fn bound(fd: c_int) {
-    table::add(fd, BOUND);
+/// After `bind` of a socket that was ours: false when another thread was just putting TCP in its
+/// place, which has no address.
+pub(crate) fn bound(fd: c_int) -> bool {
+    remember(fd, BOUND) || net::local(fd).port() != 0
+}
+
+/// Notes what was done to a socket of ours. When another thread is just replacing it: once that is
+/// over. False when the socket is TCP now, and maybe did not see what was done.
+#[inline(never)]
+fn remember(fd: c_int, bits: u64) -> bool {
+    // It is not replaced only when dup3 failed, and that it does for a descriptor that was closed.
+    table::add(fd, bits) || !demote::wait_for_tcp(fd)
 }
 
 /// The file of `fd` has another descriptor now: `new`, or one of another process.

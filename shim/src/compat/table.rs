@@ -34,8 +34,10 @@ static STATE: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
 /// Hints (`hints.rs`) or the epoll (`epoll.rs`) of a descriptor.
 static NOTES: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
 
-/// The receive buffer that the program asked for where the kernel has a larger one (`buffer.rs`).
-static BUFFERS: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
+/// The receive buffer that the program asked for where the kernel has a larger one (`buffer.rs`),
+/// with the socket's cookie. Few: 1,024 descriptors on share a place, and the later one has it.
+/// Another table of the full size costs 1 µs at each exec.
+static BUFFERS: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 
 /// The parts of [`STATE`], a page each, in which a descriptor was ever [`OURS`].
 static USED: [AtomicBool; SIZE / PART] = [const { AtomicBool::new(false) }; SIZE / PART];
@@ -118,16 +120,8 @@ pub(crate) fn set_note(fd: c_int, value: u64) {
 }
 
 #[inline]
-pub(crate) fn buffer(fd: c_int) -> u64 {
-    BUFFERS.get(fd as usize).map_or(0, |word| word.load(Relaxed))
-}
-
-pub(crate) fn set_buffer(fd: c_int, value: u64) {
-    if let Some(word) = BUFFERS.get(fd as usize)
-        && word.load(Relaxed) != value
-    {
-        word.store(value, Relaxed);
-    }
+pub(crate) fn buffer(fd: c_int) -> &'static AtomicU64 {
+    &BUFFERS[fd as usize % BUFFERS.len()]
 }
 
 /// A fork copies every descriptor: none of ours is this process's alone any more.

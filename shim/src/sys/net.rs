@@ -145,13 +145,20 @@ pub(crate) fn set_number(fd: c_int, level: c_int, name: c_int, value: c_int) -> 
     write_option(fd, level, name, &value.to_ne_bytes())
 }
 
-/// The low half of the socket's cookie, which no other socket of this boot has soon.
-pub(crate) fn cookie(fd: c_int) -> Option<u32> {
+#[inline(never)]
+pub(crate) fn is_mptcp(fd: c_int) -> bool {
+    number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
+}
+
+/// The low half of the socket's cookie, which no other socket of this boot has soon; 0 for
+/// none.
+#[inline(never)]
+pub(crate) fn cookie(fd: c_int) -> u32 {
     /// include/uapi/asm-generic/socket.h
     const SO_COOKIE: c_int = 57;
     let mut bytes = [0; 8];
-    read_option(fd, libc::SOL_SOCKET, SO_COOKIE, &mut bytes)?;
-    Some(u64::from_ne_bytes(bytes) as u32)
+    read_option(fd, libc::SOL_SOCKET, SO_COOKIE, &mut bytes);
+    u64::from_ne_bytes(bytes) as u32
 }
 
 /// A socket address as the kernel gives it; family first, in host order.
@@ -280,6 +287,12 @@ impl Own {
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
         // SAFETY: socket(2) takes integers only.
         unsafe { syscall(libc::SYS_socket, domain, kind, libc::IPPROTO_TCP) as c_int }
+    }
+
+    /// A TCP socket of the family of `fd`.
+    #[inline(never)]
+    pub(crate) fn like(fd: c_int) -> Option<Self> {
+        Own::tcp(number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)
     }
 
     /// Opens a file for reading. `path` ends with a NUL.
