@@ -73,7 +73,7 @@ const SANDBOXES: [(&str, &str); 14] = [
     ("one-process", "LimitNPROC=1\nUser=daemon"),
     (
         "own-root",
-        "RootDirectory=/srv/root\nBindReadOnlyPaths=/usr /etc /lib /lib64\nMountAPIVFS=yes",
+        "RootDirectory=/srv/image\nBindReadOnlyPaths=/usr /etc /lib /lib64\nMountAPIVFS=yes",
     ),
     ("hidden-proc", "ProtectProc=invisible\nProcSubset=pid\nPrivateDevices=yes"),
     (
@@ -92,7 +92,7 @@ const SANDBOXES: [(&str, &str); 14] = [
 #[test]
 fn a_sandbox_does_not_keep_the_library_out() {
     let machine = machine();
-    machine.sh("mkdir -p /srv/root/usr /srv/root/etc /srv/root/lib /srv/root/lib64").ok();
+    machine.sh("mkdir -p /srv/image/usr /srv/image/etc /srv/image/lib /srv/image/lib64").ok();
     let name = |which: &str| format!("box-{which}.service");
     let units: Vec<(String, String)> = SANDBOXES
         .iter()
@@ -121,7 +121,7 @@ fn a_sandbox_does_not_keep_the_library_out() {
     machine.assert_is(&before);
     let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
     machine.remove(&names);
-    machine.sh("rm -rf /srv/root").ok();
+    machine.sh("rm -rf /srv/image").ok();
 }
 
 #[test]

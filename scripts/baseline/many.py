@@ -6,6 +6,7 @@ open files above COUNT. Prints "ready" once every connection has both its subflo
 
 import ctypes
 import os
+import select
 import socket
 import sys
 import time
@@ -67,7 +68,7 @@ def main():
     while tcp_sockets() < 2 * COUNT:
         if time.monotonic() > deadline:
             sys.exit(f"only {tcp_sockets()} of {2 * COUNT} subflows")
-        time.sleep(0.05)
+        select.select([], [], [], 0.05)
     print("ready", flush=True)
     sys.stdin.read()
 
