@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::rtnl::{METRIC_V6, Rtnl};
+use mptcpize::model::metrics::Metrics;
 use mptcpize::model::net::{Family, IfName, Prefix, Route, Rule};
 use support::Netns;
 
@@ -46,12 +47,16 @@ fn route(via: Option<&str>, dev: &str) -> Route {
         table: 101,
         family: via.map_or(Family::V4, Family::of),
         to: None,
+        from: None,
         via,
         dev: IfName::new(dev).expect("a literal name"),
         src: None,
         metric: 0,
         protocol: 123,
         onlink: false,
+        scope: None,
+        metrics: Metrics::default(),
+        encapsulated: false,
     }
 }
 

@@ -9,9 +9,8 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use crate::cli::setup::Settings;
 use crate::cli::unit::{Disable, Enable, Place, Way};
-use crate::commands::setup;
+use crate::commands::settings;
 use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
 use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
@@ -50,7 +49,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     }
     // Before anything is looked at, so that nothing changes in between.
     let _lock = if place.dry_run { None } else { Some(lock(paths)?) };
-    let mut config = setup::settings(&Settings::default(), &image.paths)?;
+    let mut config = settings::file(None, &image.paths)?;
     config.sockets = config.sockets.overridden(arguments.policy.sockets());
     let settings = settings(&image, &config)?;
     let source = match &arguments.library {

@@ -24,6 +24,7 @@ pub mod loaders;
 pub mod managers;
 mod message;
 pub mod names;
+pub mod nat;
 pub mod netlink;
 pub mod netns;
 pub mod pm;

@@ -92,13 +92,13 @@ fn ways(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
     };
     for path in paths {
         for oif in [None, Some(path.dev.clone())] {
-            wanted.push((path.address, beyond(path.family), oif));
+            wanted.push((path.source(), beyond(path.family), oif));
         }
         let v4 = path.family == Family::V4;
         if let Some(gateway) =
             path.gateway.filter(|_| v4 && conf(observed, &path.dev, "arp_filter") > 0)
         {
-            wanted.push((path.address, gateway, None));
+            wanted.push((path.source(), gateway, None));
         }
     }
     let strict: Vec<&Path> = paths
@@ -111,7 +111,7 @@ fn ways(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
     }
     for path in strict {
         for to in observed.static_routes.iter().filter_map(|route| route.to) {
-            wanted.push((path.address, to.address, None));
+            wanted.push((path.source(), to.address, None));
         }
     }
     for (from, to, oif) in wanted {

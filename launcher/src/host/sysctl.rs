@@ -33,6 +33,12 @@ pub fn write(key: &str, value: &str) -> io::Result<()> {
     io::Write::write_all(&mut open, value.as_bytes())
 }
 
+/// Is /proc/sys mounted read-only, as container engines do it?
+pub fn are_read_only() -> bool {
+    rustix::fs::statvfs("/proc/sys")
+        .is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

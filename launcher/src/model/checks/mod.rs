@@ -9,6 +9,7 @@ mod host;
 pub mod peer;
 mod routing;
 mod traffic;
+mod vpn;
 
 use std::net::IpAddr;
 
@@ -20,8 +21,8 @@ use crate::model::config::Config;
 use crate::model::counters::Counters;
 use crate::model::net::{Family, IfName, Route};
 use crate::model::paths::Path;
-use crate::model::plan::plan;
 use crate::model::policy;
+use crate::model::proposal::Proposal;
 
 /// Everything that the checks look at.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -286,13 +287,13 @@ struct Context<'a> {
     /// Their links, best first.
     links: Vec<IfName>,
     /// What `mptcpize setup` would do.
-    changes: Vec<Change>,
+    proposal: Proposal,
 }
 
 impl Context<'_> {
     /// Would `mptcpize setup` make such a change?
     fn setup_makes(&self, wanted: impl Fn(&Change) -> bool) -> bool {
-        self.changes.iter().any(wanted)
+        self.proposal.plan.steps.iter().any(|step| wanted(&step.change))
     }
 
     /// There is something to bond.
@@ -304,7 +305,7 @@ impl Context<'_> {
     fn way(&self, path: &Path, bound: bool) -> Option<&Way> {
         let oif = bound.then_some(&path.dev);
         self.seen.ways.iter().find(|way| {
-            way.from == path.address && way.oif.as_ref() == oif && way.to == beyond(path.family)
+            way.from == path.source() && way.oif.as_ref() == oif && way.to == beyond(path.family)
         })
     }
 
@@ -336,19 +337,24 @@ pub fn beyond(family: Family) -> IpAddr {
     }
 }
 
+/// What a host needs that is set up, and one that a VPN has captured does not.
+const OF_A_SET_UP: [&str; 5] = ["endpoints", "routing", "arp", "rp_filter", "limits"];
+
 /// Judges. The order is that of the screen.
 pub fn run(seen: &Observed) -> Vec<Finding> {
-    let desired = policy::desired(&seen.host, &seen.asked);
-    let changes = plan(&seen.host, &desired).steps.into_iter().map(|step| step.change).collect();
-    let paths = desired.paths;
+    let proposal = Proposal::of(&seen.host, &seen.asked);
+    let paths = proposal.desired.paths.clone();
     let mut links: Vec<IfName> = Vec::new();
     for path in &paths {
         if !links.contains(&path.dev) {
             links.push(path.dev.clone());
         }
     }
-    let context = Context { seen, paths, links, changes };
-    let mut found = host::kernel(&context);
+    let context = Context { seen, paths, links, proposal };
+    // First of all, for it is about what leaves the host unprotected.
+    let mut found = vpn::vpn(&context);
+    let captured = context.proposal.captured().is_some();
+    found.extend(host::kernel(&context));
     // Each part with the topics that must work for it to mean anything.
     type Check = fn(&Context) -> Vec<Finding>;
     let parts: [(&'static str, &[&str], Check); 11] = [
@@ -366,6 +372,12 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
     ];
     for (topic, needs, check) in parts {
         let result = check(&context);
+        if captured && OF_A_SET_UP.contains(&topic) {
+            if !result.is_empty() {
+                found.push(Finding::skipped(topic, "vpn"));
+            }
+            continue;
+        }
         match broken(&found, needs) {
             // A part with nothing to say has nothing to skip.
             Some(_) if result.is_empty() => {}
@@ -373,6 +385,8 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
             None => found.extend(result),
         }
     }
+    let due = vpn::setup(&context, &found);
+    found.extend(due);
     if let Some(report) = &seen.peer {
         found.extend(peer::check(&context, report, &found));
     }

@@ -6,7 +6,7 @@ use super::{Context, Finding, SETUP, conf_key, list};
 use crate::model::change::{Change, Item};
 use crate::model::net::{Family, IfName, Rule};
 use crate::model::paths::Path;
-use crate::model::policy::{MAIN_FIRST, is_ours};
+use crate::model::policy::{self, is_ours};
 
 pub(super) fn routing(context: &Context) -> Vec<Finding> {
     let mut found: Vec<Finding> =
@@ -19,7 +19,7 @@ pub(super) fn routing(context: &Context) -> Vec<Finding> {
 
 /// What is wrong with the way out of one path.
 fn leaves(context: &Context, path: &Path) -> Option<Finding> {
-    let Path { dev, address, .. } = path;
+    let (dev, address) = (&path.dev, &path.source());
     // Without a carrier its routes do not count, and that is told elsewhere.
     if context.seen.host.link(dev).is_some_and(|link| !link.carrier) {
         return None;
@@ -73,9 +73,14 @@ fn leaves(context: &Context, path: &Path) -> Option<Finding> {
 
 /// A rule for everybody that comes before ours.
 fn before_ours<'a>(context: &'a Context) -> Option<&'a Rule> {
-    let early =
-        |rule: &&Rule| rule.priority > 0 && rule.priority < MAIN_FIRST && !is_ours(rule.protocol);
-    context.seen.host.rules.iter().filter(early).find(|rule| rule.from.is_none())
+    let host = &context.seen.host;
+    let early = |rule: &&Rule| {
+        policy::is_before_main(host, rule)
+            && !policy::is_local(rule)
+            && !is_ours(rule.protocol)
+            && rule.from.is_none()
+    };
+    host.rules.iter().find(early)
 }
 
 /// Links that share a network: each must answer for its own addresses, and for them alone.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::connection::Fallback;
 use crate::model::mptcp::Flags;
 use crate::model::net::IfName;
+use crate::model::proposal;
 use crate::model::status::{Mptcp, PathRow, Seen, State, Use, Whereabouts, links, state_of};
 
 /// A remark.
@@ -44,8 +45,15 @@ pub(super) fn find(
     let mut all = Vec::new();
     kernel(mptcp, &mut all);
     if mptcp == Mptcp::On {
+        around_a_vpn(seen, &mut all);
         unlisted(seen, &mut all);
-        paths_unused(seen, paths, &mut all);
+        let captured = seen.proposal().captured().is_some();
+        if captured {
+            captured_by(seen, &mut all);
+        } else {
+            paths_unused(seen, paths, &mut all);
+            stale(seen, &mut all);
+        }
         endpoints_gone(seen, &mut all);
         links_dead(paths, &mut all);
         subflows_stale(seen, whereabouts, &mut all);
@@ -63,6 +71,33 @@ fn fault(what: impl Into<String>, why: &str, fix: impl Into<String>) -> Finding 
         what: what.into(),
         why: (!why.is_empty()).then(|| why.to_owned()),
         fix: Some(fix.into()),
+    }
+}
+
+/// Subflows that leave beside the VPN which takes the host's traffic. First of all faults.
+fn around_a_vpn(seen: &Seen, all: &mut Vec<Finding>) {
+    if let Some(leak) = proposal::leak(&seen.state, &seen.config) {
+        let fix: Vec<String> = leak.fix.iter().map(|command| format!("sudo {command}")).collect();
+        all.insert(0, fault(leak.what, &leak.why, fix.join(" && ")));
+    }
+}
+
+/// Worth knowing: why nothing is set up.
+fn captured_by(seen: &Seen, all: &mut Vec<Finding>) {
+    if let Some(captured) = seen.proposal().captured() {
+        all.push(Finding { attention: false, ..fault(captured.what(), &captured.why(), CHECK) });
+    }
+}
+
+/// What was set up is no longer as it was made, and no other fault says so.
+fn stale(seen: &Seen, all: &mut Vec<Finding>) {
+    let proposal = seen.proposal();
+    let told = all.iter().any(|finding| finding.attention);
+    if proposal.is_stale(&seen.state) && !told {
+        let count = proposal.plan.steps.len();
+        let plural = if count == 1 { "change is" } else { "changes are" };
+        let why = format!("{count} {plural} due: a manager or an event undid part of it");
+        all.push(fault("the set-up is no longer whole", &why, SETUP));
     }
 }
 
