@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use crate::model::HostState;
 use crate::model::config::{Config, Role};
 use crate::model::mptcp::{Endpoint, Flags, Limits};
-use crate::model::net::{Family, IfName, MAIN, Prefix, Route, Rule};
+use crate::model::net::{Action, Family, IfName, MAIN, Prefix, Route, Rule};
 use crate::model::paths::{self, LeftOut, Origin, Path};
 
 /// `rtm_protocol` and `FRA_PROTOCOL` of all that we make, so that it is found again and nothing
@@ -210,6 +210,7 @@ fn routing(path: &Path, table: u32, desired: &mut Desired) {
         priority: MAIN_FIRST,
         family: *family,
         from: None,
+        action: Action::Lookup,
         table: MAIN,
         suppress: Some(0),
         protocol: PROTOCOL,
