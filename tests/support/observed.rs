@@ -82,7 +82,7 @@ pub fn peer(seen: &Observed) -> Report {
             to,
             tcp: answer(rtt_us, false),
             mptcp: answer(rtt_us, true),
-            carried: Some(Carried { acked_bytes: 64, mptcp: true }),
+            carried: Some(Carried { acked_bytes: Some(64), mptcp: true }),
         })
         .collect();
     let first = paths.iter().find(|path| path.family == Family::V4).expect("it has IPv4");
@@ -90,9 +90,9 @@ pub fn peer(seen: &Observed) -> Report {
         from: first.address,
         to,
         established: true,
-        rtt_us: 18_200,
-        has_sent: true,
-        acked_bytes: 512,
+        rtt_us: Some(18_200),
+        has_sent: Some(true),
+        acked_bytes: Some(512),
     };
     let joint = Joint { mptcp: true, hung_up: false, subflows: vec![subflow], waited_ms: 2000 };
     Report {
