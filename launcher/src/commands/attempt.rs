@@ -7,6 +7,7 @@ use crate::host::kernel::Mptcp;
 use crate::host::netlink::KernelError;
 use crate::host::netns;
 use crate::host::pm::Pm;
+use crate::model::shell;
 
 /// One thing that a verb tries.
 pub(super) struct Attempt {
@@ -24,8 +25,9 @@ impl Attempt {
     /// # Errors
     /// There is no such namespace, or it may not be entered.
     pub(super) fn new(what: String, common: &Common, line: &[&str]) -> Result<Self, Error> {
-        let place = common.netns.as_ref().map(|name| format!(" --netns {name}"));
-        let attempt = Attempt { what, line: line.join(" "), place: place.unwrap_or_default() };
+        let place =
+            common.netns.as_ref().map(|name| format!(" {}", shell::option("--netns", name)));
+        let attempt = Attempt { what, line: shell::line(line), place: place.unwrap_or_default() };
         if let Some(name) = &common.netns {
             netns::enter(name).map_err(|error| match error.exit() {
                 Exit::NotPermitted => error.fix(attempt.sudo()),

@@ -14,7 +14,7 @@ use crate::model::change::{Change, Item};
 use crate::model::config::Config;
 use crate::model::net::Prefix;
 use crate::model::plan::{Plan, plan};
-use crate::model::{Flavour, HostState, policy};
+use crate::model::{Flavour, HostState, policy, shell};
 use crate::output::{self, diff};
 use crate::paths::Paths;
 
@@ -243,7 +243,7 @@ pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
                 format!("the gateway {gateway} is not in a network of {name}"),
             )
             .why(format!("{name} has {}", all.join(", ")))
-            .fix(format!("ip addr show dev {name}    (shows its networks)")));
+            .fix(format!("ip addr show dev {}    (shows its networks)", shell::word(name))));
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, reason};
 use crate::host::files;
-use crate::model::environment;
+use crate::model::{environment, shell};
 use crate::output::system as screen;
 
 /// One file of the host, as it is and as it shall be.
@@ -71,7 +71,7 @@ pub(super) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Error {
             .fix("mount -o remount,rw the file system, or change the image that it comes from"),
         _ => Error::new(Exit::Failed, what)
             .why(reason(error))
-            .fix(format!("look at it: ls -ld {}", path.display())),
+            .fix(format!("look at it: ls -ld {}", shell::operand(path.display()))),
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::connection::Fallback;
 use crate::model::mptcp::Flags;
 use crate::model::net::IfName;
+use crate::model::shell;
 use crate::model::status::{Mptcp, PathRow, Seen, State, Use, Whereabouts, links, state_of};
 
 /// A remark.
@@ -133,7 +134,8 @@ fn links_dead(paths: &[PathRow], all: &mut Vec<Finding>) {
     for link in links(paths) {
         if paths.iter().any(|path| path.link == *link && !path.carrier) {
             let why = "its cable, or its radio link";
-            all.push(fault(format!("{link} has no carrier"), why, format!("ip link show {link}")));
+            let fix = format!("ip link show dev {}", shell::word(link));
+            all.push(fault(format!("{link} has no carrier"), why, fix));
         }
     }
 }
