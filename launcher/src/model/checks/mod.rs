@@ -5,6 +5,7 @@
 //! is a test case. What depends on something that is broken is not judged, and says on what it
 //! waits. Not here: looking (`host::survey`, `host::probe`) and showing (`output::check`).
 
+mod fixable;
 mod host;
 pub mod peer;
 mod routing;
@@ -13,6 +14,8 @@ mod traffic;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::fixable::FIXABLE;
 
 use crate::model::HostState;
 use crate::model::change::Change;
@@ -265,6 +268,7 @@ impl Finding {
     }
 
     fn fix(mut self, commands: &[&str]) -> Self {
+        debug_assert!(FIXABLE.contains(&self.code), "{} is not in FIXABLE", self.code);
         self.fix = commands.iter().map(|command| (*command).to_owned()).collect();
         self
     }
