@@ -103,6 +103,46 @@ fn faults_of_routing() {
 }
 
 #[test]
+fn routes_that_refuse_what_is_never_used_are_no_fault() {
+    let lab = Uplinks::two_subnets(RATE);
+    for link in [1, 2] {
+        lab.number_v6(link);
+    }
+    lab.client.setup("");
+    let to_v6 = "4000::/2";
+    for (option, kind, to) in [
+        ("-4", "blackhole", "240.0.0.0/4"),
+        ("-4", "unreachable", "240.0.0.0/4"),
+        ("-4", "prohibit", "240.0.0.0/4"),
+        ("-4", "throw", "240.0.0.0/4"),
+        ("-4", "unicast", "240.0.0.0/4 via 10.1.0.254"),
+        ("-6", "blackhole", to_v6),
+        ("-6", "unreachable", to_v6),
+        ("-6", "prohibit", to_v6),
+        ("-6", "throw", to_v6),
+        ("-6", "unicast", "4000::/2 via 2001:db8:1::254"),
+    ] {
+        ip(&lab, &format!("{option} route add {kind} {to}"));
+        // Two that are commonly refused, too.
+        for other in ["192.88.99.0/24", "203.0.113.0/24"] {
+            ip(&lab, &format!("route replace blackhole {other}"));
+        }
+        let checked = check(&lab.client, "");
+        checked.finds(&[], &format!("{kind} {to}"));
+        assert_eq!(checked.topic("routing")["severity"], "fine", "{kind} {to}");
+        // A fault is found all the same.
+        ip(&lab, &format!("{option} rule del pref 32765"));
+        ip(&lab, &format!("{option} rule del pref 32765"));
+        let checked = check(&lab.client, "");
+        // A question about IPv6 that names a source is not strict about the link (ip6_route_output).
+        let code = if option == "-4" { "routing.unbound" } else { "routing.elsewhere" };
+        checked.finds(&[code], &format!("{kind} {to}, without rules"));
+        mend(&lab.client, &checked);
+        ip(&lab, &format!("{option} route del {kind} {to}"));
+    }
+}
+
+#[test]
 fn endpoints_without_routes_are_told_from_those_with() {
     // One default route, endpoints with `dev`: the joins are sent and never answered.
     let lab = Uplinks::three_dongles(RATE);

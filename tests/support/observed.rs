@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use mptcpize::model::checks::peer::{Answer, Carried, Joint, Report, Subflow, Try};
-use mptcpize::model::checks::{Hop, Observed, Service, Shim, Way, beyond};
+use mptcpize::model::checks::{Beyond, Hop, Observed, Service, Shim, Way};
 use mptcpize::model::config::Config;
 use mptcpize::model::counters::Counters;
 use mptcpize::model::net::{Family, IfName};
@@ -48,7 +48,8 @@ fn ways(host: &HostState, all_by: Option<&str>) -> Vec<Way> {
             let other = all_by.filter(|_| oif.is_none());
             let dev = other.map_or(path.dev.clone(), name);
             let via = if dev == path.dev { path.gateway } else { best };
-            let (from, to, hop) = (path.address, beyond(path.family), Some(Hop { dev, via }));
+            let to = Beyond::default().of(path.family);
+            let (from, hop) = (path.address, Some(Hop { dev, via }));
             ways.push(Way { from, to, oif, hop });
         }
     }

@@ -66,9 +66,10 @@ fn leaves(context: &Context, path: &Path) -> Option<Finding> {
             .why(format!("the rule \"{rule}\" is asked before ours (a VPN?): {consequence}"))
             .advice("leave this link out of MPTCP, or the VPN's rule: ip rule show")
     } else {
-        finding
-            .why(consequence)
-            .advice(format!("see why: ip route get {} from {address}", super::beyond(path.family)))
+        finding.why(consequence).advice(format!(
+            "see why: ip route get {} from {address}",
+            context.seen.beyond.of(path.family)
+        ))
     })
 }
 
@@ -188,7 +189,7 @@ pub(super) fn rp_filter(context: &Context) -> Vec<Finding> {
     for path in &strict {
         let Path { dev, address, .. } = path;
         let loosen = sysctl::command(&conf_key(dev, "rp_filter"), 2);
-        if let Some(back) = way_to(context, *address, super::beyond(Family::V4))
+        if let Some(back) = way_to(context, *address, context.seen.beyond.v4.into())
             && back != dev
         {
             found.push(
