@@ -379,3 +379,32 @@ fn a_link_that_is_switched_off_is_named_with_its_switch() {
     lab.client.wait_for_lost_carrier("w2");
     check(&lab.client, "").finds(&["paths.carrier"], "w2 is cut");
 }
+
+#[test]
+fn more_links_than_the_kernel_takes_endpoints_are_no_fault() {
+    let lab = Uplinks::new(&[RATE; 10]);
+    (1..=10).for_each(|link| lab.number_v4(link));
+    let titles = |checked: &support::check::Checked| -> Vec<String> {
+        let all = checked.0["findings"].as_array().expect("a list").iter();
+        let about = all.filter(|finding| finding["topic"] == "endpoints");
+        about.map(|finding| finding["title"].as_str().expect("a text").to_owned()).collect()
+    };
+    let full = "none on w9 and w10: this kernel takes 8";
+    let checked = check(&lab.client, "");
+    assert!(checked.codes().contains("endpoints.missing"), "{checked:?}");
+    let missing = "none on w2, w3, w4, w5, w6, w7 and w8: connections never use them";
+    assert_eq!(titles(&checked), [missing, full]);
+    mend(&lab.client, &checked);
+    let checked = check(&lab.client, "");
+    checked.finds(&[], "eight have an endpoint");
+    assert!(titles(&checked).iter().any(|title| title == full), "{checked:?}");
+    let status = lab.client.tool("status").env("LC_ALL", "C.UTF-8").run();
+    assert_eq!(status.code(), 0, "{status}");
+    assert!(status.stdout.contains("w10 is not used"), "{status}");
+    assert!(status.stdout.contains("this kernel takes 8 endpoints"), "{status}");
+    // What the note advises.
+    lab.client.setup("undo");
+    lab.client.setup("--exclude w1,w2");
+    let shown = lab.client.net.ip("mptcp endpoint show");
+    assert!(shown.contains("dev w9") && shown.contains("dev w10"), "{shown}");
+}

@@ -159,8 +159,21 @@ pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
             host.addresses.iter().find(own).is_some_and(|address| address.dev == *dev)
         })
     };
-    let unused: Vec<IfName> =
-        context.links.iter().skip(1).filter(|dev| !uses(dev)).cloned().collect();
+    let adds = |change: &Change| matches!(change, Change::Add(Item::Endpoint(_)));
+    let full = host.endpoints.len() + context.changes.iter().filter(|change| adds(change)).count()
+        >= host.kernel.most_endpoints;
+    let gets = |dev: &IfName| {
+        context.setup_makes(|change| {
+            matches!(change, Change::Add(Item::Endpoint(it)) if it.dev.as_ref() == Some(dev))
+        })
+    };
+    let (without_room, unused): (Vec<IfName>, Vec<IfName>) = context
+        .links
+        .iter()
+        .skip(1)
+        .filter(|dev| !uses(dev))
+        .cloned()
+        .partition(|dev| full && !gets(dev));
     if !unused.is_empty() {
         let them = if unused.len() == 1 { "it" } else { "them" };
         let mut finding = Finding::problem(
@@ -168,7 +181,6 @@ pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
             format!("none on {}: connections never use {them}", list(&unused)),
         );
         finding = finding.why("the path manager opens subflows from endpoints alone");
-        let adds = |change: &Change| matches!(change, Change::Add(Item::Endpoint(_)));
         let by_hand: Vec<String> = context
             .paths
             .iter()
@@ -188,7 +200,18 @@ pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
             (false, _) => Some(Finding::fine("endpoints", all.join(", "))),
         });
     }
+    found.extend((!without_room.is_empty()).then(|| full_house(context, &without_room)));
     found
+}
+
+/// There are more links than the kernel takes endpoints.
+fn full_house(context: &Context, without: &[IfName]) -> Finding {
+    let with: Vec<&IfName> = context.links.iter().filter(|dev| !without.contains(dev)).collect();
+    let most = context.seen.host.kernel.most_endpoints;
+    let title = format!("none on {}: this kernel takes {most}", list(without));
+    Finding::note("endpoints.full", title)
+        .why(format!("{} have the best default routes, and no room is left", list(&with)))
+        .advice("mptcpize setup --exclude IF,…    (gives the place of one to another)")
 }
 
 /// `w2 10.2.0.1 (id 2, backup)`

@@ -110,9 +110,19 @@ fn paths_unused(seen: &Seen, paths: &[PathRow], all: &mut Vec<Finding>) {
     }
     for link in links(paths) {
         let unused = |path: &&PathRow| path.link == *link;
-        if paths.iter().filter(unused).all(|path| path.usage == Use::Nothing) {
-            all.push(fault(format!("{link} is not used"), "it has no endpoint", SETUP));
+        if !paths.iter().filter(unused).all(|path| path.usage == Use::Nothing) {
+            continue;
         }
+        let what = format!("{link} is not used");
+        let most = seen.state.kernel.most_endpoints;
+        all.push(match seen.state.endpoints.len() < most {
+            true => fault(what, "it has no endpoint", SETUP),
+            false => Finding {
+                attention: false,
+                fix: None,
+                ..fault(what, &format!("this kernel takes {most} endpoints, and has them"), "")
+            },
+        });
     }
 }
 
