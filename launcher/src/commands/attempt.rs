@@ -7,6 +7,7 @@ use crate::host::kernel::Mptcp;
 use crate::host::netlink::KernelError;
 use crate::host::netns;
 use crate::host::pm::Pm;
+use crate::host::privilege;
 use crate::model::shell;
 
 /// One thing that a verb tries.
@@ -44,7 +45,7 @@ impl Attempt {
 
     /// The command line that would be permitted.
     fn sudo(&self) -> String {
-        format!("sudo {}", self.command(&self.line))
+        privilege::with_sudo(&self.command(&self.line))
     }
 
     /// A connection to the path manager.

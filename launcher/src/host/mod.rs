@@ -27,6 +27,7 @@ pub mod names;
 pub mod netlink;
 pub mod netns;
 pub mod pm;
+pub mod privilege;
 pub mod probe;
 pub mod proc;
 pub mod processes;
