@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use mptcpize::model::checks::{
-    self, Finding, FirewallRule, Harm, Hop, Observed, Severity, Shim, Socket,
+    self, Finding, FirewallRule, Harm, Observed, Severity, Shim, Socket,
 };
 use mptcpize::model::config::Role;
 use mptcpize::model::net::MAIN;

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::rtnl::Rtnl;
-use mptcpize::model::net::{Address, Family, IfName, Link, Prefix, Route, Rule};
+use mptcpize::model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
 use serde_json::Value;
 use support::{Netns, scratch};
 
@@ -191,6 +191,10 @@ fn rules_are_those_of_ip() {
         "from all oif e0 lookup 7 priority 111 suppress_ifgroup 3",
         "from all fwmark 0/1 lookup 7 priority 112",
         "from all lookup 7 priority 113 realms 3/4",
+        "from all fwmark 5 goto 32766 priority 114",
+        "from 192.0.2.7 blackhole priority 115",
+        "from 192.0.2.7 prohibit priority 116",
+        "from all nop priority 117",
     ] {
         host.ip(&format!("rule add {line}"));
     }
@@ -205,12 +209,22 @@ fn rules_are_those_of_ip() {
                 Prefix { address: parse(src), length }
             });
             let plain = ["priority", "src", "srclen", "table", "protocol", "suppress_prefixlen"];
-            let known = plain.iter().chain(&["action", "goto"]);
+            let known = plain.iter().chain(&["action", "goto", "nop"]);
             let known: Vec<_> = known.collect();
             Rule {
                 priority: rule["priority"].as_u64().expect("a priority") as u32,
                 family,
                 from: src,
+                action: match (text(rule, "action"), rule["goto"].as_u64()) {
+                    // `-N` has actions as numbers, too (`RTN_*`, include/uapi/linux/rtnetlink.h).
+                    (Some("6"), _) => Action::Blackhole,
+                    (Some("7"), _) => Action::Unreachable,
+                    (Some("8"), _) => Action::Prohibit,
+                    (None, Some(to)) => Action::Goto(to as u32),
+                    (None, None) if rule.get("nop").is_some() => Action::Nop,
+                    (None, None) => Action::Lookup,
+                    (Some(other), _) => panic!("{other:?} is none of ours"),
+                },
                 table: number("table").unwrap_or(0),
                 suppress: rule["suppress_prefixlen"].as_u64().map(|length| length as u32),
                 protocol: number("protocol").unwrap_or(0) as u8,
@@ -225,7 +239,7 @@ fn rules_are_those_of_ip() {
     assert_eq!(read, shown);
     let conditional: Vec<u32> =
         read.iter().filter(|rule| rule.conditional).map(|rule| rule.priority).collect();
-    assert_eq!(conditional, [103, 104, 105, 106, 107, 108, 111, 112, 113]);
+    assert_eq!(conditional, [103, 104, 105, 106, 107, 108, 111, 112, 113, 114]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::rtnl::{METRIC_V6, Rtnl};
 use mptcpize::model::metrics::Metrics;
-use mptcpize::model::net::{Family, IfName, Prefix, Route, Rule};
+use mptcpize::model::net::{Action, Family, IfName, Prefix, Route, Rule};
 use support::Netns;
 
 fn host() -> Netns {
@@ -66,6 +66,7 @@ fn rule(from: &str, table: u32) -> Rule {
         priority: 1000,
         family: Family::of(from.address),
         from: Some(from),
+        action: Action::Lookup,
         table,
         suppress: None,
         protocol: 123,

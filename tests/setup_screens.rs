@@ -174,7 +174,19 @@ fn without_privilege_nothing_is_changed_and_sudo_is_named() {
     let bounded = lab.client.command("setpriv").args(["--bounding-set", "-net_admin", "--"]);
     let outcome = bounded.arg(tool::binary()).arg("setup").run();
     assert_eq!(outcome.code(), 4, "{outcome}");
-    assert!(outcome.stderr.ends_with("\n  fix: run it with sudo\n"), "{outcome}");
+    let fix = "\n  fix: run it outside of this container, or with root's capabilities in it\n";
+    assert!(outcome.stderr.ends_with(fix), "{outcome}");
+    // Root of a user namespace, to whom this network does not belong.
+    let mapped = || lab.client.command("unshare").args(["--user", "--map-root-user", "--"]);
+    let advice = "run it as root of the host, outside of this user namespace";
+    let outcome = mapped().arg(tool::binary()).arg("setup").run();
+    assert_eq!(outcome.code(), 4, "{outcome}");
+    assert!(outcome.stderr.ends_with(&format!("\n  fix: {advice}\n")), "{outcome}");
+    let words = ["endpoint", "add", "10.2.0.1", "dev", "w2", "subflow"];
+    let outcome = mapped().arg(tool::binary()).args(words).run();
+    assert_eq!(outcome.code(), 4, "{outcome}");
+    let fix = format!("\n  fix: mptcpize {}    ({advice})\n", words.join(" "));
+    assert!(outcome.stderr.ends_with(&fix), "{outcome}");
     assert_same(&before, &lab.client.state(), "without privilege");
 }
 

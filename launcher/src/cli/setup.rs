@@ -165,7 +165,8 @@ pub struct Place {
 }
 
 fn gateway(text: &str) -> Result<(IfName, IpAddr), String> {
-    let Some((link, address)) = text.split_once('=') else {
+    // An interface may have a `=` in its name, an address has none.
+    let Some((link, address)) = text.rsplit_once('=') else {
         return Err("it is not of the form IF=ADDR".into());
     };
     let address = address.parse().map_err(|_| format!("{address:?} is not an address"))?;

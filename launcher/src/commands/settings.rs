@@ -9,7 +9,7 @@ use crate::error::{Error, Exit, reason};
 use crate::model::config::Config;
 use crate::model::net::Prefix;
 use crate::model::record::Record;
-use crate::model::{Flavour, HostState};
+use crate::model::{Flavour, HostState, shell};
 use crate::paths::Paths;
 
 /// The settings of the file: /etc/mptcpize.toml, which may be missing, or one that was named.
@@ -100,7 +100,7 @@ pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
                 format!("the gateway {gateway} is not in a network of {name}"),
             )
             .why(format!("{name} has {}", all.join(", ")))
-            .fix(format!("ip addr show dev {name}    (shows its networks)")));
+            .fix(format!("ip addr show dev {}    (shows its networks)", shell::word(name))));
         }
     }
     Ok(())

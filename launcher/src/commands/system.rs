@@ -15,7 +15,7 @@ use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
 use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
-use crate::host::{files, journal, loaders};
+use crate::host::{files, journal, loaders, privilege};
 use crate::inject::system_library;
 use crate::model::config::Config;
 use crate::model::sockets::{Loopback, Sockets, VARIABLE};
@@ -122,7 +122,7 @@ fn image(place: &Place, paths: &Paths) -> Result<Image, Error> {
     if !place.dry_run && !rustix::process::geteuid().is_root() {
         return Err(Error::new(Exit::NotPermitted, "cannot change every program of this host")
             .why("only root may")
-            .fix("run the same command with sudo; --dry-run shows what it would do"));
+            .fix(format!("{}; --dry-run shows what it would do", privilege::advice())));
     }
     Ok(Image { paths: paths.clone().below(&root), root })
 }

@@ -19,6 +19,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit, reason};
+use crate::host::privilege;
 use crate::model::asked::Asked;
 use crate::model::change::Change;
 use crate::model::record::Record;
@@ -346,7 +347,7 @@ fn unusable(path: &Path, error: &io::Error) -> Error {
     let what = format!("cannot use {}", path.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            Error::new(Exit::NotPermitted, what).why(reason(error)).fix("run it with sudo")
+            Error::new(Exit::NotPermitted, what).why(reason(error)).fix(privilege::advice())
         }
         _ => Error::new(Exit::Failed, what).why(reason(error)),
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, reason};
-use crate::host::{journal, proc};
+use crate::host::{journal, privilege, proc};
 use crate::model::counters::{Counters, Kept};
 
 fn file(directory: &Path, netns: u64) -> PathBuf {
@@ -42,7 +42,10 @@ pub fn write(directory: &Path, netns: u64, kept: &Kept) -> Result<(), Error> {
         };
         Error::new(exit, "cannot keep the counters for the next --since-last")
             .why(format!("{}: {}", path.display(), reason(&error)))
-            .fix("set XDG_RUNTIME_DIR to a directory of your own, or run it with sudo")
+            .fix(format!(
+                "set XDG_RUNTIME_DIR to a directory of your own, or {}",
+                privilege::advice()
+            ))
     };
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o755).create(directory).map_err(failed)?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::error::{Error, Exit};
 use crate::host::netlink::KernelError;
 use crate::host::pm::{self, Pm};
+use crate::host::privilege;
 use crate::host::rtnl::Rtnl;
 use crate::host::{Host, Refused, kernel, managers, nat, sysctl};
 use crate::model::change::{Change, Item, same_endpoint};
@@ -326,7 +327,7 @@ fn unanswered(doing: &str, error: &KernelError) -> Error {
         _ => Exit::Failed,
     };
     let what = Error::new(exit, format!("cannot {doing}")).why(error);
-    if exit == Exit::NotPermitted { what.fix("run it with sudo") } else { what }
+    if exit == Exit::NotPermitted { what.fix(privilege::advice()) } else { what }
 }
 
 impl From<KernelError> for Refused {

@@ -28,6 +28,7 @@ pub mod nat;
 pub mod netlink;
 pub mod netns;
 pub mod pm;
+pub mod privilege;
 pub mod probe;
 pub mod proc;
 pub mod processes;

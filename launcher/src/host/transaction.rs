@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::error::{Error, Exit};
 use crate::host::journal::Journal;
-use crate::host::{Host, Refused};
+use crate::host::{Host, Refused, privilege};
 use crate::model::HostState;
 use crate::model::change::{Change, Item, same_thing};
 use crate::model::config::Config;
@@ -256,7 +256,7 @@ pub fn refusal(change: &Change, refused: &Refused) -> Error {
     // A sysctl of a link goes with the link.
     let sysctl = matches!(change, Change::Sysctl { .. });
     match refused.errno {
-        libc::EPERM | libc::EACCES => error.with_exit(Exit::NotPermitted).fix("run it with sudo"),
+        libc::EPERM | libc::EACCES => error.with_exit(Exit::NotPermitted).fix(privilege::advice()),
         libc::ENOENT if sysctl => error.fix(GONE),
         // A gateway is out of reach (ENETUNREACH) when the network of its link has gone.
         libc::ENODEV | libc::ENETDOWN | libc::ENETUNREACH | libc::EADDRNOTAVAIL => error.fix(GONE),

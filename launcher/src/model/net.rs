@@ -1,12 +1,15 @@
 //! Links, addresses, routes and rules, as far as a path is made of them. Named by link name, so
 //! that a state reads like `ip` and can be written by hand; the host layer translates to indexes.
 
+mod action;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::action::Action;
 use crate::model::metrics::Metrics;
 
 /// The name of a link, as the kernel takes it (`dev_valid_name`, net/core/dev.c).
@@ -337,6 +340,9 @@ pub struct Rule {
     /// Sources that it is for; `None` is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Prefix>,
+    /// What it does.
+    #[serde(default, skip_serializing_if = "Action::is_lookup")]
+    pub action: Action,
     /// The table to look in; 0 for an action other than a look-up.
     pub table: u32,
     /// Routes this short or shorter do not count (`suppress_prefixlength`).
@@ -357,10 +363,11 @@ impl fmt::Display for Rule {
             Some(from) => write!(f, "from {from}")?,
             None => f.write_str("from all")?,
         }
-        f.write_str(" lookup ")?;
-        match self.table {
-            MAIN => f.write_str("main")?,
-            table => write!(f, "{table}")?,
+        write!(f, " {}", self.action)?;
+        match (self.action, self.table) {
+            (Action::Lookup, MAIN) => f.write_str(" main")?,
+            (Action::Lookup, table) => write!(f, " {table}")?,
+            _ => {}
         }
         if let Some(length) = self.suppress {
             write!(f, " suppress_prefixlength {length}")?;

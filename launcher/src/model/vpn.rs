@@ -112,9 +112,10 @@ fn unbound(state: &HostState) -> impl Iterator<Item = (IpAddr, Option<&Hop>)> {
     state.ways.iter().filter(asked).map(|way| (way.to, way.hop.as_ref()))
 }
 
-/// May unbound traffic leave by this link? Not by a tunnel, unless it was named as an uplink, and
-/// not by a link that was to be left out.
+/// May unbound traffic leave by this link? Not by a tunnel, unless it was named as an uplink. PPP
+/// may be a line or a VPN (PPTP, L2TP): where it was to be left out, it is taken for a VPN.
 fn is_uplink(state: &HostState, config: &Config, dev: &IfName) -> bool {
     let Some(link) = state.link(dev) else { return false };
-    !config.exclude.contains(dev) && (!paths::is_tunnel(link) || config.only.contains(dev))
+    let left_out = config.exclude.contains(dev) && link.kind.as_deref() == Some("ppp");
+    !left_out && (!paths::is_tunnel(link) || config.only.contains(dev))
 }

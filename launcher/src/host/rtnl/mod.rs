@@ -170,6 +170,15 @@ impl Rtnl {
         routes.into_iter().next().ok_or(KernelError { errno: libc::ENETUNREACH, text: None })
     }
 
+    /// The route that a packet would take, as it is in its table: a default route is one to everywhere.
+    ///
+    /// # Errors
+    /// As [`Rtnl::route_get`].
+    pub fn route_match(&mut self, to: IpAddr, from: Option<IpAddr>) -> Result<Route, KernelError> {
+        let routes = self.lookup(to, from, None, RouteFlags::FibMatch)?;
+        routes.into_iter().next().ok_or(KernelError { errno: libc::ENETUNREACH, text: None })
+    }
+
     fn lookup(
         &mut self,
         to: IpAddr,

@@ -15,7 +15,7 @@ use netlink_packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
 use crate::host::message::{address as ip, attribute, attributes, number, text};
 use crate::host::names::Names;
-use crate::model::net::{Address, Family, IfName, Link, Prefix, Rule};
+use crate::model::net::{Action, Address, Family, IfName, Link, Prefix, Rule};
 
 /// `IFLA_INFO_KIND`, in `IFLA_LINKINFO`.
 const INFO_KIND: u16 = 1;
@@ -109,6 +109,7 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
         priority: 0,
         family,
         from: None,
+        action: Action::Lookup,
         table: u32::from(header.table),
         suppress: None,
         protocol: 0,
@@ -117,6 +118,7 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
             || header.flags.contains(RuleFlags::Invert),
     };
     let mut source = None;
+    let mut target = 0;
     for (kind, value) in attributes(message.get(header.buffer_len()..)?) {
         // The kernel writes "none" as all bits set.
         let set = number(value).filter(|number| *number != u32::MAX);
@@ -127,7 +129,8 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
             FRA_SUPPRESS_PREFIXLEN => rule.suppress = set,
             FRA_SUPPRESS_IFGROUP => rule.conditional |= set.is_some(),
             FRA_PROTOCOL => rule.protocol = *value.first()?,
-            FRA_GOTO | FRA_PAD => {}
+            FRA_GOTO => target = number(value)?,
+            FRA_PAD => {}
             // Whatever else the kernel writes, today or later, says when the rule holds or what
             // more it does.
             _ => rule.conditional = true,
@@ -138,7 +141,16 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
         (length, Some(address)) => rule.from = Some(Prefix { address, length }),
         (_, None) => return None,
     }
-    if header.action != RuleAction::ToTable {
+    rule.action = match header.action {
+        RuleAction::ToTable => Action::Lookup,
+        RuleAction::Goto => Action::Goto(target),
+        RuleAction::Nop => Action::Nop,
+        RuleAction::Blackhole => Action::Blackhole,
+        RuleAction::Unreachable => Action::Unreachable,
+        RuleAction::Prohibit => Action::Prohibit,
+        other => Action::Other(other.into()),
+    };
+    if rule.action != Action::Lookup {
         rule.table = 0;
     }
     Some(rule)
@@ -271,6 +283,7 @@ mod tests {
             priority: 1000,
             family: Family::V4,
             from: "192.0.2.2".parse().ok(),
+            action: Action::Lookup,
             table: 101,
             suppress: Some(0),
             protocol: 86,

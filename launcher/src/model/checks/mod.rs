@@ -5,6 +5,8 @@
 //! is a test case. What depends on something that is broken is not judged, and says on what it
 //! waits. Not here: looking (`host::survey`, `host::probe`) and showing (`output::check`).
 
+mod beyond;
+mod fixable;
 mod host;
 pub mod peer;
 mod routing;
@@ -15,11 +17,14 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::beyond::{Beyond, Covered};
+pub use self::fixable::FIXABLE;
+
 use crate::model::HostState;
 use crate::model::change::Change;
 use crate::model::config::Config;
 use crate::model::counters::Counters;
-use crate::model::net::{Family, IfName, Route};
+use crate::model::net::{IfName, Route};
 use crate::model::paths::Path;
 use crate::model::policy;
 use crate::model::proposal::Proposal;
@@ -38,6 +43,8 @@ pub struct Observed {
     pub suspended: bool,
     /// The preload library.
     pub shim: Shim,
+    /// The destinations that stand for anywhere beyond the gateways.
+    pub beyond: Beyond,
     /// The ways that the kernel would take.
     pub ways: Vec<Way>,
     /// Routes of main beside the default ones that lead through a gateway; read only where a
@@ -266,6 +273,7 @@ impl Finding {
     }
 
     fn fix(mut self, commands: &[&str]) -> Self {
+        debug_assert!(FIXABLE.contains(&self.code), "{} is not in FIXABLE", self.code);
         self.fix = commands.iter().map(|command| (*command).to_owned()).collect();
         self
     }
@@ -303,10 +311,9 @@ impl Context<'_> {
 
     /// The way from an address to anywhere beyond the gateways, or to the peer.
     fn way(&self, path: &Path, bound: bool) -> Option<&Way> {
-        let oif = bound.then_some(&path.dev);
-        self.seen.ways.iter().find(|way| {
-            way.from == path.source() && way.oif.as_ref() == oif && way.to == beyond(path.family)
-        })
+        let (oif, to) = (bound.then_some(&path.dev), self.seen.beyond.of(path.family));
+        let mut ways = self.seen.ways.iter();
+        ways.find(|way| way.from == path.source() && way.oif.as_ref() == oif && way.to == to)
     }
 
     /// Does a packet from the path's address leave as it should?
@@ -326,15 +333,6 @@ impl Context<'_> {
 /// The dotted name of a parameter of a link, as sysctl(8) takes it.
 pub fn conf_key(dev: &IfName, name: &str) -> String {
     format!("net.ipv4.conf.{}.{name}", policy::sysctl_name(dev))
-}
-
-/// An address that only a default route covers (reserved by RFC 1112 section 4, and outside of
-/// 2000::/3): for questions about the way out.
-pub fn beyond(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => IpAddr::from([240, 0, 0, 1]),
-        Family::V6 => IpAddr::from([0x4000, 0, 0, 0, 0, 0, 0, 1]),
-    }
 }
 
 /// What a host needs that is set up, and one that a VPN has captured does not.

@@ -7,6 +7,7 @@ use crate::model::change::{Change, Item};
 use crate::model::net::{Family, IfName, Rule};
 use crate::model::paths::Path;
 use crate::model::policy::{self, is_ours};
+use crate::model::sysctl;
 
 pub(super) fn routing(context: &Context) -> Vec<Finding> {
     let mut found: Vec<Finding> =
@@ -65,9 +66,10 @@ fn leaves(context: &Context, path: &Path) -> Option<Finding> {
             .why(format!("the rule \"{rule}\" is asked before ours (a VPN?): {consequence}"))
             .advice("leave this link out of MPTCP, or the VPN's rule: ip rule show")
     } else {
-        finding
-            .why(consequence)
-            .advice(format!("see why: ip route get {} from {address}", super::beyond(path.family)))
+        finding.why(consequence).advice(format!(
+            "see why: ip route get {} from {address}",
+            context.seen.beyond.of(path.family)
+        ))
     })
 }
 
@@ -101,7 +103,7 @@ pub(super) fn arp(context: &Context) -> Vec<Finding> {
         .collect();
     if !open.is_empty() {
         let commands: Vec<String> =
-            open.iter().map(|dev| format!("sysctl -w {}=1", conf_key(dev, "arp_ignore"))).collect();
+            open.iter().map(|dev| sysctl::command(&conf_key(dev, "arp_ignore"), 1)).collect();
         let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
         let title = match open.as_slice() {
             [one] => format!("{one} answers for the addresses of its neighbours"),
@@ -129,7 +131,7 @@ pub(super) fn arp(context: &Context) -> Vec<Finding> {
                 .iter()
                 .map(|key| format!("net.ipv4.conf.{key}.arp_filter"))
                 .filter(|key| context.seen.host.sysctl(key) > 0)
-                .map(|key| format!("sysctl -w {key}=0"))
+                .map(|key| sysctl::command(&key, 0))
                 .collect();
             let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
             found.push(
@@ -160,7 +162,7 @@ fn announcements(context: &Context, sharing: &[&Path]) -> Option<Finding> {
     let commands: Vec<String> = sharing
         .iter()
         .filter(|path| context.conf(&path.dev, "arp_announce") < 2)
-        .map(|path| format!("sysctl -w {}=2", conf_key(&path.dev, "arp_announce")))
+        .map(|path| sysctl::command(&conf_key(&path.dev, "arp_announce"), 2))
         .collect();
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     let note = Finding::note("arp.announce", "a link may ask in the name of its neighbours")
@@ -191,8 +193,8 @@ pub(super) fn rp_filter(context: &Context) -> Vec<Finding> {
     let mut found = Vec::new();
     for path in &strict {
         let Path { dev, address, .. } = path;
-        let loosen = format!("sysctl -w {}=2", conf_key(dev, "rp_filter"));
-        if let Some(back) = way_to(context, *address, super::beyond(Family::V4))
+        let loosen = sysctl::command(&conf_key(dev, "rp_filter"), 2);
+        if let Some(back) = way_to(context, *address, context.seen.beyond.v4.into())
             && back != dev
         {
             found.push(

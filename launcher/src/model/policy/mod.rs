@@ -21,7 +21,7 @@ use crate::model::config::Config;
 use crate::model::metrics::Metrics;
 use crate::model::mptcp::{Endpoint, Limits};
 use crate::model::nat::Translation;
-use crate::model::net::{Address, Family, IfName, MAIN, Prefix, Route, Rule};
+use crate::model::net::{Action, Address, Family, IfName, MAIN, Prefix, Route, Rule};
 use crate::model::paths::{self, LeftOut, Origin, Path};
 use crate::model::vpn::{self, Captured};
 
@@ -332,6 +332,7 @@ fn routing(state: &HostState, path: &Path, table: u32, edge: Edge, desired: &mut
         priority: edge.before_main,
         family: *family,
         from: None,
+        action: Action::Lookup,
         table: MAIN,
         suppress: Some(0),
         protocol: PROTOCOL,

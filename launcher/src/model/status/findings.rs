@@ -9,6 +9,7 @@ use crate::model::connection::Fallback;
 use crate::model::mptcp::Flags;
 use crate::model::net::IfName;
 use crate::model::proposal;
+use crate::model::shell;
 use crate::model::status::{Mptcp, PathRow, Seen, State, Use, Whereabouts, links, state_of};
 
 /// A remark.
@@ -144,9 +145,19 @@ fn paths_unused(seen: &Seen, paths: &[PathRow], all: &mut Vec<Finding>) {
     }
     for link in links(paths) {
         let unused = |path: &&PathRow| path.link == *link;
-        if paths.iter().filter(unused).all(|path| path.usage == Use::Nothing) {
-            all.push(fault(format!("{link} is not used"), "it has no endpoint", SETUP));
+        if !paths.iter().filter(unused).all(|path| path.usage == Use::Nothing) {
+            continue;
         }
+        let what = format!("{link} is not used");
+        let most = seen.state.kernel.most_endpoints;
+        all.push(match seen.state.endpoints.len() < most {
+            true => fault(what, "it has no endpoint", SETUP),
+            false => Finding {
+                attention: false,
+                fix: None,
+                ..fault(what, &format!("this kernel takes {most} endpoints, and has them"), "")
+            },
+        });
     }
 }
 
@@ -168,7 +179,8 @@ fn links_dead(paths: &[PathRow], all: &mut Vec<Finding>) {
     for link in links(paths) {
         if paths.iter().any(|path| path.link == *link && !path.carrier) {
             let why = "its cable, or its radio link";
-            all.push(fault(format!("{link} has no carrier"), why, format!("ip link show {link}")));
+            let fix = format!("ip link show dev {}", shell::word(link));
+            all.push(fault(format!("{link} has no carrier"), why, fix));
         }
     }
 }
