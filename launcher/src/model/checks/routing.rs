@@ -191,8 +191,10 @@ pub(super) fn rp_filter(context: &Context) -> Vec<Finding> {
     let mut found = Vec::new();
     for path in &strict {
         let Path { dev, address, .. } = path;
+        // What comes for an address that another link has too is translated before it is checked.
+        let source = path.source();
         let loosen = format!("sysctl -w {}=2", conf_key(dev, "rp_filter"));
-        if let Some(back) = way_to(context, *address, super::beyond(Family::V4))
+        if let Some(back) = way_to(context, source, super::beyond(Family::V4))
             && back != dev
         {
             found.push(
@@ -211,7 +213,7 @@ pub(super) fn rp_filter(context: &Context) -> Vec<Finding> {
             .iter()
             .filter(|route| route.dev != *dev)
             .filter_map(|route| route.to.map(|to| (to, &route.dev)))
-            .filter(|(to, other)| way_to(context, *address, to.address) == Some(other))
+            .filter(|(to, other)| way_to(context, source, to.address) == Some(other))
             .map(|(to, _)| to.to_string())
             .collect();
         if !lost.is_empty() {
