@@ -16,7 +16,7 @@ use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
 use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
-use crate::host::{files, journal, loaders};
+use crate::host::{files, loaders, lock};
 use crate::inject::system_library;
 use crate::model::config::Config;
 use crate::model::sockets::{Loopback, Sockets, VARIABLE};
@@ -49,7 +49,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
             .into());
     }
     // Before anything is looked at, so that nothing changes in between.
-    let _lock = if place.dry_run { None } else { Some(lock(paths)?) };
+    let _lock = if place.dry_run { None } else { Some(alone(paths)?) };
     let mut config = setup::settings(&Settings::default(), &image.paths)?;
     config.sockets = config.sockets.overridden(arguments.policy.sockets());
     let settings = settings(&image, &config)?;
@@ -83,7 +83,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
 pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
     let place = &arguments.place;
     let image = image(place, paths)?;
-    let _lock = if place.dry_run { None } else { Some(lock(paths)?) };
+    let _lock = if place.dry_run { None } else { Some(alone(paths)?) };
     let wanted = Files {
         libraries: Vec::new(),
         names: names(&image, None, None)?,
@@ -136,9 +136,9 @@ impl Image {
 }
 
 /// One at a time; the state of this boot is the running host's, whatever the image.
-fn lock(paths: &Paths) -> Result<File, Error> {
-    journal::make(&paths.run())?;
-    journal::lock(&paths.run().join("system.lock"), |holder| {
+fn alone(paths: &Paths) -> Result<File, Error> {
+    lock::make(&paths.run())?;
+    lock::take(&paths.run().join("system.lock"), |holder| {
         output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
     })
 }

@@ -11,20 +11,15 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Exit, reason};
+use crate::error::{Error, Exit};
+use crate::host::lock::{self, unusable};
 use crate::model::change::{Change, Item};
-
-/// How long a second run waits for the first.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it looks whether the first has ended.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The first line of the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +88,8 @@ impl Journal {
     /// Somebody else keeps it for longer than 10 seconds; it is corrupt; the run directory
     /// cannot be written.
     pub fn open(directory: &Path, netns: u64, waiting: impl FnOnce(&str)) -> Result<Self, Error> {
-        make(directory)?;
-        let lock = lock(&directory.join(format!("netns-{netns}.lock")), waiting)?;
+        lock::make(directory)?;
+        let lock = lock::take(&directory.join(format!("netns-{netns}.lock")), waiting)?;
         let path = directory.join(format!("netns-{netns}.journal"));
         let header = Header { journal: VERSION, boot: boot_id(), netns };
         let mut file = OpenOptions::new()
@@ -280,60 +275,6 @@ pub fn put_aside(directory: &Path, netns: u64) -> Result<Option<PathBuf>, Error>
         Ok(()) => Ok(Some(aside)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unusable(&path, &error)),
-    }
-}
-
-/// Makes the directory for the state of this boot.
-///
-/// # Errors
-/// 4 where that is not permitted, 1 where it cannot be.
-pub fn make(directory: &Path) -> Result<(), Error> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
-    made.map_err(|error| unusable(directory, &error))
-}
-
-/// Locks a file, making it when it is missing; `waiting` is told who holds it, if anybody does.
-///
-/// # Errors
-/// Another mptcpize does not let go of it, or the file cannot be used.
-pub fn lock(path: &Path, waiting: impl FnOnce(&str)) -> Result<File, Error> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .open(path)
-        .map_err(|error| unusable(path, &error))?;
-    let started = Instant::now();
-    let mut waiting = Some(waiting);
-    while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        let mut holder = String::new();
-        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut holder));
-        let holder = holder.trim().to_owned();
-        if error != rustix::io::Errno::WOULDBLOCK || started.elapsed() > PATIENCE {
-            return Err(Error::new(Exit::Failed, "another mptcpize is changing this host")
-                .why(format!("process {holder} holds {}", path.display()))
-                .fix(format!("wait for it, or look at it: ps -fp {holder}")));
-        }
-        if let Some(waiting) = waiting.take() {
-            waiting(&holder);
-        }
-        std::thread::sleep(LOOK);
-    }
-    // Only for the message above; the lock is the lock.
-    let _ = file.set_len(0);
-    let _ = file.seek(SeekFrom::Start(0)).and_then(|_| write!(file, "{}", std::process::id()));
-    Ok(file)
-}
-
-fn unusable(path: &Path, error: &io::Error) -> Error {
-    let what = format!("cannot use {}", path.display());
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            Error::new(Exit::NotPermitted, what).why(reason(error)).fix("run it with sudo")
-        }
-        _ => Error::new(Exit::Failed, what).why(reason(error)),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod kernel;
 pub mod known;
 pub mod live;
 pub mod loaders;
+pub mod lock;
 pub mod managers;
 mod message;
 pub mod names;
