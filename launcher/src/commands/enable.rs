@@ -36,7 +36,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
             facts = site.find(&arguments.units)?;
         }
     }
-    let lock = if place.dry_run { None } else { directory.lock() };
+    let lock = if place.dry_run { None } else { site.lock(std::slice::from_ref(&directory))? };
     let policy = policy::of_unit(&arguments.policy, &site.paths)?;
     let mut jobs = Vec::new();
     for facts in &facts {

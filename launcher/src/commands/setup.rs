@@ -33,7 +33,10 @@ pub fn setup(arguments: Setup, paths: &Paths) -> anyhow::Result<Exit> {
         }
         Some(SetupCommand::Guard { seconds, place }) => {
             enter(&place)?;
-            if guard::wait(paths, seconds)? { undo(paths, &place, false) } else { Ok(Exit::Done) }
+            if guard::wait(paths, seconds)? {
+                guard::insist(paths, || undo(paths, &place, false));
+            }
+            Ok(Exit::Done)
         }
         None => {
             enter(&arguments.place)?;

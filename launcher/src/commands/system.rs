@@ -137,8 +137,7 @@ impl Image {
 
 /// One at a time; the state of this boot is the running host's, whatever the image.
 fn alone(paths: &Paths) -> Result<File, Error> {
-    lock::make(&paths.run())?;
-    lock::take(&paths.run().join("system.lock"), |holder| {
+    lock::take(&paths.run(), "system", lock::PATIENCE, |holder| {
         output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
     })
 }

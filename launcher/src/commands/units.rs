@@ -1,16 +1,21 @@
 //! What `enable`, `disable` and `list` share: where the units are, and which ones a name means.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Exit, reason};
 use crate::host::dropins::{Existing, UnitDir};
-use crate::host::image;
 use crate::host::systemctl::Systemctl;
 use crate::host::units::{Facts, Source};
+use crate::host::{image, lock};
 use crate::inject::placed::{self, For};
 use crate::model::unit::{UnitName, dropin};
+use crate::output;
 use crate::paths::{Paths, Units};
+
+/// How long another run may hold the lock: `--now` restarts services with it.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// One service manager, or the files of an image.
 pub struct Site {
@@ -21,6 +26,8 @@ pub struct Site {
     /// The calling user's.
     pub user: bool,
     units: Units,
+    /// Where locks are on the running host, whatever the image.
+    run: PathBuf,
 }
 
 impl Site {
@@ -34,6 +41,8 @@ impl Site {
                 .why("neither XDG_CONFIG_HOME nor HOME is set")
                 .fix("HOME=… mptcpize enable --user …")
         })?;
+        let caller = rustix::process::geteuid().as_raw();
+        let run = paths.own_run(caller).into_iter().next().unwrap_or_else(|| paths.run());
         let (source, paths) = match root {
             None => (Source::Running(Systemctl { user }), paths.clone()),
             Some(root) => {
@@ -46,7 +55,24 @@ impl Site {
                 (source, paths.clone().below(&root))
             }
         };
-        Ok(Site { source, paths, user, units })
+        Ok(Site { source, paths, user, units, run })
+    }
+
+    /// Keeps other runs of ours out, and takes away what a crashed one left. Held until the file is
+    /// dropped. An ordinary user without a runtime directory has no place for a lock.
+    ///
+    /// # Errors
+    /// Another run does not end, or the run directory is not to be trusted.
+    pub fn lock(&self, directories: &[UnitDir]) -> Result<Option<File>, Error> {
+        let taken = lock::take(&self.run, "units", PATIENCE, |holder| {
+            output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
+        });
+        let held = match taken {
+            Err(error) if error.exit() == Exit::NotPermitted => None,
+            other => Some(other?),
+        };
+        directories.iter().for_each(UnitDir::sweep);
+        Ok(held)
     }
 
     /// The running manager; `None` for an image.

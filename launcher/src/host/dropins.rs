@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::error::{Error, Exit, reason};
 use crate::host::image;
@@ -105,11 +105,8 @@ impl UnitDir {
         Ok(())
     }
 
-    /// Keeps other runs of ours out, and takes away what a crashed one left. Held until the file
-    /// is dropped; where the directory does not exist there is nobody to keep out.
-    pub fn lock(&self) -> Option<File> {
-        let directory = File::open(&self.real).ok()?;
-        flock(&directory, FlockOperation::LockExclusive).ok()?;
+    /// Takes away what a run that was killed left. The lock must be held.
+    pub fn sweep(&self) {
         for entry in fs::read_dir(&self.real).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
@@ -119,7 +116,6 @@ impl UnitDir {
                 remove_leftovers(&entry.path());
             }
         }
-        Some(directory)
     }
 
     /// The directories that writing the drop-in of a unit makes, deepest first, as systemd sees

@@ -8,10 +8,10 @@
 //! Endpoints, limits and sysctls carry no owner in the kernel, so this is also the record of
 //! which of them are ours.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -88,8 +88,7 @@ impl Journal {
     /// Somebody else keeps it for longer than 10 seconds; it is corrupt; the run directory
     /// cannot be written.
     pub fn open(directory: &Path, netns: u64, waiting: impl FnOnce(&str)) -> Result<Self, Error> {
-        lock::make(directory)?;
-        let lock = lock::take(&directory.join(format!("netns-{netns}.lock")), waiting)?;
+        let lock = lock::take(directory, &format!("netns-{netns}"), lock::PATIENCE, waiting)?;
         let path = directory.join(format!("netns-{netns}.journal"));
         let header = Header { journal: VERSION, boot: boot_id(), netns };
         let mut file = OpenOptions::new()
@@ -169,6 +168,8 @@ impl Journal {
             .mode(0o644)
             .open(&temporary)
             .map_err(failed)?;
+        // `status` of ordinary users reads it, whatever the umask takes away.
+        file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
         let mut text = serde_json::to_string(&self.header).unwrap_or_default();
         text.push('\n');
         for change in &self.entries {
@@ -188,6 +189,7 @@ impl Journal {
 /// # Errors
 /// It is there and cannot be read, or is corrupt.
 pub fn look(directory: &Path, netns: u64) -> Result<Record, Error> {
+    lock::check(directory)?;
     let path = directory.join(format!("netns-{netns}.journal"));
     match fs::read(&path) {
         Ok(bytes) => {
@@ -258,6 +260,7 @@ fn parse(bytes: &[u8], expected: &Header) -> Result<Record, Broken> {
 /// # Errors
 /// It cannot be read at all.
 pub fn salvage(directory: &Path, netns: u64) -> Result<Vec<Change>, Error> {
+    lock::check(directory)?;
     let path = directory.join(format!("netns-{netns}.journal"));
     let bytes = fs::read(&path).map_err(|error| unusable(&path, &error))?;
     let text = String::from_utf8_lossy(&bytes);
