@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 
 /// Each layer with those that it may use besides itself. A layer is a file or a directory of
 /// launcher/src. The order of the picture in lib.rs.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("main", &["cli", "commands", "error", "output"]),
     ("cli", &["model"]),
-    ("commands", &["cli", "model", "host", "inject", "output", "paths", "error"]),
-    ("inject", &["model", "error", "paths"]),
-    ("host", &["model", "error", "paths"]),
+    ("commands", &["cli", "model", "host", "inject", "output", "paths", "root", "error"]),
+    ("inject", &["model", "error", "paths", "root"]),
+    ("host", &["model", "error", "paths", "root"]),
     ("output", &["model", "error"]),
     ("model", &[]),
     ("paths", &[]),
+    ("root", &["error"]),
     ("error", &[]),
 ];
 

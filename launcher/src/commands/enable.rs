@@ -74,7 +74,7 @@ impl Job {
         planned.dropin.made = match &before {
             // It knows what was made for it; now nothing is.
             Some(text) => dropin::made(text, &file).into_iter().map(Into::into).collect(),
-            None => directory.missing(&planned.name),
+            None => directory.missing(&planned.name)?,
         };
         let text = planned.dropin.render();
         let is_new = before.as_ref() != Some(&text);

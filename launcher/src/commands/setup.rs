@@ -1,7 +1,7 @@
 //! `mptcpize setup`: look, plan, show, record, change, look again; and its undo.
 
-use std::fs;
 use std::io;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -17,6 +17,7 @@ use crate::model::plan::{Plan, plan};
 use crate::model::{Flavour, HostState, policy};
 use crate::output::{self, diff};
 use crate::paths::Paths;
+use crate::root::{self, Root};
 
 /// Carries out `setup` and the verbs below it.
 ///
@@ -63,7 +64,11 @@ fn enter(place: &Place) -> Result<(), Error> {
 pub fn settings(arguments: &Settings, paths: &Paths) -> Result<Config, Error> {
     let file = arguments.config.clone().unwrap_or_else(|| paths.config());
     let shown = file.display();
-    let config = match fs::read_to_string(&file) {
+    let read = match (&arguments.config, paths.root() == Path::new("/")) {
+        (None, false) => Root::image(paths.root())?.read(Path::new("/etc/mptcpize.toml")),
+        _ => root::read(&file),
+    };
+    let config = match read.and_then(text) {
         Ok(text) => Config::read(&text).map_err(|error| {
             Error::new(Exit::Usage, format!("{shown} has a mistake"))
                 .why(error.trim_end())
@@ -79,6 +84,10 @@ pub fn settings(arguments: &Settings, paths: &Paths) -> Result<Config, Error> {
         }
     };
     Ok(config.overridden(arguments.config()))
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not text"))
 }
 
 fn dry_run(arguments: &Setup, config: &Config, paths: &Paths) -> anyhow::Result<Exit> {

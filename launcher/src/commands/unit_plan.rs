@@ -3,14 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli::unit::Way as Asked;
 use crate::commands::c_tool;
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
-use crate::host::image;
 use crate::host::units::{Facts, sets};
 use crate::inject::placed::Placed;
 use crate::inject::target::{Caller, Reach, Target, Why};
@@ -18,6 +16,7 @@ use crate::inject::{godebug, preload};
 use crate::model::unit::dropin::{self, Dropin, FILE, Way};
 use crate::model::unit::text::{UnitText, counts_behind, literal, words};
 use crate::model::unit::{UnitName, matches};
+use crate::root::Root;
 
 /// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
 const SOCKET_PROTOCOL: u32 = 257;
@@ -195,7 +194,7 @@ impl Unit<'_> {
                 if let (Asked::Preload, Some(why)) = (asked, beyond) {
                     planned.notes.push(format!("it stays on TCP: {why}"));
                 }
-                match self.environment_is_lost() {
+                match self.environment_is_lost()? {
                     Some(why) => self.under_run(&["--via", "preload"], why, false, planned),
                     None => self.by_environment(&reaches, planned),
                 }
@@ -212,11 +211,10 @@ impl Unit<'_> {
         settings.into_iter().flat_map(|(setting, _)| dropin::commands(setting)).collect()
     }
 
-    /// The directory that is `/` for the unit, if not the host's.
-    fn own_root(&self) -> Option<PathBuf> {
+    /// The directory that is `/` for the unit, if not the system's.
+    fn own_root(&self) -> Option<&Path> {
         let root = self.text.last("Service", "RootDirectory")?;
-        Some(self.site.real(Path::new(root.trim_start_matches(['-', '+']))))
-            .filter(|root| root != Path::new("/"))
+        Some(Path::new(root.trim_start_matches(['-', '+']))).filter(|root| *root != Path::new("/"))
     }
 
     fn has_own_root(&self) -> bool {
@@ -233,9 +231,15 @@ impl Unit<'_> {
         let found = match Path::new(&program).is_absolute() {
             false => Target::find(OsStr::new(&program), None, &Caller::current()).ok(),
             true => {
-                let root = own_root.as_deref().unwrap_or(self.site.source.root());
-                let real = image::resolve(root, Path::new(&program)).ok();
-                real.and_then(|real| Target::find(real.as_os_str(), None, &Caller::current()).ok())
+                let own: Option<Option<Root>> =
+                    own_root.map(|root| self.site.root().within(root).ok());
+                let root = match &own {
+                    None => Some(self.site.root().as_ref()),
+                    Some(own) => own.as_ref(),
+                };
+                root.and_then(|root| {
+                    Target::within(root, Path::new(&program), &Caller::current()).ok()
+                })
             }
         };
         let Some(target) = found else {
@@ -251,32 +255,33 @@ impl Unit<'_> {
     }
 
     /// Why variables in a drop-in would not arrive.
-    fn environment_is_lost(&self) -> Option<String> {
+    fn environment_is_lost(&self) -> Result<Option<String>, Error> {
         for variable in ["LD_PRELOAD", "GODEBUG"] {
             for file in self.environment_files() {
-                if sets(&file, variable) == Some(true) {
-                    return Some(format!(
+                if sets(self.site.root(), &file, variable)? {
+                    return Ok(Some(format!(
                         "{} sets {variable}, over every Environment=",
                         file.display()
-                    ));
+                    )));
                 }
             }
             for (setting, _) in self.text.list("Service", "UnsetEnvironment") {
                 if words(setting).iter().any(|word| word.text.split('=').next() == Some(variable)) {
-                    return Some(format!("its UnsetEnvironment= takes {variable} away"));
+                    return Ok(Some(format!("its UnsetEnvironment= takes {variable} away")));
                 }
             }
             if let Some(set) = self.text.environment(variable)
                 && counts_behind(set.file, FILE)
             {
-                return Some(format!(
+                return Ok(Some(format!(
                     "{} sets {variable}, and counts after this",
                     set.file.display()
-                ));
+                )));
             }
         }
-        let reset = self.text.reset_behind("Environment", FILE)?;
-        Some(format!("{} empties Environment=, and counts after this", reset.display()))
+        let reset = self.text.reset_behind("Environment", FILE);
+        Ok(reset
+            .map(|file| format!("{} empties Environment=, and counts after this", file.display())))
     }
 
     fn environment_files(&self) -> Vec<PathBuf> {
@@ -291,13 +296,11 @@ impl Unit<'_> {
             let pattern = pattern.filter(|name| name.contains(['*', '?', '[']));
             match (pattern, file.parent()) {
                 (Some(pattern), Some(directory)) => {
-                    let entries = fs::read_dir(self.site.real(directory)).into_iter().flatten();
-                    let entries = entries
-                        .flatten()
-                        .filter(|entry| matches(&pattern, &entry.file_name().to_string_lossy()));
-                    all.extend(entries.map(|entry| entry.path()));
+                    let names = self.site.root().names(directory).into_iter();
+                    let fitting = names.filter(|name| matches(&pattern, &name.to_string_lossy()));
+                    all.extend(fitting.map(|name| directory.join(name)));
                 }
-                _ => all.push(self.site.real(&file)),
+                _ => all.push(file),
             }
         }
         all
@@ -316,8 +319,7 @@ impl Unit<'_> {
         let own_go = |reach: &Reach| matches!(reach, Reach::GoDebug(_));
         let mut preloads = None;
         if !reaches.iter().all(own_go) {
-            let real = |seen: &Path| self.site.real(seen);
-            let library = self.site.placing(&real).library()?;
+            let library = self.site.placing().library()?;
             let seen = self.visible(&library.seen, planned);
             planned.needs.push(library);
             let existing = before("LD_PRELOAD").map(c_tool::without);
@@ -379,8 +381,7 @@ impl Unit<'_> {
                 &fix.replace("UNIT", self.name.as_str()),
             ));
         }
-        let real = |seen: &Path| self.site.real(seen);
-        let placing = self.site.placing(&real);
+        let placing = self.site.placing();
         let binary = placing.binary()?;
         let seen = self.visible(&binary.seen, planned);
         planned.needs.push(binary);

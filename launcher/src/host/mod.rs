@@ -14,7 +14,6 @@ mod genl;
 pub mod glance;
 pub mod helper;
 pub mod identity;
-pub mod image;
 pub mod journal;
 pub mod kept;
 pub mod kernel;
