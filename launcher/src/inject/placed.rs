@@ -72,7 +72,9 @@ impl For<'_> {
             let seen = Path::new("/").join(inside);
             let good = match self.is_image() {
                 true => self.root.read(&seen).is_ok_and(|bytes| bytes == library::BYTES),
-                false => library::verify(&seen, 0).is_ok(),
+                false => {
+                    library::resolved(&seen).is_ok_and(|real| library::verify(&real, 0).is_ok())
+                }
             };
             // Our own copy is found below; it is there only as long as units name it.
             let kept = self.paths.kept_for_units(false).iter().any(|kept| seen.starts_with(kept));
@@ -99,13 +101,23 @@ impl For<'_> {
         self.kept(BINARY)
     }
 
+    /// Where files are kept: behind all links, where units are started by what these are now.
+    fn directories(&self) -> Vec<PathBuf> {
+        let all = self.paths.kept_for_units(self.user).into_iter();
+        let real = |path: PathBuf| match self.is_image() {
+            true => path,
+            false => library::resolved(&path).unwrap_or(path),
+        };
+        all.map(real).collect()
+    }
+
     fn placed(&self, seen: PathBuf, kept: bool) -> Placed {
         Placed { seen, root: Rc::clone(self.root), kept }
     }
 
     fn kept(&self, name: &str) -> Result<Placed, Error> {
         let mut refusals = Vec::new();
-        for directory in self.paths.kept_for_units(self.user) {
+        for directory in self.directories() {
             // A link that leads nowhere is no place that may be passed over: who laid it wants us
             // to go somewhere.
             self.root.nearest(&directory).map_err(|error| {
@@ -251,7 +263,7 @@ fn same(one: File, other: File) -> io::Result<bool> {
 /// # Errors
 /// One cannot be removed.
 pub fn sweep(target: For<'_>, texts: &[String]) -> Result<(), Error> {
-    for directory in target.paths.kept_for_units(target.user) {
+    for directory in target.directories() {
         for name in [LIBRARY, BINARY] {
             let seen = directory.join(name);
             let named = seen.to_string_lossy().into_owned();
