@@ -313,3 +313,32 @@ fn a_kernel_that_cannot_keep_look_ups_within_is_refused() {
         "{done}"
     );
 }
+
+#[test]
+fn settings_of_the_host_without_an_end_are_refused_too() {
+    for (make, why) in [
+        ("mkfifo /etc/mptcpize.toml", "it is not a regular file"),
+        ("ln -s /dev/zero /etc/mptcpize.toml", "it is not a regular file"),
+        ("truncate -s 1T /etc/mptcpize.toml", "it is longer than 1048576 bytes"),
+        ("printf '\\377\\n' >/etc/mptcpize.toml", "it is not text"),
+    ] {
+        for verb in ["run true", "run --explain true", "setup --dry-run", "enable --system -n"] {
+            let done = copy(&format!("{make}; timeout 20 mptcpize {verb}")).run();
+            assert_eq!(done.code(), 2, "{make}, {verb}: {done}");
+            let said = format!("error: cannot read /etc/mptcpize.toml\n  why: {why}\n");
+            assert!(done.stderr.starts_with(&said), "{make}, {verb}: {done}");
+        }
+    }
+}
+
+#[test]
+fn a_strict_umask_neither_refuses_a_change_nor_hides_its_files() {
+    let program = shown(&cc::c("protocol", Build::Plain));
+    for umask in ["027", "077"] {
+        let script = format!(
+            "umask {umask}; mptcpize enable --system >/dev/null; nobody {program}
+             mptcpize disable --system >/dev/null; nobody {program}"
+        );
+        assert_eq!(copy(&script).run().silent().stdout, "262\n6\n", "umask {umask}");
+    }
+}

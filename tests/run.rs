@@ -247,7 +247,7 @@ fn what_cannot_be_executed_is_said_with_the_codes_of_env() {
             "./carriage-return",
             127,
             "error: cannot run ./carriage-return\n  \
-            why: ./carriage-return needs the interpreter /bin/sh\r, which does not exist\n  \
+            why: ./carriage-return needs the interpreter /bin/sh\\u000d, which does not exist\n  \
             fix: install the package that has it, or correct the first line of the script\n",
         ),
     ];

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 
 use crate::error::{Error, Exit, reason};
+use crate::plain;
 
 /// How long a second run waits for the first.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -230,7 +231,7 @@ fn held(path: &Path, holder: &str) -> Error {
     let name = fs::read_to_string(format!("/proc/{holder}/comm")).unwrap_or_default();
     let name = match name.trim_end() {
         "" => String::new(),
-        name => format!(" ({})", name.escape_debug()),
+        name => format!(" ({})", plain::words(name)),
     };
     error
         .why(format!("process {holder}{name} holds {}", path.display()))

@@ -17,6 +17,7 @@ use crate::inject::go::GoVersion;
 use crate::inject::script;
 use crate::inject::seccomp::abi;
 use crate::inject::via::Subject;
+use crate::plain;
 use crate::root::Root;
 
 /// How many interpreters the kernel follows (`exec_binprm`, fs/exec.c: more than five rewrites
@@ -113,7 +114,9 @@ impl fmt::Display for Why {
             Why::OldGo(version) => {
                 write!(f, "it is built with Go {version}, MPTCP came with 1.21")
             }
-            Why::NoLoader(path) => write!(f, "its loader {} does not exist", path.display()),
+            Why::NoLoader(path) => {
+                write!(f, "its loader {} does not exist", plain::words(&path.to_string_lossy()))
+            }
         }
     }
 }
