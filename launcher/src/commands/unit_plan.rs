@@ -24,6 +24,10 @@ const SOCKET_PROTOCOL: u32 = 257;
 /// (`MountAPIVFS=`), so that nothing is left in that root.
 const INSIDE: &str = "/run/mptcpize";
 
+/// Where systemd looks for a program without a path (systemd.exec(5), `ExecSearchPath=`).
+const PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
 /// A unit and the drop-in for it.
 #[derive(Debug)]
 pub struct Planned {
@@ -228,18 +232,11 @@ impl Unit<'_> {
             return Reach::Unknown;
         }
         let own_root = self.own_root();
-        let found = match Path::new(&program).is_absolute() {
-            false => Target::find(OsStr::new(&program), None, &Caller::current()).ok(),
-            true => {
-                let own: Option<Option<Root>> =
-                    own_root.map(|root| self.site.root().within(root).ok());
-                let root = match &own {
-                    None => Some(self.site.root().as_ref()),
-                    Some(own) => own.as_ref(),
-                };
-                root.and_then(|root| {
-                    Target::within(root, Path::new(&program), &Caller::current()).ok()
-                })
+        let found = match own_root {
+            None => self.find(self.site.root(), Path::new(&program)),
+            Some(own) => {
+                let root = self.site.root().within(own).ok();
+                root.and_then(|root| self.find(&root, Path::new(&program)))
             }
         };
         let Some(target) = found else {
@@ -252,6 +249,14 @@ impl Unit<'_> {
             Reach::No(Why::NoLoader(_)) if elsewhere => Reach::Preload,
             reach => reach,
         }
+    }
+
+    /// A program of the unit, looked up in its root as systemd does.
+    fn find(&self, root: &Root, program: &Path) -> Option<Target> {
+        let directories: &[&str] = if program.is_absolute() { &["/"] } else { &PATH };
+        let candidates = directories.iter().map(|directory| Path::new(directory).join(program));
+        let caller = Caller::current();
+        candidates.into_iter().find_map(|path| Target::within(root, &path, &caller).ok())
     }
 
     /// Why variables in a drop-in would not arrive.
