@@ -86,10 +86,13 @@ impl std::fmt::Display for Refusal {
 
 /// A package's library: root's, and the same as ours.
 fn installed(file: &Path) -> Result<PathBuf, Refusal> {
-    let file = match fs::canonicalize(file) {
+    let looked = |error| Refusal::Io("look at it", error);
+    match fs::metadata(file) {
+        // One call instead of one for each part of the path: `run` asks for several places.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Refusal::NotThere),
-        other => other.map_err(|error| Refusal::Io("look at it", error))?,
+        other => other.map_err(looked)?,
     };
+    let file = fs::canonicalize(file).map_err(looked)?;
     verify(&file, 0)?;
     Ok(file)
 }
