@@ -9,16 +9,18 @@ use std::path::{Path, PathBuf};
 
 /// Each layer with those that it may use besides itself. A layer is a file or a directory of
 /// launcher/src. The order of the picture in lib.rs.
-const ALLOWED: [(&str, &[&str]); 9] = [
-    ("main", &["cli", "commands", "error", "output"]),
-    ("cli", &["model"]),
-    ("commands", &["cli", "model", "host", "inject", "output", "paths", "error"]),
-    ("inject", &["model", "error", "paths"]),
-    ("host", &["model", "error", "paths"]),
-    ("output", &["model", "error"]),
-    ("model", &[]),
-    ("paths", &[]),
-    ("error", &[]),
+const ALLOWED: [(&str, &[&str]); 11] = [
+    ("main", &["cli", "commands", "error", "output", "plain"]),
+    ("cli", &["model", "plain"]),
+    ("commands", &["cli", "model", "host", "inject", "output", "paths", "root", "error", "plain"]),
+    ("inject", &["model", "error", "paths", "root", "plain"]),
+    ("host", &["model", "error", "paths", "root", "plain"]),
+    ("output", &["model", "error", "plain"]),
+    ("model", &["plain"]),
+    ("paths", &["plain"]),
+    ("root", &["error", "plain"]),
+    ("error", &["plain"]),
+    ("plain", &[]),
 ];
 
 /// Longer files hold two ideas.

@@ -265,11 +265,10 @@ fn root_goes_from_place_to_place_and_never_to_one_of_others() {
             "install -d -o nobody /var/cache/mptcpize",
             "/run/mptcpize/",
         ),
-        ("neither of the two", "chmod 777 /var/cache /run", "/mnt/home/.cache/mptcpize/"),
-        ("nor home", "chmod 777 /var/cache /run /mnt/home", "/var/tmp/mptcpize-0/"),
+        ("neither of the two, and home is not asked", "chmod 777 /var/cache /run", "/var/tmp/"),
         (
             "nor there, where somebody was first",
-            "chmod 777 /var/cache /run /mnt/home; nobody mkdir /var/tmp/mptcpize-0",
+            "chmod 777 /var/cache /run; nobody mkdir /var/tmp/mptcpize-0",
             "/dev/shm/mptcpize-0/",
         ),
     ];
@@ -291,19 +290,25 @@ fn in_a_user_namespace_the_users_own_place_is_taken_and_nobody_elses() {
     // There the owners of / and of an attacker's directory look alike. `$1` is userns.c, `$2` the
     // library, which the attacker lays out with the right content, to change it later.
     let table = [
-        ("a home of one's own", "install -d -o nobody /mnt/home", "/mnt/home/.cache/mptcpize/"),
+        (
+            "a /run of one's own",
+            "mount -t tmpfs -o mode=755,uid=65534 tmpfs /run",
+            "/run/mptcpize/",
+        ),
+        ("a directory of one's own", "install -d -o nobody /dev/shm/mptcpize-0", "/dev/shm/"),
         ("only places of another's", "", ""),
     ];
     for (name, home, expected) in table {
         let script = format!(
-            "{home}
-            cp \"$1\" /mnt/userns; cp \"$2\" /mnt/library
+            "cp \"$1\" /mnt/userns; cp \"$2\" /mnt/library
             cover /var/cache; cover /run
             for place in /var/tmp /tmp /dev/shm; do
                 cover $place mode=1777
                 install -d -o daemon $place/mptcpize-0
                 install -m 555 -o daemon /mnt/library $place/mptcpize-0/{file}
             done
+            [[ -z '{home}' ]] || rm -r /dev/shm/mptcpize-0
+            {home}
             bare HOME=/mnt/home /mnt/userns 65534 /mnt/mptcpize run printenv LD_PRELOAD",
             file = format_args!("libmptcpize-{}.so", &library::SHA256[..16]),
         );

@@ -50,8 +50,8 @@ fn a_hundred_commands_do_what_they_did() {
 }
 
 /// The calls with which the tool changes anything; strace counts each kind by itself.
-const CALLS: [&str; 9] =
-    ["write", "fchmod", "fsync", "rename", "unlink", "rmdir", "mkdir", "chmod", "clone3"];
+const CALLS: [&str; 8] =
+    ["write", "fchmod", "fsync", "renameat", "unlinkat", "mkdirat", "fchown", "clone"];
 
 /// Kills the tool before each call that changes something, one after the other; each time programs
 /// must start without a word, and `disable` must leave no trace. The calls of the main thread
@@ -119,7 +119,7 @@ fn the_same_for_the_way_by_the_environment() {
 fn a_library_is_on_the_medium_before_a_line_names_it_and_goes_after_the_line() {
     let trace = |verb: &str| {
         format!(
-            "strace -qq -o /tmp/log -e trace=fsync,rename,unlink mptcpize {verb} --system >/dev/null
+            "strace -qq -y -o /tmp/log -e trace=fsync,renameat,unlinkat mptcpize {verb} --system >/dev/null
              sed 's/ *= 0$//; s/libmptcpize-system-[0-9a-f]*/LIBRARY/g' /tmp/log | grep -v ENOENT
              echo"
         )
@@ -130,8 +130,8 @@ fn a_library_is_on_the_medium_before_a_line_names_it_and_goes_after_the_line() {
         let line = text.lines().position(|line| line.starts_with(call) && line.contains(path));
         line.unwrap_or_else(|| panic!("no {call} of {path}: {done}"))
     };
-    let library = at(enable, "rename", "x86_64-linux-gnu/mptcpize/LIBRARY.so");
-    let line = at(enable, "rename", "\"/etc/ld.so.preload\"");
+    let library = at(enable, "renameat", "x86_64-linux-gnu/mptcpize>, \"LIBRARY.so\"");
+    let line = at(enable, "renameat", "/etc>, \"ld.so.preload\"");
     let synced = |range: std::ops::Range<usize>| {
         enable
             .lines()
@@ -143,7 +143,7 @@ fn a_library_is_on_the_medium_before_a_line_names_it_and_goes_after_the_line() {
     // The file itself; then its directory, and the other library with its own.
     assert!(synced(0..library) >= 1 && synced(library..line) >= 3, "{enable}");
     assert!(synced(line..usize::MAX) >= 1, "the directory of the line: {enable}");
-    let line = at(disable, "unlink", "/etc/ld.so.preload");
+    let line = at(disable, "unlinkat", "/etc>, \"ld.so.preload\"");
     let library = disable.lines().position(|it| it.contains("LIBRARY.so")).expect("removed");
     assert!(line < library, "{disable}");
     assert!(

@@ -7,6 +7,11 @@
 use std::fmt;
 use std::io;
 
+use crate::plain;
+
+/// How far the lines of a cause are set in, under its first.
+const INDENT: &str = "       ";
+
 /// Exit codes of every verb, as `--help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -74,12 +79,21 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        write!(f, "error: {}", plain::words(&self.what))?;
         if let Some(why) = &self.why {
-            write!(f, "\n  why: {why}")?;
+            f.write_str("\n  why: ")?;
+            for (index, line) in why.lines().enumerate() {
+                // A line of somebody else must not look like one of ours.
+                let indent = match (index, line.starts_with(INDENT)) {
+                    (0, _) => "",
+                    (_, true) => "\n",
+                    (_, false) => "\n       ",
+                };
+                write!(f, "{indent}{}", plain::words(line))?;
+            }
         }
         if let Some(fix) = &self.fix {
-            write!(f, "\n  fix: {fix}")?;
+            write!(f, "\n  fix: {}", plain::words(fix))?;
         }
         Ok(())
     }

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! Who may import whom: `main → cli, commands, error, output` · `commands → cli, model, host,
-//! inject, output, paths, error` · `host, inject → model, paths, error` · `output → model, error` ·
-//! `cli → model`, for its types alone · `model →` nothing. `tests/layers.rs` keeps it so.
+//! inject, output, paths, root, error` · `host, inject → model, paths, root, error` · `root → error` ·
+//! `output → model, error` · `cli → model`, for its types alone · `model →` nothing; all
+//! may use `plain`. `tests/layers.rs` keeps it so.
 //!
 //! The library that is preloaded (`shim/`) is a package of its own, embedded by `build.rs`;
 //! nothing links it, because it defines `socket`.
@@ -25,3 +26,5 @@ pub mod inject;
 pub mod model;
 pub mod output;
 pub mod paths;
+pub mod plain;
+pub mod root;

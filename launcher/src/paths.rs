@@ -136,19 +136,21 @@ impl Paths {
     /// Directories of our own in which the embedded library may be kept, best first.
     ///
     /// Root's are readable by all: what root starts often changes its user and executes more
-    /// programs, and those must still be able to load the library.
+    /// programs, and those must still be able to load the library. No variable of the environment
+    /// names one of them: it may be somebody else's, as `sudo -E` leaves it.
     pub fn caches(&self, user: u32) -> Vec<Cache> {
         let private = |base: PathBuf| Cache { directory: base.join("mptcpize"), mode: 0o700 };
         let public =
             |base: &str| Cache { directory: self.root.join(base).join("mptcpize"), mode: 0o755 };
         let mut found = Vec::new();
-        found.extend(self.xdg_cache.clone().map(private));
         if user == 0 {
             found.push(public("var/cache"));
             found.push(public("run"));
+        } else {
+            found.extend(self.xdg_cache.clone().map(private));
+            found.extend(self.home.as_ref().map(|home| private(home.join(".cache"))));
+            found.extend(self.runtime.clone().map(private));
         }
-        found.extend(self.home.as_ref().map(|home| private(home.join(".cache"))));
-        found.extend(self.runtime.clone().map(private));
         let shared = format!("mptcpize-{user}");
         for base in ["var/tmp", "tmp", "dev/shm"] {
             found.push(Cache { directory: self.root.join(base).join(&shared), mode: 0o700 });

@@ -16,7 +16,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 
 use super::wait::{self, DEADLINE};
-use super::{Netns, netns, scratch};
+use super::{Netns, mounts, netns, scratch};
 
 /// Held for reading while a child is between fork and exec, for writing by whoever writes an
 /// executable; see [`scratch::file`].
@@ -34,7 +34,7 @@ pub struct Cmd {
 
 impl Cmd {
     /// A program with what every test starts from: a network namespace of this test process's
-    /// own, our PATH, the C locale, and a home and a cache that are the tests' own.
+    /// own, mounts in which what root keeps in /var/cache and /run is in memory, our PATH, the C locale, and a home and a cache that are the tests' own.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Cmd::outside(program).within(netns::common())
     }
@@ -53,10 +53,13 @@ impl Cmd {
             .stderr(Stdio::piped())
             // Its own group, so that what it leaves behind can be ended with it.
             .process_group(0);
-        // SAFETY: prctl(2) is async-signal-safe and touches nothing of the parent.
+        let covered = mounts::covered();
+        // SAFETY: prctl(2), getcwd(2), setns(2) and chdir(2) are async-signal-safe and touch nothing
+        // of the parent.
         unsafe {
-            command.pre_exec(|| {
-                set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)
+            command.pre_exec(move || {
+                set_parent_process_death_signal(Some(Signal::KILL))?;
+                mounts::enter_here(covered)
             });
         }
         Cmd { command, input: Vec::new() }

@@ -199,6 +199,8 @@ impl Machine {
     /// then the content of each file.
     pub fn state(&self) -> String {
         let script = "
+            # The locks of this boot stay.
+            rm -rf /run/mptcpize/lock; rmdir /run/mptcpize 2>/dev/null || :
             places=()
             for place in /etc /usr/local/lib/mptcpize /var/lib/mptcpize /var/cache/mptcpize \\
                 /run/systemd/system /run/mptcpize /srv /home; do

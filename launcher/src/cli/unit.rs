@@ -31,6 +31,10 @@ pub struct Enable {
     #[arg(long, value_name = "FILE", requires = "system", hide = true)]
     pub library: Option<PathBuf>,
 
+    /// With --system: do not run the programs of the host or image first to see that they still work
+    #[arg(long, requires = "system")]
+    pub no_trial: bool,
+
     /// How programs are reached; `environment` goes with --system alone
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub via: Way,

@@ -40,7 +40,7 @@ pub fn host(wish: Wish, paths: &Paths) -> Result<(), Error> {
             // The program matters more than our set-up of the host.
             set_up(paths, false).or_else(|error| {
                 if error.exit() != Exit::NotPermitted {
-                    output::note(&format!("the host is not set up:\n{error}"));
+                    output::note_error("the host is not set up:", &error);
                 }
                 Ok(())
             })

@@ -1,6 +1,6 @@
 //! `mptcpize check`: look at the host, try the peer, judge, and show.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -136,7 +136,7 @@ impl Progress {
 
     fn tell(&mut self, doing: &str) {
         if self.terminal && self.start.elapsed() >= QUIET && self.shown != doing {
-            let _ = write!(stderr().lock(), "\r\x1b[K{doing} ...");
+            output::progress(&format!("{doing} ..."));
             doing.clone_into(&mut self.shown);
         }
     }
@@ -145,7 +145,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if !self.shown.is_empty() {
-            let _ = write!(stderr().lock(), "\r\x1b[K");
+            output::progress("");
         }
     }
 }

@@ -51,11 +51,11 @@ pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
         for (directory, _) in &steps {
             directory.check_writable()?;
         }
-        let locks: Vec<_> = directories.iter().map(UnitDir::lock).collect();
+        let lock = site.lock(&directories)?;
         for (directory, name) in &steps {
             directory.remove(name)?;
         }
-        drop(locks);
+        drop(lock);
         // Also where nothing was to be done: a run that was killed may have left something.
         let swept = site.sweep();
         if !steps.is_empty() {

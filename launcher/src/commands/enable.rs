@@ -37,7 +37,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
             facts = site.find(&arguments.units)?;
         }
     }
-    let lock = if place.dry_run { None } else { directory.lock() };
+    let lock = if place.dry_run { None } else { site.lock(std::slice::from_ref(&directory))? };
     let policy = policy::of_unit(&arguments.policy, &site.paths)?;
     let mut jobs = Vec::new();
     for facts in &facts {
@@ -75,7 +75,7 @@ impl Job {
         planned.dropin.made = match &before {
             // It knows what was made for it; now nothing is.
             Some(text) => dropin::made(text, &file).into_iter().map(Into::into).collect(),
-            None => directory.missing(&planned.name),
+            None => directory.missing(&planned.name)?,
         };
         let text = planned.dropin.render();
         let is_new = before.as_ref() != Some(&text);

@@ -11,6 +11,7 @@ use crate::inject::target::{Caller, Target};
 use crate::inject::via::Decision;
 use crate::output;
 use crate::paths::Paths;
+use crate::plain;
 
 /// Prints the decision.
 ///
@@ -33,9 +34,9 @@ pub fn explain(arguments: &cli::Run) -> anyhow::Result<Exit> {
 }
 
 fn table(target: &Target, decision: &Decision, policy: &Policy) -> String {
-    let mut text = format!("program  {}", target.path.display());
+    let mut text = format!("program  {}", plain::words(&target.path.to_string_lossy()));
     let mut row = |name: &str, value: &str| {
-        let _ = write!(text, "\n{name:<9}{value}");
+        let _ = write!(text, "\n{name:<9}{}", plain::words(value));
     };
     if target.binary != target.path {
         row("binary", &target.binary.display().to_string());

@@ -25,6 +25,9 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// How often the guard looks whether it was confirmed.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How long the guard waits at most before it tries again to undo.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// The file that says "not confirmed yet", with the guard's PID.
 fn marker(paths: &Paths) -> PathBuf {
     paths.run().join(format!("netns-{}.unconfirmed", identity::netns()))
@@ -83,6 +86,21 @@ pub fn wait(paths: &Paths, seconds: u32) -> Result<bool, Error> {
         std::thread::sleep(LOOK.min(deadline.saturating_duration_since(Instant::now())));
     }
     Ok(marker.exists())
+}
+
+/// Undoes until it has succeeded: a host that nobody reaches any more has nobody else who would try
+/// again. Ends as well when somebody confirms or undoes meanwhile, which removes the mark.
+pub fn insist(paths: &Paths, mut undo: impl FnMut() -> anyhow::Result<Exit>) {
+    let marker = marker(paths);
+    let mut pause = LOOK;
+    while marker.exists() {
+        match undo() {
+            Ok(Exit::Done) => return,
+            // Nobody reads what it says; the next one may find the lock free or the link back.
+            _ => std::thread::sleep(pause),
+        }
+        pause = (pause * 2).min(LONGEST);
+    }
 }
 
 /// `setup confirm`.

@@ -1,7 +1,6 @@
 //! `mptcpize list`: the units that are on, how, and whether their processes really have it: asked
 //! of the processes, not of the files.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::cli::unit::List;
@@ -16,6 +15,7 @@ use crate::model::unit::{UnitName, dropin};
 use crate::output;
 use crate::output::services::{Reached, Row, list as table, list_json};
 use crate::paths::Paths;
+use crate::root::is_file;
 
 /// Lists the units.
 ///
@@ -103,11 +103,10 @@ fn edited_by_the_c_tool(site: &Site, paths: &Paths) -> Result<Vec<Row>, Error> {
     let Some(units) = paths.unit_places(site.user) else { return Ok(Vec::new()) };
     let mut files: Vec<PathBuf> = Vec::new();
     for directory in units.search() {
-        let real = site.real(directory);
-        for entry in fs::read_dir(&real).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            let text = || fs::read(entry.path()).unwrap_or_default();
+        let Ok(Some(inside)) = site.root().directory(directory) else { continue };
+        for name in inside.names() {
+            let is_file = inside.stat(&name).is_some_and(|found| is_file(&found));
+            let text = || inside.read(&name).ok().flatten().unwrap_or_default();
             if is_file
                 && name.to_string_lossy().ends_with(".service")
                 && String::from_utf8_lossy(&text()).contains(c_tool::LIBRARY)

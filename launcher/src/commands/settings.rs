@@ -1,7 +1,6 @@
 //! What a set-up goes by: the settings file, what earlier set-ups of this boot were asked, the
 //! command line; and whether that fits the host.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use crate::model::net::Prefix;
 use crate::model::record::Record;
 use crate::model::{Flavour, HostState, shell};
 use crate::paths::Paths;
+use crate::root::{self, Root};
 
 /// The settings of the file: /etc/mptcpize.toml, which may be missing, or one that was named.
 ///
@@ -19,7 +19,11 @@ use crate::paths::Paths;
 pub fn file(named: Option<&Path>, paths: &Paths) -> Result<Config, Error> {
     let file = named.map_or_else(|| paths.config(), Path::to_owned);
     let shown = file.display();
-    match fs::read_to_string(&file) {
+    let read = match (named, paths.root() == Path::new("/")) {
+        (None, false) => Root::image(paths.root())?.read(Path::new("/etc/mptcpize.toml")),
+        _ => root::read(&file),
+    };
+    match read.and_then(text) {
         Ok(text) => Config::read(&text).map_err(|error| {
             Error::new(Exit::Usage, format!("{shown} has a mistake"))
                 .why(error.trim_end())
@@ -32,6 +36,10 @@ pub fn file(named: Option<&Path>, paths: &Paths) -> Result<Config, Error> {
             .why(reason(&error))
             .fix("name a file that exists, or leave --config out")),
     }
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not text"))
 }
 
 /// What holds for this host: the file, and what its set-up was asked.

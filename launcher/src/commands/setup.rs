@@ -40,10 +40,9 @@ pub fn setup(arguments: Setup, paths: &Paths) -> anyhow::Result<Exit> {
         Some(SetupCommand::Guard { seconds, place }) => {
             enter(&place)?;
             if guard::wait(paths, seconds)? {
-                undo::undo(paths, &place, false)
-            } else {
-                Ok(Exit::Done)
+                guard::insist(paths, || undo::undo(paths, &place, false));
             }
+            Ok(Exit::Done)
         }
         None => {
             enter(&arguments.place)?;

@@ -14,9 +14,6 @@ use crate::paths::Paths;
 /// Connections that are shown without `--all`.
 const SHOWN: usize = 20;
 
-/// Clears the terminal and goes to its corner (ECMA-48).
-const CLEAR: &str = "\x1b[H\x1b[2J";
-
 /// Prints the screen, once or again and again.
 ///
 /// # Errors
@@ -70,5 +67,8 @@ fn show(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     }
     let screen = status::screen(report, &see::term(arguments.color));
     let clear = arguments.watch.is_some() && std::io::stdout().is_terminal();
-    output::text(&format!("{}{screen}", if clear { CLEAR } else { "" }))
+    if clear {
+        output::clear()?;
+    }
+    output::text(&screen)
 }

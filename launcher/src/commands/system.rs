@@ -5,9 +5,10 @@
 //! the library does. What stops half-way is finished by the next run of either.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::cli::unit::{Disable, Enable, Place, Way};
 use crate::commands::settings;
@@ -15,7 +16,7 @@ use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
 use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
-use crate::host::{files, journal, loaders, privilege};
+use crate::host::{files, loaders, lock, privilege};
 use crate::inject::system_library;
 use crate::model::config::Config;
 use crate::model::sockets::{Loopback, Sockets, VARIABLE};
@@ -23,6 +24,7 @@ use crate::model::system::{self, System};
 use crate::model::{environment, preload_file};
 use crate::output::{self, system as screen};
 use crate::paths::Paths;
+use crate::root::{self, Root, is_directory};
 
 /// Switches MPTCP on for every program.
 ///
@@ -31,7 +33,7 @@ use crate::paths::Paths;
 /// be; 4 not permitted; 5 no MPTCP, or no loader that could do it.
 pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     let place = &arguments.place;
-    let image = image(place, paths)?;
+    let image = find(place, paths)?;
     let by_preload = match arguments.via {
         Way::Auto | Way::Preload => true,
         Way::Environment => false,
@@ -48,19 +50,19 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
             .into());
     }
     // Before anything is looked at, so that nothing changes in between.
-    let _lock = if place.dry_run { None } else { Some(lock(paths)?) };
+    let _lock = if place.dry_run { None } else { Some(alone(&image.root, paths)?) };
     let mut config = settings::file(None, &image.paths)?;
     config.sockets = config.sockets.overridden(arguments.policy.sockets());
     let settings = settings(&image, &config)?;
     let source = match &arguments.library {
         None => system_library::BYTES.to_vec(),
-        Some(file) => fs::read(file).map_err(|error| cannot("read", file, &error))?,
+        Some(file) => root::read(file).map_err(|error| cannot("read", file, &error))?,
     };
     let (name, libraries) = libraries(&image, &source, &settings)?;
     let names = names(&image, by_preload.then_some(&name), (!by_preload).then_some(&name))?;
     let current = |path: &PathBuf| libraries.iter().any(|library| library.path == *path);
     let obsolete = installed(&image.root).into_iter().filter(|path| !current(path)).collect();
-    let wanted = Files { libraries, names, obsolete };
+    let wanted = Files { root: Rc::clone(&image.root), libraries, names, obsolete };
 
     let rows = wanted.rows();
     if !place.dry_run {
@@ -70,8 +72,12 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
         output::text(&screen::enabled(&rows, by_preload, place.dry_run, None, place.json))?;
         return Ok(Exit::Done);
     }
-    let tried = carry_out(&wanted, || try_out(&image, paths, &wanted, &name, by_preload, &config))?;
-    output::text(&screen::enabled(&rows, by_preload, false, Some(tried), place.json))?;
+    let tried = carry_out(&wanted, || match arguments.no_trial {
+        true => Ok(0),
+        false => try_out(&image, &wanted, &name, by_preload, &config),
+    })?;
+    let tried = Some(tried).filter(|_| !arguments.no_trial);
+    output::text(&screen::enabled(&rows, by_preload, false, tried, place.json))?;
     Ok(Exit::Done)
 }
 
@@ -81,9 +87,10 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
 /// 1 a file cannot be written, 4 not permitted. What was taken away already stays away.
 pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
     let place = &arguments.place;
-    let image = image(place, paths)?;
-    let _lock = if place.dry_run { None } else { Some(lock(paths)?) };
+    let image = find(place, paths)?;
+    let _lock = if place.dry_run { None } else { Some(alone(&image.root, paths)?) };
     let wanted = Files {
+        root: Rc::clone(&image.root),
         libraries: Vec::new(),
         names: names(&image, None, None)?,
         obsolete: installed(&image.root),
@@ -94,7 +101,7 @@ pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
         carry_out(&wanted, || Ok(0))?;
         // What was killed before it wrote a library left its directory.
         for directory in directories(&image.root) {
-            files::remove_if_empty(&directory);
+            files::remove_if_empty(&image.root, &directory);
         }
     }
     output::text(&screen::disabled(&rows, place.dry_run, place.json))?;
@@ -103,48 +110,44 @@ pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
 
 /// The host, or the image below `--root`.
 struct Image {
-    root: PathBuf,
+    root: Rc<Root>,
     paths: Paths,
 }
 
-fn image(place: &Place, paths: &Paths) -> Result<Image, Error> {
+fn find(place: &Place, paths: &Paths) -> Result<Image, Error> {
     let root = match &place.root {
-        None => PathBuf::from("/"),
-        Some(root) => fs::canonicalize(root)
-            .ok()
-            .filter(|root| root.join("etc").is_dir())
-            .ok_or_else(|| {
-                Error::new(Exit::Usage, format!("there is no image in {}", root.display()))
-                    .why("it has no directory etc")
-                    .fix("name the directory that is / in the image")
-            })?,
+        None => Root::host()?,
+        Some(path) => {
+            let root = Root::image(path)?;
+            if !root.metadata(Path::new("/etc")).is_ok_and(|found| found.is_dir()) {
+                return Err(Error::new(
+                    Exit::Usage,
+                    format!("there is no image in {}", path.display()),
+                )
+                .why("it has no directory etc")
+                .fix("name the directory that is / in the image"));
+            }
+            root
+        }
     };
     if !place.dry_run && !rustix::process::geteuid().is_root() {
         return Err(Error::new(Exit::NotPermitted, "cannot change every program of this host")
             .why("only root may")
             .fix(format!("{}; --dry-run shows what it would do", privilege::advice())));
     }
-    Ok(Image { paths: paths.clone().below(&root), root })
+    Ok(Image { paths: paths.clone().below(root.path()), root })
 }
 
-impl Image {
-    /// A path of the host below the image's root.
-    fn at(&self, path: &str) -> PathBuf {
-        self.root.join(path)
-    }
-}
-
-/// One at a time; the state of this boot is the running host's, whatever the image.
-fn lock(paths: &Paths) -> Result<File, Error> {
-    journal::make(&paths.run())?;
-    journal::lock(&paths.run().join("system.lock"), |holder| {
+/// One at a time for each image; the state of this boot is the running host's.
+fn alone(root: &Root, paths: &Paths) -> Result<File, Error> {
+    lock::take(&paths.run(), &root.lock_name("system"), lock::PATIENCE, |holder| {
         output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
     })
 }
 
 /// The settings that go into the library.
 fn settings(image: &Image, config: &Config) -> Result<Vec<String>, Error> {
-    let passwd = fs::read(image.at("etc/passwd")).unwrap_or_default();
+    let passwd = image.root.read(Path::new("/etc/passwd")).unwrap_or_default();
     let users = system::users(&String::from_utf8_lossy(&passwd));
     // Within the host there is nothing to gain, and every program would pay for it.
     let sockets = Sockets {
@@ -190,8 +193,8 @@ fn libraries(
             true => "the library, with the settings of /etc/mptcpize.toml in it",
             false => "an empty one: 32-bit programs stay on TCP, and silent",
         };
-        let path = image.root.join("usr").join(&loader.lib).join("mptcpize").join(&file);
-        let mut library = FileChange::read(path, why)?;
+        let path = Path::new("/usr").join(&loader.lib).join("mptcpize").join(&file);
+        let mut library = FileChange::read(&image.root, path, why)?;
         library.after = Some(match loader.native {
             true => copy.clone(),
             false => system_library::empty(system_library::I386),
@@ -203,23 +206,29 @@ fn libraries(
 }
 
 /// Where libraries of ours may be.
-fn directories(root: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> =
-        ["lib", "lib32", "lib64"].iter().map(|lib| root.join("usr").join(lib)).collect();
-    found.retain(|directory| !directory.is_symlink());
+fn directories(root: &Root) -> Vec<PathBuf> {
+    let below = |directory: &Path| {
+        let found = root.directory(directory).ok().flatten();
+        let is_directory = |name: &_| found.as_ref()?.stat(name).map(|found| is_directory(&found));
+        let mut names = found.as_ref().map(root::Dir::names).unwrap_or_default();
+        names.retain(|name| is_directory(name) == Some(true));
+        names.into_iter().map(|name| directory.join(name)).collect::<Vec<_>>()
+    };
+    let (usr, lib) = (Path::new("/usr"), Path::new("/usr/lib"));
+    let mut found = below(usr);
+    found.retain(|path| ["lib", "lib32", "lib64"].iter().any(|lib| path.ends_with(lib)));
     // The multiarch directories: lib/x86_64-linux-gnu.
-    found.extend(entries(&root.join("usr/lib")).into_iter().filter(|path| path.is_dir()));
+    found.extend(below(lib));
     found.iter().map(|directory| directory.join("mptcpize")).collect()
 }
 
-fn entries(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+fn entries(root: &Root, directory: &Path) -> Vec<PathBuf> {
+    root.names(directory).into_iter().map(|name| directory.join(name)).collect()
 }
 
 /// Our libraries for the whole host, of any release.
-fn installed(root: &Path) -> Vec<PathBuf> {
-    let all = directories(root).into_iter().flat_map(|directory| entries(&directory));
+fn installed(root: &Root) -> Vec<PathBuf> {
+    let all = directories(root).into_iter().flat_map(|directory| entries(root, &directory));
     let mut found: Vec<PathBuf> = all.filter(|path| is_ours(path)).collect();
     found.sort();
     found.dedup();
@@ -240,16 +249,22 @@ fn names(
     preload: Option<&String>,
     environment: Option<&String>,
 ) -> Result<Vec<FileChange>, Error> {
-    let mut preloaded =
-        FileChange::read(image.at("etc/ld.so.preload"), "every program of glibc reads it")?;
+    let mut preloaded = FileChange::read(
+        &image.root,
+        "/etc/ld.so.preload".into(),
+        "every program of glibc reads it",
+    )?;
     preloaded.after = match (preload, preloaded.before.as_deref()) {
         (Some(library), before) => Some(preload_file::with(before, library, is_our_name)),
         (None, Some(before)) => preload_file::without(before, is_our_name),
         (None, None) => None,
     };
 
-    let mut log_ins =
-        FileChange::read(image.at("etc/environment"), "PAM gives it to log-ins, cron, su, sudo")?;
+    let mut log_ins = FileChange::read(
+        &image.root,
+        "/etc/environment".into(),
+        "PAM gives it to log-ins, cron, su, sudo",
+    )?;
     let text = log_ins.before.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     if let Some(library) = environment {
         nobody_else_preloads(image, &log_ins.path, text.as_deref())?;
@@ -258,12 +273,14 @@ fn names(
         log_ins.after = environment::without(&text).map(String::into_bytes);
     }
     let services = own_file(
-        image.at("etc/systemd/system.conf.d/50-mptcpize.conf"),
+        image,
+        "/etc/systemd/system.conf.d/50-mptcpize.conf",
         "systemd gives it to every service",
         environment.map(|library| environment::manager(library)),
     )?;
     let sessions = own_file(
-        image.at("etc/environment.d/99-mptcpize.conf"),
+        image,
+        "/etc/environment.d/99-mptcpize.conf",
         "the service managers of users read it",
         environment.map(|library| environment::users(library)),
     )?;
@@ -274,12 +291,17 @@ fn names(
 }
 
 /// A file that is ours alone, with the text that it shall have.
-fn own_file(path: PathBuf, why: &'static str, text: Option<String>) -> Result<FileChange, Error> {
-    let mut file = FileChange::read(path, why)?;
+fn own_file(
+    image: &Image,
+    path: &str,
+    why: &'static str,
+    text: Option<String>,
+) -> Result<FileChange, Error> {
+    let mut file = FileChange::read(&image.root, path.into(), why)?;
     let mark = environment::MADE_DIRECTORY;
     let made = match &file.before {
         Some(before) => before.ends_with(mark.as_bytes()),
-        None => file.path.parent().is_some_and(|directory| !directory.exists()),
+        None => file.path.parent().is_some_and(|path| image.root.metadata(path).is_err()),
     };
     file.after = text.map(|text| if made { text + mark } else { text }.into_bytes());
     Ok(file)
@@ -289,10 +311,10 @@ fn own_file(path: PathBuf, why: &'static str, text: Option<String>) -> Result<Fi
 fn nobody_else_preloads(image: &Image, file: &Path, text: Option<&str>) -> Result<(), Error> {
     let own = text.and_then(environment::without).unwrap_or_default();
     let mut all = vec![(file.to_owned(), own)];
-    let mut paths = vec![image.at("etc/systemd/system.conf")];
-    for directory in ["etc/systemd/system.conf.d", "etc/environment.d", "usr/lib/environment.d"] {
-        let entries = fs::read_dir(image.at(directory)).into_iter().flatten();
-        paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    let mut paths = vec![PathBuf::from("/etc/systemd/system.conf")];
+    for directory in ["/etc/systemd/system.conf.d", "/etc/environment.d", "/usr/lib/environment.d"]
+    {
+        paths.extend(entries(&image.root, Path::new(directory)));
     }
     let is_other = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -300,8 +322,8 @@ fn nobody_else_preloads(image: &Image, file: &Path, text: Option<&str>) -> Resul
         !name.ends_with("-mptcpize.conf") && name != "99-environment.conf"
     };
     for path in paths.into_iter().filter(is_other) {
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        all.push((path, text));
+        let text = image.root.read(&path).unwrap_or_default();
+        all.push((path, String::from_utf8_lossy(&text).into_owned()));
     }
     match all.iter().find(|(_, text)| environment::sets(text, "LD_PRELOAD")) {
         None => Ok(()),
@@ -313,14 +335,11 @@ fn nobody_else_preloads(image: &Image, file: &Path, text: Option<&str>) -> Resul
 
 fn try_out(
     image: &Image,
-    paths: &Paths,
     wanted: &Files,
     name: &str,
     by_preload: bool,
     config: &Config,
 ) -> Result<usize, Error> {
-    let staging = paths.run().join("system.etc");
-    files::make_directory(&staging).map_err(|error| cannot("make", &staging, &error))?;
     let file = wanted.names.iter().find(|change| change.path.ends_with("ld.so.preload"));
     let change = Change {
         file: file
@@ -332,7 +351,5 @@ fn try_out(
         },
     };
     let excluded: &System = &config.system;
-    let tried = system_trial::self_test(&image.root, &staging, &change, excluded);
-    files::remove_if_empty(&staging);
-    tried
+    system_trial::self_test(image.root.path(), &change, excluded)
 }

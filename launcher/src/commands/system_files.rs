@@ -3,14 +3,18 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::error::{Error, Exit, reason};
 use crate::host::{files, privilege};
 use crate::model::{environment, shell};
 use crate::output::system as screen;
+use crate::root::Root;
 
 /// One file of the host, as it is and as it shall be.
 pub(super) struct FileChange {
+    pub(super) root: Rc<Root>,
+    /// Its path in the root.
     pub(super) path: PathBuf,
     pub(super) before: Option<Vec<u8>>,
     pub(super) after: Option<Vec<u8>>,
@@ -19,9 +23,10 @@ pub(super) struct FileChange {
 
 impl FileChange {
     /// Looks at the file; it shall stay as it is, so far.
-    pub(super) fn read(path: PathBuf, why: &'static str) -> Result<Self, Error> {
-        let before = files::read(&path).map_err(|error| cannot("read", &path, &error))?;
-        Ok(FileChange { path, after: before.clone(), before, why })
+    pub(super) fn read(root: &Rc<Root>, path: PathBuf, why: &'static str) -> Result<Self, Error> {
+        let before =
+            files::read(root, &path).map_err(|error| cannot("read", &root.shown(&path), &error))?;
+        Ok(FileChange { root: Rc::clone(root), path, after: before.clone(), before, why })
     }
 
     fn is_needed(&self) -> bool {
@@ -29,19 +34,23 @@ impl FileChange {
     }
 
     fn make(&self) -> Result<(), Error> {
+        let root = &self.root;
         let alone = |text: &Vec<u8>| text.ends_with(environment::MADE_DIRECTORY.as_bytes());
         let made = match (&self.before, &self.after) {
-            (None, Some(bytes)) if alone(bytes) => files::write_with_directory(&self.path, bytes),
-            (Some(text), None) if alone(text) => files::remove_with_directory(&self.path),
-            (_, Some(bytes)) => files::write(&self.path, bytes),
-            (_, None) => files::remove(&self.path).map(|_| ()),
+            (None, Some(bytes)) if alone(bytes) => {
+                files::write_with_directory(root, &self.path, bytes)
+            }
+            (Some(text), None) if alone(text) => files::remove_with_directory(root, &self.path),
+            (_, Some(bytes)) => files::write(root, &self.path, bytes),
+            (_, None) => files::remove(root, &self.path).map(|_| ()),
         };
-        made.map_err(|error| cannot("write", &self.path, &error))
+        made.map_err(|error| cannot("write", &self.shown(), &error))
     }
 
     /// The change back.
     fn inverse(&self) -> Self {
         FileChange {
+            root: Rc::clone(&self.root),
             path: self.path.clone(),
             before: self.after.clone(),
             after: self.before.clone(),
@@ -55,7 +64,11 @@ impl FileChange {
             (_, None) => '-',
             _ => '~',
         };
-        screen::Row { sign, path: self.path.display().to_string(), why: self.why }
+        screen::Row { sign, path: self.shown().display().to_string(), why: self.why }
+    }
+
+    fn shown(&self) -> PathBuf {
+        self.root.shown(&self.path)
     }
 }
 
@@ -77,6 +90,8 @@ pub(super) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Error {
 
 /// Everything that is on a host of ours, or shall be.
 pub(super) struct Files {
+    /// What they are in.
+    pub(super) root: Rc<Root>,
     /// New libraries.
     pub(super) libraries: Vec<FileChange>,
     /// Files that name a library, or did. Those that name one come first.
@@ -92,7 +107,8 @@ impl Files {
     /// It cannot be removed.
     pub(super) fn sweep(&self) -> Result<(), Error> {
         for change in &self.names {
-            files::sweep(&change.path).map_err(|error| cannot("write", &change.path, &error))?;
+            files::sweep(&self.root, &change.path)
+                .map_err(|error| cannot("write", &change.shown(), &error))?;
         }
         Ok(())
     }
@@ -101,7 +117,7 @@ impl Files {
     pub(super) fn rows(&self) -> Vec<screen::Row> {
         let obsolete = self.obsolete.iter().map(|path| screen::Row {
             sign: '-',
-            path: path.display().to_string(),
+            path: self.root.shown(path).display().to_string(),
             why: "nothing names it any more",
         });
         let needed = self.libraries.iter().chain(&self.names).filter(|change| change.is_needed());
@@ -115,14 +131,15 @@ pub(super) fn carry_out(
     wanted: &Files,
     try_out: impl FnOnce() -> Result<usize, Error>,
 ) -> Result<usize, Error> {
+    let root = &wanted.root;
     let mut made = Vec::new();
     let mut directories = Vec::new();
     let mut named = Vec::new();
     let make_all = || -> Result<usize, Error> {
         for library in wanted.libraries.iter().filter(|library| library.is_needed()) {
             if let Some(directory) = library.path.parent() {
-                let new = files::make_directory(directory)
-                    .map_err(|error| cannot("make", directory, &error))?;
+                let new = files::make_directory(root, directory)
+                    .map_err(|error| cannot("make", &root.shown(directory), &error))?;
                 directories.extend(new);
             }
             library.make()?;
@@ -146,18 +163,19 @@ pub(super) fn carry_out(
                 }
             }
             for library in &made {
-                let _ = files::remove(library);
+                let _ = files::remove(root, library);
             }
             for directory in &directories {
-                files::remove_if_empty(directory);
+                files::remove_if_empty(root, directory);
             }
             return Err(error);
         }
     };
     for library in &wanted.obsolete {
-        files::remove(library).map_err(|error| cannot("remove", library, &error))?;
+        files::remove(root, library)
+            .map_err(|error| cannot("remove", &root.shown(library), &error))?;
         if let Some(directory) = library.parent() {
-            files::remove_if_empty(directory);
+            files::remove_if_empty(root, directory);
         }
     }
     Ok(tried)

@@ -87,13 +87,8 @@ const SOCKETS: [Row; 3] = [
 ///
 /// # Errors
 /// 1: a program ends or speaks otherwise with it, or no socket is upgraded; 4: not permitted.
-pub(super) fn self_test(
-    root: &Path,
-    staging: &Path,
-    change: &Change,
-    excluded: &System,
-) -> Result<usize, Error> {
-    aside::in_a_view(root, staging, |view| {
+pub(super) fn self_test(root: &Path, change: &Change, excluded: &System) -> Result<usize, Error> {
+    aside::in_a_view(root, |view| {
         let trials: Vec<Trial> = PROGRAMS.iter().filter_map(trial).collect();
         let before: Vec<Outcome> = trials.iter().map(|trial| view.run(trial)).collect();
         if let Some((path, bytes)) = &change.file {
@@ -184,7 +179,8 @@ fn socket(view: &mut View, change: &Change, excluded: &System) -> Result<(), Err
         Some(line) => Err(refused(&words(&trial), line)),
         None => {
             let said = outcome.stderr.lines().next().unwrap_or("the library is not in it");
-            Err(refused(&words(&trial), &format!("its socket is not upgraded: {said}")))
+            let why = format!("its socket is not upgraded: {said} ({})", outcome.end);
+            Err(refused(&words(&trial), &why))
         }
     }
 }

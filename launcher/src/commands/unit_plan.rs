@@ -3,14 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli::unit::Way as Asked;
 use crate::commands::c_tool;
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
-use crate::host::image;
 use crate::host::units::{Facts, sets};
 use crate::inject::placed::Placed;
 use crate::inject::target::{Caller, Reach, Target, Why};
@@ -19,12 +17,17 @@ use crate::model::shell;
 use crate::model::unit::dropin::{self, Dropin, FILE, Way};
 use crate::model::unit::text::{UnitText, counts_behind, literal, words};
 use crate::model::unit::{UnitName, matches};
+use crate::root::Root;
 
 /// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
 const SOCKET_PROTOCOL: u32 = 257;
 /// Where our files appear in a unit with a root of its own: systemd mounts an empty /run there
 /// (`MountAPIVFS=`), so that nothing is left in that root.
 const INSIDE: &str = "/run/mptcpize";
+
+/// Where systemd looks for a program without a path (systemd.exec(5), `ExecSearchPath=`).
+const PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// A unit and the drop-in for it.
 #[derive(Debug)]
@@ -199,7 +202,7 @@ impl Unit<'_> {
                 if let (Asked::Preload, Some(why)) = (asked, beyond) {
                     planned.notes.push(format!("it stays on TCP: {why}"));
                 }
-                match self.environment_is_lost() {
+                match self.environment_is_lost()? {
                     Some(why) => self.under_run(&["--via", "preload"], why, false, planned),
                     None => self.by_environment(&reaches, planned),
                 }
@@ -216,11 +219,10 @@ impl Unit<'_> {
         settings.into_iter().flat_map(|(setting, _)| dropin::commands(setting)).collect()
     }
 
-    /// The directory that is `/` for the unit, if not the host's.
-    fn own_root(&self) -> Option<PathBuf> {
+    /// The directory that is `/` for the unit, if not the system's.
+    fn own_root(&self) -> Option<&Path> {
         let root = self.text.last("Service", "RootDirectory")?;
-        Some(self.site.real(Path::new(root.trim_start_matches(['-', '+']))))
-            .filter(|root| root != Path::new("/"))
+        Some(Path::new(root.trim_start_matches(['-', '+']))).filter(|root| *root != Path::new("/"))
     }
 
     fn has_own_root(&self) -> bool {
@@ -234,12 +236,11 @@ impl Unit<'_> {
             return Reach::Unknown;
         }
         let own_root = self.own_root();
-        let found = match Path::new(&program).is_absolute() {
-            false => Target::find(OsStr::new(&program), None, &Caller::current()).ok(),
-            true => {
-                let root = own_root.as_deref().unwrap_or(self.site.source.root());
-                let real = image::resolve(root, Path::new(&program)).ok();
-                real.and_then(|real| Target::find(real.as_os_str(), None, &Caller::current()).ok())
+        let found = match own_root {
+            None => self.find(self.site.root(), Path::new(&program)),
+            Some(own) => {
+                let root = self.site.root().within(own).ok();
+                root.and_then(|root| self.find(&root, Path::new(&program)))
             }
         };
         let Some(target) = found else {
@@ -254,33 +255,42 @@ impl Unit<'_> {
         }
     }
 
+    /// A program of the unit, looked up in its root as systemd does.
+    fn find(&self, root: &Root, program: &Path) -> Option<Target> {
+        let directories: &[&str] = if program.is_absolute() { &["/"] } else { &PATH };
+        let candidates = directories.iter().map(|directory| Path::new(directory).join(program));
+        let caller = Caller::current();
+        candidates.into_iter().find_map(|path| Target::within(root, &path, &caller).ok())
+    }
+
     /// Why variables in a drop-in would not arrive.
-    fn environment_is_lost(&self) -> Option<String> {
+    fn environment_is_lost(&self) -> Result<Option<String>, Error> {
         for variable in ["LD_PRELOAD", "GODEBUG"] {
             for file in self.environment_files() {
-                if sets(&file, variable) == Some(true) {
-                    return Some(format!(
+                if sets(self.site.root(), &file, variable)? {
+                    return Ok(Some(format!(
                         "{} sets {variable}, over every Environment=",
                         file.display()
-                    ));
+                    )));
                 }
             }
             for (setting, _) in self.text.list("Service", "UnsetEnvironment") {
                 if words(setting).iter().any(|word| word.text.split('=').next() == Some(variable)) {
-                    return Some(format!("its UnsetEnvironment= takes {variable} away"));
+                    return Ok(Some(format!("its UnsetEnvironment= takes {variable} away")));
                 }
             }
             if let Some(set) = self.text.environment(variable)
                 && counts_behind(set.file, FILE)
             {
-                return Some(format!(
+                return Ok(Some(format!(
                     "{} sets {variable}, and counts after this",
                     set.file.display()
-                ));
+                )));
             }
         }
-        let reset = self.text.reset_behind("Environment", FILE)?;
-        Some(format!("{} empties Environment=, and counts after this", reset.display()))
+        let reset = self.text.reset_behind("Environment", FILE);
+        Ok(reset
+            .map(|file| format!("{} empties Environment=, and counts after this", file.display())))
     }
 
     fn environment_files(&self) -> Vec<PathBuf> {
@@ -295,13 +305,11 @@ impl Unit<'_> {
             let pattern = pattern.filter(|name| name.contains(['*', '?', '[']));
             match (pattern, file.parent()) {
                 (Some(pattern), Some(directory)) => {
-                    let entries = fs::read_dir(self.site.real(directory)).into_iter().flatten();
-                    let entries = entries
-                        .flatten()
-                        .filter(|entry| matches(&pattern, &entry.file_name().to_string_lossy()));
-                    all.extend(entries.map(|entry| entry.path()));
+                    let names = self.site.root().names(directory).into_iter();
+                    let fitting = names.filter(|name| matches(&pattern, &name.to_string_lossy()));
+                    all.extend(fitting.map(|name| directory.join(name)));
                 }
-                _ => all.push(self.site.real(&file)),
+                _ => all.push(file),
             }
         }
         all
@@ -320,8 +328,7 @@ impl Unit<'_> {
         let own_go = |reach: &Reach| matches!(reach, Reach::GoDebug(_));
         let mut preloads = None;
         if !reaches.iter().all(own_go) {
-            let real = |seen: &Path| self.site.real(seen);
-            let library = self.site.placing(&real).library()?;
+            let library = self.site.placing().library()?;
             let seen = self.visible(&library.seen, planned);
             planned.needs.push(library);
             let existing = before("LD_PRELOAD").map(c_tool::without);
@@ -383,8 +390,7 @@ impl Unit<'_> {
                 &fix.replace("UNIT", self.name.as_str()),
             ));
         }
-        let real = |seen: &Path| self.site.real(seen);
-        let placing = self.site.placing(&real);
+        let placing = self.site.placing();
         let binary = placing.binary()?;
         let seen = self.visible(&binary.seen, planned);
         planned.needs.push(binary);

@@ -1,17 +1,24 @@
 //! What `enable`, `disable` and `list` share: where the units are, and which ones a name means.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
 
-use crate::error::{Error, Exit, reason};
+use crate::error::{Error, Exit};
 use crate::host::dropins::{Existing, UnitDir};
-use crate::host::image;
+use crate::host::lock;
 use crate::host::systemctl::Systemctl;
 use crate::host::units::{Facts, Source};
 use crate::inject::placed::{self, For};
 use crate::model::shell;
 use crate::model::unit::{UnitName, dropin};
+use crate::output;
 use crate::paths::{Paths, Units};
+use crate::root::Root;
+
+/// How long another run may hold the lock: `--now` restarts services with it.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// One service manager, or the files of an image.
 pub struct Site {
@@ -22,6 +29,8 @@ pub struct Site {
     /// The calling user's.
     pub user: bool,
     units: Units,
+    /// Where locks are on the running host, whatever the image.
+    run: PathBuf,
 }
 
 impl Site {
@@ -35,25 +44,40 @@ impl Site {
                 .why("neither XDG_CONFIG_HOME nor HOME is set")
                 .fix("HOME=… mptcpize enable --user …")
         })?;
+        let caller = rustix::process::geteuid().as_raw();
+        let run = paths.own_run(caller).into_iter().next().unwrap_or_else(|| paths.run());
         let (source, paths) = match root {
-            None => (Source::Running(Systemctl { user }), paths.clone()),
+            None => (Source::Running(Systemctl { user }, Root::host()?), paths.clone()),
             Some(root) => {
-                let root = fs::canonicalize(root).map_err(|error| {
-                    Error::new(Exit::Missing, format!("cannot use the image {}", root.display()))
-                        .why(reason(&error))
-                        .fix("name a directory with the root of a system in it")
-                })?;
-                let source = Source::Image { root: root.clone(), units: units.clone() };
-                (source, paths.clone().below(&root))
+                let root = Root::image(root)?;
+                let paths = paths.clone().below(root.path());
+                (Source::Image { root, units: units.clone() }, paths)
             }
         };
-        Ok(Site { source, paths, user, units })
+        Ok(Site { source, paths, user, units, run })
+    }
+
+    /// Keeps other runs of ours out, and takes away what a crashed one left. Held until the file is
+    /// dropped. An ordinary user without a runtime directory has no place for a lock.
+    ///
+    /// # Errors
+    /// Another run does not end, or the run directory is not to be trusted.
+    pub fn lock(&self, directories: &[UnitDir]) -> Result<Option<File>, Error> {
+        let taken = lock::take(&self.run, &self.root().lock_name("units"), PATIENCE, |holder| {
+            output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
+        });
+        let held = match taken {
+            Err(error) if error.exit() == Exit::NotPermitted => None,
+            other => Some(other?),
+        };
+        directories.iter().for_each(UnitDir::sweep);
+        Ok(held)
     }
 
     /// The running manager; `None` for an image.
     pub fn running(&self) -> Option<Systemctl> {
         match self.source {
-            Source::Running(systemctl) => Some(systemctl),
+            Source::Running(systemctl, _) => Some(systemctl),
             Source::Image { .. } => None,
         }
     }
@@ -95,11 +119,9 @@ impl Site {
         Ok(self.directories()?.iter().flat_map(UnitDir::all).collect())
     }
 
-    /// Where a path of this system really is.
-    pub fn real(&self, seen: &Path) -> PathBuf {
-        let root = self.source.root();
-        image::place(root, seen)
-            .unwrap_or_else(|_| root.join(seen.strip_prefix("/").unwrap_or(seen)))
+    /// The root of this system.
+    pub fn root(&self) -> &Rc<Root> {
+        self.source.root()
     }
 
     /// Removes our files that no unit names any more.
@@ -108,12 +130,12 @@ impl Site {
     /// One cannot be removed.
     pub fn sweep(&self) -> Result<(), Error> {
         let texts: Vec<String> = self.enabled()?.into_iter().map(|one| one.text).collect();
-        placed::sweep(self.placing(&|seen| self.real(seen)), &texts)
+        placed::sweep(self.placing(), &texts)
     }
 
     /// For whom files are placed.
-    pub fn placing<'a>(&'a self, real: &'a dyn Fn(&Path) -> PathBuf) -> For<'a> {
-        For { paths: &self.paths, user: self.user, real }
+    pub fn placing(&self) -> For<'_> {
+        For { paths: &self.paths, user: self.user, root: self.root() }
     }
 
     /// What systemd knows of the units that are named: names, patterns, paths of unit files.
@@ -165,14 +187,14 @@ impl Site {
     fn is_its_file(&self, text: &str, name: &UnitName, facts: Option<&Facts>) -> Result<(), Error> {
         let real = match self.running() {
             Some(_) => fs::canonicalize(text).ok(),
-            None => image::resolve(self.source.root(), Path::new(text)).ok(),
+            None => self.root().real(Path::new(text)).ok(),
         };
         let Some(real) = real else {
             return Err(Error::new(Exit::Missing, format!("there is no file {text}"))
                 .fix("systemctl cat NAME    (shows where units are)"));
         };
         let own = facts.and_then(|facts| facts.files.first());
-        let own = own.and_then(|file| fs::canonicalize(self.real(file)).ok());
+        let own = own.and_then(|file| self.root().real(file).ok());
         if own.as_ref() == Some(&real) {
             return Ok(());
         }

@@ -4,28 +4,27 @@
 //! that is there the file is. Both have names that systemd does not look at, and what a crash
 //! leaves of them goes with the next run.
 
-use std::fs::{self, File, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock};
+use std::rc::Rc;
 
 use crate::error::{Error, Exit, reason};
-use crate::host::{image, privilege};
+use crate::host::privilege;
 use crate::model::unit::dropin::{self, FILE};
 use crate::model::unit::{UnitName, matches};
+use crate::root::{Dir, Root, is_directory};
 
 /// What a directory is called until it is complete, or once it is going.
 const HIDDEN: &str = ".mptcpize-";
-/// Directories and drop-ins are there for everybody to read, as `systemctl cat` does.
-const OPEN: u32 = 0o755;
 
-/// A directory of units that we write to, by its path inside the image and in reality.
+/// A directory of units that we write to, by its path in a root.
 #[derive(Clone, Debug)]
 pub struct UnitDir {
+    root: Rc<Root>,
     seen: PathBuf,
-    real: PathBuf,
 }
 
 /// A drop-in that is there.
@@ -43,23 +42,19 @@ impl UnitDir {
     /// The directory, which need not exist.
     ///
     /// # Errors
-    /// The image cannot be looked at.
-    pub fn new(root: &Path, seen: &Path) -> Result<Self, Error> {
-        let real = image::place(root, seen).map_err(|error| {
-            Error::new(Exit::Missing, format!("cannot look at the image {}", root.display()))
-                .why(reason(&error))
-                .fix("name a directory with the root of a system in it")
-        })?;
-        Ok(UnitDir { seen: seen.to_owned(), real })
+    /// It cannot be looked at, or a link on the way leads nowhere.
+    pub fn new(root: &Rc<Root>, seen: &Path) -> Result<Self, Error> {
+        root.directory(seen).map_err(|error| failed("use", seen, &error))?;
+        Ok(UnitDir { root: Rc::clone(root), seen: seen.to_owned() })
     }
 
     /// The drop-in of a unit, as systemd sees it.
     pub fn file(&self, unit: &UnitName) -> PathBuf {
-        self.seen.join(format!("{unit}.d")).join(FILE)
+        self.directory(unit).join(FILE)
     }
 
-    fn real_directory(&self, unit: &UnitName) -> PathBuf {
-        self.real.join(format!("{unit}.d"))
+    fn directory(&self, unit: &UnitName) -> PathBuf {
+        self.seen.join(format!("{unit}.d"))
     }
 
     /// The text of a unit's drop-in, ours or not.
@@ -67,18 +62,20 @@ impl UnitDir {
     /// # Errors
     /// It is there and cannot be read.
     pub fn text(&self, unit: &UnitName) -> Result<Option<String>, Error> {
-        match fs::read(self.real_directory(unit).join(FILE)) {
-            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &self.file(unit), &error)),
-        }
+        let directory = self.root.directory(&self.directory(unit));
+        let bytes = directory.and_then(|directory| match directory {
+            Some(directory) => directory.read(OsStr::new(FILE)),
+            None => Ok(None),
+        });
+        let bytes = bytes.map_err(|error| failed("read", &self.file(unit), &error))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// Every drop-in of ours in it, by unit.
     pub fn all(&self) -> Vec<Existing> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.real).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for name in self.root.names(&self.seen) {
+            let name = name.to_string_lossy();
             let Some(Ok(unit)) = name.strip_suffix(".d").map(UnitName::new) else { continue };
             if let Ok(Some(text)) = self.text(&unit)
                 && dropin::is_ours(&text)
@@ -95,41 +92,35 @@ impl UnitDir {
     /// # Errors
     /// 4 without the right, 1 on a read-only file system.
     pub fn check_writable(&self) -> Result<(), Error> {
-        for above in self.real.ancestors() {
-            match accessat(CWD, above, Access::WRITE_OK, AtFlags::EACCESS) {
-                Ok(()) => return Ok(()),
-                Err(rustix::io::Errno::NOENT) => {}
-                Err(errno) => return Err(failed("write to", &self.seen, &errno.into())),
-            }
-        }
-        Ok(())
+        let nearest = self.root.nearest(&self.seen);
+        let writable = nearest.and_then(|(directory, _)| directory.check_writable());
+        writable.map_err(|error| failed("write to", &self.seen, &error))
     }
 
-    /// Keeps other runs of ours out, and takes away what a crashed one left. Held until the file
-    /// is dropped; where the directory does not exist there is nobody to keep out.
-    pub fn lock(&self) -> Option<File> {
-        let directory = File::open(&self.real).ok()?;
-        flock(&directory, FlockOperation::LockExclusive).ok()?;
-        for entry in fs::read_dir(&self.real).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(HIDDEN) {
-                let _ = fs::remove_dir_all(entry.path());
-            } else if name.ends_with(".d") {
-                remove_leftovers(&entry.path());
+    /// Takes away what a run that was killed left. The lock must be held.
+    pub fn sweep(&self) {
+        let Ok(Some(directory)) = self.root.directory(&self.seen) else { return };
+        for name in directory.names() {
+            let shown = name.to_string_lossy();
+            let Ok(Some(inside)) = directory.directory(&name) else { continue };
+            if shown.starts_with(HIDDEN) {
+                let _ = clear(&directory, &name, &inside);
+            } else if shown.ends_with(".d") {
+                remove_leftovers(&inside);
             }
         }
-        Some(directory)
     }
 
     /// The directories that writing the drop-in of a unit makes, deepest first, as systemd sees
     /// them.
-    pub fn missing(&self, unit: &UnitName) -> Vec<PathBuf> {
-        let directory = format!("{unit}.d");
-        let (seen, real) = (self.seen.join(&directory), self.real.join(&directory));
-        let pairs = seen.ancestors().zip(real.ancestors());
-        let missing = pairs.take_while(|(_, real)| fs::symlink_metadata(real).is_err());
-        missing.map(|(seen, _)| seen.to_owned()).collect()
+    ///
+    /// # Errors
+    /// They cannot be looked at, or a link on the way leads nowhere.
+    pub fn missing(&self, unit: &UnitName) -> Result<Vec<PathBuf>, Error> {
+        let directory = self.directory(unit);
+        let nearest = self.root.nearest(&directory);
+        let (_, rest) = nearest.map_err(|error| failed("write", &self.file(unit), &error))?;
+        Ok(directory.ancestors().take(rest.len()).map(Path::to_owned).collect())
     }
 
     /// Writes the drop-in of a unit.
@@ -141,25 +132,27 @@ impl UnitDir {
     }
 
     fn try_write(&self, unit: &UnitName, text: &str) -> io::Result<()> {
-        let directory = self.real_directory(unit);
-        if directory.is_dir() {
-            let temporary = tempfile::Builder::new()
-                .prefix(&format!(".{FILE}."))
-                .permissions(Permissions::from_mode(0o644))
-                .tempfile_in(&directory)?;
-            fill(temporary.as_file(), text)?;
-            temporary.persist(directory.join(FILE)).map_err(|error| error.error)?;
-            return File::open(&directory)?.sync_all();
+        if let Some(directory) = self.root.directory(&self.directory(unit))? {
+            let temporary = OsString::from(format!(".{FILE}.{}", std::process::id()));
+            let written = fill(&directory, &temporary, text)
+                .and_then(|()| directory.rename(&temporary, &directory, OsStr::new(FILE)));
+            if written.is_err() {
+                let _ = directory.remove(&temporary);
+            }
+            written?;
+            return directory.sync();
         }
-        fs::create_dir_all(&self.real)?;
-        let hidden = tempfile::Builder::new().prefix(HIDDEN).tempdir_in(&self.real)?;
-        fs::set_permissions(hidden.path(), Permissions::from_mode(OPEN))?;
-        fill(&File::create(hidden.path().join(FILE))?, text)?;
-        File::open(hidden.path())?.sync_all()?;
-        fs::rename(hidden.path(), &directory)?;
-        // It has another name now; nothing of that one is left to remove.
-        let _ = hidden.keep();
-        File::open(&self.real)?.sync_all()
+        let (units, _) = self.root.make_directory(&self.seen)?;
+        let name = hidden();
+        let directory = units.make(&name)?;
+        let written = fill(&directory, OsStr::new(FILE), text)
+            .and_then(|()| directory.sync())
+            .and_then(|()| units.rename(&name, &units, OsStr::new(&format!("{unit}.d"))));
+        if written.is_err() {
+            let _ = clear(&units, &name, &directory);
+        }
+        written?;
+        units.sync()
     }
 
     /// Removes the drop-in of a unit, and the directories that were made for it and hold nothing
@@ -175,46 +168,62 @@ impl UnitDir {
     }
 
     fn try_remove(&self, unit: &UnitName, made: &[&Path]) -> io::Result<()> {
-        let directory = self.real_directory(unit);
-        let seen = self.seen.join(format!("{unit}.d"));
-        let alone = |directory: &Path| fs::read_dir(directory).is_ok_and(|all| all.count() == 1);
-        if made.contains(&seen.as_path()) && alone(&directory) {
-            let hidden = tempfile::Builder::new().prefix(HIDDEN).tempdir_in(&self.real)?;
-            fs::rename(&directory, hidden.path())?;
-            if alone(hidden.path()) {
-                hidden.close()?;
+        let seen = self.directory(unit);
+        let file = OsStr::new(FILE);
+        let units = self.root.directory(&self.seen)?.ok_or(io::ErrorKind::NotFound)?;
+        let directory = self.root.directory(&seen)?.ok_or(io::ErrorKind::NotFound)?;
+        let name = OsString::from(format!("{unit}.d"));
+        let is_own = units.stat(&name).is_some_and(|found| is_directory(&found));
+        let alone = |directory: &Dir| directory.names().len() == 1;
+        if is_own && made.contains(&seen.as_path()) && alone(&directory) {
+            let going = hidden();
+            units.rename(&name, &units, &going)?;
+            if alone(&directory) {
+                clear(&units, &going, &directory)?;
             } else {
                 // Somebody wrote into it at this very moment.
-                fs::rename(hidden.path(), &directory)?;
-                let _ = hidden.keep();
-                fs::remove_file(directory.join(FILE))?;
+                units.rename(&going, &units, &name)?;
+                directory.remove(file)?;
             }
         } else {
-            fs::remove_file(directory.join(FILE))?;
-            File::open(&directory)?.sync_all()?;
+            directory.remove(file)?;
+            directory.sync()?;
         }
-        for above in made.iter().filter(|above| **above != seen) {
-            let depth = self.seen.ancestors().position(|path| path == *above);
-            if let Some(real) = depth.and_then(|depth| self.real.ancestors().nth(depth)) {
-                let _ = fs::remove_dir(real);
+        for above in made.iter().filter(|above| **above != seen && self.seen.starts_with(above)) {
+            if let Ok((parent, name)) = self.root.parent(above) {
+                let _ = parent.remove_directory(name);
             }
         }
         // Gone with what was made for it, if it was itself.
-        File::open(&self.real).map_or(Ok(()), |directory| directory.sync_all())
+        self.root.directory(&self.seen)?.map_or(Ok(()), |directory| directory.sync())
     }
 }
 
-fn fill(mut file: &File, text: &str) -> io::Result<()> {
+/// A name that systemd does not look at.
+fn hidden() -> OsString {
+    OsString::from(format!("{HIDDEN}{}", std::process::id()))
+}
+
+/// Removes a hidden directory with the files in it.
+fn clear(above: &Dir, name: &OsStr, directory: &Dir) -> io::Result<()> {
+    for inside in directory.names() {
+        directory.remove(&inside)?;
+    }
+    above.remove_directory(name)
+}
+
+fn fill(directory: &Dir, name: &OsStr, text: &str) -> io::Result<()> {
+    let mut file: File = directory.create(name)?;
     file.write_all(text.as_bytes())?;
-    // The umask took bits that readers need.
+    // Everybody may read it, as `systemctl cat` does, whatever the umask.
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.sync_all()
 }
 
-fn remove_leftovers(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if matches(&format!(".{FILE}.*"), &entry.file_name().to_string_lossy()) {
-            let _ = fs::remove_file(entry.path());
+fn remove_leftovers(directory: &Dir) {
+    for name in directory.names() {
+        if matches(&format!(".{FILE}.*"), &name.to_string_lossy()) {
+            let _ = directory.remove(&name);
         }
     }
 }

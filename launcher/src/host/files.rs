@@ -1,12 +1,16 @@
 //! Files that programs of the host depend on: replaced whole or not at all, and on the medium
-//! before anything refers to them.
+//! before anything refers to them. They are named by their path in a [`Root`], and no link in the
+//! last part of it is followed.
 //!
 //! Not here: the journal, whose records are appended.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::fs::Permissions;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use crate::root::{Dir, Root, is_file};
 
 /// What stands behind a file's name while its successor is being written. Always the same, so
 /// that whoever writes next removes what a crash left; writers hold a lock.
@@ -16,16 +20,12 @@ const NEW: &str = ".mptcpize-new";
 ///
 /// # Errors
 /// It cannot be read, or is no regular file.
-pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-        Ok(found) if !found.is_file() => {
-            return Err(io::Error::other("it is not a regular file"));
-        }
-        Ok(_) => {}
+pub fn read(root: &Root, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match root.parent(path) {
+        Ok((directory, name)) => directory.read(name),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
-    fs::read(path).map(Some)
 }
 
 /// Puts `bytes` at `path`: readers see the old file or the new one, also after a power cut. An
@@ -33,57 +33,71 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// Any of the steps; `path` is then as it was.
-pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = successor(path);
-    let written = write_new(path, &new, bytes).and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    written?;
-    sync_parent(path)
+pub fn write(root: &Root, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    sweep(root, path)?;
+    let (directory, name) = root.parent(path)?;
+    replace(&directory, name, bytes)
 }
 
-fn write_new(path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
-    sweep(path)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
+/// The same in a directory that was found.
+fn replace(directory: &Dir, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+    let new = successor(name);
+    let written = write_new(directory, name, &new, bytes)
+        .and_then(|()| directory.rename(&new, directory, name));
+    if written.is_err() {
+        let _ = directory.remove(&new);
+    }
+    written?;
+    directory.sync()
+}
+
+fn write_new(directory: &Dir, name: &OsStr, new: &OsStr, bytes: &[u8]) -> io::Result<()> {
+    let mut file = directory.create(new)?;
     file.write_all(bytes)?;
-    let mode = match fs::metadata(path) {
-        Ok(old) => {
-            fchown(&file, Some(old.uid()), Some(old.gid()))?;
-            old.mode() & 0o7777
+    let mode = match directory.stat(name).filter(is_file) {
+        Some(old) => {
+            fchown(&file, Some(old.st_uid), Some(old.st_gid))?;
+            old.st_mode & 0o7777
         }
-        Err(_) => 0o644,
+        None => 0o644,
     };
     // Apart from the mode of its creation, from which the umask takes bits.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
 }
 
-fn successor(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
+fn successor(name: &OsStr) -> OsString {
+    let mut name = name.to_owned();
     name.push(NEW);
-    path.with_file_name(name)
+    name
 }
 
 /// Removes what a crash may have left beside a file, or beside its directory.
 ///
 /// # Errors
 /// It cannot be removed.
-pub fn sweep(path: &Path) -> io::Result<()> {
-    let directory = path.parent().map(successor).unwrap_or_default();
-    for (left, is_directory) in [
-        (successor(path), false),
-        (directory.join(path.file_name().unwrap_or_default()), false),
-        (successor(&directory.join(path.file_name().unwrap_or_default())), false),
-        (directory, true),
-    ] {
-        let removed = if is_directory { fs::remove_dir(left) } else { fs::remove_file(left) };
-        match removed {
-            Err(error) if !is_absence(&error) => return Err(error),
-            _ => {}
-        }
+pub fn sweep(root: &Root, path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default();
+    if let Some(directory) = root.directory(path.parent().unwrap_or(path))? {
+        absent(directory.remove(&successor(name)))?;
+    }
+    let above = path.parent().map(|directory| root.parent(directory));
+    let Some(Ok((above, directory))) = above else { return Ok(()) };
+    let left = successor(directory);
+    if let Ok(Some(inside)) = above.directory(&left) {
+        absent(inside.remove(name))?;
+        absent(inside.remove(&successor(name)))?;
+        absent(above.remove_directory(&left))?;
     }
     Ok(())
+}
+
+/// What is not there needs no removal.
+fn absent(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if !is_absence(&error) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// As [`write()`], where the file's directory is not there yet: it appears with the file in it, or
@@ -91,18 +105,21 @@ pub fn sweep(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Any of the steps; nothing is there then.
-pub fn write_with_directory(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_with_directory(root: &Root, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    sweep(path)?;
-    let new = successor(directory);
-    make_directory(&new)?;
-    let file = new.join(path.file_name().unwrap_or_default());
-    let written = write(&file, bytes).and_then(|()| fs::rename(&new, directory));
+    sweep(root, path)?;
+    let (above, _) = root.make_directory(directory.parent().unwrap_or(Path::new("/")))?;
+    let name = directory.file_name().unwrap_or_default();
+    let new = successor(name);
+    let written = above
+        .make(&new)
+        .and_then(|inside| replace(&inside, path.file_name().unwrap_or_default(), bytes))
+        .and_then(|()| above.rename(&new, &above, name));
     if written.is_err() {
-        let _ = sweep(path);
+        let _ = sweep(root, path);
     }
     written?;
-    sync_parent(directory)
+    above.sync()
 }
 
 /// Takes away what [`write_with_directory`] made: both, or neither. Where others have put files
@@ -110,28 +127,30 @@ pub fn write_with_directory(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// One of them cannot be removed.
-pub fn remove_with_directory(path: &Path) -> io::Result<()> {
+pub fn remove_with_directory(root: &Root, path: &Path) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let alone = fs::read_dir(directory)?.count() == 1;
+    let (above, name) = root.parent(directory)?;
+    let alone = above.directory(name)?.is_some_and(|inside| inside.names().len() == 1);
     if !alone {
-        return remove(path).map(|_| ());
+        return remove(root, path).map(|_| ());
     }
-    fs::rename(directory, successor(directory))?;
-    sync_parent(directory)?;
-    sweep(path)
+    above.rename(name, &above, &successor(name))?;
+    above.sync()?;
+    sweep(root, path)
 }
 
 /// Removes a file, and what a crash may have left beside it. True when it was there.
 ///
 /// # Errors
 /// It cannot be removed.
-pub fn remove(path: &Path) -> io::Result<bool> {
-    sweep(path)?;
-    match fs::remove_file(path) {
-        Ok(()) => {
-            sync_parent(path)?;
-            Ok(true)
-        }
+pub fn remove(root: &Root, path: &Path) -> io::Result<bool> {
+    sweep(root, path)?;
+    let removed = root.parent(path).and_then(|(directory, name)| {
+        directory.remove(name)?;
+        directory.sync()
+    });
+    match removed {
+        Ok(()) => Ok(true),
         Err(error) if is_absence(&error) => Ok(false),
         Err(error) => Err(error),
     }
@@ -146,28 +165,15 @@ fn is_absence(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// One cannot be made.
-pub fn make_directory(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let missing: Vec<PathBuf> = path
-        .ancestors()
-        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
-        .map(Path::to_owned)
-        .collect();
-    for directory in missing.iter().rev() {
-        fs::create_dir(directory)?;
-        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
-        sync_parent(directory)?;
-    }
-    Ok(missing)
+pub fn make_directory(root: &Root, path: &Path) -> io::Result<Vec<PathBuf>> {
+    root.make_directory(path).map(|(_, made)| made)
 }
 
 /// Removes a directory if nothing is in it.
-pub fn remove_if_empty(path: &Path) {
-    if fs::remove_dir(path).is_ok() {
-        let _ = sync_parent(path);
+pub fn remove_if_empty(root: &Root, path: &Path) {
+    if let Ok((above, name)) = root.parent(path)
+        && above.remove_directory(name).is_ok()
+    {
+        let _ = above.sync();
     }
-}
-
-/// A rename or removal is on the medium when its directory is.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }

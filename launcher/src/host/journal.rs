@@ -9,25 +9,19 @@
 //! Endpoints, limits and sysctls carry no owner in the kernel, so this is also the record of
 //! which of them are ours.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Exit, reason};
-use crate::host::privilege;
+use crate::error::{Error, Exit};
+use crate::host::lock::{self, unusable};
 use crate::model::asked::Asked;
 use crate::model::change::Change;
 use crate::model::record::Record;
-
-/// How long a second run waits for the first.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it looks whether the first has ended.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The first line of the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,8 +82,7 @@ impl Journal {
     /// Somebody else keeps it for longer than 10 seconds; it is corrupt; the run directory
     /// cannot be written.
     pub fn open(directory: &Path, netns: u64, waiting: impl FnOnce(&str)) -> Result<Self, Error> {
-        make(directory)?;
-        let lock = lock(&directory.join(format!("netns-{netns}.lock")), waiting)?;
+        let lock = lock::take(directory, &format!("netns-{netns}"), lock::PATIENCE, waiting)?;
         let path = directory.join(format!("netns-{netns}.journal"));
         let header = Header { journal: VERSION, boot: boot_id(), netns };
         let mut file = OpenOptions::new()
@@ -177,6 +170,8 @@ impl Journal {
             .mode(0o644)
             .open(&temporary)
             .map_err(failed)?;
+        // `status` of ordinary users reads it, whatever the umask takes away.
+        file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
         let mut lines = vec![serde_json::to_string(&self.header)];
         if !self.record.asked.is_empty() {
             lines.push(serde_json::to_string(&Line::Asked(self.record.asked.clone())));
@@ -197,6 +192,7 @@ impl Journal {
 /// # Errors
 /// It is there and cannot be read, or is corrupt.
 pub fn look(directory: &Path, netns: u64) -> Result<Record, Error> {
+    lock::check(directory)?;
     let path = directory.join(format!("netns-{netns}.journal"));
     match fs::read(&path) {
         Ok(bytes) => {
@@ -279,6 +275,7 @@ fn parse(bytes: &[u8], expected: &Header) -> Result<Parsed, Broken> {
 /// # Errors
 /// It cannot be read at all.
 pub fn salvage(directory: &Path, netns: u64) -> Result<Vec<Change>, Error> {
+    lock::check(directory)?;
     let path = directory.join(format!("netns-{netns}.journal"));
     let bytes = fs::read(&path).map_err(|error| unusable(&path, &error))?;
     let text = String::from_utf8_lossy(&bytes);
@@ -296,60 +293,6 @@ pub fn put_aside(directory: &Path, netns: u64) -> Result<Option<PathBuf>, Error>
         Ok(()) => Ok(Some(aside)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unusable(&path, &error)),
-    }
-}
-
-/// Makes the directory for the state of this boot.
-///
-/// # Errors
-/// 4 where that is not permitted, 1 where it cannot be.
-pub fn make(directory: &Path) -> Result<(), Error> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
-    made.map_err(|error| unusable(directory, &error))
-}
-
-/// Locks a file, making it when it is missing; `waiting` is told who holds it, if anybody does.
-///
-/// # Errors
-/// Another mptcpize does not let go of it, or the file cannot be used.
-pub fn lock(path: &Path, waiting: impl FnOnce(&str)) -> Result<File, Error> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .open(path)
-        .map_err(|error| unusable(path, &error))?;
-    let started = Instant::now();
-    let mut waiting = Some(waiting);
-    while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        let mut holder = String::new();
-        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut holder));
-        let holder = holder.trim().to_owned();
-        if error != rustix::io::Errno::WOULDBLOCK || started.elapsed() > PATIENCE {
-            return Err(Error::new(Exit::Failed, "another mptcpize is changing this host")
-                .why(format!("process {holder} holds {}", path.display()))
-                .fix(format!("wait for it, or look at it: ps -fp {holder}")));
-        }
-        if let Some(waiting) = waiting.take() {
-            waiting(&holder);
-        }
-        std::thread::sleep(LOOK);
-    }
-    // Only for the message above; the lock is the lock.
-    let _ = file.set_len(0);
-    let _ = file.seek(SeekFrom::Start(0)).and_then(|_| write!(file, "{}", std::process::id()));
-    Ok(file)
-}
-
-fn unusable(path: &Path, error: &io::Error) -> Error {
-    let what = format!("cannot use {}", path.display());
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            Error::new(Exit::NotPermitted, what).why(reason(error)).fix(privilege::advice())
-        }
-        _ => Error::new(Exit::Failed, what).why(reason(error)),
     }
 }
 

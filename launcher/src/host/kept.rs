@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, reason};
-use crate::host::{journal, privilege, proc};
+use crate::host::{journal, lock, privilege, proc};
 use crate::model::counters::{Counters, Kept};
 
 fn file(directory: &Path, netns: u64) -> PathBuf {
@@ -18,6 +18,7 @@ fn file(directory: &Path, netns: u64) -> PathBuf {
 /// be read, or is of another boot, is as if it were not there.
 pub fn read(directories: &[PathBuf], netns: u64) -> Option<Kept> {
     directories.iter().find_map(|directory| {
+        lock::check(directory).ok()?;
         let text = fs::read(file(directory, netns)).ok()?;
         let kept: Kept = serde_json::from_slice(&text).ok()?;
         (kept.boot == journal::boot_id()).then_some(kept)
@@ -47,8 +48,7 @@ pub fn write(directory: &Path, netns: u64, kept: &Kept) -> Result<(), Error> {
                 privilege::advice()
             ))
     };
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o755).create(directory).map_err(failed)?;
+    lock::make(directory)?;
     let mut temporary = tempfile::Builder::new()
         .prefix(".counters-")
         .permissions(fs::Permissions::from_mode(0o644))

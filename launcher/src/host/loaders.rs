@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::root::Root;
+
 /// A loader of glibc. musl's reads no /etc/ld.so.preload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loader {
-    /// Where it is, below the root.
+    /// Where it is, the root left out.
     pub path: PathBuf,
     /// What it puts for `$LIB`: `lib/x86_64-linux-gnu`, `lib64`.
     pub lib: String,
@@ -16,23 +18,24 @@ pub struct Loader {
 
 /// The native loader of each architecture, by the name that is in every program.
 const NATIVE: &str = if cfg!(target_arch = "aarch64") {
-    "lib/ld-linux-aarch64.so.1"
+    "/lib/ld-linux-aarch64.so.1"
 } else {
-    "lib64/ld-linux-x86-64.so.2"
+    "/lib64/ld-linux-x86-64.so.2"
 };
 
 /// The loader of 32-bit programs on amd64. There is none of ours for arm.
 const OTHER: Option<&str> =
-    if cfg!(target_arch = "x86_64") { Some("lib/ld-linux.so.2") } else { None };
+    if cfg!(target_arch = "x86_64") { Some("/lib/ld-linux.so.2") } else { None };
 
-/// The loaders that are there, the native one first.
-pub fn find(root: &Path) -> Vec<Loader> {
+/// The loaders that are there, the native one first. Those of an image are not run.
+pub fn find(root: &Root) -> Vec<Loader> {
     let mut found = Vec::new();
     for (name, native) in [(Some(NATIVE), true), (OTHER, false)] {
-        let Some(path) = name.map(|name| root.join(name)).filter(|path| path.is_file()) else {
+        let Some(path) = name.map(PathBuf::from).filter(|path| root.has_file(path)) else {
             continue;
         };
-        let lib = ask(&path).or_else(|| guess(root, native));
+        let told = if root.is_host() { ask(&path) } else { None };
+        let lib = told.or_else(|| guess(root, native));
         found.extend(lib.map(|lib| Loader { path, lib, native }));
     }
     found
@@ -56,14 +59,16 @@ fn ask(loader: &Path) -> Option<String> {
 }
 
 /// Older loaders do not tell: where the C library lies that they load, does.
-fn guess(root: &Path, native: bool) -> Option<String> {
+fn guess(root: &Root, native: bool) -> Option<String> {
     let candidates: &[&str] = match (native, cfg!(target_arch = "aarch64")) {
         (true, false) => &["lib/x86_64-linux-gnu", "lib64", "lib"],
         (true, true) => &["lib/aarch64-linux-gnu", "lib64", "lib"],
         (false, _) => &["lib/i386-linux-gnu", "lib32", "lib"],
     };
     let has_libc = |lib: &&&str| {
-        ["", "usr"].iter().any(|above| root.join(above).join(lib).join("libc.so.6").exists())
+        ["/", "/usr"]
+            .iter()
+            .any(|above| root.metadata(&Path::new(above).join(lib).join("libc.so.6")).is_ok())
     };
     candidates.iter().find(has_libc).map(|lib| (*lib).to_owned())
 }

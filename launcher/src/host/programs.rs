@@ -9,6 +9,7 @@ use std::fs;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 
 use crate::model::status::Program;
+use crate::plain;
 
 /// How many descriptors are looked at on a host with very many connections, and while events wait:
 /// about 6 ms of work.
@@ -105,7 +106,8 @@ fn inode(target: &[u8]) -> Option<u32> {
 /// The name of a process, as `ps` shows it: at most 15 bytes.
 fn name(pid: u32) -> String {
     let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    String::from_utf8_lossy(&name).trim_end().to_owned()
+    // A process gives itself any name, line feeds and escape sequences too.
+    plain::words(String::from_utf8_lossy(&name).trim_end()).into_owned()
 }
 
 #[cfg(test)]

@@ -2,17 +2,18 @@
 //! systemd finds it (systemd.unit(5), "Unit File Load Path") in an image.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::error::Error;
 use crate::host::dropins::failed;
-use crate::host::image;
 use crate::host::systemctl::{Properties, Systemctl};
 use crate::model::unit::text::words;
 use crate::model::unit::{UnitName, matches};
 use crate::paths::Units;
+use crate::root::{Root, is_file};
 
 /// The instance by which a template is asked about.
 const ANY: &str = "mptcpize";
@@ -52,12 +53,12 @@ pub struct Facts {
 /// Where units are looked up.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// A running service manager.
-    Running(Systemctl),
+    /// A running service manager, and the host's root.
+    Running(Systemctl, Rc<Root>),
     /// The files below a root.
     Image {
         /// The root.
-        root: PathBuf,
+        root: Rc<Root>,
         /// The directories, as seen from that root.
         units: Units,
     },
@@ -88,7 +89,7 @@ impl Source {
     /// No systemd answers.
     pub fn facts(&self, units: &[UnitName]) -> Result<Vec<Facts>, Error> {
         match self {
-            Source::Running(systemctl) => {
+            Source::Running(systemctl, _) => {
                 let asked: Vec<UnitName> = units.iter().map(askable).collect();
                 let names: Vec<&str> = asked.iter().map(UnitName::as_str).collect();
                 let shown = systemctl.show(&names, &PROPERTIES)?;
@@ -107,13 +108,12 @@ impl Source {
     /// No systemd answers.
     pub fn matching(&self, pattern: &str) -> Result<Vec<UnitName>, Error> {
         let names = match self {
-            Source::Running(systemctl) => systemctl.names()?,
+            Source::Running(systemctl, _) => systemctl.names()?,
             Source::Image { root, units } => {
                 let mut names = Vec::new();
                 for directory in units.search() {
-                    let Ok(real) = image::resolve(root, directory) else { continue };
-                    let entries = fs::read_dir(real).into_iter().flatten().flatten();
-                    names.extend(entries.map(|one| one.file_name().to_string_lossy().into_owned()));
+                    let found = root.names(directory).into_iter();
+                    names.extend(found.map(|name| name.to_string_lossy().into_owned()));
                 }
                 names.sort();
                 names.dedup();
@@ -137,35 +137,31 @@ impl Source {
     pub fn read(&self, files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, Error> {
         let mut texts = Vec::new();
         for file in files {
-            let text = image::resolve(self.root(), file).and_then(fs::read);
-            let text = text.map_err(|error| failed("read", file, &error))?;
+            let text = self.root().read(file).map_err(|error| failed("read", file, &error))?;
             texts.push((file.clone(), String::from_utf8_lossy(&text).into_owned()));
         }
         Ok(texts)
     }
 
     /// The root of what is looked at.
-    pub fn root(&self) -> &Path {
+    pub fn root(&self) -> &Rc<Root> {
         match self {
-            Source::Running(_) => Path::new("/"),
-            Source::Image { root, .. } => root,
+            Source::Running(_, root) | Source::Image { root, .. } => root,
         }
     }
 
     /// The version of systemd; `None` where that cannot be told.
     pub fn version(&self) -> Option<u32> {
         match self {
-            Source::Running(systemctl) => systemctl.version().ok(),
+            Source::Running(systemctl, _) => systemctl.version().ok(),
             // Its own library carries the version in its name.
             Source::Image { root, .. } => {
                 let directories =
                     ["/usr/lib/systemd", "/lib/systemd", "/usr/lib/x86_64-linux-gnu/systemd"];
-                let entries = directories.iter().flat_map(|directory| {
-                    let real = image::resolve(root, Path::new(directory)).ok();
-                    real.and_then(|real| fs::read_dir(real).ok()).into_iter().flatten().flatten()
-                });
-                entries.into_iter().find_map(|entry| {
-                    let name = entry.file_name().to_string_lossy().into_owned();
+                let names =
+                    directories.iter().flat_map(|directory| root.names(Path::new(directory)));
+                names.into_iter().find_map(|name| {
+                    let name = name.to_string_lossy().into_owned();
                     let rest = name.strip_prefix("libsystemd-shared-")?;
                     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
                     digits.parse().ok()
@@ -216,7 +212,7 @@ fn from_properties(asked: &UnitName, properties: &Properties) -> Facts {
     }
 }
 
-fn in_image(root: &Path, places: &Units, asked: &UnitName) -> Facts {
+fn in_image(root: &Root, places: &Units, asked: &UnitName) -> Facts {
     let mut facts = Facts { load: "not-found".into(), ..Facts::default() };
     let mut name = asked.clone();
     for _ in 0..MOST_ALIASES {
@@ -247,16 +243,16 @@ enum Found {
 }
 
 /// Looks for the file of a unit, and of its template after it.
-fn find(root: &Path, places: &Units, name: &UnitName) -> Found {
+fn find(root: &Root, places: &Units, name: &UnitName) -> Found {
     for candidate in [Some(name.clone()), name.template()].into_iter().flatten() {
         for directory in places.search() {
-            let Ok(real) = image::resolve(root, directory) else { continue };
-            let file = real.join(candidate.as_str());
-            let Ok(found) = fs::symlink_metadata(&file) else { continue };
-            if found.is_file() && found.len() == 0 {
+            let Ok(Some(inside)) = root.directory(directory) else { continue };
+            let file = OsStr::new(candidate.as_str());
+            let Some(found) = inside.stat(file) else { continue };
+            if is_file(&found) && found.st_size == 0 {
                 return Found::Masked;
             }
-            if let Ok(target) = fs::read_link(&file) {
+            if let Some(target) = inside.link(file) {
                 if target == Path::new("/dev/null") {
                     return Found::Masked;
                 }
@@ -276,7 +272,7 @@ fn find(root: &Path, places: &Units, name: &UnitName) -> Found {
 
 /// The drop-ins of a unit: its own, its template's, those of its name's prefixes and of its kind;
 /// of two files of the same name the first counts. In the order of their names.
-fn drop_ins(root: &Path, places: &Units, name: &UnitName) -> Vec<PathBuf> {
+fn drop_ins(root: &Root, places: &Units, name: &UnitName) -> Vec<PathBuf> {
     let mut directories = vec![name.to_string()];
     directories.extend(name.template().map(|template| template.to_string()));
     let mut stem = name.stem();
@@ -289,9 +285,8 @@ fn drop_ins(root: &Path, places: &Units, name: &UnitName) -> Vec<PathBuf> {
     for unit in directories {
         for directory in places.search() {
             let seen = directory.join(format!("{unit}.d"));
-            let Ok(real) = image::resolve(root, &seen) else { continue };
-            for entry in fs::read_dir(real).into_iter().flatten().flatten() {
-                let file = entry.file_name().to_string_lossy().into_owned();
+            for name in root.names(&seen) {
+                let file = name.to_string_lossy().into_owned();
                 if file.ends_with(".conf") {
                     found.entry(file.clone()).or_insert_with(|| seen.join(&file));
                 }
@@ -301,13 +296,24 @@ fn drop_ins(root: &Path, places: &Units, name: &UnitName) -> Vec<PathBuf> {
     found.into_values().collect()
 }
 
-/// Does a file of variables set this one? `None` where it cannot be read.
-pub fn sets(file: &Path, variable: &str) -> Option<bool> {
-    let text = match fs::read(file) {
+/// Does a file of variables set this one? One that is not there, or that only others may read, does
+/// not as far as can be told.
+///
+/// # Errors
+/// It is no regular file, or too long to be one of variables.
+pub fn sets(root: &Root, file: &Path, variable: &str) -> Result<bool, Error> {
+    let text = match root.read(file) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(false),
-        Err(_) => return None,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            return Ok(false);
+        }
+        Err(error) => return Err(failed("read", file, &error)),
     };
     let name = |line: &str| line.split_once('=').map(|(name, _)| name.trim().to_owned());
-    Some(text.lines().filter_map(name).any(|name| name == variable))
+    Ok(text.lines().filter_map(name).any(|name| name == variable))
 }

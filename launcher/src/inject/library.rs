@@ -4,7 +4,8 @@
 //! A place is taken when nobody else can change it (each directory above it belongs to root or
 //! to us and is closed to others, or is sticky like /tmp), when its content is byte for byte the
 //! library inside this binary, when programs may be mapped from it (no `noexec`), and when its
-//! name can stand in `LD_PRELOAD`. Otherwise the next place is tried.
+//! name can stand in `LD_PRELOAD`. Otherwise the next place is tried. What is looked at and named is
+//! the path behind all links: a link could be turned between the look and the load.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -37,7 +38,7 @@ pub fn place(paths: &Paths) -> Result<PathBuf, Error> {
     let mut refusals = Vec::new();
     for file in paths.installed_libraries() {
         match installed(&file) {
-            Ok(()) => return Ok(file),
+            Ok(file) => return Ok(file),
             Err(Refusal::NotThere) => {}
             Err(refusal) => refusals.push(format!("{}: {refusal}", file.display())),
         }
@@ -48,9 +49,13 @@ pub fn place(paths: &Paths) -> Result<PathBuf, Error> {
             Err(refusal) => refusals.push(format!("{}: {refusal}", cache.directory.display())),
         }
     }
+    let fix = match user {
+        0 => "make /var/cache or /run writable for root alone, and mount it without noexec",
+        _ => "set XDG_CACHE_HOME to a directory of your own on a file system without noexec",
+    };
     Err(Error::new(Exit::Missing, "there is no safe place for the preload library")
         .why(refusals.join("\n       "))
-        .fix("set XDG_CACHE_HOME to a directory of your own on a file system without noexec"))
+        .fix(fix))
 }
 
 /// Why a place was not taken.
@@ -61,6 +66,7 @@ pub(super) enum Refusal {
     NoExec,
     Content,
     Shared(PathBuf),
+    Link(PathBuf),
     Io(&'static str, io::Error),
 }
 
@@ -72,26 +78,52 @@ impl std::fmt::Display for Refusal {
             Refusal::NoExec => f.write_str("mounted noexec"),
             Refusal::Content => f.write_str("of another release"),
             Refusal::Shared(path) => write!(f, "others can write to {}", path.display()),
+            Refusal::Link(path) => write!(f, "{} is a link", path.display()),
             Refusal::Io(doing, error) => write!(f, "cannot {doing}: {}", reason(error)),
         }
     }
 }
 
 /// A package's library: root's, and the same as ours.
-fn installed(file: &Path) -> Result<(), Refusal> {
+fn installed(file: &Path) -> Result<PathBuf, Refusal> {
+    let looked = |error| Refusal::Io("look at it", error);
     match fs::metadata(file) {
+        // One call instead of one for each part of the path: `run` asks for several places.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Refusal::NotThere),
-        other => other.map_err(|error| Refusal::Io("look at it", error))?,
+        other => other.map_err(looked)?,
     };
-    verify(file, 0)
+    let file = fs::canonicalize(file).map_err(looked)?;
+    verify(&file, 0)?;
+    Ok(file)
+}
+
+/// The path behind all links. What does not exist yet has none.
+pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
+    for above in path.ancestors() {
+        match fs::canonicalize(above) {
+            Ok(real) => {
+                let rest = path.strip_prefix(above).unwrap_or(Path::new(""));
+                // With nothing to join, `join` would add a slash.
+                return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 /// A cache directory's library, written if it is missing or wrong.
 fn cached(cache: &Cache, user: u32) -> Result<PathBuf, Refusal> {
     // Sixteen hexadecimal digits tell releases apart; the content is compared anyway.
     let hash = SHA256.get(..16).unwrap_or(SHA256);
+    // Those above: what is a link itself is not ours.
+    let above = cache.directory.parent().unwrap_or(Path::new("/"));
+    let above = resolved(above).map_err(|error| Refusal::Io("look above it", error))?;
+    let name = cache.directory.file_name().unwrap_or_default();
+    let cache = &Cache { directory: above.join(name), mode: cache.mode };
     let file = cache.directory.join(format!("libmptcpize-{hash}.so"));
-    // Not by trust alone: in a user namespace all the others look like the owner of `/`.
+    // Not by trust alone: root could have put it there, and then it is not for us.
     let own = |found: Metadata| found.is_dir() && found.uid() == user;
     if fs::symlink_metadata(&cache.directory).is_ok_and(own) && verify(&file, user).is_ok() {
         return Ok(file);
@@ -155,7 +187,7 @@ pub(super) fn verify(file: &Path, user: u32) -> Result<(), Refusal> {
         .open(file)
         .map_err(|error| Refusal::Io("open it", error))?;
     let found = open.metadata().map_err(|error| Refusal::Io("look at it", error))?;
-    if !found.is_file() || !closed_to_others(&found, user) {
+    if !found.is_file() || !closed_to_others(file, &found, user) {
         return Err(Refusal::Shared(file.to_owned()));
     }
     if let Some(directory) = file.parent() {
@@ -183,26 +215,42 @@ fn same_content(file: &mut File, found: &Metadata) -> Result<(), Refusal> {
 }
 
 /// Owned by root or by `user`, writable by nobody else.
-fn closed_to_others(found: &Metadata, user: u32) -> bool {
-    is_trusted(found.uid(), user) && found.mode() & 0o022 == 0
+fn closed_to_others(path: &Path, found: &Metadata, user: u32) -> bool {
+    is_trusted(path, found.uid(), user) && found.mode() & 0o022 == 0
 }
 
-/// Root, the user, and whoever owns `/` and so everything: in a user namespace that is not 0 but
-/// the number that stands for owners outside of it.
-fn is_trusted(owner: u32, user: u32) -> bool {
-    owner == 0 || owner == user || fs::metadata("/").is_ok_and(|root| root.uid() == owner)
+/// Directories that belong to root on every system (FHS 3.0), whoever lives in them.
+const ROOTS: [&str; 10] =
+    ["/", "/dev", "/dev/shm", "/home", "/mnt", "/run", "/run/user", "/tmp", "/var", "/var/tmp"];
+/// Where packages and the administrator install, and nobody else.
+const INSTALLED: &str = "/usr";
+
+/// Root, or the user. In a user namespace the true root has another number, the owner of `/`; but
+/// so has everybody who is not mapped. There that number is believed of what is root's on every
+/// system, and of nothing that somebody else can have made.
+fn is_trusted(path: &Path, owner: u32, user: u32) -> bool {
+    if owner == 0 || owner == user {
+        return true;
+    }
+    let of_root = ROOTS.iter().any(|known| path == Path::new(known)) || path.starts_with(INSTALLED);
+    of_root && fs::metadata("/").is_ok_and(|root| root.uid() == owner)
 }
 
 /// Checks every directory from `directory` up to the root: nobody but root and `user` may rename
-/// what lies below. Directories that do not exist yet are left to whoever makes them.
+/// what lies below, and none is a link. Directories that do not exist yet are left to whoever makes
+/// them.
 pub(super) fn safe_above(directory: &Path, user: u32) -> Result<(), Refusal> {
     for above in directory.ancestors() {
-        let found = match fs::metadata(above) {
+        let found = match fs::symlink_metadata(above) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             other => other.map_err(|error| Refusal::Io("look above it", error))?,
         };
-        let sticky = found.is_dir() && found.mode() & 0o1000 != 0 && is_trusted(found.uid(), user);
-        if !sticky && !closed_to_others(&found, user) {
+        if found.is_symlink() {
+            return Err(Refusal::Link(above.to_owned()));
+        }
+        let sticky =
+            found.is_dir() && found.mode() & 0o1000 != 0 && is_trusted(above, found.uid(), user);
+        if !sticky && !closed_to_others(above, &found, user) {
             return Err(Refusal::Shared(above.to_owned()));
         }
     }

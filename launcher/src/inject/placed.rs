@@ -6,10 +6,12 @@
 //! goes again with the last unit that names it. Unlike with [`library`] no hash is in
 //! the name: a unit keeps its line when we are upgraded.
 
-use std::fs::{self, File, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 
@@ -17,22 +19,25 @@ use crate::error::{Error, Exit, reason};
 use crate::inject::library::{self, Refusal};
 use crate::inject::{elf, preload};
 use crate::paths::{LIBRARY, Paths};
+use crate::root::{Dir, Root};
 
 /// The directories of a kept file that bear our name: `mptcpize/units`.
 const OWN_LEVELS: usize = 2;
 /// The file that names the directories above them that had to be made.
 const MADE: &str = "made";
 
+/// What a file's name begins with while it is being written.
+const LEFT: &str = ".new-";
+
 /// The name of the binary where it is kept.
 const BINARY: &str = "mptcpize";
 
 /// Where a file is, or is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Placed {
     /// As units name it: the root of an image left out.
     pub seen: PathBuf,
-    /// As we reach it.
-    real: PathBuf,
+    root: Rc<Root>,
     /// It is ours to write and remove; else a package's.
     pub kept: bool,
 }
@@ -44,13 +49,13 @@ pub struct For<'a> {
     pub paths: &'a Paths,
     /// The calling user's units.
     pub user: bool,
-    /// Where a path of that system really is, its symbolic links followed within it.
-    pub real: &'a dyn Fn(&Path) -> PathBuf,
+    /// The root of that system.
+    pub root: &'a Rc<Root>,
 }
 
 impl For<'_> {
     fn is_image(&self) -> bool {
-        self.paths.root() != Path::new("/")
+        !self.root.is_host()
     }
 
     fn owner(&self) -> u32 {
@@ -65,15 +70,16 @@ impl For<'_> {
         for path in self.paths.installed_libraries() {
             let inside = path.strip_prefix(self.paths.root()).unwrap_or(&path);
             let seen = Path::new("/").join(inside);
-            let real = (self.real)(&seen);
             let good = match self.is_image() {
-                true => fs::read(&real).is_ok_and(|bytes| bytes == library::BYTES),
-                false => library::verify(&real, 0).is_ok(),
+                true => self.root.read(&seen).is_ok_and(|bytes| bytes == library::BYTES),
+                false => {
+                    library::resolved(&seen).is_ok_and(|real| library::verify(&real, 0).is_ok())
+                }
             };
             // Our own copy is found below; it is there only as long as units name it.
             let kept = self.paths.kept_for_units(false).iter().any(|kept| seen.starts_with(kept));
             if good && !kept {
-                return Ok(Placed { seen, real, kept: false });
+                return Ok(self.placed(seen, false));
             }
         }
         self.kept(LIBRARY)
@@ -90,19 +96,35 @@ impl For<'_> {
             .parent()
             .is_some_and(|directory| installed.iter().any(|known| directory == Path::new(known)));
         if system && !self.is_image() && library::safe_above(&own, 0).is_ok() {
-            return Ok(Placed { seen: own.clone(), real: own, kept: false });
+            return Ok(self.placed(own, false));
         }
         self.kept(BINARY)
     }
 
+    /// Where files are kept: behind all links, where units are started by what these are now.
+    fn directories(&self) -> Vec<PathBuf> {
+        let all = self.paths.kept_for_units(self.user).into_iter();
+        let real = |path: PathBuf| match self.is_image() {
+            true => path,
+            false => library::resolved(&path).unwrap_or(path),
+        };
+        all.map(real).collect()
+    }
+
+    fn placed(&self, seen: PathBuf, kept: bool) -> Placed {
+        Placed { seen, root: Rc::clone(self.root), kept }
+    }
+
     fn kept(&self, name: &str) -> Result<Placed, Error> {
         let mut refusals = Vec::new();
-        for directory in self.paths.kept_for_units(self.user) {
-            let placed = Placed {
-                real: (self.real)(&directory.join(name)),
-                seen: directory.join(name),
-                kept: true,
-            };
+        for directory in self.directories() {
+            // A link that leads nowhere is no place that may be passed over: who laid it wants us
+            // to go somewhere.
+            self.root.nearest(&directory).map_err(|error| {
+                Error::new(Exit::Failed, format!("cannot use {}", directory.display()))
+                    .why(reason(&error))
+            })?;
+            let placed = self.placed(directory.join(name), true);
             match self.suits(&placed) {
                 Ok(()) => return Ok(placed),
                 Err(refusal) => refusals.push(format!("{}: {refusal}", directory.display())),
@@ -118,11 +140,11 @@ impl For<'_> {
         if !preload::can_name(&placed.seen) {
             return Err(Refusal::Name);
         }
-        let above = placed.real.ancestors().skip(1).find(|above| above.is_dir());
-        let above = above.unwrap_or(Path::new("/"));
         if self.is_image() {
             return Ok(());
         }
+        let above = placed.seen.ancestors().skip(1).find(|above| above.is_dir());
+        let above = above.unwrap_or(Path::new("/"));
         let mount = rustix::fs::statvfs(above)
             .map_err(|error| Refusal::Io("ask about its file system", error.into()))?;
         if mount.f_flag.contains(StatVfsMountFlags::NOEXEC) {
@@ -140,14 +162,14 @@ impl For<'_> {
 
 impl Placed {
     fn is_binary(&self) -> bool {
-        self.real.file_name().is_some_and(|name| name == BINARY)
+        self.seen.file_name().is_some_and(|name| name == BINARY)
     }
 
     fn is_current(&self) -> io::Result<bool> {
         if !self.is_binary() {
-            return Ok(fs::read(&self.real)? == library::BYTES);
+            return Ok(self.root.read(&self.seen)? == library::BYTES);
         }
-        let (kept, own) = (File::open(&self.real)?, File::open("/proc/self/exe")?);
+        let (kept, own) = (self.root.file(&self.seen)?, File::open("/proc/self/exe")?);
         same(kept, own)
     }
 
@@ -169,25 +191,25 @@ impl Placed {
     }
 
     fn write(&self) -> io::Result<()> {
-        let directory = self.real.parent().unwrap_or(Path::new("/"));
-        let made = make_open(directory)?;
+        let above = self.seen.parent().unwrap_or(Path::new("/"));
+        let (directory, made) = self.root.make_directory(above)?;
         // Those of our own name go by it; these would not be known again.
         let others: Vec<&str> =
             made.iter().skip(OWN_LEVELS).filter_map(|path| path.to_str()).collect();
         if !others.is_empty() {
-            fs::write(directory.join(MADE), others.join("\n"))?;
+            put(&directory, OsStr::new(MADE), 0o644, |file| {
+                file.write_all(others.join("\n").as_bytes())
+            })?;
         }
-        let mode = Permissions::from_mode(if self.is_binary() { 0o755 } else { 0o644 });
-        let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+        let name = self.seen.file_name().unwrap_or_default();
         if self.is_binary() {
-            io::copy(&mut File::open("/proc/self/exe")?, &mut temporary)?;
+            put(&directory, name, 0o755, |file| {
+                io::copy(&mut File::open("/proc/self/exe")?, file).map(drop)
+            })?;
         } else {
-            temporary.write_all(library::BYTES)?;
+            put(&directory, name, 0o644, |file| file.write_all(library::BYTES))?;
         }
-        temporary.as_file().set_permissions(mode)?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(&self.real).map_err(|error| error.error)?;
-        File::open(directory)?.sync_all()
+        directory.sync()
     }
 
     /// Is the binary there, or the one that would be put there, free of a loader? Then it runs in
@@ -198,15 +220,23 @@ impl Placed {
     }
 }
 
-/// Makes a directory and those above it that all may look into, whatever the umask. Says which it
-/// made, deepest first.
-fn make_open(directory: &Path) -> io::Result<Vec<&Path>> {
-    let missing: Vec<&Path> = directory.ancestors().take_while(|above| !above.exists()).collect();
-    for directory in missing.iter().rev() {
-        fs::create_dir(directory)?;
-        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+/// Writes a file beside its place and renames it, so that no reader sees a part of it.
+fn put(
+    directory: &Dir,
+    name: &OsStr,
+    mode: u32,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = OsString::from(format!("{LEFT}{}", std::process::id()));
+    let mut file = directory.create(&temporary)?;
+    let written = fill(&mut file)
+        .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| directory.rename(&temporary, directory, name));
+    if written.is_err() {
+        let _ = directory.remove(&temporary);
     }
-    Ok(missing)
+    written
 }
 
 fn same(one: File, other: File) -> io::Result<bool> {
@@ -233,49 +263,52 @@ fn same(one: File, other: File) -> io::Result<bool> {
 /// # Errors
 /// One cannot be removed.
 pub fn sweep(target: For<'_>, texts: &[String]) -> Result<(), Error> {
-    for directory in target.paths.kept_for_units(target.user) {
+    for directory in target.directories() {
         for name in [LIBRARY, BINARY] {
             let seen = directory.join(name);
             let named = seen.to_string_lossy().into_owned();
-            let real = (target.real)(&seen);
             if texts
                 .iter()
                 .any(|text| text.split([' ', ':', '"', '=', '\n']).any(|word| word == named))
             {
                 continue;
             }
-            match fs::remove_file(&real) {
+            let removed =
+                target.root.parent(&seen).and_then(|(directory, name)| directory.remove(name));
+            match removed {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(_) if !real.exists() => {}
+                Err(_) if target.root.metadata(&seen).is_err() => {}
                 Err(error) => {
                     return Err(Error::new(Exit::Failed, format!("cannot remove {named}"))
                         .why(reason(&error)));
                 }
             }
         }
-        let real = (target.real)(&directory);
-        remove_leftovers(&real);
-        let in_use = [LIBRARY, BINARY].iter().any(|name| real.join(name).exists());
-        if in_use {
+        let Ok(Some(kept)) = target.root.directory(&directory) else { continue };
+        remove_leftovers(&kept);
+        if [LIBRARY, BINARY].iter().any(|name| kept.stat(OsStr::new(name)).is_some()) {
             continue;
         }
-        let made = fs::read_to_string(real.join(MADE)).unwrap_or_default();
-        let _ = fs::remove_file(real.join(MADE));
-        let others = made.lines().map(Path::new).filter(|made| real.starts_with(made));
+        let made = kept.read(OsStr::new(MADE)).ok().flatten().unwrap_or_default();
+        let made = String::from_utf8_lossy(&made).into_owned();
+        let _ = kept.remove(OsStr::new(MADE));
+        let others = made.lines().map(Path::new).filter(|made| directory.starts_with(made));
         // Not empty: somebody's; not there: fine.
-        for directory in real.ancestors().take(OWN_LEVELS).chain(others) {
-            let _ = fs::remove_dir(directory);
+        for empty in directory.ancestors().take(OWN_LEVELS).chain(others) {
+            if let Ok((above, name)) = target.root.parent(empty) {
+                let _ = above.remove_directory(name);
+            }
         }
     }
     Ok(())
 }
 
 /// What a crash left of a file that was being written.
-fn remove_leftovers(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(".new-") {
-            let _ = fs::remove_file(entry.path());
+fn remove_leftovers(directory: &Dir) {
+    for name in directory.names() {
+        if name.to_string_lossy().starts_with(LEFT) {
+            let _ = directory.remove(&name);
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::inject::go::GoVersion;
 use crate::inject::script;
 use crate::inject::seccomp::abi;
 use crate::inject::via::Subject;
+use crate::plain;
+use crate::root::Root;
 
 /// How many interpreters the kernel follows (`exec_binprm`, fs/exec.c: more than five rewrites
 /// are ELOOP).
@@ -112,7 +114,9 @@ impl fmt::Display for Why {
             Why::OldGo(version) => {
                 write!(f, "it is built with Go {version}, MPTCP came with 1.21")
             }
-            Why::NoLoader(path) => write!(f, "its loader {} does not exist", path.display()),
+            Why::NoLoader(path) => {
+                write!(f, "its loader {} does not exist", plain::words(&path.to_string_lossy()))
+            }
         }
     }
 }
@@ -126,8 +130,26 @@ impl Target {
         search(name, path, |path| Target::look_at(path, caller))
     }
 
+    /// Looks at a program by its path in a root, with the interpreters that are there.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn within(root: &Root, path: &Path, caller: &Caller) -> Result<Self, Error> {
+        let found = root.metadata(path).and_then(|found| match found.is_file() {
+            true if found.mode() & 0o111 != 0 => Ok(()),
+            _ => Err(io::Error::from_raw_os_error(libc::EACCES)),
+        });
+        found.map_err(|error| unusable(&path.to_string_lossy(), &error))?;
+        let open = |path: &Path| root.file(path);
+        Ok(Target::opened(path.to_owned(), caller, &open))
+    }
+
     fn look_at(path: PathBuf, caller: &Caller) -> Self {
-        let (binary, image) = follow(&path);
+        Target::opened(path, caller, &open)
+    }
+
+    fn opened(path: PathBuf, caller: &Caller, open: &dyn Fn(&Path) -> io::Result<File>) -> Self {
+        let (binary, image) = follow(&path, open);
         let gains_privilege = match image {
             Image::Program(_, ref file) => gains_privilege(file, caller),
             Image::Unknown | Image::MissingInterpreter => None,
@@ -290,12 +312,20 @@ fn executable(path: &Path) -> io::Result<()> {
 }
 
 /// Follows `#!` lines to the binary.
-fn follow(path: &Path) -> (PathBuf, Image) {
+fn follow(path: &Path, open: &dyn Fn(&Path) -> io::Result<File>) -> (PathBuf, Image) {
     let mut path = path.to_owned();
     for _ in 0..=MOST_INTERPRETERS {
-        let Ok(file) = open(&path) else {
-            let missing = !path.exists();
-            return (path, if missing { Image::MissingInterpreter } else { Image::Unknown });
+        let file = match open(&path) {
+            Ok(file) => file,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return (path, Image::MissingInterpreter);
+            }
+            Err(_) => return (path, Image::Unknown),
         };
         let elf = elf::read(&file);
         match elf {

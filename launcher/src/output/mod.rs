@@ -19,7 +19,31 @@ pub mod units;
 
 use std::io::{self, Write};
 
+use clap::error::ContextValue;
+
 use crate::error::{Error, Exit, reason};
+use crate::plain;
+
+/// What leaves: whatever the text was made of, a terminal obeys nothing in it but our own colours.
+fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+    plain::screen(text, term::sequences())
+}
+
+/// Empties the terminal's screen before the next picture of it.
+///
+/// # Errors
+/// As [`line()`].
+pub fn clear() -> anyhow::Result<()> {
+    match write!(io::stdout().lock(), "\x1b[H\x1b[2J") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Replaces the last line on a terminal's standard error; an empty text takes it away.
+pub fn progress(text: &str) {
+    let _ = write!(io::stderr().lock(), "\r\x1b[K{}", plain::words(text));
+}
 
 /// Prints `text` and a line feed to standard output. A reader that went away is not an error of
 /// ours.
@@ -27,7 +51,7 @@ use crate::error::{Error, Exit, reason};
 /// # Errors
 /// Any other failure to write.
 pub fn line(text: &str) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    match writeln!(io::stdout().lock(), "{}", shown(text)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| {
             Error::new(Exit::Failed, "cannot write to standard output").why(reason(&error)).into()
@@ -45,7 +69,13 @@ pub fn text(text: &str) -> anyhow::Result<()> {
 
 /// One line about what is being done, to standard error. Lost when nobody listens.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "mptcpize: {text}");
+    let _ = writeln!(io::stderr().lock(), "mptcpize: {}", plain::words(text));
+}
+
+/// One line about what was not done, and the error that kept it from being done below it.
+pub fn note_error(text: &str, error: &Error) {
+    note(text);
+    let _ = writeln!(io::stderr().lock(), "{}", plain::screen(&error.to_string(), &[]));
 }
 
 /// Turns the outcome of a verb into the exit code of the process, and prints an error.
@@ -56,15 +86,35 @@ pub fn finish(outcome: anyhow::Result<Exit>) -> i32 {
     };
     if let Some(usage) = error.downcast_ref::<clap::Error>() {
         // clap tells help (standard output, 0) from mistakes (standard error, 2).
-        let _ = usage.print();
+        let text = usage_text(usage);
+        let _ = match usage.use_stderr() {
+            true => write!(io::stderr().lock(), "{}", plain::screen(&text, &[])),
+            false => write!(io::stdout().lock(), "{}", plain::screen(&text, &[])),
+        };
         return usage.exit_code();
     }
     let (text, exit) = match error.downcast_ref::<Error>() {
         Some(known) => (known.to_string(), known.exit()),
         None => (format!("error: {error:#}"), Exit::Failed),
     };
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", plain::screen(&text, &[]));
     exit as i32
+}
+
+/// What clap says, with the arguments that it repeats made plain: a file's name may be one.
+fn usage_text(usage: &clap::Error) -> String {
+    let mut text = usage.render().to_string();
+    for (_, value) in usage.context() {
+        let repeated: &[String] = match value {
+            ContextValue::String(one) => std::slice::from_ref(one),
+            ContextValue::Strings(all) => all,
+            _ => &[],
+        };
+        for one in repeated.iter().filter(|one| one.contains('\n')) {
+            text = text.replace(one.as_str(), &plain::words(one));
+        }
+    }
+    text
 }
 
 /// Lines of at most `width` characters, broken at blanks; a longer word has a line of its own.

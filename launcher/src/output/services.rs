@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::plain;
+
 /// One unit that `enable` or `disable` was about.
 #[derive(Clone, Debug, Default)]
 pub struct Done {
@@ -38,12 +40,12 @@ pub fn done(all: &[Done]) -> String {
             ('=', way) => format!("{sign} {unit:<width$}  {way:<8} {}  (already there)", one.file),
             (_, way) => format!("{sign} {unit:<width$}  {way:<8} {}", one.file),
         };
-        let _ = writeln!(text, "{line}");
+        let _ = writeln!(text, "{}", plain::words(&line));
         if !one.why.is_empty() {
-            let _ = writeln!(text, "    {}", one.why);
+            let _ = writeln!(text, "    {}", plain::words(&one.why));
         }
         for note in &one.notes {
-            let _ = writeln!(text, "    note: {note}");
+            let _ = writeln!(text, "    note: {}", plain::words(note));
         }
     }
     text
@@ -53,7 +55,7 @@ pub fn done(all: &[Done]) -> String {
 pub fn texts(all: &[Done]) -> String {
     let mut text = String::new();
     for one in all.iter().filter(|one| !one.text.is_empty() && one.sign == '+') {
-        let _ = writeln!(text, "\n{}:", one.file);
+        let _ = writeln!(text, "\n{}:", plain::words(&one.file));
         for line in one.text.lines() {
             let _ = writeln!(text, "  {line}");
         }
@@ -143,7 +145,7 @@ pub fn list(rows: &[Row]) -> String {
     }
     for row in rows {
         if let Some(hint) = &row.hint {
-            let _ = writeln!(text, "! {}: {hint}", row.unit);
+            let _ = writeln!(text, "! {}: {}", row.unit, plain::words(hint));
         }
     }
     text

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::plain;
+
 /// One file that changes.
 pub struct Row {
     /// `+` made, `-` removed, `~` changed.
@@ -18,6 +20,7 @@ fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     let width = rows.iter().map(|row| row.path.chars().count()).max().unwrap_or(0).min(52);
     for Row { sign, path, why } in rows {
+        let path = plain::words(path);
         let _ = writeln!(text, "  {sign} {path:<width$}  {why}");
     }
     text

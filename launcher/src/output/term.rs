@@ -3,6 +3,19 @@
 //! A screen is composed once, in UTF-8 and without width, and this says how it comes out: colour
 //! never carries a meaning alone, and each symbol has an ASCII stand-in of the same width.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Are colours in use in this process? Only then may their sequences leave it.
+static COLOURED: AtomicBool = AtomicBool::new(false);
+
+/// Every sequence that [`Term::paint`] writes.
+const SEQUENCES: [&str; 6] = ["\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"];
+
+/// The escape sequences that screens of this process may hold.
+pub fn sequences() -> &'static [&'static str] {
+    if COLOURED.load(Ordering::Relaxed) { &SEQUENCES } else { &[] }
+}
+
 /// How a screen is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term {
@@ -106,6 +119,9 @@ impl Term {
                 able && is_set("NO_COLOR").is_none()
             }
         };
+        if colour {
+            COLOURED.store(true, Ordering::Relaxed);
+        }
         // The first of these that is set counts (locale(7)).
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| is_set(name));
         let utf8 = locale.is_some_and(|locale| {

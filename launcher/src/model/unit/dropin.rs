@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::unit::UnitName;
 use crate::model::unit::text::{Word, literal, quoted, words};
+use crate::plain;
 
 /// Its file name. 50 leaves room before and behind it, as drop-ins sort by name.
 pub const FILE: &str = "50-mptcpize.conf";
@@ -87,7 +88,8 @@ impl Dropin {
                 let _ = write!(text, "\n[{name}]\n");
                 section = name;
             }
-            let _ = writeln!(text, "# {why}");
+            // It may name a file, and a line feed in that name would begin a setting.
+            let _ = writeln!(text, "# {}", plain::words(why));
             for setting in settings {
                 let _ = writeln!(text, "{setting}");
             }

@@ -1,0 +1,192 @@
+//! The boundary between the run directory and everybody else on the host: what other users hold,
+//! make or link there stops nobody, and nothing is written through it.
+//!
+//! Each row has an attacker's half, run first or meanwhile by an ordinary user or left by one, and
+//! an innocent half, run by root afterwards.
+
+mod support;
+
+use std::fs;
+
+use support::scratch::of_nobody;
+use support::uplinks::{Station, Uplinks, assert_same};
+use support::{Cmd, Running, scratch, tool, wait};
+
+/// A shell script of an ordinary user on this host, in the background. It has done its part when it
+/// has written `ready` into the file `$1`.
+fn attacker(station: &Station, script: &str) -> Running {
+    let ready = of_nobody(scratch("attacker")).join("ready");
+    let running = station
+        .command("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", "bash", "-uc"])
+        .arg(script)
+        .arg("bash")
+        .arg(&ready)
+        .start();
+    wait::until("the attacker's half", || ready.exists());
+    running
+}
+
+/// Locks whatever it can open below a directory, and never lets go of it.
+fn lock_all(directory: &str) -> String {
+    format!(
+        r#"
+        exec 2>/dev/null
+        number=10
+        for path in $(find {directory}); do
+            eval "exec $number<\$path" && flock --nonblock $number
+            number=$((number + 1))
+        done
+        echo ready >"$1"
+        exec sleep infinity
+        "#
+    )
+}
+
+fn innocent(station: &Station, line: &str) -> Cmd {
+    station.tool(line)
+}
+
+#[test]
+fn nobody_else_can_hold_what_setup_waits_for() {
+    for undo in ["by hand", "by the guard"] {
+        let lab = Uplinks::two_subnets("15mbit");
+        let before = lab.client.state();
+        // The lock file is there now, and what others can open of it.
+        lab.client.setup("");
+        lab.client.setup("undo");
+        let _attacker = attacker(&lab.client, &lock_all("/run/mptcpize"));
+        match undo {
+            "by hand" => {
+                lab.client.setup("");
+                lab.client.setup("undo");
+            }
+            _ => {
+                lab.client.setup("--confirm 1");
+                wait::until("the guard's undo", || lab.client.journal().is_none());
+            }
+        }
+        assert_same(&before, &lab.client.state(), undo);
+    }
+}
+
+#[test]
+fn nobody_else_can_hold_up_enable() {
+    let host = Station::new();
+    let image = scratch("image");
+    let units = image.join("etc/systemd/system");
+    fs::create_dir_all(&units).expect("the scratch directory is ours");
+    fs::write(units.join("a.service"), "[Service]\nExecStart=/bin/true\n").expect("it is ours");
+    let _attacker = attacker(&host, &lock_all(&image.display().to_string()));
+    for verb in ["enable", "disable"] {
+        let line = format!("{verb} --root {} a.service", image.display());
+        innocent(&host, &line).run().silent();
+    }
+}
+
+#[test]
+fn a_run_directory_of_somebody_else_is_refused_and_nothing_is_written_through_it() {
+    // `$m` is the run directory, `$j` the journal's name in it.
+    let attacks = [
+        ("made by another", "mkdir $m; chown nobody $m", "it belongs to user 65534"),
+        ("open to all", "mkdir $m; chmod 1777 $m", "others can write to it (mode 1777)"),
+        ("a link", "mkdir -p /run/target; ln -s target $m", "it is a symbolic link"),
+        ("a FIFO", "mkfifo $m", "it is no regular file, not a directory"),
+        ("a link in it", "mkdir $m; ln -s /run/target $m/$j", "it is a symbolic link"),
+        ("a FIFO in it", "mkdir $m; mkfifo $m/$j", "it is no regular file"),
+        (
+            "a file of another in it",
+            "mkdir $m; echo x >$m/$j; chown nobody $m/$j",
+            "it belongs to user 65534",
+        ),
+    ];
+    let lab = Uplinks::two_subnets("15mbit");
+    let before = lab.client.state();
+    lab.client.setup("");
+    let journal = lab.client.journal().expect("it was set up");
+    let name = journal.file_name().expect("it has one").to_string_lossy().into_owned();
+    lab.client.setup("undo");
+    for (what, attack, why) in attacks {
+        let script = format!("cd /; rm -rf /run/mptcpize; m=/run/mptcpize j={name}; {attack}");
+        lab.client.command("sh").args(["-euc", &script]).run().silent();
+        for line in ["setup", "setup undo", "setup --dry-run", "counters --since-last", "check"] {
+            let done = innocent(&lab.client, line).run();
+            assert_eq!(done.code(), 1, "{what}, {line}: {done}");
+            let said = format!("  why: {why}");
+            assert!(done.stderr.starts_with("error: cannot trust /run/mptcpize"), "{what}: {done}");
+            assert!(done.stderr.lines().any(|text| text.starts_with(&said)), "{what}: {done}");
+        }
+        let script = "test ! -s /run/target; find /run/target -mindepth 1; rm -rf /run/target";
+        let left = lab.client.command("sh").args(["-c", script]).run();
+        assert_eq!(left.stdout, "", "{what}");
+    }
+    assert_same(&before, &lab.client.state(), "nothing was changed");
+}
+
+#[test]
+fn everybody_may_still_read_what_root_set_up_whatever_its_umask() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let tool = tool::public_binary().display();
+    let line =
+        format!("umask 077; {tool} setup >/dev/null; stat -c '%a' /run/mptcpize{{,/lock,/lock/*}}");
+    let modes = lab.client.command("bash").args(["-euc", &line]).run().silent();
+    assert_eq!(modes.stdout, "755\n700\n600\n");
+    let status =
+        format!("exec setpriv --reuid=65534 --regid=65534 --clear-groups {tool} status -j");
+    let said = lab.client.command("sh").args(["-c", &status]).run();
+    assert!(said.stdout.contains("\"foreign_endpoints\":0"), "{said}");
+}
+
+#[test]
+fn a_lock_that_is_held_names_its_holder() {
+    let lab = Uplinks::two_subnets("15mbit");
+    lab.client.setup("");
+    lab.client.setup("undo");
+    // Root itself: nobody else can.
+    let script = "exec flock /run/mptcpize/lock/netns-* \
+                  sh -c 'echo ready >$0; exec sleep infinity' \"$0\"";
+    let ready = scratch("holder").join("ready");
+    let mut holder = lab.client.command("sh").args(["-c", script]).arg(&ready).start();
+    wait::until("the lock is held", || ready.exists());
+    let done = innocent(&lab.client, "setup").run();
+    assert_eq!(done.code(), 1, "{done}");
+    let holds = format!("  why: process {} (flock) holds /run/mptcpize/lock/netns-", holder.pid());
+    assert!(done.stderr.lines().any(|line| line.starts_with(&holds)), "{done}");
+    assert!(!holder.ended());
+}
+
+#[test]
+fn the_guard_tries_until_it_has_succeeded() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let before = lab.client.state();
+    let log = scratch("strace").join("log");
+    let traced = lab
+        .client
+        .command("strace")
+        .args(["-qq", "-f", "-y", "-e", "trace=read"])
+        .arg("-o")
+        .arg(&log)
+        .arg(tool::binary())
+        .args(["setup", "--confirm", "1"])
+        .start();
+    wait::until("the set-up", || lab.client.journal().is_some());
+    // Whatever makes an undo fail; here, that the journal cannot be read.
+    let journal = lab.client.journal().expect("it is there");
+    let aside = scratch("aside").join("journal");
+    let failed = || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.lines().filter(|line| line.contains("EISDIR")).count()
+    };
+    wait::until("the set-up is complete", || {
+        let before = fs::read_to_string(&journal).unwrap_or_default();
+        before.lines().count() > 12 && before == fs::read_to_string(&journal).unwrap_or_default()
+    });
+    fs::rename(&journal, &aside).expect("it is there");
+    fs::create_dir(&journal).expect("the name is free");
+    wait::until("the undo has failed three times", || failed() >= 3);
+    fs::remove_dir(&journal).expect("it is empty");
+    fs::copy(&aside, &journal).expect("the name is free");
+    wait::until("the undo", || lab.client.journal().is_none());
+    traced.finish().ok();
+    assert_same(&before, &lab.client.state(), "undone by itself");
+}
