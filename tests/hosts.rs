@@ -6,8 +6,8 @@
 //! difference is that what left by an uplink's default route leaves by its address's own uplink.
 //! And all of them are left byte for byte as they were by `mptcpize setup undo`.
 //!
-//! The kinds are in hosts/rules.rs and hosts/routes.rs. Not here: VPNs (vpn.rs), transfers over uplinks
-//! of the usual sort (setup_paths.rs).
+//! The kinds are in hosts/rules.rs and hosts/routes.rs, the same address on two links in hosts/twice.rs.
+//! Not here: VPNs (vpn.rs), transfers over uplinks of the usual sort (setup_paths.rs).
 
 mod support;
 
@@ -19,6 +19,8 @@ mod look;
 mod routes;
 #[path = "hosts/rules.rs"]
 mod rules;
+#[path = "hosts/twice.rs"]
+mod twice;
 
 use kinds::Kind;
 use look::{Look, ways};
