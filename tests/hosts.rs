@@ -6,11 +6,14 @@
 //! difference is that what left by an uplink's default route leaves by its address's own uplink.
 //! And all of them are left byte for byte as they were by `mptcpize setup undo`.
 //!
-//! The kinds are in hosts/rules.rs and hosts/routes.rs, the same address on two links in hosts/twice.rs.
-//! Not here: VPNs (vpn.rs), transfers over uplinks of the usual sort (setup_paths.rs).
+//! The kinds are in hosts/rules.rs and hosts/routes.rs, the same address on two links in hosts/twice.rs,
+//! what a set-up was asked and the later commands in hosts/asked.rs. Not here: VPNs (vpn.rs), transfers
+//! over uplinks of the usual sort (setup_paths.rs).
 
 mod support;
 
+#[path = "hosts/asked.rs"]
+mod asked;
 #[path = "hosts/kinds.rs"]
 mod kinds;
 #[path = "hosts/look.rs"]
