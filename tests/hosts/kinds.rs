@@ -62,6 +62,14 @@ pub(crate) fn two_v6() -> Uplinks {
     lab
 }
 
+pub(crate) fn ten() -> Uplinks {
+    let lab = Uplinks::new(&["50mbit"; 10]);
+    for link in 1..=10 {
+        lab.number_v4(link);
+    }
+    lab
+}
+
 pub(crate) const W1_W2: &[&str] = &["w1", "w2"];
 
 /// The default route that the set-up made for a link: in a table of ours.

@@ -1,6 +1,6 @@
 //! Hosts with addresses, links and routes of every sort: which are uplinks, and how they are used.
 
-use super::kinds::{Kind, W1_W2, bare, endpoints, gateway, ours, two, two_v6, usual};
+use super::kinds::{Kind, W1_W2, bare, endpoints, gateway, ours, ten, two, two_v6, usual};
 use super::look::word_after;
 use crate::support::uplinks::Uplinks;
 
@@ -195,6 +195,19 @@ pub(crate) const KINDS: &[Kind] = &[
         },
     },
     Kind {
+        is: "one with ten links, more than the kernel takes endpoints",
+        base: ten,
+        commands: &[],
+        uplinks: &["w1", "w10", "w2", "w3", "w4", "w5", "w6", "w7", "w8", "w9"],
+        ask: &[],
+        expect: |lab, plan| {
+            // The best eight, and which they are is said.
+            let best: Vec<String> = (1..=8).map(|link| format!("10.{link}.0.1")).collect();
+            assert_eq!(endpoints(lab), best);
+            assert!(plan.contains("10.9.0.1") && plan.contains("10.10.0.1"), "{plan}");
+        },
+    },
+    Kind {
         is: "one with two gateways on a link",
         base: two,
         commands: &["route add default via 10.2.0.253 dev w2 metric 201"],
@@ -204,6 +217,21 @@ pub(crate) const KINDS: &[Kind] = &[
             usual(lab, plan);
             assert!(plan.contains("10.2.0.253"), "the other gateway is said: {plan}");
         },
+    },
+    Kind {
+        is: "one that drops what the Internet does not route",
+        base: two,
+        commands: &[
+            "route add blackhole 240.0.0.0/4",
+            "route add unreachable 203.0.113.0/24",
+            "route add prohibit 198.51.100.0/24",
+            "route add blackhole 192.0.2.0/24",
+            "route add blackhole 198.18.0.0/15",
+            "route add blackhole 100.64.0.0/10",
+        ],
+        uplinks: W1_W2,
+        ask: &[],
+        expect: usual,
     },
     Kind {
         is: "one with IPv6 metrics on a default route",
@@ -221,5 +249,17 @@ pub(crate) const KINDS: &[Kind] = &[
                 assert_eq!(word_after(&ours, word).as_deref(), Some(value), "{ours}");
             }
         },
+    },
+    Kind {
+        is: "one that answers for addresses of the Internet itself",
+        base: two,
+        commands: &[
+            "route add local 203.0.113.0/24 dev lo",
+            "route add local 240.0.0.0/4 dev lo",
+            "route add local 4000::/16 dev lo",
+        ],
+        uplinks: W1_W2,
+        ask: &[],
+        expect: usual,
     },
 ];
