@@ -10,6 +10,8 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 
+pub(crate) mod memory;
+pub(crate) mod message;
 pub(crate) mod net;
 pub(crate) mod next;
 #[cfg(any(test, feature = "system"))]
