@@ -9,3 +9,5 @@ mod support;
 
 #[path = "hostile/pointers.rs"]
 mod pointers;
+#[path = "hostile/sandbox.rs"]
+mod sandbox;

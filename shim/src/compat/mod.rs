@@ -298,13 +298,12 @@ const FENCES: u32 = 1;
 /// The descriptor is ours.
 const MINE: u32 = 2;
 
-/// Before `bind` or `connect`: why the address matters, or 0.
+/// Before `bind` or `connect`: why the address matters, or 0. By the kernel's word and not by the
+/// table alone: Landlock's rules count for every MPTCP socket, also one that dup made, or another
+/// program before an exec.
 pub(crate) fn cares(fd: c_int, binds: bool) -> u32 {
-    if !is_ours(fd) {
-        return 0;
-    }
     let fences = if net::may_be_fenced() { FENCES } else { 0 };
-    fences | if binds { 0 } else { MINE }
+    fences | if !binds && is_ours(fd) { MINE } else { 0 }
 }
 
 /// Before `bind` or `connect` of a descriptor that [`cares`]: false when Landlock forbids it;

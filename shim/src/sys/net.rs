@@ -258,8 +258,10 @@ pub(crate) fn may_be_fenced() -> bool {
 /// Asked of a TCP socket and an address that lead nowhere: what cannot be bound here, what cannot
 /// be connected to. Where it is refused, errno says so.
 pub(crate) fn is_fenced(fd: c_int, to: &Address, binds: bool) -> bool {
+    // To bind, IPv4 takes an address without a family for one of its own.
+    let names_a_port = to.is_inet() || (binds && to.family() == libc::AF_UNSPEC);
     let errno = super::errno();
-    let scratch = (to.is_inet() && is_mptcp(fd)).then(|| Own::tcp(libc::AF_INET)).flatten();
+    let scratch = (names_a_port && is_mptcp(fd)).then(|| Own::tcp(libc::AF_INET)).flatten();
     let refused = scratch.is_some_and(|scratch| {
         let (call, [a, b, c, d]) = match binds {
             true => (libc::SYS_bind, [240, 0, 0, 1]),
