@@ -7,6 +7,8 @@
 
 mod support;
 
+#[path = "hostile/environment.rs"]
+mod environment;
 #[path = "hostile/pointers.rs"]
 mod pointers;
 #[path = "hostile/sandbox.rs"]

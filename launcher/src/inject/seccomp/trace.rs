@@ -6,14 +6,14 @@
 //! a question mark stands for it.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::inject::seccomp::answer::{Outcome, Wanted};
 use crate::inject::seccomp::surroundings::Unsuited;
+use crate::inject::trace_file;
 
 /// Where the records go.
 #[derive(Debug)]
@@ -24,9 +24,7 @@ impl Trace {
     /// copy of standard error.
     pub(super) fn open(wanted: &OsStr) -> Option<Self> {
         if Path::new(wanted).is_absolute() {
-            let mut options = OpenOptions::new();
-            options.append(true).create(true).mode(0o600);
-            return options.open(wanted).ok().map(Trace);
+            return trace_file::open(Path::new(wanted)).ok().map(Trace);
         }
         let copy = rustix::io::fcntl_dupfd_cloexec(io::stderr().as_fd(), 3).ok()?;
         Some(Trace(copy.into()))
@@ -72,7 +70,17 @@ fn line((name, pid): &(String, u32), wanted: Wanted, outcome: Outcome) -> String
         Outcome::GivenUp => "? TCP: the supervisor was killed over it".to_owned(),
         Outcome::NotTcp | Outcome::Gone => return String::new(),
     };
+    let name = shown(name.as_bytes());
     format!("mptcpize: {name}[{pid}] socket({domain}, {kind}, {protocol}) = {result}\n")
+}
+
+/// A name that others chose, as plain text (the library's records have it so too).
+fn shown(name: &[u8]) -> String {
+    let byte = |byte: &u8| match byte {
+        b' '..=b'~' => char::from(*byte).to_string(),
+        other => format!("\\x{other:02x}"),
+    };
+    name.iter().map(byte).collect()
 }
 
 /// An errno by its name, with what it means for MPTCP.
@@ -96,6 +104,11 @@ fn errno(number: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_shown_as_plain_text() {
+        assert_eq!(shown(b"a b~\x1b[2J\n\x7f\xc2\x9b"), "a b~\\x1b[2J\\x0a\\x7f\\xc2\\x9b");
+    }
 
     #[test]
     fn records_read_as_those_of_the_library() {
