@@ -13,3 +13,5 @@ mod environment;
 mod pointers;
 #[path = "hostile/sandbox.rs"]
 mod sandbox;
+#[path = "hostile/supervisor.rs"]
+mod supervisor;

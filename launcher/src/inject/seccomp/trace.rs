@@ -7,36 +7,48 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::inject::seccomp::answer::{Outcome, Wanted};
 use crate::inject::seccomp::surroundings::Unsuited;
+use crate::inject::seccomp::writer::Queue;
 use crate::inject::trace_file;
 
 /// Where the records go.
 #[derive(Debug)]
-pub(super) struct Trace(File);
+pub(super) struct Trace(Queue);
+
+/// A destination in the words of `MPTCPIZE_DEBUG`: an absolute path, or anything else for a
+/// copy of standard error.
+pub(super) fn destination(wanted: &OsStr) -> Option<File> {
+    if Path::new(wanted).is_absolute() {
+        return trace_file::open(Path::new(wanted)).ok();
+    }
+    rustix::io::fcntl_dupfd_cloexec(io::stderr().as_fd(), 3).ok().map(File::from)
+}
 
 impl Trace {
-    /// A destination in the words of `MPTCPIZE_DEBUG`: an absolute path, or anything else for a
-    /// copy of standard error.
-    pub(super) fn open(wanted: &OsStr) -> Option<Self> {
-        if Path::new(wanted).is_absolute() {
-            return trace_file::open(Path::new(wanted)).ok().map(Trace);
-        }
-        let copy = rustix::io::fcntl_dupfd_cloexec(io::stderr().as_fd(), 3).ok()?;
-        Some(Trace(copy.into()))
+    /// Starts the process that writes to the file.
+    ///
+    /// # Errors
+    /// There can be none.
+    pub(super) fn start(file: File) -> io::Result<Self> {
+        Queue::start(file).map(Trace)
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.0
-    }
-
-    /// Writes a record; one that cannot be written is lost.
+    /// Hands a record on to be written.
     pub(super) fn call(&self, who: &(String, u32), wanted: Wanted, outcome: Outcome) {
-        let _ = (&self.0).write_all(line(who, wanted, outcome).as_bytes());
+        let line = line(who, wanted, outcome);
+        if !line.is_empty() {
+            self.0.put(&line);
+        }
+    }
+
+    /// There are no more records.
+    pub(super) fn end(&self) {
+        self.0.end();
     }
 }
 
@@ -67,6 +79,9 @@ fn line((name, pid): &(String, u32), wanted: Wanted, outcome: Outcome) -> String
             "? TCP: it is in another network namespace".to_owned()
         }
         Outcome::Unsuited(Unsuited::Hidden) => "? TCP: it may not be looked at".to_owned(),
+        Outcome::Unsuited(Unsuited::Unread) => {
+            "? TCP: its arguments could not be read in time".to_owned()
+        }
         Outcome::GivenUp => "? TCP: the supervisor was killed over it".to_owned(),
         Outcome::NotTcp | Outcome::Gone => return String::new(),
     };
