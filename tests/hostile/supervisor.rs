@@ -1,5 +1,5 @@
 //! The supervisor behind a seccomp filter: no program of its tree keeps it from answering the
-//! others.
+//! others, and it does not speak before a sandbox that the program made for itself.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -85,4 +85,53 @@ fn records_that_nobody_takes_hold_up_nobody_and_are_counted() {
     // A reader that keeps up misses nothing.
     let storm = supervised(&["-d"]).arg(cc::c("storm", Build::Static)).args(["1", "200", "calm"]);
     assert_eq!(storm.run().ok().stderr.lines().count(), 200);
+}
+
+#[test]
+fn a_program_that_others_trace_or_confine_is_left_to_the_kernel() {
+    let beneath = cc::c("beneath", Build::Plain);
+    let program = protocol(Build::Static);
+    let traced = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=none"];
+    let said = |command: Cmd| {
+        let done = command.arg(&program).run().ok();
+        let record = done.stderr.lines().last().unwrap_or_default().to_owned();
+        (done.stdout, record.split_once(" = ").map_or("", |(_, rest)| rest).to_owned())
+    };
+    let table: [(&[&str], &str); 2] = [
+        (&traced, "? TCP: it is traced"),
+        // What its filter would have said is not ours to know.
+        (
+            &[beneath.to_str().expect("our name is text")],
+            "? TCP: it has seccomp filters of its own",
+        ),
+    ];
+    for (how, record) in table {
+        let found = said(supervised(&["-d"]).args(how));
+        assert_eq!(found, ("6\n".to_owned(), record.to_owned()), "{how:?}");
+    }
+    // The innocent half: filters from before, and a program beside a traced one.
+    let outer = Cmd::new(beneath).arg(crate::support::tool::binary());
+    let found = said(outer.args(["run", "-d", "--via", "seccomp"]));
+    assert_eq!(found, ("262\n".to_owned(), "3 MPTCP".to_owned()));
+    let script = format!("{} \"$0\"; \"$0\"", traced.join(" "));
+    let done = supervised(&["sh", "-c", &script]).arg(&program).run().silent();
+    assert_eq!(done.stdout, "6\n262\n");
+}
+
+#[test]
+fn a_sandbox_that_refuses_by_seccomp_and_ptrace_is_not_overruled() {
+    // A filter has the tracer asked (SECCOMP_RET_TRACE), and the tracer says no. The kernel asks
+    // us instead, whose answer counts more.
+    let confined = "strace -f --seccomp-bpf -qq -o /dev/null -e trace=socket -e";
+    let confined: Vec<&str> = confined.split(' ').collect();
+    let program = protocol(Build::Static);
+    for refusal in ["inject=socket:error=EPERM", "inject=socket:error=EACCES"] {
+        let command = |command: Cmd| command.args(&confined).arg(refusal).arg(&program).run();
+        let native = command(Cmd::new("env")).silent().stdout;
+        assert_eq!(native, "-1\n");
+        let ours = command(supervised(&[])).silent().stdout;
+        assert_eq!(ours, native, "{refusal}");
+    }
+    // The innocent half: the next program.
+    assert_eq!(supervised(&[]).arg(&program).run().silent().stdout, "262\n");
 }

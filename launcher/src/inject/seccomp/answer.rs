@@ -123,6 +123,11 @@ impl Clerk {
     fn give(&self, number: usize, id: u64, thread: u32, wanted: Wanted) -> Outcome {
         let owner = match self.surroundings.owner(thread) {
             Ok(owner) => owner,
+            // To let the call pass would overrule whoever confines it.
+            Err(Unsuited::Confined) => {
+                let outcome = Outcome::Unsuited(Unsuited::Confined);
+                return self.finish(id, Reply::Error(libc::EPERM), outcome);
+            }
             Err(why) => return self.finish(id, Reply::Continue, Outcome::Unsuited(why)),
         };
         let socket = match self.make(owner, wanted) {

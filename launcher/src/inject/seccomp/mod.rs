@@ -11,7 +11,9 @@
 //! ```
 //!
 //! [`abi`] and [`filter`] are pure; [`sys`] holds every `unsafe`. What is not reached: calls made
-//! through io_uring, and threads that are in another network namespace or may not be looked at.
+//! through io_uring, and threads that are in another network namespace or may not be looked at; a
+//! thread that is traced, or has put a filter of its own below ours, is left to the kernel, because
+//! our answer would stand before the word of whoever confines it.
 //!
 //! Whoever answers waits for nobody: memory of others is read by a process that can be killed
 //! ([`memory`]), records are written by another ([`writer`]).

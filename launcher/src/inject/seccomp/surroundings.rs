@@ -1,5 +1,5 @@
 //! Who asks for a socket: the network namespace and the user of a thread that waits for its answer,
-//! all of it from /proc, and nothing that anybody can delay.
+//! and who else has a say in its calls. All of it from /proc, and nothing that anybody can delay.
 //!
 //! What is read belongs to the right thread when the answer is taken: the thread is held in its
 //! call until then, and the kernel refuses an answer to a call that has gone (`SECCOMP_IOCTL_NOTIF_ADDFD`
@@ -20,6 +20,8 @@ pub(super) struct Surroundings {
     network: (u64, u64),
     user: u32,
     group: u32,
+    /// How many seccomp filters the program begins with: ours, and those that we are under too.
+    filters: Option<u32>,
 }
 
 /// The user that a socket shall belong to.
@@ -36,6 +38,14 @@ pub(super) enum Unsuited {
     OtherNamespace,
     /// It may not be looked at.
     Hidden,
+    /// Another process traces it, and may be about to change or refuse the call (ptrace(2)).
+    Traced,
+    /// It is traced and has more filters than at the start: a sandbox that decides in another
+    /// process (`SECCOMP_RET_TRACE`). The kernel asked us instead, and does not ask there
+    /// any more, whatever we say.
+    Confined,
+    /// It has more filters than at the start: a sandbox of its own, whose answer ours would hide.
+    Sandboxed,
     /// Its arguments lie in memory that could not be read in time.
     Unread,
 }
@@ -44,9 +54,11 @@ pub(super) enum Unsuited {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Status {
     process: u32,
+    tracer: u32,
     /// Those for file systems, to which sockets belong.
     user: Option<u32>,
     group: Option<u32>,
+    filters: Option<u32>,
 }
 
 impl Status {
@@ -59,9 +71,11 @@ impl Status {
             let mut words = rest.split_ascii_whitespace().map(|word| word.parse().ok());
             match name {
                 "Tgid" => status.process = words.next().flatten().unwrap_or(0),
+                "TracerPid" => status.tracer = words.next().flatten().unwrap_or(u32::MAX),
                 // Real, effective, saved, file system.
                 "Uid" => status.user = words.nth(3).flatten(),
                 "Gid" => status.group = words.nth(3).flatten(),
+                "Seccomp_filters" => status.filters = words.next().flatten(),
                 _ => {}
             }
         }
@@ -84,12 +98,16 @@ impl Surroundings {
             return None;
         }
         let network = identity(&rustix::fs::statat(&proc, "self/ns/net", AtFlags::empty()).ok()?);
-        Some(Surroundings {
+        let mut this = Surroundings {
             proc,
             network,
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
-        })
+            filters: None,
+        };
+        // The one that the program gets is not here yet.
+        this.filters = this.status("self").and_then(|status| status.filters).map(|own| own + 1);
+        Some(this)
     }
 
     /// Whom a socket for this thread must belong to, if it may have one of ours.
@@ -102,6 +120,12 @@ impl Surroundings {
         }
         let thread = network.strip_suffix("/ns/net").unwrap_or(&network);
         let status = self.status(thread).ok_or(Unsuited::Hidden)?;
+        match (status.tracer != 0, status.filters != self.filters) {
+            (true, true) => return Err(Unsuited::Confined),
+            (true, false) => return Err(Unsuited::Traced),
+            (false, true) => return Err(Unsuited::Sandboxed),
+            (false, false) => {}
+        }
         let user = status.user.ok_or(Unsuited::Hidden)?;
         Ok(Owner { user, group: status.group.ok_or(Unsuited::Hidden)? })
     }
@@ -163,9 +187,11 @@ mod tests {
         let text = "Name:\tx\\nTracerPid:\t9\nTgid:\t12\nPid:\t13\nTracerPid:\t0\n\
                     Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t \nSeccomp:\t2\n\
                     Seccomp_filters:\t3\n";
-        let expected = Status { process: 12, user: Some(4), group: Some(8) };
+        let expected =
+            Status { process: 12, tracer: 0, user: Some(4), group: Some(8), filters: Some(3) };
         assert_eq!(Status::parse(text.as_bytes()), expected);
-        let found = Status::parse(b"Uid:\t1\nGid:\tx\n\xff\n");
-        assert_eq!((found.user, found.group), (None, None));
+        // What is not a number is nobody's: then in doubt.
+        let found = Status::parse(b"TracerPid:\tx\nUid:\t1\n\xff\n");
+        assert_eq!((found.tracer, found.user, found.filters), (u32::MAX, None, None));
     }
 }

@@ -79,6 +79,13 @@ fn line((name, pid): &(String, u32), wanted: Wanted, outcome: Outcome) -> String
             "? TCP: it is in another network namespace".to_owned()
         }
         Outcome::Unsuited(Unsuited::Hidden) => "? TCP: it may not be looked at".to_owned(),
+        Outcome::Unsuited(Unsuited::Traced) => "? TCP: it is traced".to_owned(),
+        Outcome::Unsuited(Unsuited::Confined) => {
+            "-1 EPERM: a tracer that its seccomp filters ask cannot be heard".to_owned()
+        }
+        Outcome::Unsuited(Unsuited::Sandboxed) => {
+            "? TCP: it has seccomp filters of its own".to_owned()
+        }
         Outcome::Unsuited(Unsuited::Unread) => {
             "? TCP: its arguments could not be read in time".to_owned()
         }
