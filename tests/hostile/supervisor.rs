@@ -41,7 +41,7 @@ fn memory_that_nobody_delivers_holds_up_nobody_but_its_owner() {
         assert!(expected.contains(&done.stdout), "{attackers}: {done}");
     }
     // The innocent half: nobody's reading comes too late.
-    let storm = supervised(&[]).arg(cc::c("storm", Build::Bits32)).args(["200", "20", "calm"]);
+    let storm = supervised(&[]).arg(cc::c("storm", Build::Bits32)).args(["100", "40", "calm"]);
     assert_eq!(storm.run().silent().stdout, "mptcp 4000 tcp 0 low 0 left 0\n");
 }
 

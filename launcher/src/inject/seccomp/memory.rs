@@ -30,8 +30,9 @@ pub(super) struct Place {
 pub(super) type Words = Option<[u32; 3]>;
 
 /// How long a reading may take. A page in use takes microseconds, one that was swapped out
-/// milliseconds.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// milliseconds, and on a machine that is busy with other things more; only calls that need memory
+/// wait meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The same while so many wait that the others would find no slot.
 const CROWDED: Duration = Duration::from_millis(50);
 const CROWD: usize = SLOTS / 2;
