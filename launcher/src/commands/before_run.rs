@@ -85,11 +85,8 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
     let mut journal = setup::open_journal(paths)?;
     let done = transaction::set_up(&mut host, &mut journal, &config, |_| {})?;
     if !done.plan.is_empty() {
-        output::note(&format!(
-            "set up {} with {} changes (undo: mptcpize setup undo)",
-            setup::links(&Proposal::of(&done.state, &config)),
-            done.plan.steps.len()
-        ));
+        let links = setup::links(&Proposal::of(&done.state, &config));
+        output::note(&setup::done_line(&links, done.plan.steps.len()));
     }
     for blocked in &proposal.plan.blocked {
         output::note(&blocked.to_string());

@@ -274,7 +274,7 @@ fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> any
     let summary = match (count, proposal.desired.bonds) {
         (_, false) => idle(&proposal, state),
         (0, true) => format!("already set up: {links}"),
-        (_, true) => format!("set up {links} with {count} changes (undo: mptcpize setup undo)"),
+        (_, true) => done_line(&links, count),
     };
     output::line(&summary)?;
     for blocked in &proposal.plan.blocked {
@@ -290,6 +290,12 @@ fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> any
         ))?;
     }
     Ok(Exit::Done)
+}
+
+/// What was done, and how it is undone.
+pub fn done_line(links: &str, count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("set up {links} with {count} change{plural} (undo: mptcpize setup undo)")
 }
 
 /// What is said of a host with nothing to bond.
