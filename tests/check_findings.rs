@@ -11,10 +11,11 @@ use std::fs;
 use std::path::Path;
 
 use mptcpize::model::checks::{
-    self, Finding, FirewallRule, Harm, Hop, Observed, Severity, Shim, Socket,
+    self, Finding, FirewallRule, Harm, Observed, Severity, Shim, Socket,
 };
 use mptcpize::model::config::Role;
-use mptcpize::model::{Flavour, HostState, Manager};
+use mptcpize::model::net::MAIN;
+use mptcpize::model::{Flavour, HostState, Manager, way};
 use mptcpize::output::check::Screen;
 use mptcpize::output::term::{Colour, Term};
 use serde_json::Value;
@@ -24,6 +25,20 @@ use support::observed::{counted, laptop, name, peer, service, troubled};
 fn codes(seen: &Observed) -> BTreeSet<String> {
     let odd = |finding: &Finding| finding.severity != Severity::Fine;
     checks::run(seen).into_iter().filter(odd).map(|finding| finding.code.to_owned()).collect()
+}
+
+/// A tunnel took the default route after the set-up; the second link's subflows follow it or not.
+fn captured(seen: &mut Observed, leaks: bool) {
+    let mut link = seen.host.links[0].clone();
+    (link.name, link.kind, link.loopback) = (name("wg0"), Some("wireguard".into()), false);
+    seen.host.links.push(link);
+    let endpoint = seen.host.endpoints.last().expect("it is set up").clone();
+    let by = |dev: &str| Some(way::Hop { dev: name(dev), via: None, table: MAIN });
+    let to = "20.77.86.84".parse().expect("a literal address");
+    let unbound = way::Way { from: None, to, oif: None, hop: by("wg0") };
+    let hop = by(if leaks { "wwan0" } else { "wg0" });
+    let subflow = way::Way { from: Some(endpoint.address), hop, ..unbound.clone() };
+    seen.host.ways = vec![unbound, subflow];
 }
 
 type Row = (&'static str, fn(&mut Observed), &'static [&'static str]);
@@ -98,15 +113,13 @@ fn each_observation_gives_its_findings() {
         ("no link at all", |seen| seen.host = HostState::default(), &["paths.none"]),
         (
             "a VPN takes everything",
-            |seen| {
-                let mut rule = seen.host.rules[0].clone();
-                (rule.priority, rule.table) = (100, 51820);
-                seen.host.rules.insert(1, rule);
-                for way in seen.ways.iter_mut().filter(|way| way.oif.is_none()) {
-                    way.hop = Some(Hop { dev: name("wg0"), via: None });
-                }
-            },
-            &["routing.unbound"],
+            |seen| captured(seen, false),
+            &["vpn.captured", "endpoints", "routing", "limits"],
+        ),
+        (
+            "a VPN takes everything but subflows",
+            |seen| captured(seen, true),
+            &["vpn.leak", "endpoints", "routing", "limits"],
         ),
         (
             "fewer subflows, as asked",
@@ -118,12 +131,12 @@ fn each_observation_gives_its_findings() {
             &[],
         ),
         (
-            "a server needs no addresses of its clients",
+            "a server needs no addresses of its clients, but endpoints that are announced",
             |seen| {
                 seen.asked.role = Role::Server;
                 seen.host.limits.as_mut().expect("it has limits").add_addr_accepted = 0;
             },
-            &[],
+            &["setup.stale"],
         ),
         (
             "rules that may not be read",

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::rtnl::Rtnl;
-use mptcpize::model::net::{Address, Family, IfName, Link, Prefix, Route, Rule};
+use mptcpize::model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
 use serde_json::Value;
 use support::{Netns, scratch};
 
@@ -94,6 +94,7 @@ fn links_are_those_of_ip() {
             point_to_point: has_flag(link, "POINTOPOINT"),
             kind: link["linkinfo"]["info_kind"].as_str().map(str::to_owned),
             master: text(link, "master").map(name),
+            lower: text(link, "link").map(name),
         })
         .collect();
     assert_eq!(with(&host, |rtnl| ok(rtnl.links())), shown);
@@ -143,11 +144,14 @@ fn addresses_are_those_of_ip() {
                     tentative: flag("tentative") || flag("dadfailed"),
                     temporary: flag("temporary"),
                     secondary: flag("secondary"),
+                    protocol: 0,
                 });
             }
         }
     }
-    let read = with(&host, |rtnl| ok(rtnl.addresses()));
+    let mut read = with(&host, |rtnl| ok(rtnl.addresses()));
+    // ip does not say who made an address.
+    read.iter_mut().for_each(|address| address.protocol = 0);
     // ip lists by link, the kernel by hash or link: the order means nothing.
     assert_eq!(sorted(&read), sorted(&shown));
     let of = |address: &str| -> &Address {
@@ -187,6 +191,10 @@ fn rules_are_those_of_ip() {
         "from all oif e0 lookup 7 priority 111 suppress_ifgroup 3",
         "from all fwmark 0/1 lookup 7 priority 112",
         "from all lookup 7 priority 113 realms 3/4",
+        "from all fwmark 5 goto 32766 priority 114",
+        "from 192.0.2.7 blackhole priority 115",
+        "from 192.0.2.7 prohibit priority 116",
+        "from all nop priority 117",
     ] {
         host.ip(&format!("rule add {line}"));
     }
@@ -201,12 +209,22 @@ fn rules_are_those_of_ip() {
                 Prefix { address: parse(src), length }
             });
             let plain = ["priority", "src", "srclen", "table", "protocol", "suppress_prefixlen"];
-            let known = plain.iter().chain(&["action", "goto"]);
+            let known = plain.iter().chain(&["action", "goto", "nop"]);
             let known: Vec<_> = known.collect();
             Rule {
                 priority: rule["priority"].as_u64().expect("a priority") as u32,
                 family,
                 from: src,
+                action: match (text(rule, "action"), rule["goto"].as_u64()) {
+                    // `-N` has actions as numbers, too (`RTN_*`, include/uapi/linux/rtnetlink.h).
+                    (Some("6"), _) => Action::Blackhole,
+                    (Some("7"), _) => Action::Unreachable,
+                    (Some("8"), _) => Action::Prohibit,
+                    (None, Some(to)) => Action::Goto(to as u32),
+                    (None, None) if rule.get("nop").is_some() => Action::Nop,
+                    (None, None) => Action::Lookup,
+                    (Some(other), _) => panic!("{other:?} is none of ours"),
+                },
                 table: number("table").unwrap_or(0),
                 suppress: rule["suppress_prefixlen"].as_u64().map(|length| length as u32),
                 protocol: number("protocol").unwrap_or(0) as u8,
@@ -221,7 +239,7 @@ fn rules_are_those_of_ip() {
     assert_eq!(read, shown);
     let conditional: Vec<u32> =
         read.iter().filter(|rule| rule.conditional).map(|rule| rule.priority).collect();
-    assert_eq!(conditional, [103, 104, 105, 106, 107, 108, 111, 112, 113]);
+    assert_eq!(conditional, [103, 104, 105, 106, 107, 108, 111, 112, 113, 114]);
 }
 
 #[test]
@@ -265,10 +283,12 @@ fn routes_are_those_of_ip() {
         "10.9.0.0/16 via fe80::1 dev e0 table 101",
         "default via fe80::7 dev e0 table 101 metric 5000",
         "2001:db8:8::/48 via 2001:db8:2::2 dev tun0 table 101 metric 1024",
+        "2001:db8:9::/48 from 2001:db8:1::/64 dev e0 table 101 metric 1024",
+        "10.14.0.0/16 dev e0 table 101 mtu 1400 advmss 1000",
     ] {
         assert!(lines.iter().any(|line| line == expected), "{expected}\n{lines:#?}");
     }
-    for other in ["10.10.", "10.11.", "10.12.", "10.13.", "2001:db8:9:", "2001:db8:a:"] {
+    for other in ["10.10.", "10.11.", "10.12.", "10.13.", "2001:db8:a:"] {
         assert!(!lines.iter().any(|line| line.contains(other)), "{other}\n{lines:#?}");
     }
     assert_eq!(with(&host, |rtnl| ok(rtnl.routes_in(4242, Family::V4))), []);
@@ -280,10 +300,7 @@ fn shown_routes(host: &Netns, family: &str, table: u32) -> Vec<Route> {
     let mut all = Vec::new();
     for route in json(host, &format!("{family} -N -d route show table {table}")) {
         let kind = text(&route, "type").unwrap_or("1");
-        if kind != "1" && kind != "unicast"
-            || route.get("tos").is_some()
-            || route.get("from").is_some()
-        {
+        if kind != "1" && kind != "unicast" || route.get("tos").is_some() {
             continue;
         }
         let to = text(&route, "dst").filter(|dst| *dst != "default").map(parse);
@@ -294,6 +311,7 @@ fn shown_routes(host: &Netns, family: &str, table: u32) -> Vec<Route> {
                 table,
                 family: if family == "-4" { Family::V4 } else { Family::V6 },
                 to,
+                from: text(&route, "from").map(parse),
                 via: text(&hop, "gateway").or(text(&hop["via"], "host")).map(parse),
                 dev: name(text(&hop, "dev").expect("a link")),
                 src: text(&route, "prefsrc").map(parse),
@@ -302,6 +320,13 @@ fn shown_routes(host: &Netns, family: &str, table: u32) -> Vec<Route> {
                     .and_then(|number| number.parse().ok())
                     .unwrap_or_else(|| panic!("{route}")),
                 onlink: onlink(&hop),
+                // What is odd about a scope has a test of its own.
+                scope: None,
+                metrics: route
+                    .get("metrics")
+                    .and_then(|all| serde_json::from_value(all[0].clone()).ok())
+                    .unwrap_or_default(),
+                encapsulated: false,
             });
         }
     }

@@ -55,7 +55,7 @@ fn link(rtnl: &mut Rtnl, name: &str) -> Link {
 fn defaults(host: &Netns, name: &str) -> Vec<String> {
     let routes = with(host, |rtnl| {
         let link = link(rtnl, name);
-        ok(rtnl.default_routes(&link))
+        ok(rtnl.default_routes(&link, &[]))
     });
     routes.iter().map(Route::to_string).collect()
 }
@@ -81,7 +81,10 @@ fn each_form_of_table_gives_the_default_routes_of_its_links() {
                 "route add default via 192.0.2.1 dev e0 metric 100 src 192.0.2.2",
             ],
             "e0",
-            &["default via 192.0.2.1 dev e0 src 192.0.2.2 metric 100"],
+            &[
+                "default via 192.0.2.1 dev e0 src 192.0.2.2 metric 100",
+                "default via 192.0.2.9 dev e0 metric 200",
+            ],
         ),
         ("one of another link", &["route add default via 192.0.2.1 dev e0"], "lan", &[]),
         (
@@ -191,7 +194,11 @@ fn each_form_of_table_gives_the_default_routes_of_its_links() {
                 "-6 rule del lookup main",
             ],
             "e0",
-            &["default via 192.0.2.1 dev e0 metric 7", "default via 2001:db8:1::1 dev e0 metric 7"],
+            &[
+                "default via 192.0.2.1 dev e0 metric 7",
+                "default via 192.0.2.9 dev e0 metric 8",
+                "default via 2001:db8:1::1 dev e0 metric 7",
+            ],
         ),
         (
             "a rule that forbids everything",
@@ -211,7 +218,7 @@ fn each_form_of_table_gives_the_default_routes_of_its_links() {
                 "rule add lookup 102 priority 40000",
             ],
             "e1",
-            &["default via 198.51.100.1 dev e1 table 102"],
+            &[],
         ),
         (
             "a table of its own for its address",
@@ -286,7 +293,7 @@ fn a_default_route_says_who_made_it() {
     host.ip("route add default via 192.0.2.1 dev e0 proto dhcp metric 100");
     let routes = with(&host, |rtnl| {
         let link = link(rtnl, "e0");
-        ok(rtnl.default_routes(&link))
+        ok(rtnl.default_routes(&link, &[]))
     });
     let [route] = &routes[..] else { panic!("{routes:?}") };
     assert_eq!((route.protocol, route.table, route.family), (16, MAIN, Family::V4));
@@ -350,13 +357,13 @@ fn two_hundred_thousand_routes_do_not_matter() {
 
     let (found, empty, asked, read) = with(&host, |rtnl| {
         let [e0, e1, lan] = ["e0", "e1", "lan"].map(|name| link(rtnl, name));
-        let mut found = ok(rtnl.default_routes(&e0));
-        found.extend(ok(rtnl.default_routes(&e1)));
-        let empty = ok(rtnl.default_routes(&lan));
+        let mut found = ok(rtnl.default_routes(&e0, &[]));
+        found.extend(ok(rtnl.default_routes(&e1, &[])));
+        let empty = ok(rtnl.default_routes(&lan, &[]));
         let start = cpu_ns();
         for _ in 0..20 {
-            ok(rtnl.default_routes(&e0));
-            ok(rtnl.default_routes(&lan));
+            ok(rtnl.default_routes(&e0, &[]));
+            ok(rtnl.default_routes(&lan, &[]));
         }
         let asked = cpu_ns() - start;
         let routes = ok(rtnl.routes_in(MAIN, Family::V4)).len();

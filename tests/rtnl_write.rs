@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::rtnl::{METRIC_V6, Rtnl};
-use mptcpize::model::net::{Family, IfName, Prefix, Route, Rule};
+use mptcpize::model::metrics::Metrics;
+use mptcpize::model::net::{Action, Family, IfName, Prefix, Route, Rule};
 use support::Netns;
 
 fn host() -> Netns {
@@ -46,12 +47,16 @@ fn route(via: Option<&str>, dev: &str) -> Route {
         table: 101,
         family: via.map_or(Family::V4, Family::of),
         to: None,
+        from: None,
         via,
         dev: IfName::new(dev).expect("a literal name"),
         src: None,
         metric: 0,
         protocol: 123,
         onlink: false,
+        scope: None,
+        metrics: Metrics::default(),
+        encapsulated: false,
     }
 }
 
@@ -61,6 +66,7 @@ fn rule(from: &str, table: u32) -> Rule {
         priority: 1000,
         family: Family::of(from.address),
         from: Some(from),
+        action: Action::Lookup,
         table,
         suppress: None,
         protocol: 123,

@@ -111,7 +111,7 @@ fn an_undo_that_is_killed_is_finished_by_the_next() {
     let lab = Uplinks::two_subnets("15mbit");
     let before = lab.client.state();
     lab.client.setup("");
-    for call in ["fdatasync", "rename", "sendto"] {
+    for call in ["fdatasync", "write", "sendto"] {
         let kills = killed_at_each(&lab, "undo", call, |when| {
             lab.client.setup("undo");
             assert_same(&before, &lab.client.state(), &format!("killed at {call} {when}"));
@@ -209,13 +209,13 @@ fn a_corrupt_journal_is_an_error_that_offers_a_way_out() {
     let garbage = |text: &str| text.replacen("8685", "86#5", 1).into_bytes();
     let binary = |text: &str| [&text.as_bytes()[..900], &[0xff, 0xfe, 0, b'\n']].concat();
     let header = |text: &str| text.replacen("journal", "diary", 1).into_bytes();
-    let version = |text: &str| text.replacen("\"journal\":1", "\"journal\":2", 1).into_bytes();
+    let version = |text: &str| text.replacen("\"journal\":2", "\"journal\":9", 1).into_bytes();
     type Damage<'a> = &'a dyn Fn(&str) -> Vec<u8>;
     let table: [(Damage<'_>, &str, bool); 4] = [
         (&garbage, "why: line ", false),
         (&binary, "why: ", false),
         (&header, "why: line 1: ", true),
-        (&version, "why: line 1: version 2 is not known", true),
+        (&version, "why: line 1: version 9 is not known", true),
     ];
     for (damage, why, all) in table {
         let (lab, before) = damaged(damage);

@@ -57,11 +57,12 @@ fn rules_of_a_vpn_are_asked_before_ours() {
         if before_setup {
             vpn();
         }
-        let plan = lab.client.setup("--dry-run");
+        let arguments = if before_setup { "--beside-vpn" } else { "" };
+        let plan = lab.client.setup(&format!("--dry-run {arguments}"));
         assert!(plan.contains("wg0 (a tunnel over the others (tun))"), "{plan}");
         let note = "the rule \"from all lookup 51820";
         assert!(!before_setup || plan.contains("is asked before ours (a VPN?)"), "{plan}\n{note}");
-        lab.client.setup("");
+        lab.client.setup(arguments);
         if !before_setup {
             vpn();
         }

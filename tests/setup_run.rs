@@ -76,12 +76,54 @@ fn an_administrators_off_is_respected_unless_asked() {
 }
 
 #[test]
-fn endpoints_of_others_are_left_to_them() {
-    let lab = Uplinks::three_dongles("15mbit");
-    lab.client.net.ip("mptcp endpoint add 192.168.0.12 dev w2 subflow");
+fn a_host_that_somebody_else_bonds_is_left_to_them() {
+    let lab = Uplinks::two_subnets("15mbit");
+    // As NetworkManager does: an endpoint for each link, and a default route.
+    for (address, link) in [("10.1.0.1", "w1"), ("10.2.0.1", "w2")] {
+        lab.client.net.ip(&format!("mptcp endpoint add {address} dev {link} subflow"));
+    }
     let before = lab.client.state();
     lab.client.tool("run true").run().says(0, "");
-    assert_same(&before, &lab.client.state(), "somebody else's endpoint");
+    assert_same(&before, &lab.client.state(), "somebody else bonds");
+}
+
+#[test]
+fn endpoints_of_others_that_bond_nothing_are_kept_and_the_host_is_set_up_beside_them() {
+    // One link of several has an endpoint; without a default route of its own it carries nothing.
+    for make in [Uplinks::two_subnets, Uplinks::three_dongles] {
+        let lab = make("15mbit");
+        let address = lab.client.net.ip("-br -4 address show dev w1");
+        let address = address.split_whitespace().nth(2).and_then(|it| it.split('/').next());
+        let theirs = format!("{} id 1 subflow dev w1 \n", address.expect("w1 has an address"));
+        lab.client.net.ip(&format!("mptcp endpoint add {}", theirs.replace("id 1 ", "")));
+        let before = lab.client.state();
+        let said = lab.client.tool("run true").run().ok().stderr;
+        assert!(said.starts_with("mptcpize: set up w1"), "{said}");
+        let endpoints = lab.client.net.ip("mptcp endpoint show");
+        assert!(endpoints.contains(&theirs), "{endpoints}");
+        lab.client.setup("undo");
+        assert_same(&before, &lab.client.state(), "undone beside theirs");
+    }
+}
+
+#[test]
+fn an_endpoint_without_flags_that_keeps_a_link_from_being_used_is_said_in_one_line() {
+    let lab = Uplinks::two_subnets("15mbit");
+    // As mptcpd does with Debian's settings.
+    lab.client.net.ip("mptcp endpoint add 10.2.0.1 dev w2 id 7");
+    let before = lab.client.state();
+    let why = "w2 carries nothing: the endpoint 10.2.0.1 (id 7), which is not ours, has no flags";
+    lab.client.tool("run true").run().says(0, &format!("mptcpize: {why}\n"));
+    let refused = lab.client.tool("setup").run();
+    assert_eq!(refused.code(), 1, "{refused}");
+    assert!(refused.stderr.contains(&format!("why: {why}\n")), "{refused}");
+    assert_same(&before, &lab.client.state(), "nothing would be bonded");
+    let fix = refused.stderr.lines().find_map(|line| line.trim().strip_prefix("fix: "));
+    for command in fix.expect("a fix").split(" && ") {
+        let arguments = command.strip_prefix("mptcpize ").expect("a command of ours");
+        lab.client.tool(arguments).run().ok();
+    }
+    assert!(lab.client.setup("").starts_with("already set up: w1 and w2"));
 }
 
 #[test]

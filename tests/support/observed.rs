@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use mptcpize::model::checks::peer::{Answer, Carried, Joint, Report, Subflow, Try};
-use mptcpize::model::checks::{Hop, Observed, Service, Shim, Way, beyond};
+use mptcpize::model::checks::{Beyond, Hop, Observed, Service, Shim, Way};
 use mptcpize::model::config::Config;
 use mptcpize::model::counters::Counters;
 use mptcpize::model::net::{Family, IfName};
@@ -48,7 +48,8 @@ fn ways(host: &HostState, all_by: Option<&str>) -> Vec<Way> {
             let other = all_by.filter(|_| oif.is_none());
             let dev = other.map_or(path.dev.clone(), name);
             let via = if dev == path.dev { path.gateway } else { best };
-            let (from, to, hop) = (path.address, beyond(path.family), Some(Hop { dev, via }));
+            let to = Beyond::default().of(path.family);
+            let (from, hop) = (path.address, Some(Hop { dev, via }));
             ways.push(Way { from, to, oif, hop });
         }
     }
@@ -82,7 +83,7 @@ pub fn peer(seen: &Observed) -> Report {
             to,
             tcp: answer(rtt_us, false),
             mptcp: answer(rtt_us, true),
-            carried: Some(Carried { acked_bytes: 64, mptcp: true }),
+            carried: Some(Carried { acked_bytes: Some(64), mptcp: true }),
         })
         .collect();
     let first = paths.iter().find(|path| path.family == Family::V4).expect("it has IPv4");
@@ -90,9 +91,9 @@ pub fn peer(seen: &Observed) -> Report {
         from: first.address,
         to,
         established: true,
-        rtt_us: 18_200,
-        has_sent: true,
-        acked_bytes: 512,
+        rtt_us: Some(18_200),
+        has_sent: Some(true),
+        acked_bytes: Some(512),
     };
     let joint = Joint { mptcp: true, hung_up: false, subflows: vec![subflow], waited_ms: 2000 };
     Report {

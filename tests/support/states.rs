@@ -1,6 +1,7 @@
 //! States of hosts made up for the screens: what a look would have found.
 
 use mptcpize::model::connection::{Connection, Fallback, Phase, Subflow};
+use mptcpize::model::metrics::Metrics;
 use mptcpize::model::mptcp::{Endpoint, Flags, Limits};
 use mptcpize::model::net::{Address, Family, IfName, Link, Route};
 use mptcpize::model::status::{Bytes, Program, Rates, Seen};
@@ -19,6 +20,7 @@ fn link(text: &str) -> Link {
         point_to_point: false,
         kind: None,
         master: None,
+        lower: None,
     }
 }
 
@@ -33,6 +35,7 @@ fn address(dev: &str, text: &str, length: u8) -> Address {
         tentative: false,
         temporary: false,
         secondary: false,
+        protocol: 0,
     }
 }
 
@@ -41,12 +44,16 @@ fn default_route(dev: &str, via: &str, metric: u32) -> Route {
         table: 254,
         family: Family::V4,
         to: None,
+        from: None,
         via: via.parse().ok(),
         dev: name(dev),
         src: None,
         metric,
         protocol: 3,
         onlink: false,
+        scope: None,
+        metrics: Metrics::default(),
+        encapsulated: false,
     }
 }
 

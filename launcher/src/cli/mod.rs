@@ -169,6 +169,9 @@ pub fn parse(mut arguments: Vec<OsString>) -> anyhow::Result<Cli> {
         let run = if plain { Run { command, ..Run::default() } } else { options_of_run(command)? };
         return Ok(Cli { version: false, command: Some(Command::Run(run)) });
     }
+    if arguments.get(1).is_some_and(|verb| verb == "endpoint") {
+        arguments = pm::names_last(arguments);
+    }
     let matches = Cli::command().try_get_matches_from(arguments)?;
     Ok(Cli::from_arg_matches(&matches)?)
 }

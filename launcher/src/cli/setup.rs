@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::model::config::{Config, Role};
+use crate::model::asked::Asked;
+use crate::model::config::Role;
 use crate::model::net::IfName;
 
 /// `mptcpize setup`.
@@ -27,6 +28,10 @@ pub struct Setup {
     /// Undo everything after SECONDS unless `mptcpize setup confirm` is run (for remote hosts)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
     pub confirm: Option<u32>,
+
+    /// Forget what earlier set-ups of this boot were asked: the settings file counts again
+    #[arg(long)]
+    pub forget: bool,
 
     /// The settings.
     #[command(flatten)]
@@ -97,23 +102,27 @@ pub struct Settings {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=8))]
     pub max_subflows: Option<u32>,
 
+    /// Set up although a VPN takes the host's traffic: subflows then leave outside of it
+    #[arg(long)]
+    pub beside_vpn: bool,
+
     /// The settings file
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
 impl Settings {
-    /// The settings of the command line alone.
-    pub fn config(&self) -> Config {
-        Config {
-            role: self.role.map(Role::from).unwrap_or_default(),
+    /// What the command line asks.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            role: self.role.map(Role::from),
             only: self.only.clone(),
             exclude: self.exclude.clone(),
             backup: self.backup.clone(),
             gateway: self.gateway.iter().cloned().collect(),
             fullmesh: self.fullmesh,
             max_subflows: self.max_subflows,
-            ..Config::default()
+            beside_vpn: self.beside_vpn,
         }
     }
 }
@@ -156,7 +165,8 @@ pub struct Place {
 }
 
 fn gateway(text: &str) -> Result<(IfName, IpAddr), String> {
-    let Some((link, address)) = text.split_once('=') else {
+    // An interface may have a `=` in its name, an address has none.
+    let Some((link, address)) = text.rsplit_once('=') else {
         return Err("it is not of the form IF=ADDR".into());
     };
     let address = address.parse().map_err(|_| format!("{address:?} is not an address"))?;

@@ -7,6 +7,8 @@ use crate::host::kernel::Mptcp;
 use crate::host::netlink::KernelError;
 use crate::host::netns;
 use crate::host::pm::Pm;
+use crate::host::privilege;
+use crate::model::shell;
 
 /// One thing that a verb tries.
 pub(super) struct Attempt {
@@ -24,8 +26,9 @@ impl Attempt {
     /// # Errors
     /// There is no such namespace, or it may not be entered.
     pub(super) fn new(what: String, common: &Common, line: &[&str]) -> Result<Self, Error> {
-        let place = common.netns.as_ref().map(|name| format!(" --netns {name}"));
-        let attempt = Attempt { what, line: line.join(" "), place: place.unwrap_or_default() };
+        let place =
+            common.netns.as_ref().map(|name| format!(" {}", shell::option("--netns", name)));
+        let attempt = Attempt { what, line: shell::line(line), place: place.unwrap_or_default() };
         if let Some(name) = &common.netns {
             netns::enter(name).map_err(|error| match error.exit() {
                 Exit::NotPermitted => error.fix(attempt.sudo()),
@@ -42,7 +45,7 @@ impl Attempt {
 
     /// The command line that would be permitted.
     fn sudo(&self) -> String {
-        format!("sudo {}", self.command(&self.line))
+        privilege::with_sudo(&self.command(&self.line))
     }
 
     /// A connection to the path manager.

@@ -6,13 +6,14 @@ use std::io::IsTerminal;
 
 use rustix::thread::CapabilitySet;
 
-use crate::cli::setup::Settings;
-use crate::commands::setup;
+use crate::commands::{settings, setup};
 use crate::error::{Error, Exit};
 use crate::host::live::Live;
 use crate::host::{Host, glance, identity, journal, transaction};
-use crate::model::plan::plan;
+use crate::model::HostState;
+use crate::model::config::Config;
 use crate::model::policy;
+use crate::model::proposal::{self, Proposal};
 use crate::output;
 use crate::paths::Paths;
 
@@ -61,16 +62,24 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
         return Ok(());
     }
     let mut host = Live::open()?;
-    let config = setup::settings(&Settings::default(), paths)?;
     let record = journal::look(&paths.run(), identity::netns())?;
+    let config = settings::of_host(&record, paths)?;
     let state = host.observe(&record.entries)?;
-    // An administrator's off is respected, and so is whoever looks after the endpoints already.
-    let managed_by_others = state.foreign_endpoints().next().is_some();
-    if !asked && (state.sysctl("net.mptcp.enabled") == 0 || managed_by_others) {
+    // An administrator's off is respected.
+    if !asked && state.sysctl("net.mptcp.enabled") == 0 {
         return Ok(());
     }
-    setup::check(&state, &config)?;
-    if plan(&state, &policy::desired(&state, &config)).is_empty() {
+    settings::check_kernel(&state)?;
+    if asked {
+        settings::check(&state, &settings::file(None, paths)?)?;
+    }
+    let proposal = Proposal::of(&state, &config);
+    if asked {
+        setup::refuse(&proposal, &state)?;
+    } else if !worth(&proposal, &state, &config) {
+        return Ok(());
+    }
+    if proposal.plan.is_empty() {
         return Ok(());
     }
     let mut journal = setup::open_journal(paths)?;
@@ -78,11 +87,31 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
     if !done.plan.is_empty() {
         output::note(&format!(
             "set up {} with {} changes (undo: mptcpize setup undo)",
-            setup::links(&policy::desired(&done.state, &config)),
+            setup::links(&Proposal::of(&done.state, &config)),
             done.plan.steps.len()
         ));
     }
+    for blocked in &proposal.plan.blocked {
+        output::note(&blocked.to_string());
+    }
     Ok(())
+}
+
+/// Is a set-up that nobody asked for to be made? Not where a VPN takes the traffic, nor where
+/// somebody else bonds the links; what is wrong with that is said in one line.
+fn worth(proposal: &Proposal, state: &HostState, config: &Config) -> bool {
+    if let Some(leak) = proposal::leak(state, config) {
+        output::note(&format!("{}: {}", leak.what, leak.fix.join(" && ")));
+        return false;
+    }
+    if proposal.desired.refused.is_some() {
+        return false;
+    }
+    if let Some(blocked) = proposal.plan.blocked.first().filter(|_| proposal.is_blocked()) {
+        output::note(&blocked.to_string());
+        return false;
+    }
+    !proposal.others_bond(state)
 }
 
 /// Tells a person without the privilege, once a boot, that there is something to gain.
@@ -106,5 +135,5 @@ fn hint(paths: &Paths) {
 fn worthwhile() -> bool {
     let Ok(state) = Live::open().and_then(|mut host| host.observe(&[])) else { return false };
     let set_up = state.rules.iter().any(|rule| policy::is_ours(rule.protocol));
-    !set_up && policy::desired(&state, &crate::model::config::Config::default()).bonds
+    !set_up && policy::desired(&state, &Config::default()).bonds
 }

@@ -3,16 +3,19 @@
 
 use std::path::Path;
 
+use crate::model::shell;
+
 /// The library of the C mptcpize.
 pub const LIBRARY: &str = "libmptcpwrap.so";
 
 /// What is said of a file that the C mptcpize edited.
 pub fn note(file: &Path) -> String {
     format!(
-        "the C mptcpize has edited {0}, and removed its Environment= lines; to clean up, \
-         install the package of {0} again (dpkg -S {0} names it), or: \
-         sudo sed -i '/^Environment=\"LD_PRELOAD=.*{LIBRARY}/d' {0}",
-        file.display()
+        "the C mptcpize has edited {shown}, and removed its Environment= lines; to clean up, \
+         install the package of {shown} again (dpkg -S {file} names it), or: \
+         sudo sed -i '/^Environment=\"LD_PRELOAD=.*{LIBRARY}/d' {file}",
+        shown = file.display(),
+        file = shell::operand(file.display()),
     )
 }
 

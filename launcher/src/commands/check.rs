@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::cli::check::{Check, Peer};
-use crate::cli::setup::Settings;
-use crate::commands::{see, selftest, setup};
+use crate::commands::{see, selftest, settings};
 use crate::error::Exit;
 use crate::host::live::Live;
 use crate::host::probe::{self, Target};
@@ -33,9 +32,9 @@ pub fn check(arguments: &Check, paths: &Paths) -> anyhow::Result<Exit> {
     if let Some(name) = &arguments.netns {
         netns::enter(name)?;
     }
-    let config = setup::settings(&Settings::default(), paths)?;
     let (run, id) = (paths.run(), identity::netns());
     let record = journal::look(&run, id)?;
+    let config = settings::of_host(&record, paths)?;
     let state = Live::open()?.observe(&record.entries)?;
     let user = rustix::process::geteuid();
     let kept = kept::read(&paths.own_run(user.as_raw()), id);

@@ -7,6 +7,7 @@ use crate::commands::units::{self, Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::units::Facts;
+use crate::model::shell;
 use crate::model::unit::{UnitName, dropin, matches};
 use crate::output::services::{Done, done, done_json};
 use crate::output::{self};
@@ -161,7 +162,7 @@ fn report(all: &[Done], arguments: &Disable) -> anyhow::Result<Exit> {
     if !restart.is_empty() && !place.dry_run {
         output::line(&format!(
             "from their next start on; now: {user} restart {}",
-            restart.join(" ")
+            shell::operands(restart)
         ))?;
     }
     Ok(Exit::Done)

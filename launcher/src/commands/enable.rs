@@ -12,6 +12,7 @@ use crate::commands::units::{Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::systemctl::Systemctl;
+use crate::model::shell;
 use crate::model::unit::UnitName;
 use crate::model::unit::dropin::{self, Way};
 use crate::output::services::{Done, done, done_json, texts};
@@ -98,7 +99,7 @@ fn other_place(site: &Site, runtime: bool, name: &UnitName) -> Result<(), Error>
             Exit::Failed,
             format!("{name} is on already, by {}", other.file(name).display()),
         )
-        .fix(format!("sudo mptcpize disable {name}    (then enable it)"))),
+        .fix(format!("sudo mptcpize disable {}    (then enable it)", shell::operand(name)))),
         _ => Ok(()),
     }
 }
@@ -211,8 +212,9 @@ fn check(site: &Site, jobs: &[Job]) -> Result<(), Error> {
 
 fn bring_up(systemctl: Systemctl, running: &[&str], stopped: &[&str]) -> Result<(), Error> {
     let tell = |error: Error, names: &[&str]| {
+        let units: Vec<String> = names.iter().map(shell::word).collect();
         error
-            .fix(format!("journalctl -u {}    (says more); nothing is changed", names.join(" -u ")))
+            .fix(format!("journalctl -u {}    (says more); nothing is changed", units.join(" -u ")))
     };
     if !running.is_empty() {
         systemctl.restart(running).map_err(|error| tell(error, running))?;
@@ -241,7 +243,7 @@ fn take_back(site: &Site, directory: &UnitDir, jobs: &[Job], error: Error) -> Er
     }
     match left.is_empty() {
         true => error,
-        false => error.with_exit(Exit::Partial).fix(format!("sudo rm {}", left.join(" "))),
+        false => error.with_exit(Exit::Partial).fix(format!("sudo rm {}", shell::operands(left))),
     }
 }
 
@@ -283,7 +285,7 @@ fn report(jobs: &[Job], arguments: &Enable) -> anyhow::Result<Exit> {
     if !restart.is_empty() {
         output::line(&format!(
             "from their next start on; now: {user} restart {}",
-            restart.join(" ")
+            shell::operands(restart)
         ))?;
     }
     Ok(Exit::Done)

@@ -16,6 +16,7 @@ use crate::host::pm::Pm;
 use crate::host::rtnl::Rtnl;
 use crate::model::mptcp::{Endpoint, Flags};
 use crate::model::net::IfName;
+use crate::model::shell;
 use crate::output;
 
 /// Where a person looks what there is.
@@ -31,7 +32,8 @@ const CHANGEABLE: [(&str, Flags); 2] = [("backup", Flags::BACKUP), ("fullmesh", 
 pub fn endpoint(arguments: Arguments) -> anyhow::Result<Exit> {
     let Arguments { common, action } = arguments;
     let attempt = |what: String, verb: &str, words: &[String]| {
-        let mut line = vec!["endpoint", verb];
+        let mut line = vec!["endpoint"];
+        line.extend(verb.split(' '));
         line.extend(words.iter().map(String::as_str));
         Attempt::new(what, &common, &line)
     };
@@ -181,7 +183,7 @@ fn is_on_this_host(attempt: &Attempt, endpoint: &Endpoint) -> Result<(), Error> 
         (Some(_), Some(dev)) if owners.contains(&dev) => Ok(()),
         (Some(owner), Some(dev)) => Err(attempt.not_so(
             format!("{dev} does not have this address, {owner} has"),
-            format!("dev {owner}, or --force"),
+            format!("dev {}, or --force", shell::word(owner)),
         )),
         (None, _) if announced => {
             output::note(&format!(

@@ -47,7 +47,7 @@ pub fn arm(paths: &Paths, seconds: u32, namespace: Option<&str>) -> Result<(), E
     let mut guard = Command::new(env::current_exe().map_err(failed)?);
     guard.args(["setup", "guard", &seconds.to_string()]);
     if let Some(namespace) = namespace {
-        guard.args(["--netns", namespace]);
+        guard.arg(format!("--netns={namespace}"));
     }
     guard.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     guard.current_dir("/");

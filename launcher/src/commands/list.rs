@@ -10,6 +10,7 @@ use crate::commands::units::Site;
 use crate::error::{Error, Exit};
 use crate::host::processes::{self, Processes};
 use crate::host::units::Facts;
+use crate::model::shell;
 use crate::model::unit::{UnitName, dropin};
 use crate::output;
 use crate::output::services::{Reached, Row, list as table, list_json};
@@ -49,7 +50,8 @@ pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
 /// Looks at the processes of a unit.
 fn look(row: &mut Row, facts: &Facts, site: &Site) {
     if facts.load == "not-found" {
-        row.hint = Some(format!("the unit is gone: sudo mptcpize disable {}", row.unit));
+        row.hint =
+            Some(format!("the unit is gone: sudo mptcpize disable {}", shell::operand(&row.unit)));
         return;
     }
     let Some(cgroup) = facts.cgroup.as_deref().filter(|_| site.running().is_some()) else { return };
@@ -62,7 +64,9 @@ fn look(row: &mut Row, facts: &Facts, site: &Site) {
     row.reached = Some(reached);
     let manager = if site.user { "systemctl --user" } else { "sudo systemctl" };
     row.hint = match reached {
-        Reached::No => Some(format!("started without it: {manager} restart {}", row.unit)),
+        Reached::No => {
+            Some(format!("started without it: {manager} restart {}", shell::operand(&row.unit)))
+        }
         Reached::Unknown => {
             Some("its processes may be looked at by their owner and root".to_owned())
         }

@@ -17,6 +17,7 @@ pub mod policy;
 pub mod run;
 mod see;
 mod selftest;
+pub mod settings;
 pub mod setup;
 pub mod shell;
 pub mod status;
@@ -27,6 +28,7 @@ mod system_trial;
 mod told;
 #[cfg(feature = "top")]
 pub mod top;
+pub mod undo;
 pub mod unit_plan;
 pub mod units;
 pub mod version;

@@ -3,8 +3,7 @@
 //! `run --explain`.
 
 use crate::cli;
-use crate::cli::setup::Settings;
-use crate::commands::setup;
+use crate::commands::settings;
 use crate::error::{Error, Exit};
 use crate::inject::exec::Environment;
 use crate::inject::target::Target;
@@ -49,7 +48,7 @@ pub fn find(
 
 /// What the options and the file ask for, and its text.
 fn asked(line: Sockets, paths: &Paths) -> Result<(Sockets, String), Error> {
-    let file = setup::settings(&Settings::default(), paths)?;
+    let file = settings::file(None, paths)?;
     let sockets = file.sockets.overridden(line);
     match sockets.text() {
         Ok(text) => Ok((sockets, text)),

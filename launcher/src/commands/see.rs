@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::cli::see::Colour;
-use crate::cli::setup::Settings;
-use crate::commands::setup::settings;
+use crate::commands::settings;
 use crate::error::Error;
 use crate::host::live::Live;
 use crate::host::names::Names;
@@ -54,17 +53,17 @@ impl Counted {
 /// # Errors
 /// The kernel cannot be asked at all.
 pub(super) fn look(paths: &Paths, shown: usize, bound: usize) -> Result<Seen, Error> {
-    let entries = journal::look(&paths.run(), identity::netns()).unwrap_or_default().entries;
-    let state = Live::open()?.observe(&entries)?;
+    let record = journal::look(&paths.run(), identity::netns()).unwrap_or_default();
+    let state = Live::open()?.observe(&record.entries)?;
     let connections = diag::connections().ok();
     let mut seen = Seen {
         state,
         // A mistake in the file is for `setup` to tell.
-        config: settings(&Settings::default(), paths).unwrap_or_default(),
+        config: settings::of_host(&record, paths).unwrap_or_default(),
         links: bound_links(connections.as_deref().unwrap_or_default()),
         connections,
         services: services::services_on(&paths.units()),
-        set_up_s: (!entries.is_empty())
+        set_up_s: (!record.entries.is_empty())
             .then(|| journal::age(&paths.run(), identity::netns()))
             .flatten()
             .map(|age| age.as_secs()),

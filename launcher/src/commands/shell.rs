@@ -11,6 +11,7 @@ use crate::cli::complete::{self, Kind};
 use crate::cli::shell::{Complete, Completions, Man, Shell};
 use crate::error::{Error, Exit, reason};
 use crate::host::known;
+use crate::model::shell;
 use crate::output::{self, completion, man};
 
 /// Prints the completion script of a shell.
@@ -80,7 +81,7 @@ fn pages(verb: &clap::Command, directory: &Path) -> Result<(), Error> {
     fs::write(&file, page(verb)).map_err(|error| {
         Error::new(Exit::Failed, format!("cannot write {}", file.display()))
             .why(reason(&error))
-            .fix(format!("mkdir -p {0} && mptcpize man {0}", directory.display()))
+            .fix(format!("mkdir -p {0} && mptcpize man {0}", shell::operand(directory.display())))
     })
 }
 

@@ -10,14 +10,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::cli::setup::Settings;
 use crate::cli::unit::{Disable, Enable, Place, Way};
-use crate::commands::setup;
+use crate::commands::settings;
 use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
 use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
-use crate::host::{files, loaders, lock};
+use crate::host::{files, loaders, lock, privilege};
 use crate::inject::system_library;
 use crate::model::config::Config;
 use crate::model::sockets::{Loopback, Sockets, VARIABLE};
@@ -52,7 +51,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     }
     // Before anything is looked at, so that nothing changes in between.
     let _lock = if place.dry_run { None } else { Some(alone(&image.root, paths)?) };
-    let mut config = setup::settings(&Settings::default(), &image.paths)?;
+    let mut config = settings::file(None, &image.paths)?;
     config.sockets = config.sockets.overridden(arguments.policy.sockets());
     let settings = settings(&image, &config)?;
     let source = match &arguments.library {
@@ -134,7 +133,7 @@ fn find(place: &Place, paths: &Paths) -> Result<Image, Error> {
     if !place.dry_run && !rustix::process::geteuid().is_root() {
         return Err(Error::new(Exit::NotPermitted, "cannot change every program of this host")
             .why("only root may")
-            .fix("run the same command with sudo; --dry-run shows what it would do"));
+            .fix(format!("{}; --dry-run shows what it would do", privilege::advice())));
     }
     Ok(Image { paths: paths.clone().below(root.path()), root })
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::{Error, Exit, reason};
-use crate::host::files;
-use crate::model::environment;
+use crate::host::{files, privilege};
+use crate::model::{environment, shell};
 use crate::output::system as screen;
 use crate::root::Root;
 
@@ -78,13 +78,13 @@ pub(super) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Error::new(Exit::NotPermitted, what)
             .why(reason(error))
-            .fix("run it with sudo; if you did, look at: lsattr, mount"),
+            .fix(format!("{}; if that is so, look at: lsattr, mount", privilege::advice())),
         io::ErrorKind::ReadOnlyFilesystem => Error::new(Exit::Failed, what)
             .why(reason(error))
             .fix("mount -o remount,rw the file system, or change the image that it comes from"),
         _ => Error::new(Exit::Failed, what)
             .why(reason(error))
-            .fix(format!("look at it: ls -ld {}", path.display())),
+            .fix(format!("look at it: ls -ld {}", shell::operand(path.display()))),
     }
 }
 

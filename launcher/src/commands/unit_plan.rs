@@ -13,6 +13,7 @@ use crate::host::units::{Facts, sets};
 use crate::inject::placed::Placed;
 use crate::inject::target::{Caller, Reach, Target, Why};
 use crate::inject::{godebug, preload};
+use crate::model::shell;
 use crate::model::unit::dropin::{self, Dropin, FILE, Way};
 use crate::model::unit::text::{UnitText, counts_behind, literal, words};
 use crate::model::unit::{UnitName, matches};
@@ -86,7 +87,8 @@ pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> 
     if let Some(socket) = facts.sockets.first() {
         planned.notes.push(format!(
             "{socket} opens its socket, and systemd is no program that this reaches: connections \
-             through it stay on TCP (without it: systemctl disable --now {socket})"
+             through it stay on TCP (without it: systemctl disable --now {})",
+            shell::operand(socket)
         ));
     }
     Ok(planned)
@@ -106,12 +108,12 @@ fn usable(facts: &Facts) -> Result<UnitName, Error> {
         "masked" => Some(
             Error::new(Exit::Failed, format!("{name} is masked"))
                 .why("it cannot be started at all")
-                .fix(format!("sudo systemctl unmask {name}")),
+                .fix(format!("sudo systemctl unmask {}", shell::operand(&name))),
         ),
         other => Some(
             Error::new(Exit::Failed, format!("systemd cannot load {name}"))
                 .why(format!("{other} {}", facts.load_error).trim_end().to_owned())
-                .fix(format!("systemd-analyze verify {name}")),
+                .fix(format!("systemd-analyze verify {}", shell::operand(&name))),
         ),
     };
     if let Some(error) = error {
@@ -132,7 +134,7 @@ fn usable(facts: &Facts) -> Result<UnitName, Error> {
 fn no_program(name: &UnitName, service: &str) -> Error {
     Error::new(Exit::Usage, format!("{name} has no program that opens connections"))
         .why("services and sockets can be enabled")
-        .fix(format!("sudo mptcpize enable {service}"))
+        .fix(format!("sudo mptcpize enable {}", shell::operand(service)))
 }
 
 fn socket(site: &Site, name: &UnitName, text: &UnitText) -> Result<String, Error> {
@@ -141,7 +143,7 @@ fn socket(site: &Site, name: &UnitName, text: &UnitText) -> Result<String, Error
     if text.list("Socket", "ListenStream").is_empty() {
         return Err(Error::new(Exit::Usage, format!("{name} has no stream socket"))
             .why("it has no ListenStream=")
-            .fix(format!("sudo mptcpize enable {service}")));
+            .fix(format!("sudo mptcpize enable {}", shell::operand(&service))));
     }
     match site.source.version() {
         Some(version) if version >= SOCKET_PROTOCOL => {
@@ -152,8 +154,10 @@ fn socket(site: &Site, name: &UnitName, text: &UnitText) -> Result<String, Error
             Err(Error::new(Exit::Missing, format!("systemd {version} cannot make {name} a socket of MPTCP"))
                 .why(format!("SocketProtocol=mptcp came with systemd {SOCKET_PROTOCOL}; the socket is made by systemd itself, where nothing of ours is loaded"))
                 .fix(format!(
-                    "let the service open its own socket: sudo systemctl disable --now {name}, \
-                     then sudo mptcpize enable --now {service}"
+                    "let the service open its own socket: sudo systemctl disable --now {}, \
+                     then sudo mptcpize enable --now {}",
+                    shell::operand(name),
+                    shell::operand(&service)
                 )))
         }
     }
@@ -183,7 +187,7 @@ impl Unit<'_> {
         match (asked, beyond) {
             (Asked::Environment, _) => {
                 Err(Error::new(Exit::Usage, "--via environment is for --system")
-                    .fix(format!("sudo mptcpize enable {}", self.name)))
+                    .fix(format!("sudo mptcpize enable {}", shell::operand(&self.name))))
             }
             (Asked::Seccomp, _) => {
                 self.under_run(&["--via", "seccomp"], "--via seccomp".into(), true, planned)

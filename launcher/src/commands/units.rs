@@ -11,6 +11,7 @@ use crate::host::lock;
 use crate::host::systemctl::Systemctl;
 use crate::host::units::{Facts, Source};
 use crate::inject::placed::{self, For};
+use crate::model::shell;
 use crate::model::unit::{UnitName, dropin};
 use crate::output;
 use crate::paths::{Paths, Units};
@@ -213,8 +214,12 @@ impl Site {
         let usable = services.into_iter().zip(&facts).filter(|(_, facts)| facts.load == "loaded");
         let usable: Vec<UnitName> = usable.map(|(name, _)| name).collect();
         if usable.is_empty() {
-            return Err(Error::new(Exit::Missing, format!("no service fits {pattern}"))
-                .fix(format!("systemctl list-unit-files '{pattern}'    (shows what there is)")));
+            return Err(Error::new(Exit::Missing, format!("no service fits {pattern}")).fix(
+                format!(
+                    "systemctl list-unit-files {}    (shows what there is)",
+                    shell::operand(pattern)
+                ),
+            ));
         }
         Ok(usable)
     }
@@ -241,7 +246,11 @@ pub fn not_foreign(text: Option<&String>, file: &Path) -> Result<(), Error> {
         Some(text) if !dropin::is_ours(text) => {
             Err(Error::new(Exit::Failed, format!("{} is not from mptcpize", file.display()))
                 .why("its first line does not say so")
-                .fix(format!("sudo mv {0} {0}.bak", file.display())))
+                .fix(format!(
+                    "sudo mv {} {}",
+                    shell::word(file.display()),
+                    shell::word(format_args!("{}.bak", file.display()))
+                )))
         }
         _ => Ok(()),
     }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::{Error, Exit, reason};
+use crate::host::privilege;
 use crate::model::unit::dropin::{self, FILE};
 use crate::model::unit::{UnitName, matches};
 use crate::root::{Dir, Root, is_directory};
@@ -232,7 +233,7 @@ pub fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
     let error_of =
         |exit| Error::new(exit, format!("cannot {doing} {}", path.display())).why(reason(error));
     match error.kind() {
-        io::ErrorKind::PermissionDenied => error_of(Exit::NotPermitted).fix("run it with sudo"),
+        io::ErrorKind::PermissionDenied => error_of(Exit::NotPermitted).fix(privilege::advice()),
         io::ErrorKind::ReadOnlyFilesystem => error_of(Exit::Failed)
             .fix("until the next boot: --runtime; for good: in the image that it is made from, with --root DIR"),
         _ => error_of(Exit::Failed),

@@ -8,11 +8,12 @@ use std::io;
 use std::process::Command;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::reason;
 use crate::host::helper;
 use crate::model::checks::{Firewall, FirewallRule, Harm};
+use crate::model::shell;
 
 /// How deep jumps from chain to chain are followed.
 const DEPTH: usize = 8;
@@ -99,11 +100,26 @@ fn nftables(ruleset: &Value) -> Vec<FirewallRule> {
                 hook: hooks.get(place).cloned(),
                 harm,
                 joins_only,
-                delete: format!("nft delete rule {family} {table} {chain} handle {handle}"),
+                delete: delete(family, table, chain, handle),
             });
         }
     }
     found
+}
+
+/// The command that deletes a rule. What nft(8) reads as a name is one of its identifiers; tables and
+/// chains that other programs made may be called otherwise, and have their names in JSON.
+fn delete(family: &str, table: &str, chain: &str, handle: u64) -> String {
+    let plain = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-./".contains(letter))
+    };
+    if plain(table) && plain(chain) {
+        return format!("nft delete rule {family} {table} {chain} handle {handle}");
+    }
+    let rule = json!({"family": family, "table": table, "chain": chain, "handle": handle});
+    let command = json!({"nftables": [{"delete": {"rule": rule}}]});
+    format!("nft -j {}", shell::word(command))
 }
 
 type Place = ((String, String), String);
@@ -171,12 +187,12 @@ fn xtables(tool: &str, text: &str) -> Vec<FirewallRule> {
             table = name.trim();
         }
         let Some(rule) = line.strip_prefix("-A ") else { continue };
-        let words: Vec<&str> = rule.split_ascii_whitespace().collect();
+        let words = words(rule);
         let after = |option: &str| {
             let at = words.iter().position(|word| *word == option)?;
             // `! --tcp-option 30` is about all others.
             let negated = at > 0 && words[at - 1] == "!";
-            words.get(at + 1).copied().filter(|_| !negated)
+            words.get(at + 1).map(String::as_str).filter(|_| !negated)
         };
         let drops = matches!(after("-j"), Some("DROP" | "REJECT"));
         let strips = after("--strip-options");
@@ -187,7 +203,7 @@ fn xtables(tool: &str, text: &str) -> Vec<FirewallRule> {
             (Some("30"), true, _) => Harm::Drops,
             _ => continue,
         };
-        let chain = words.first().copied().unwrap_or_default();
+        let chain = words.first().map(String::as_str).unwrap_or_default();
         found.push(FirewallRule {
             place: format!("{tool}'s table {table}: {line}"),
             hook: chain
@@ -196,16 +212,42 @@ fn xtables(tool: &str, text: &str) -> Vec<FirewallRule> {
                 .then(|| chain.to_lowercase()),
             harm,
             joins_only: false,
-            delete: format!("{tool} -t {table} -D {rule}"),
+            delete: format!("{tool} -t {} -D {}", shell::word(table), shell::line(&words)),
         });
     }
     found
 }
 
+/// The words of a line of iptables-save(8). One that has more than letters, digits, `-` and `_` may
+/// stand within double quotes, in which a backslash takes the next letter as it is
+/// (`xtables_save_string`).
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let Some(quoted) = rest.strip_prefix('"') else {
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            words.push(rest[..end].to_owned());
+            rest = rest[end..].trim_start();
+            continue;
+        };
+        let mut word = String::new();
+        let mut letters = quoted.chars();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '"' => break,
+                '\\' => word.extend(letters.next()),
+                other => word.push(other),
+            }
+        }
+        words.push(word);
+        rest = letters.as_str().trim_start();
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn of(rule: Value) -> Vec<(Harm, bool)> {
@@ -275,6 +317,32 @@ mod tests {
         for (name, rule, expected) in table {
             assert_eq!(of(rule), Vec::from_iter(expected), "{name}");
         }
+    }
+
+    #[test]
+    fn rules_in_chains_of_any_name_are_deleted_by_a_line_that_can_be_pasted() {
+        let expected = "nft delete rule inet fw-1 IN_x.y handle 7";
+        assert_eq!(delete("inet", "fw-1", "IN_x.y", 7), expected);
+        for odd in ["a;id", "$(id)", "x'y", "-v", "--help", "a b", "9"] {
+            let line = delete("inet", odd, "o", 7);
+            let quoted = line.strip_prefix("nft -j '").and_then(|rest| rest.strip_suffix('\''));
+            let text = quoted.unwrap_or_else(|| panic!("{line}")).replace(r"'\''", "'");
+            let command: Value = serde_json::from_str(&text).expect("it is JSON");
+            assert_eq!(command["nftables"][0]["delete"]["rule"]["table"], odd);
+        }
+    }
+
+    #[test]
+    fn comments_of_iptables_are_words_and_no_commands() {
+        let text = "*filter\n-A INPUT -i a;id -p tcp -m tcp --tcp-option 30 -m comment --comment \
+                    \"$(id) \\\"x\\\" it\\'s -j ACCEPT\" -j DROP\n\
+                    -A INPUT -p tcp -m tcp --tcp-option 7 -m comment --comment \
+                    \"--tcp-option 30 -j DROP\" -j DROP\nCOMMIT\n";
+        let found: Vec<String> =
+            xtables("iptables", text).into_iter().map(|rule| rule.delete).collect();
+        let expected = "iptables -t filter -D INPUT -i 'a;id' -p tcp -m tcp --tcp-option 30 \
+                        -m comment --comment '$(id) \"x\" it'\\''s -j ACCEPT' -j DROP";
+        assert_eq!(found, [expected]);
     }
 
     #[test]

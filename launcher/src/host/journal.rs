@@ -1,16 +1,16 @@
 //! What we changed in this network namespace since the boot, so that it can be taken back.
 //!
 //! One file a namespace under the run directory, which dies with the boot as the kernel's state
-//! does. JSON lines: a header, then one [`Change`] a line, written and synced *before* the change
-//! is made. After a crash the file may name a change that was never made, never the reverse; an
-//! undo looks before it acts.
+//! does. JSON lines: a header, what was asked, then one [`Change`] a line. What makes something
+//! ours is written and synced *before* it is made, a removal after it. After a crash the file may
+//! name something that is not there, never the reverse; an undo looks before it acts. The lines are
+//! read as a balance ([`crate::model::record`]).
 //!
 //! Endpoints, limits and sysctls carry no owner in the kernel, so this is also the record of
 //! which of them are ours.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit};
 use crate::host::lock::{self, unusable};
-use crate::model::change::{Change, Item};
+use crate::model::asked::Asked;
+use crate::model::change::Change;
+use crate::model::record::Record;
 
 /// The first line of the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +34,19 @@ struct Header {
     netns: u64,
 }
 
-const VERSION: u32 = 1;
+/// The form that is written.
+const VERSION: u32 = 2;
+
+/// The forms that are read. Version 1 had no line for what was asked; the rest reads the same.
+const KNOWN: [u32; 2] = [1, VERSION];
+
+/// A line that is no change.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// What the set-up was asked; the last one counts.
+    Asked(Asked),
+}
 
 /// The way out of a journal that cannot be understood.
 const SALVAGE: &str =
@@ -44,39 +58,19 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     header: Header,
-    entries: Vec<Change>,
+    record: Record,
     /// Held until the process ends or the journal is dropped.
     _lock: File,
 }
 
-/// What a look without the lock finds.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// Every change, oldest first.
-    pub entries: Vec<Change>,
+/// A journal as it was read.
+#[derive(Debug, Default)]
+struct Parsed {
+    record: Record,
+    /// Lines that changed something already there: the file is longer than what it says.
+    superseded: bool,
     /// The last line was cut off by a crash: its change was never made.
-    pub torn: bool,
-}
-
-impl Record {
-    /// The addresses of the endpoints that are ours.
-    pub fn endpoints(&self) -> Vec<IpAddr> {
-        endpoints(&self.entries)
-    }
-}
-
-pub(super) fn endpoints(entries: &[Change]) -> Vec<IpAddr> {
-    let mut ours = Vec::new();
-    for change in entries {
-        match change {
-            Change::Add(Item::Endpoint(endpoint)) => ours.push(endpoint.address),
-            Change::Remove(Item::Endpoint(endpoint)) => {
-                ours.retain(|address| *address != endpoint.address);
-            }
-            _ => {}
-        }
-    }
-    ours
+    torn: bool,
 }
 
 impl Journal {
@@ -101,49 +95,57 @@ impl Journal {
             .map_err(|error| unreadable(&path, &error))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| unreadable(&path, &error))?;
-        let record = parse(&bytes, &header).map_err(|broken| broken.explain(&path))?;
-        let mut journal = Journal { file, path, header, entries: record.entries, _lock: lock };
-        if journal.entries.is_empty() || record.torn {
+        let read = parse(&bytes, &header).map_err(|broken| broken.explain(&path))?;
+        let mut journal = Journal { file, path, header, record: read.record, _lock: lock };
+        if journal.record == Record::default() || read.torn || read.superseded {
             journal.rewrite()?;
         }
         Ok(journal)
     }
 
-    /// Every change, oldest first.
+    /// What stands, oldest first.
     pub fn entries(&self) -> &[Change] {
-        &self.entries
+        &self.record.entries
     }
 
-    /// The addresses of the endpoints that are ours.
-    pub fn endpoints(&self) -> Vec<IpAddr> {
-        endpoints(&self.entries)
+    /// What the set-up was asked.
+    pub fn asked(&self) -> &Asked {
+        &self.record.asked
     }
 
-    /// Records a change that is about to be made; returns when it is on the medium.
+    /// Records a change: one that is about to be made, or a removal that was made. Returns when it
+    /// is on the medium.
     ///
     /// # Errors
     /// It cannot be written; then the change must not be made.
     pub fn append(&mut self, change: &Change) -> Result<(), Error> {
-        let mut line = serde_json::to_string(change)
-            .map_err(|error| Error::new(Exit::Failed, "cannot record a change").why(error))?;
-        line.push('\n');
-        let written = self
-            .file
-            .seek(SeekFrom::End(0))
-            .and_then(|_| self.file.write_all(line.as_bytes()))
-            .and_then(|()| self.file.sync_data());
-        written.map_err(|error| unusable(&self.path, &error))?;
-        self.entries.push(change.clone());
+        self.write(&serde_json::to_string(change))?;
+        self.record.absorb(change);
         Ok(())
     }
 
-    /// Forgets all but the first `count` changes, after they were taken back.
+    /// Records what the set-up is asked.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn truncate(&mut self, count: usize) -> Result<(), Error> {
-        self.entries.truncate(count);
-        self.rewrite()
+    pub fn ask(&mut self, asked: &Asked) -> Result<(), Error> {
+        if self.record.asked != *asked {
+            self.write(&serde_json::to_string(&Line::Asked(asked.clone())))?;
+            self.record.asked = asked.clone();
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, line: &serde_json::Result<String>) -> Result<(), Error> {
+        let line = line
+            .as_ref()
+            .map_err(|error| Error::new(Exit::Failed, "cannot record a change").why(error))?;
+        let written = self
+            .file
+            .seek(SeekFrom::End(0))
+            .and_then(|_| self.file.write_all(format!("{line}\n").as_bytes()))
+            .and_then(|()| self.file.sync_data());
+        written.map_err(|error| unusable(&self.path, &error))
     }
 
     /// Removes an empty journal, so that nothing of us is left in the run directory.
@@ -170,12 +172,13 @@ impl Journal {
             .map_err(failed)?;
         // `status` of ordinary users reads it, whatever the umask takes away.
         file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
-        let mut text = serde_json::to_string(&self.header).unwrap_or_default();
-        text.push('\n');
-        for change in &self.entries {
-            text.push_str(&serde_json::to_string(change).unwrap_or_default());
-            text.push('\n');
+        let mut lines = vec![serde_json::to_string(&self.header)];
+        if !self.record.asked.is_empty() {
+            lines.push(serde_json::to_string(&Line::Asked(self.record.asked.clone())));
         }
+        lines.extend(self.record.entries.iter().map(serde_json::to_string));
+        let lines: Vec<String> = lines.into_iter().map(Result::unwrap_or_default).collect();
+        let text = lines.join("\n") + "\n";
         file.write_all(text.as_bytes()).map_err(failed)?;
         file.sync_data().map_err(failed)?;
         fs::rename(&temporary, &self.path).map_err(failed)?;
@@ -194,11 +197,16 @@ pub fn look(directory: &Path, netns: u64) -> Result<Record, Error> {
     match fs::read(&path) {
         Ok(bytes) => {
             let header = Header { journal: VERSION, boot: boot_id(), netns };
-            parse(&bytes, &header).map_err(|broken| broken.explain(&path))
+            parse(&bytes, &header).map(|read| read.record).map_err(|broken| broken.explain(&path))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Record::default()),
         Err(error) => Err(unreadable(&path, &error)),
     }
+}
+
+/// Is there a journal of this namespace, whatever it says?
+pub fn exists(directory: &Path, netns: u64) -> bool {
+    directory.join(format!("netns-{netns}.journal")).exists()
 }
 
 /// How long ago the journal of a namespace was last written; none where there is none.
@@ -227,32 +235,39 @@ impl Broken {
 }
 
 /// Reads the text of a journal. One of an earlier boot is empty: its changes went with the boot.
-fn parse(bytes: &[u8], expected: &Header) -> Result<Record, Broken> {
+fn parse(bytes: &[u8], expected: &Header) -> Result<Parsed, Broken> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         let why = "it is not text".to_owned();
         Broken { line: before + 1, readable: before.max(1) - 1, why }
     })?;
-    let mut record =
-        Record { torn: !text.is_empty() && !text.ends_with('\n'), ..Record::default() };
+    let mut read = Parsed { torn: !text.is_empty() && !text.ends_with('\n'), ..Parsed::default() };
     let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
     for (index, line) in lines.enumerate() {
         let broken = |why: String| Broken { line: index + 1, readable: index.max(1) - 1, why };
         if index == 0 {
             let header: Header =
                 serde_json::from_str(line).map_err(|error| broken(error.to_string()))?;
-            if header.journal != expected.journal {
+            if !KNOWN.contains(&header.journal) {
                 return Err(broken(format!("version {} is not known", header.journal)));
             }
-            if header != *expected {
-                return Ok(Record::default());
+            if (&header.boot, header.netns) != (&expected.boot, expected.netns) {
+                return Ok(Parsed::default());
             }
             continue;
         }
-        let change = serde_json::from_str(line).map_err(|error| broken(error.to_string()))?;
-        record.entries.push(change);
+        if let Ok(Line::Asked(asked)) = serde_json::from_str(line) {
+            read.superseded |= !read.record.asked.is_empty();
+            read.record.asked = asked;
+            continue;
+        }
+        let change: Change =
+            serde_json::from_str(line).map_err(|error| broken(error.to_string()))?;
+        let before = read.record.entries.len();
+        read.record.absorb(&change);
+        read.superseded |= read.record.entries.len() != before + 1;
     }
-    Ok(record)
+    Ok(read)
 }
 
 /// The readable changes of a corrupt journal, for `undo --salvage`.
@@ -295,11 +310,10 @@ pub(super) fn boot_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::mptcp::Limits;
 
-    fn change(subflows: u32) -> Change {
-        let to = Limits { subflows, add_addr_accepted: 0 };
-        Change::Limits { from: Limits::default(), to }
+    fn change(number: u32) -> Change {
+        let (from, to) = ("0".to_owned(), "1".to_owned());
+        Change::Sysctl { key: format!("net.limits.{number}"), from, to }
     }
 
     fn open(directory: &Path) -> Result<Journal, Error> {
@@ -332,7 +346,7 @@ mod tests {
     fn a_broken_line_is_an_error_that_says_where_and_how_on() {
         let place = tempfile::tempdir().expect("a temporary directory");
         let (path, text) = two_changes(place.path());
-        let broken = text.replacen("limits", "limbo", 2).replacen("limbo", "limits", 1);
+        let broken = text.replacen("sysctl", "sistel", 2).replacen("sistel", "sysctl", 1);
         fs::write(&path, broken).expect("room");
         let error = open(place.path()).expect_err("a broken journal").to_string();
         assert!(error.contains("line 3") && error.contains("1 changes"), "{error}");
@@ -348,8 +362,25 @@ mod tests {
             serde_json::to_string(&header("now", 1)).expect("plain data"),
             serde_json::to_string(&change(1)).expect("plain data")
         );
-        assert_eq!(parse(text.as_bytes(), &header("now", 1)).expect("ours").entries.len(), 1);
-        assert_eq!(parse(text.as_bytes(), &header("later", 1)).expect("theirs").entries.len(), 0);
-        assert_eq!(parse(text.as_bytes(), &header("now", 2)).expect("theirs").entries.len(), 0);
+        for (boot, netns, count) in [("now", 1, 1), ("later", 1, 0), ("now", 2, 0)] {
+            let read = parse(text.as_bytes(), &header(boot, netns)).expect("a good journal");
+            assert_eq!(read.record.entries.len(), count, "{boot} {netns}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_is_read_again_also_after_the_journal_was_written_anew() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let asked = Asked { max_subflows: Some(3), ..Asked::default() };
+        let mut journal = open(place.path()).expect("a new journal");
+        journal.ask(&Asked { fullmesh: true, ..Asked::default() }).expect("room");
+        journal.append(&change(1)).expect("room");
+        journal.ask(&asked).expect("room");
+        drop(journal);
+        assert_eq!(look(place.path(), 7).expect("readable").asked, asked);
+        let journal = open(place.path()).expect("an old journal");
+        assert_eq!((journal.asked(), journal.entries()), (&asked, &[change(1)][..]));
+        let text = fs::read_to_string(place.path().join("netns-7.journal")).expect("it is there");
+        assert_eq!(text.lines().count(), 3, "{text}");
     }
 }

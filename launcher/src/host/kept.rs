@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, reason};
-use crate::host::{journal, lock, proc};
+use crate::host::{journal, lock, privilege, proc};
 use crate::model::counters::{Counters, Kept};
 
 fn file(directory: &Path, netns: u64) -> PathBuf {
@@ -43,7 +43,10 @@ pub fn write(directory: &Path, netns: u64, kept: &Kept) -> Result<(), Error> {
         };
         Error::new(exit, "cannot keep the counters for the next --since-last")
             .why(format!("{}: {}", path.display(), reason(&error)))
-            .fix("set XDG_RUNTIME_DIR to a directory of your own, or run it with sudo")
+            .fix(format!(
+                "set XDG_RUNTIME_DIR to a directory of your own, or {}",
+                privilege::advice()
+            ))
     };
     lock::make(directory)?;
     let mut temporary = tempfile::Builder::new()

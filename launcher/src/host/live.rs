@@ -1,21 +1,29 @@
 //! The real kernel behind the [`Host`] seam.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 
 use crate::error::{Error, Exit};
 use crate::host::netlink::KernelError;
 use crate::host::pm::{self, Pm};
+use crate::host::privilege;
 use crate::host::rtnl::Rtnl;
-use crate::host::{Host, Refused, kernel, managers, sysctl};
-use crate::model::change::{Change, Item};
+use crate::host::{Host, Refused, kernel, managers, nat, sysctl};
+use crate::model::change::{Change, Item, same_endpoint};
+use crate::model::config::Config;
 use crate::model::mptcp::{Endpoint, MOST};
-use crate::model::net::{Family, Link, MAIN, Route};
-use crate::model::policy::{FIRST_TABLE, is_ours};
-use crate::model::{Flavour, HostState, Kernel};
+use crate::model::nat::Nat;
+use crate::model::net::{Address, Family, IfName, Link, MAIN, Route};
+use crate::model::policy::{FIRST_TABLE, PROTOCOL, is_ours};
+use crate::model::way::{self, Hop, Way};
+use crate::model::{Flavour, HostState, Kernel, Source, record, vpn};
 
 /// The tables `local` and `default` (rtnetlink(7)): never anybody's own.
 const LOCAL_AND_DEFAULT: [u32; 2] = [255, 253];
+
+/// More tables than this in a row that others have taken are not looked at.
+const MOST_OCCUPIED: usize = 64;
 
 /// The network namespace of this process.
 pub struct Live {
@@ -45,7 +53,7 @@ impl Live {
             }
         };
         for link in state.links.iter().filter(|link| could_be_a_path(link)) {
-            match self.rtnl.default_routes(link) {
+            match self.rtnl.default_routes(link, &state.addresses) {
                 Ok(routes) => add(routes),
                 // It went away since it was listed.
                 Err(error) if error.errno == libc::ENODEV => {}
@@ -75,7 +83,7 @@ fn own_tables(state: &HostState, ours: &[Change]) -> BTreeSet<u32> {
         _ => None,
     });
     let links = state.links.iter().filter(|link| could_be_a_path(link)).count();
-    let next = (FIRST_TABLE..).take(links);
+    let next = (FIRST_TABLE..).take(links + state.occupied.len());
     ruled.chain(recorded).chain(next).filter(|table| is_readable(*table)).collect()
 }
 
@@ -104,7 +112,10 @@ impl Host for Live {
             kernel: kernel(),
             ..HostState::default()
         };
+        mark_our_addresses(&mut state.addresses, ours);
+        state.occupied = self.occupied(&state).map_err(failed)?;
         state.routes = self.routes(&state, ours).map_err(failed)?;
+        state.nat = translations(&state, ours);
         if let Ok(pm) = self.pm() {
             state.endpoints = pm.endpoints().map_err(failed)?;
             state.limits = Some(pm.limits().map_err(failed)?);
@@ -117,12 +128,30 @@ impl Host for Live {
             }
         }
         state.sysctls = sysctls(&state.links);
-        state.ours = super::journal::endpoints(ours);
+        state.sysctls_read_only = sysctl::are_read_only();
+        state.ours = state
+            .endpoints
+            .iter()
+            .filter(|endpoint| {
+                ours.iter().any(|change| {
+                    matches!(change,
+                Change::Add(Item::Endpoint(own)) if same_endpoint(own, endpoint))
+                })
+            })
+            .map(|endpoint| endpoint.address)
+            .collect();
+        state.recorded = record::uplinks(ours);
+        state.sources = self.sources(&state);
+        self.ways(&mut state);
         Ok(state)
     }
 
     fn apply(&mut self, change: &Change) -> Result<(), Refused> {
         match change {
+            Change::Add(Item::Address(address)) => self.rtnl.add_address(address)?,
+            Change::Remove(Item::Address(address)) => self.rtnl.delete_address(address)?,
+            Change::Add(Item::Nat(translation)) => nat::add(translation)?,
+            Change::Remove(Item::Nat(translation)) => nat::remove(translation)?,
             Change::Add(Item::Route(route)) => self.rtnl.add_route(route)?,
             Change::Remove(Item::Route(route)) => self.rtnl.delete_route(route)?,
             Change::Add(Item::Rule(rule)) => self.rtnl.add_rule(rule)?,
@@ -140,6 +169,93 @@ impl Host for Live {
 }
 
 impl Live {
+    /// Which of the tables that we would take next others have something in. As many are looked
+    /// at as there are links, and one more for each that is taken.
+    fn occupied(&mut self, state: &HostState) -> Result<Vec<u32>, KernelError> {
+        let mut wanted = state.links.iter().filter(|link| could_be_a_path(link)).count();
+        let mut occupied = Vec::new();
+        if wanted < 2 {
+            return Ok(occupied);
+        }
+        for table in (FIRST_TABLE..).take(wanted + MOST_OCCUPIED) {
+            if self.rtnl.is_occupied(table, PROTOCOL)? {
+                occupied.push(table);
+            } else {
+                wanted -= 1;
+            }
+            if wanted == 0 {
+                break;
+            }
+        }
+        Ok(occupied)
+    }
+
+    /// Which address the kernel gives to what leaves by a link, where a link has more than one.
+    fn sources(&mut self, state: &HostState) -> Vec<Source> {
+        let mut found = Vec::new();
+        for link in state.links.iter().filter(|link| could_be_a_path(link)) {
+            for family in Family::BOTH {
+                let of_link = |address: &&Address| {
+                    address.dev == link.name
+                        && address.global
+                        && Family::of(address.address) == family
+                };
+                if state.addresses.iter().filter(of_link).count() < 2 {
+                    continue;
+                }
+                let to = way::destinations(family).next();
+                let way = to.and_then(|to| self.rtnl.route_get(to, None, Some(&link.name)).ok());
+                let dev = link.name.clone();
+                found.extend(way.and_then(|way| way.src).map(|address| Source { dev, address }));
+            }
+        }
+        found
+    }
+
+    /// Where unbound traffic goes, if the host has several links; where something takes it that is
+    /// no uplink, where subflows would go beside it.
+    fn ways(&mut self, state: &mut HostState) {
+        let several = |family: Family| {
+            let mut links: Vec<&IfName> = state
+                .addresses
+                .iter()
+                .filter(|address| address.global && Family::of(address.address) == family)
+                .filter(|address| state.link(&address.dev).is_some_and(could_be_a_path))
+                .map(|address| &address.dev)
+                .collect();
+            links.dedup();
+            links.len() > 1
+        };
+        if !Family::BOTH.into_iter().any(several) {
+            return;
+        }
+        for to in way::DESTINATIONS {
+            // A family without a single address has no traffic.
+            let family = Family::of(to);
+            let used = |it: &Address| {
+                it.global
+                    && Family::of(it.address) == family
+                    && state.link(&it.dev).is_some_and(|link| !link.loopback)
+            };
+            if state.addresses.iter().any(used) {
+                state.ways.push(self.way(None, to, None));
+            }
+        }
+        let Some(captured) = vpn::captured(state, &Config::default()) else { return };
+        for endpoint in state.endpoints.clone() {
+            if Family::of(endpoint.address) == Family::of(captured.to) {
+                let way = self.way(Some(endpoint.address), captured.to, endpoint.dev.as_ref());
+                state.ways.push(way);
+            }
+        }
+    }
+
+    fn way(&mut self, from: Option<IpAddr>, to: IpAddr, oif: Option<&IfName>) -> Way {
+        let route = self.rtnl.route_get(to, from, oif).ok();
+        let hop = route.map(|route| Hop { dev: route.dev, via: route.via, table: route.table });
+        Way { from, to, oif: oif.cloned(), hop }
+    }
+
     fn pm(&mut self) -> Result<&mut Pm, Refused> {
         if self.pm.is_none() {
             self.pm = Some(Pm::open()?);
@@ -151,12 +267,34 @@ impl Live {
     fn remove_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), Refused> {
         let pm = self.pm()?;
         let all = pm.endpoints()?;
-        let found = all.iter().find(|other| crate::model::change::same_endpoint(other, endpoint));
+        let found = all.iter().find(|other| same_endpoint(other, endpoint));
         match found {
             Some(found) => Ok(pm.delete(found.id, None)?),
             None => Ok(()),
         }
     }
+}
+
+/// So that what our journal says is ours is found where the kernel keeps no mark.
+fn mark_our_addresses(addresses: &mut [Address], ours: &[Change]) {
+    for own in record::addresses(ours) {
+        let same = |it: &&mut Address| (&it.dev, it.address) == (&own.dev, own.address);
+        for address in addresses.iter_mut().filter(same) {
+            address.protocol = PROTOCOL;
+        }
+    }
+}
+
+/// Looked at only where two links have the same address, or where we translate already: it costs
+/// two programs.
+fn translations(state: &HostState, ours: &[Change]) -> Nat {
+    let used = ours.iter().any(|change| matches!(change, Change::Add(Item::Nat(_))))
+        || state.addresses.iter().any(|address| is_ours(address.protocol));
+    let twin = |one: &Address| {
+        let same = |other: &Address| other.address == one.address && other.dev != one.dev;
+        one.global && one.address.is_ipv4() && state.addresses.iter().any(same)
+    };
+    if used || state.addresses.iter().any(twin) { nat::read() } else { Nat::default() }
 }
 
 fn kernel() -> Kernel {
@@ -189,7 +327,7 @@ fn unanswered(doing: &str, error: &KernelError) -> Error {
         _ => Exit::Failed,
     };
     let what = Error::new(exit, format!("cannot {doing}")).why(error);
-    if exit == Exit::NotPermitted { what.fix("run it with sudo") } else { what }
+    if exit == Exit::NotPermitted { what.fix(privilege::advice()) } else { what }
 }
 
 impl From<KernelError> for Refused {

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 
 use crate::error::{Error, Exit, reason};
+use crate::host::privilege;
 use crate::plain;
 
 /// How long a second run waits for the first.
@@ -243,7 +244,7 @@ pub(super) fn unusable(path: &Path, error: &io::Error) -> Error {
     let what = format!("cannot use {}", path.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            Error::new(Exit::NotPermitted, what).why(reason(error)).fix("run it with sudo")
+            Error::new(Exit::NotPermitted, what).why(reason(error)).fix(privilege::advice())
         }
         _ => Error::new(Exit::Failed, what).why(reason(error)),
     }

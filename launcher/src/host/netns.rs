@@ -13,6 +13,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space,
 
 use crate::error::{Error, Exit, reason};
 use crate::host::netlink::KernelError;
+use crate::host::privilege;
 
 /// Where ip-netns(8) keeps the namespaces that have a name.
 const NAMED: &str = "/run/netns";
@@ -68,7 +69,7 @@ fn no_such(target: &str) -> Error {
 }
 
 fn not_permitted(error: Error, why: &str) -> Error {
-    error.why(why).fix("run the same command with sudo")
+    error.why(why).fix(privilege::advice())
 }
 
 /// Runs `work` in a network namespace of its own, which is empty and gone afterwards. This

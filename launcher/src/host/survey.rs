@@ -1,5 +1,6 @@
 //! Looking at all that `check` judges about this host, beyond what a plan needs.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::error::reason;
@@ -8,7 +9,7 @@ use crate::host::proc::Netstat;
 use crate::host::rtnl::Rtnl;
 use crate::host::{enabled, firewall, probe, sysctl};
 use crate::model::HostState;
-use crate::model::checks::{Hop, Observed, Shim, Socket, Way, beyond, conf_key};
+use crate::model::checks::{Beyond, Covered, Hop, Observed, Shim, Socket, Way, conf_key};
 use crate::model::config::Config;
 use crate::model::counters::Kept;
 use crate::model::net::{Family, IfName, MAIN, Route};
@@ -85,6 +86,11 @@ fn more_sysctls(host: &mut HostState, paths: &[Path]) {
 
 /// Asks the kernel for the ways that the checks want to know.
 fn ways(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
+    observed.beyond = Beyond::choose(|to| {
+        let family = Family::of(to);
+        let from = paths.iter().filter(|path| path.family == family).map(|path| path.address);
+        from.map(|from| covered(&mut rtnl, to, from)).max().unwrap_or(Covered::ByDefault)
+    });
     let mut wanted = Vec::new();
     let conf = |observed: &Observed, dev: &IfName, name: &str| {
         let all = observed.host.sysctl(&format!("net.ipv4.conf.all.{name}"));
@@ -92,13 +98,13 @@ fn ways(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
     };
     for path in paths {
         for oif in [None, Some(path.dev.clone())] {
-            wanted.push((path.address, beyond(path.family), oif));
+            wanted.push((path.source(), observed.beyond.of(path.family), oif));
         }
         let v4 = path.family == Family::V4;
         if let Some(gateway) =
             path.gateway.filter(|_| v4 && conf(observed, &path.dev, "arp_filter") > 0)
         {
-            wanted.push((path.address, gateway, None));
+            wanted.push((path.source(), gateway, None));
         }
     }
     let strict: Vec<&Path> = paths
@@ -111,13 +117,23 @@ fn ways(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
     }
     for path in strict {
         for to in observed.static_routes.iter().filter_map(|route| route.to) {
-            wanted.push((path.address, to.address, None));
+            wanted.push((path.source(), to.address, None));
         }
     }
     for (from, to, oif) in wanted {
         let hop = rtnl.route_get(to, Some(from), oif.as_ref()).ok();
         let hop = hop.map(|route| Hop { dev: route.dev, via: route.via });
         observed.ways.push(Way { from, to, oif, hop });
+    }
+}
+
+/// How packets from an address to a destination are routed.
+fn covered(rtnl: &mut Rtnl, to: IpAddr, from: IpAddr) -> Covered {
+    match rtnl.route_match(to, Some(from)) {
+        Ok(route) if route.to.is_none() => Covered::ByDefault,
+        Ok(_) => Covered::ByOther,
+        Err(error) if error.errno == libc::ENETUNREACH => Covered::ByDefault,
+        Err(_) => Covered::Refused,
     }
 }
 

@@ -2,21 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 
-/// The file of a parameter. A dot within a component, as in the link name `eth0.10`, is written as
-/// a slash in the name, and the other way round in the path.
-fn file(key: &str) -> PathBuf {
-    let swapped: String = key
-        .chars()
-        .map(|letter| match letter {
-            '.' => '/',
-            '/' => '.',
-            other => other,
-        })
-        .collect();
-    Path::new("/proc/sys").join(swapped)
-}
+use crate::model::sysctl::file;
 
 /// Its value without the line feed; `None` where this kernel or link does not have it.
 pub fn read(key: &str) -> Option<String> {
@@ -33,13 +20,8 @@ pub fn write(key: &str, value: &str) -> io::Result<()> {
     io::Write::write_all(&mut open, value.as_bytes())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dot_in_a_link_name_stays_one() {
-        let path = file("net.ipv4.conf.eth0/10.arp_ignore");
-        assert_eq!(path, Path::new("/proc/sys/net/ipv4/conf/eth0.10/arp_ignore"));
-    }
+/// Is /proc/sys mounted read-only, as container engines do it?
+pub fn are_read_only() -> bool {
+    rustix::fs::statvfs("/proc/sys")
+        .is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }

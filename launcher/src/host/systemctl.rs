@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Exit, reason};
+use crate::host::privilege;
 
 /// How long systemd may take for an answer.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -186,7 +187,7 @@ impl Systemctl {
         if has("Access denied") || has("authentication required") || has("Permission denied") {
             return Error::new(Exit::NotPermitted, format!("systemd refuses {verb}"))
                 .why(said)
-                .fix("run it with sudo");
+                .fix(privilege::advice());
         }
         Error::new(Exit::Failed, format!("systemctl {verb} failed")).why(said)
     }

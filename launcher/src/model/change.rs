@@ -6,8 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::HostState;
-use crate::model::mptcp::{Endpoint, Limits};
-use crate::model::net::{Route, Rule};
+use crate::model::mptcp::{Endpoint, Flags, Limits};
+use crate::model::nat::Translation;
+use crate::model::net::{Address, Route, Rule};
 
 /// One step, small enough for the kernel to take whole or refuse whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,10 +40,14 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Item {
+    /// An address of a link.
+    Address(Address),
     /// A route.
     Route(Route),
     /// A rule.
     Rule(Rule),
+    /// A translation of addresses, in our nftables table.
+    Nat(Translation),
     /// An endpoint of the path manager.
     Endpoint(Endpoint),
 }
@@ -51,8 +56,10 @@ impl Item {
     /// The noun of the dry run's second column.
     pub fn noun(&self) -> &'static str {
         match self {
+            Item::Address(_) => "address",
             Item::Route(_) => "route",
             Item::Rule(_) => "rule",
+            Item::Nat(_) => "nat",
             Item::Endpoint(_) => "endpoint",
         }
     }
@@ -61,8 +68,10 @@ impl Item {
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Item::Address(address) => address.fmt(f),
             Item::Route(route) => route.fmt(f),
             Item::Rule(rule) => rule.fmt(f),
+            Item::Nat(translation) => translation.fmt(f),
             Item::Endpoint(endpoint) => endpoint.fmt(f),
         }
     }
@@ -98,15 +107,35 @@ impl Change {
         }
     }
 
-    /// Would it do anything to this state, and would it do what it says? An inverse whose object
-    /// is gone, or was changed by somebody else meanwhile, would not.
-    pub fn makes_sense(&self, state: &HostState) -> bool {
+    /// What takes it back from this state; nothing where its object is gone, or somebody else
+    /// changed it since. Of two limits only the one that is still ours goes back.
+    #[must_use]
+    pub fn undone_in(&self, state: &HostState) -> Option<Change> {
         match self {
-            Change::Add(item) => !contains(state, item),
-            Change::Remove(item) => contains(state, item),
-            Change::Limits { from, .. } => state.limits == Some(*from),
-            Change::Sysctl { key, from, .. } => {
-                state.sysctls.get(key).is_some_and(|now| now.trim() == from.trim())
+            Change::Add(item) => present(state, item).map(Change::Remove),
+            Change::Remove(item) => {
+                present(state, item).is_none().then(|| Change::Add(item.clone()))
+            }
+            Change::Limits { from, to } => {
+                let now = state.limits?;
+                let back = |now: u32, from: u32, to: u32| if now == to { from } else { now };
+                let before = Limits {
+                    subflows: back(now.subflows, from.subflows, to.subflows),
+                    add_addr_accepted: back(
+                        now.add_addr_accepted,
+                        from.add_addr_accepted,
+                        to.add_addr_accepted,
+                    ),
+                };
+                (before != now).then_some(Change::Limits { from: now, to: before })
+            }
+            Change::Sysctl { key, from, to } => {
+                let now = state.sysctls.get(key)?;
+                (now.trim() == to.trim()).then(|| Change::Sysctl {
+                    key: key.clone(),
+                    from: to.clone(),
+                    to: from.clone(),
+                })
             }
         }
     }
@@ -115,11 +144,13 @@ impl Change {
     pub fn apply_to(&self, state: &mut HostState) {
         match self {
             Change::Add(item) => match item.clone() {
+                Item::Address(address) => state.addresses.push(address),
                 Item::Route(route) => state.routes.push(route),
                 Item::Rule(rule) => {
-                    let at = state.rules.partition_point(|other| other.priority <= rule.priority);
+                    let at = place(state, &rule);
                     state.rules.insert(at, rule);
                 }
+                Item::Nat(translation) => state.nat.rules.push(translation),
                 Item::Endpoint(mut endpoint) => {
                     if endpoint.id == 0 {
                         endpoint.id = free_id(state);
@@ -129,8 +160,12 @@ impl Change {
                 }
             },
             Change::Remove(item) => match item {
+                Item::Address(address) => {
+                    state.addresses.retain(|other| !same_address(other, address));
+                }
                 Item::Route(route) => state.routes.retain(|other| other != route),
                 Item::Rule(rule) => state.rules.retain(|other| other != rule),
+                Item::Nat(translation) => state.nat.rules.retain(|other| other != translation),
                 Item::Endpoint(endpoint) => {
                     state.ours.retain(|other| *other != endpoint.address);
                     state.endpoints.retain(|other| !same_endpoint(other, endpoint));
@@ -144,20 +179,52 @@ impl Change {
     }
 }
 
-fn contains(state: &HostState, item: &Item) -> bool {
+/// The thing as it is in this state, if it is there.
+fn present(state: &HostState, item: &Item) -> Option<Item> {
+    let is_there = |there: bool| there.then(|| item.clone());
     match item {
-        Item::Route(route) => state.routes.contains(route),
-        Item::Rule(rule) => state.rules.contains(rule),
+        Item::Address(address) => {
+            is_there(state.addresses.iter().any(|other| same_address(other, address)))
+        }
+        Item::Route(route) => is_there(state.routes.contains(route)),
+        Item::Rule(rule) => is_there(state.rules.contains(rule)),
+        Item::Nat(translation) => is_there(state.nat.rules.contains(translation)),
         Item::Endpoint(endpoint) => {
-            state.endpoints.iter().any(|other| same_endpoint(other, endpoint))
+            let found = state.endpoints.iter().find(|other| same_endpoint(other, endpoint));
+            found.map(|found| Item::Endpoint(found.clone()))
         }
     }
 }
 
-/// The same endpoint, whatever id the kernel gave it, if none was asked for.
+/// Are these the same thing, whatever the kernel added to one of them?
+pub fn same_thing(one: &Item, other: &Item) -> bool {
+    match (one, other) {
+        (Item::Address(one), Item::Address(other)) => same_address(one, other),
+        (Item::Endpoint(one), Item::Endpoint(other)) => same_endpoint(one, other),
+        _ => one == other,
+    }
+}
+
+/// The same address on the same link.
+fn same_address(one: &Address, other: &Address) -> bool {
+    (&one.dev, one.address, one.length) == (&other.dev, other.address, other.length)
+}
+
+/// The same endpoint: of the same address and port and made alike. Not compared are what the kernel
+/// gives (the id), what may be changed (`backup`, `fullmesh`), and the link's name, for a link that
+/// was made again has another index, and its endpoint shows none of today's names.
 pub fn same_endpoint(one: &Endpoint, other: &Endpoint) -> bool {
-    let same_id = one.id == other.id || one.id == 0 || other.id == 0;
-    same_id && Endpoint { id: 0, ..one.clone() } == Endpoint { id: 0, ..other.clone() }
+    let made = |endpoint: &Endpoint| {
+        let flags = endpoint.flags.without(Flags::BACKUP).without(Flags::FULLMESH);
+        (endpoint.address, endpoint.port, endpoint.dev.is_some(), flags)
+    };
+    made(one) == made(other)
+}
+
+/// Where a new rule stands: after all of its family that have its priority or a lower one.
+fn place(state: &HostState, rule: &Rule) -> usize {
+    let before = |other: &Rule| (other.family, other.priority) <= (rule.family, rule.priority);
+    state.rules.iter().rposition(before).map_or(0, |at| at + 1)
 }
 
 fn free_id(state: &HostState) -> u8 {

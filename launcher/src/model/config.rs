@@ -30,6 +30,8 @@ pub struct Config {
     pub fullmesh: bool,
     /// Additional subflows in one connection, at most.
     pub max_subflows: Option<u32>,
+    /// Use the uplinks also where a VPN takes what programs leave unbound.
+    pub beside_vpn: bool,
     /// What `enable --system` leaves alone.
     #[serde(skip_serializing_if = "is_default")]
     pub system: System,
@@ -50,27 +52,6 @@ impl Config {
         let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
         config.check()?;
         Ok(config)
-    }
-
-    /// Puts what the command line says over what the file says.
-    #[must_use]
-    pub fn overridden(self, by: Config) -> Config {
-        fn either<T>(file: Vec<T>, line: Vec<T>) -> Vec<T> {
-            if line.is_empty() { file } else { line }
-        }
-        let mut gateway = self.gateway;
-        gateway.extend(by.gateway);
-        Config {
-            role: if by.role == Role::default() { self.role } else { by.role },
-            only: either(self.only, by.only),
-            exclude: either(self.exclude, by.exclude),
-            backup: either(self.backup, by.backup),
-            gateway,
-            fullmesh: self.fullmesh || by.fullmesh,
-            max_subflows: by.max_subflows.or(self.max_subflows),
-            system: self.system,
-            sockets: self.sockets.overridden(by.sockets),
-        }
     }
 
     /// Checks what types cannot.
@@ -120,15 +101,5 @@ mod tests {
             assert!(error.contains(place), "{error}");
         }
         assert!(Config::read("max_subflows = 9").expect_err("over the range").contains("0 to 8"));
-    }
-
-    #[test]
-    fn the_command_line_wins() {
-        let file = Config::read("only = [\"a\"]\nmax_subflows = 2\nrole = \"server\"\n");
-        let line = Config { max_subflows: Some(4), ..Config::default() };
-        let both = file.expect("a good file").overridden(line);
-        assert_eq!(both.max_subflows, Some(4));
-        assert_eq!(both.role, Role::Server);
-        assert_eq!(both.only.len(), 1);
     }
 }

@@ -5,6 +5,7 @@
 //! the [`policy::Desired`] state with a reason for each item; [`plan`] turns the difference into
 //! ordered [`change::Change`]s, each with its inverse.
 
+pub mod asked;
 pub mod change;
 pub mod checks;
 pub mod config;
@@ -12,24 +13,35 @@ pub mod connection;
 pub mod counters;
 pub mod environment;
 pub mod event;
+pub mod metrics;
 pub mod mptcp;
+pub mod nat;
 pub mod net;
 pub mod paths;
 pub mod plan;
 pub mod policy;
 pub mod preload_file;
+pub mod proposal;
+pub mod record;
+pub mod shell;
 pub mod sockets;
 pub mod status;
+pub mod sysctl;
 pub mod system;
 pub mod top;
 pub mod unit;
+pub mod vpn;
+pub mod way;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use mptcp::{Endpoint, Limits};
-use net::{Address, Link, Route, Rule};
+use nat::Nat;
+use net::{Address, Family, IfName, Link, Route, Rule};
+use record::Recorded;
+use way::Way;
 
 /// Everything observed of one network namespace. `setup --json` prints it, and a test case or
 /// a bug report is this.
@@ -54,14 +66,49 @@ pub struct HostState {
     pub sysctls: BTreeMap<String, String>,
     /// Other software that manages links or endpoints here.
     pub managers: Vec<Manager>,
+    /// Where traffic goes that programs leave unbound, and that of endpoints beside it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
+    /// The address that the kernel chooses for what leaves by a link, where it was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// Tables of those that we would take next in which others have something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub occupied: Vec<u32>,
+    /// Translation of addresses, where two links have the same one.
+    #[serde(skip_serializing_if = "Nat::is_default")]
+    pub nat: Nat,
+    /// /proc/sys is mounted read-only, as in many containers.
+    #[serde(skip_serializing_if = "net::is_false")]
+    pub sysctls_read_only: bool,
     /// Endpoints that our journal says are ours, by address.
     pub ours: Vec<std::net::IpAddr>,
+    /// The uplinks that our journal says were set up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recorded: Vec<Recorded>,
+}
+
+/// The source address that the kernel chooses for what leaves by a link: by the route's own,
+/// the gateway's network, RFC 6724 and the link's preference for privacy addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The link.
+    pub dev: IfName,
+    /// The address.
+    pub address: std::net::IpAddr,
 }
 
 impl HostState {
     /// The link of that name.
     pub fn link(&self, name: &net::IfName) -> Option<&Link> {
         self.links.iter().find(|link| link.name == *name)
+    }
+
+    /// The address that the kernel chooses for what leaves by a link.
+    pub fn source(&self, dev: &IfName, family: Family) -> Option<std::net::IpAddr> {
+        let of = |source: &&Source| source.dev == *dev && Family::of(source.address) == family;
+        self.sources.iter().find(of).map(|source| source.address)
     }
 
     /// The endpoints that somebody else made: neither ours nor the kernel's own implicit ones.

@@ -1,11 +1,16 @@
 //! Links, addresses, routes and rules, as far as a path is made of them. Named by link name, so
 //! that a state reads like `ip` and can be written by hand; the host layer translates to indexes.
 
+mod action;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::action::Action;
+use crate::model::metrics::Metrics;
 
 /// The name of a link, as the kernel takes it (`dev_valid_name`, net/core/dev.c).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -190,6 +195,9 @@ pub struct Link {
     /// The bridge or bond that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<IfName>,
+    /// The link of this namespace that it lies over (`IFLA_LINK`): a VLAN's, a macvlan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower: Option<IfName>,
 }
 
 /// An address of a link.
@@ -220,6 +228,17 @@ pub struct Address {
     /// A further address of the same network (`IFA_F_SECONDARY`, IPv4).
     #[serde(default, skip_serializing_if = "is_false")]
     pub secondary: bool,
+    /// Who made it (`IFA_PROTO`, Linux 5.18); 0 where that is not said.
+    #[serde(default, skip_serializing_if = "is_zero_u8")]
+    pub protocol: u8,
+}
+
+impl fmt::Display for Address {
+    /// As `ip address add` takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} dev {}", self.address, self.length, self.dev)?;
+        if self.global { Ok(()) } else { f.write_str(" scope link") }
+    }
 }
 
 impl Address {
@@ -240,6 +259,9 @@ pub struct Route {
     /// Where to; `None` is the default route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Prefix>,
+    /// Only for packets from here (IPv6's source-specific routes); `None` is for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Prefix>,
     /// The gateway; none on connected networks and point-to-point links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<IpAddr>,
@@ -256,6 +278,16 @@ pub struct Route {
     /// The gateway is taken to be on the link even where no network says so.
     #[serde(default, skip_serializing_if = "is_false")]
     pub onlink: bool,
+    /// Its scope (`rtm_scope`, IPv4), where that is not what `ip route` gives by itself: global
+    /// (0) with a gateway, link (253) without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<u8>,
+    /// What TCP is told of the way.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub metrics: Metrics,
+    /// Packets get another header on the way (`RTA_ENCAP`: MPLS, SRv6 …), which is not copied.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub encapsulated: bool,
 }
 
 impl fmt::Display for Route {
@@ -264,6 +296,9 @@ impl fmt::Display for Route {
         match &self.to {
             Some(to) => write!(f, "{to}")?,
             None => f.write_str("default")?,
+        }
+        if let Some(from) = self.from {
+            write!(f, " from {from}")?;
         }
         if let Some(via) = self.via {
             write!(f, " via {via}")?;
@@ -281,7 +316,13 @@ impl fmt::Display for Route {
         if self.onlink {
             f.write_str(" onlink")?;
         }
-        Ok(())
+        match self.scope {
+            None => {}
+            Some(0) => f.write_str(" scope global")?,
+            Some(253) => f.write_str(" scope link")?,
+            Some(scope) => write!(f, " scope {scope}")?,
+        }
+        self.metrics.fmt(f)
     }
 }
 
@@ -299,6 +340,9 @@ pub struct Rule {
     /// Sources that it is for; `None` is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Prefix>,
+    /// What it does.
+    #[serde(default, skip_serializing_if = "Action::is_lookup")]
+    pub action: Action,
     /// The table to look in; 0 for an action other than a look-up.
     pub table: u32,
     /// Routes this short or shorter do not count (`suppress_prefixlength`).
@@ -319,10 +363,11 @@ impl fmt::Display for Rule {
             Some(from) => write!(f, "from {from}")?,
             None => f.write_str("from all")?,
         }
-        f.write_str(" lookup ")?;
-        match self.table {
-            MAIN => f.write_str("main")?,
-            table => write!(f, "{table}")?,
+        write!(f, " {}", self.action)?;
+        match (self.action, self.table) {
+            (Action::Lookup, MAIN) => f.write_str(" main")?,
+            (Action::Lookup, table) => write!(f, " {table}")?,
+            _ => {}
         }
         if let Some(length) = self.suppress {
             write!(f, " suppress_prefixlength {length}")?;

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use crate::model::HostState;
 use crate::model::change::{Change, Item};
 use crate::model::mptcp::{Endpoint, Flags, Limits};
-use crate::model::paths::LeftOut;
-use crate::model::policy::{Desired, is_ours};
+use crate::model::net::{Address, Family, IfName, Rule};
+use crate::model::paths::{LeftOut, Path};
+use crate::model::policy::{self, Desired, is_ours};
 
 /// One change and the reason for it; the reason may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,37 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// What a person should know beside the changes.
     pub notes: Vec<String>,
+    /// Links that an endpoint of somebody else keeps from being used, and why.
+    pub blocked: Vec<Blocked>,
 }
+
+/// A link that cannot be used, because the kernel takes one endpoint for an address, and that one
+/// is somebody else's and opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// The link.
+    pub dev: IfName,
+    /// The endpoint.
+    pub endpoint: Endpoint,
+}
+
+impl std::fmt::Display for Blocked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Endpoint { address, id, flags, .. } = &self.endpoint;
+        let flags = match flags.words().as_slice() {
+            [] => "no flags".to_owned(),
+            words => format!("the flags {} alone", words.join(" ")),
+        };
+        write!(
+            f,
+            "{} carries nothing: the endpoint {address} (id {id}), which is not ours, has {flags}",
+            self.dev
+        )
+    }
+}
+
+/// The reason for the removal of something of ours.
+const NO_LONGER: &str = "ours, no longer right";
 
 /// Compares the observed state with the desired one.
 pub fn plan(state: &HostState, desired: &Desired) -> Plan {
@@ -43,17 +74,15 @@ pub fn plan(state: &HostState, desired: &Desired) -> Plan {
     }
     // What is stale goes first: it may hold the place of what comes.
     endpoints_that_go(state, desired, &mut plan);
+    translations_that_go(state, desired, &mut plan);
     rules_and_routes_that_go(state, desired, &mut plan);
-    for (key, least, reason) in &desired.sysctls {
-        // A sysctl that this kernel does not have is not missed.
-        let Some(now) = state.sysctls.get(key) else { continue };
-        if now.trim().parse::<u32>().is_ok_and(|now| now < *least) {
-            let change = Change::Sysctl {
-                key: key.clone(),
-                from: now.trim().to_owned(),
-                to: least.to_string(),
-            };
-            plan.step(change, reason);
+    addresses_that_go(state, desired, &mut plan);
+    sysctls(state, desired, &mut plan);
+    for (address, reason) in &desired.addresses {
+        let there =
+            |other: &Address| (&other.dev, other.address) == (&address.dev, address.address);
+        if !state.addresses.iter().any(there) {
+            plan.step(Change::Add(Item::Address(address.clone())), reason);
         }
     }
     for (route, reason) in &desired.routes {
@@ -61,9 +90,15 @@ pub fn plan(state: &HostState, desired: &Desired) -> Plan {
             plan.step(Change::Add(Item::Route(route.clone())), reason);
         }
     }
+    let again = misplaced(state, desired);
     for (rule, reason) in &desired.rules {
-        if !state.rules.contains(rule) {
+        if !state.rules.contains(rule) || again.contains(&rule) {
             plan.step(Change::Add(Item::Rule(rule.clone())), reason);
+        }
+    }
+    for (translation, reason) in &desired.translations {
+        if !state.nat.rules.contains(translation) {
+            plan.step(Change::Add(Item::Nat(translation.clone())), reason);
         }
     }
     limits(state, desired, &mut plan);
@@ -87,15 +122,75 @@ impl Plan {
     }
 }
 
+/// The sysctl without which no program gets an MPTCP socket.
+const MPTCP_ENABLED: &str = "net.mptcp.enabled";
+
+/// Can a set-up do without this change? Of the sysctls one alone is needed.
+pub fn is_optional(change: &Change) -> bool {
+    matches!(change, Change::Sysctl { key, .. } if key != MPTCP_ENABLED)
+}
+
+fn sysctls(state: &HostState, desired: &Desired, plan: &mut Plan) {
+    let mut kept = 0;
+    for (key, least, reason) in &desired.sysctls {
+        // A sysctl that this kernel does not have is not missed.
+        let Some(now) = state.sysctls.get(key) else { continue };
+        if now.trim().parse::<u32>().is_ok_and(|now| now < *least) {
+            let (from, to) = (now.trim().to_owned(), least.to_string());
+            let change = Change::Sysctl { key: key.clone(), from, to };
+            if state.sysctls_read_only && is_optional(&change) {
+                kept += 1;
+            } else {
+                plan.step(change, reason);
+            }
+        }
+    }
+    if kept > 0 {
+        plan.notes.push(format!("/proc/sys is read-only here: {kept} sysctls stay as they are"));
+    }
+}
+
+fn translations_that_go(state: &HostState, desired: &Desired, plan: &mut Plan) {
+    for translation in &state.nat.rules {
+        if !desired.translations.iter().any(|(wanted, _)| wanted == translation) {
+            plan.step(Change::Remove(Item::Nat(translation.clone())), NO_LONGER);
+        }
+    }
+}
+
+fn addresses_that_go(state: &HostState, desired: &Desired, plan: &mut Plan) {
+    for address in state.addresses.iter().filter(|address| is_ours(address.protocol)) {
+        let wanted = |(wanted, _): &(Address, String)| {
+            (&wanted.dev, wanted.address) == (&address.dev, address.address)
+        };
+        if !desired.addresses.iter().any(wanted) {
+            plan.step(Change::Remove(Item::Address(address.clone())), NO_LONGER);
+        }
+    }
+}
+
+/// Our rules that stand where they do no good, in both families.
+fn misplaced<'a>(state: &'a HostState, desired: &Desired) -> Vec<&'a Rule> {
+    let of = |family| {
+        let wanted: Vec<&Rule> =
+            desired.rules.iter().map(|(rule, _)| rule).filter(|it| it.family == family).collect();
+        policy::misplaced(state, family, &wanted)
+    };
+    Family::BOTH.into_iter().flat_map(of).collect()
+}
+
 fn rules_and_routes_that_go(state: &HostState, desired: &Desired, plan: &mut Plan) {
+    let misplaced = misplaced(state, desired);
     for rule in state.rules.iter().filter(|rule| is_ours(rule.protocol)) {
         if !desired.rules.iter().any(|(wanted, _)| wanted == rule) {
-            plan.step(Change::Remove(Item::Rule(rule.clone())), "ours, no longer right");
+            plan.step(Change::Remove(Item::Rule(rule.clone())), NO_LONGER);
+        } else if misplaced.contains(&rule) {
+            plan.step(Change::Remove(Item::Rule(rule.clone())), "ours, out of its place");
         }
     }
     for route in state.routes.iter().filter(|route| is_ours(route.protocol)) {
         if !desired.routes.iter().any(|(wanted, _)| wanted == route) {
-            plan.step(Change::Remove(Item::Route(route.clone())), "ours, no longer right");
+            plan.step(Change::Remove(Item::Route(route.clone())), NO_LONGER);
         }
     }
 }
@@ -109,9 +204,15 @@ fn present(state: &HostState, address: IpAddr) -> Option<&Endpoint> {
         .find(|endpoint| endpoint.address == address && endpoint.port.is_none())
 }
 
-/// Does an endpoint already do what is wanted? An id is whatever the kernel gave.
+/// Is an endpoint of ours as it is wanted? An id is whatever the kernel gave.
 fn serves(present: &Endpoint, wanted: &Endpoint) -> bool {
     Endpoint { id: 0, ..present.clone() } == Endpoint { id: 0, ..wanted.clone() }
+}
+
+/// Does somebody else's endpoint open or announce what is wanted, be it in another way?
+pub fn does_the_same(present: &Endpoint, wanted: &Endpoint) -> bool {
+    let main = [Flags::SUBFLOW, Flags::SIGNAL];
+    main.into_iter().filter(|flag| wanted.flags.has(*flag)).all(|flag| present.flags.has(flag))
 }
 
 fn endpoints_that_go(state: &HostState, desired: &Desired, plan: &mut Plan) {
@@ -119,7 +220,7 @@ fn endpoints_that_go(state: &HostState, desired: &Desired, plan: &mut Plan) {
         let Some(now) = present(state, *address) else { continue };
         let wanted = desired.endpoints.iter().find(|(wanted, _)| wanted.address == *address);
         if !wanted.is_some_and(|(wanted, _)| serves(now, wanted)) {
-            plan.step(Change::Remove(Item::Endpoint(now.clone())), "ours, no longer right");
+            plan.step(Change::Remove(Item::Endpoint(now.clone())), NO_LONGER);
         }
     }
 }
@@ -127,14 +228,21 @@ fn endpoints_that_go(state: &HostState, desired: &Desired, plan: &mut Plan) {
 fn endpoints_that_come(state: &HostState, desired: &Desired, plan: &mut Plan) {
     for (wanted, reason) in &desired.endpoints {
         match present(state, wanted.address) {
-            Some(now) if serves(now, wanted) => {
-                if !state.ours.contains(&wanted.address) {
-                    plan.kept.push((now.clone(), "already there, not ours: kept".into()));
-                }
-            }
+            Some(now) if state.ours.contains(&wanted.address) && serves(now, wanted) => {}
             Some(now) if !state.ours.contains(&wanted.address) => {
-                let reason = format!("not ours: kept, though \"{}\" was wanted", wanted.flags);
+                let same = does_the_same(now, wanted);
+                let reason = match now.flags.without(Flags::BACKUP) == wanted.flags {
+                    true => "already there, not ours: kept".to_owned(),
+                    false => format!("not ours: kept, though \"{}\" was wanted", wanted.flags),
+                };
                 plan.kept.push((now.clone(), reason));
+                let of = |path: &&Path| path.source() == wanted.address;
+                // Connections begin on the best link, which needs no endpoint.
+                let best = desired.paths.first().map(|best| &best.dev);
+                let path = desired.paths.iter().find(of).filter(|path| Some(&path.dev) != best);
+                if let Some(path) = path.filter(|_| !same) {
+                    plan.blocked.push(Blocked { dev: path.dev.clone(), endpoint: now.clone() });
+                }
             }
             _ => plan.step(Change::Add(Item::Endpoint(wanted.clone())), reason),
         }

@@ -15,6 +15,7 @@ use crate::model::connection::{Connection, Fallback, Phase, Subflow};
 use crate::model::mptcp::{Flags, Limits};
 use crate::model::net::{Family, IfName};
 use crate::model::paths::{self, Path};
+use crate::model::proposal::Proposal;
 use crate::model::{Flavour, HostState, Manager};
 
 pub use findings::Finding;
@@ -95,6 +96,13 @@ pub struct Seen {
     pub scheduler: Option<String>,
     /// `net.mptcp.path_manager`, or what `pm_type` means.
     pub path_manager: Option<String>,
+}
+
+impl Seen {
+    /// What follows for a set-up.
+    pub fn proposal(&self) -> Proposal {
+        Proposal::of(&self.state, &self.config)
+    }
 }
 
 /// Is MPTCP to be had?
@@ -335,7 +343,8 @@ impl<'a> Whereabouts<'a> {
         let addresses = &seen.state.addresses;
         Whereabouts {
             bound: &seen.links,
-            by_address: addresses.iter().map(|one| (one.address, &one.dev)).collect(),
+            // Of links with the same address the first has it; the others have one from us.
+            by_address: addresses.iter().rev().map(|one| (one.address, &one.dev)).collect(),
             loopback: seen.state.links.iter().find(|link| link.loopback).map(|link| &link.name),
         }
     }
@@ -391,7 +400,7 @@ fn usage(seen: &Seen, path: &Path, first_of_family: bool) -> Use {
     if seen.path_manager.as_deref() == Some("userspace") {
         return Use::Userspace;
     }
-    let of_path = |address: &IpAddr| *address == path.address || path.others.contains(address);
+    let of_path = |address: &IpAddr| *address == path.source() || path.others.contains(address);
     match seen.state.endpoints.iter().find(|endpoint| of_path(&endpoint.address)) {
         Some(endpoint) => Use::Endpoint(endpoint.flags),
         None if first_of_family => Use::Initial,

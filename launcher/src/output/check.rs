@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::model::checks::{Finding, Observed, Severity};
+use crate::model::shell;
 use crate::output::term::{Term, Tone};
 use crate::output::wrap;
 
@@ -110,7 +111,7 @@ impl Screen<'_> {
             .map(|command| match self.netns {
                 None => format!("{sudo}{command}"),
                 Some(netns) if command.starts_with("mptcpize ") => {
-                    format!("{sudo}{command} --netns {netns}")
+                    format!("{sudo}{command} {}", shell::option("--netns", netns))
                 }
                 Some(netns) => format!("{sudo}{} {command}", enter(netns)),
             })
@@ -139,10 +140,10 @@ impl Screen<'_> {
         let mut line = format!("{}.", parts.join(", "));
         if problems + warnings > 0 {
             let peer = self.peer.map(|(name, port)| match name.contains(':') {
-                true => format!(" [{name}]:{port}"),
-                false => format!(" {name}:{port}"),
+                true => format!(" {}", shell::word(format_args!("[{name}]:{port}"))),
+                false => format!(" {}", shell::word(format_args!("{name}:{port}"))),
             });
-            let place = self.netns.map(|netns| format!(" --netns {netns}"));
+            let place = self.netns.map(|netns| format!(" {}", shell::option("--netns", netns)));
             let (peer, place) = (peer.unwrap_or_default(), place.unwrap_or_default());
             let report = format!("For a report: mptcpize check --json{peer}{place}");
             let fits = line.chars().count() + 3 + report.chars().count() <= width;
@@ -189,8 +190,8 @@ impl Screen<'_> {
 fn enter(netns: &str) -> String {
     let is_number = netns.bytes().all(|byte| byte.is_ascii_digit());
     match (netns.contains('/'), is_number) {
-        (true, _) => format!("nsenter --net={netns}"),
+        (true, _) => format!("nsenter {}", shell::word(format_args!("--net={netns}"))),
         (false, true) => format!("nsenter --net=/proc/{netns}/ns/net"),
-        (false, false) => format!("ip netns exec {netns}"),
+        (false, false) => format!("ip netns exec {}", shell::word(netns)),
     }
 }

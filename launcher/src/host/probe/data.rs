@@ -77,7 +77,7 @@ pub(super) fn each(
         Request::new(name, *port).piece(socket);
     }
     let patience = DATA_PATIENCE.min(until.saturating_duration_since(Instant::now()));
-    wait(patience, tell, || open().all(|(socket, _)| sys::acked_bytes(socket) > 0));
+    wait(patience, tell, || open().all(|(socket, _)| carries(sys::acked_bytes(socket))));
     let look = |(socket, _): &(&OwnedFd, u16)| Carried {
         acked_bytes: sys::acked_bytes(socket),
         mptcp: sys::is_in_use(socket),
@@ -107,7 +107,7 @@ pub(super) fn joint(
     // The path manager waits for the first data to be acknowledged.
     request.piece(&socket);
     wait(DATA_PATIENCE.min(left()), tell, || {
-        sys::subflows(&socket).iter().any(|subflow| subflow.acked_bytes > 0)
+        sys::subflows(&socket).iter().any(|subflow| carries(subflow.acked_bytes))
     });
     let start = Instant::now();
     if !joins.is_empty() {
@@ -138,7 +138,12 @@ pub(super) fn joint(
 fn all_carry(socket: &OwnedFd) -> bool {
     let subflows = sys::subflows(socket);
     let mut open = subflows.iter().filter(|subflow| subflow.established);
-    open.all(|subflow| subflow.acked_bytes > 0)
+    open.all(|subflow| carries(subflow.acked_bytes))
+}
+
+/// Was something acknowledged? Where the kernel does not say, there is nothing to wait for.
+fn carries(acked_bytes: Option<u64>) -> bool {
+    acked_bytes.is_none_or(|bytes| bytes > 0)
 }
 
 /// Looks again and again, until something holds or time is up.

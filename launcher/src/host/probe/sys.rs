@@ -6,9 +6,9 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 
+use super::answer;
 use crate::model::checks::peer::Subflow;
 
 /// `SOL_MPTCP` and its options.
@@ -21,18 +21,10 @@ const MPTCP_SUBFLOW_ADDRS: libc::c_int = 3;
 const FLAGS_AT: usize = 8;
 const FALLBACK: u32 = 1;
 
-/// The header before a list of subflows (`struct mptcp_subflow_data`), and the room for one.
-const HEADER: usize = 16;
+/// The most of a structure that is asked for: beyond it is nothing that is looked at.
 const ELEMENT: usize = 256;
 /// More subflows than the path manager opens.
 const MOST: usize = 32;
-
-/// Where things are in `struct tcp_info`.
-const STATE_AT: usize = 0;
-const RTT_AT: usize = 68;
-const BYTES_ACKED_AT: usize = 120;
-const DATA_SEGMENTS_OUT_AT: usize = 156;
-const ESTABLISHED: u8 = 1;
 
 fn get(
     socket: impl AsFd,
@@ -71,87 +63,54 @@ pub(super) fn bind_to_link(socket: impl AsFd, link: &str) -> io::Result<()> {
 
 /// The round-trip time of a connected socket, in microseconds.
 pub(super) fn rtt_us(socket: impl AsFd) -> u32 {
-    let mut info = [0; ELEMENT];
-    match get(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info) {
-        Ok(_) => u32_at(&info, RTT_AT),
-        Err(_) => 0,
-    }
+    tcp_info(socket).as_deref().and_then(answer::rtt_us).unwrap_or(0)
 }
 
-/// Bytes that the peer acknowledged; of an MPTCP socket those of its first subflow.
-pub(super) fn acked_bytes(socket: impl AsFd) -> u64 {
-    let mut info = [0; ELEMENT];
-    match get(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info) {
-        Ok(_) => acked(&info),
-        Err(_) => 0,
-    }
+/// Bytes that the peer acknowledged, where the kernel says so; of an MPTCP socket those of its first
+/// subflow.
+pub(super) fn acked_bytes(socket: impl AsFd) -> Option<u64> {
+    answer::acked_bytes(&tcp_info(socket)?)
+}
+
+fn tcp_info(socket: impl AsFd) -> Option<Vec<u8>> {
+    asked(socket, libc::IPPROTO_TCP, libc::TCP_INFO, vec![0; ELEMENT])
 }
 
 /// Is MPTCP in use on a connected MPTCP socket? After a fallback the option is TCP's, which does
 /// not know it.
 pub(super) fn is_in_use(socket: impl AsFd) -> bool {
-    let mut info = [0; ELEMENT];
-    get(socket, SOL_MPTCP, MPTCP_INFO, &mut info)
-        .is_ok_and(|length| length >= FLAGS_AT + 4 && u32_at(&info, FLAGS_AT) & FALLBACK == 0)
+    asked(socket, SOL_MPTCP, MPTCP_INFO, vec![0; ELEMENT])
+        .and_then(|info| answer::u32_at(&info, FLAGS_AT))
+        .is_some_and(|flags| flags & FALLBACK == 0)
 }
 
 /// The subflows of an MPTCP socket, the first one first; none after a fallback.
 pub(super) fn subflows(socket: impl AsFd) -> Vec<Subflow> {
-    // Two questions: where one comes in between, ask again.
+    let list = |name| {
+        let mut room = vec![0; answer::HEADER + MOST * ELEMENT];
+        room[..answer::HEADER].copy_from_slice(&answer::question(ELEMENT));
+        asked(&socket, SOL_MPTCP, name, room).unwrap_or_default()
+    };
+    // Two questions: where a subflow comes or goes in between, ask again.
     for _ in 0..3 {
-        let addresses = elements(&socket, MPTCP_SUBFLOW_ADDRS);
-        let infos = elements(&socket, MPTCP_TCPINFO);
+        let (addresses, infos) = (list(MPTCP_SUBFLOW_ADDRS), list(MPTCP_TCPINFO));
+        let (addresses, infos) = (answer::elements(&addresses), answer::elements(&infos));
         if addresses.len() == infos.len() {
-            return addresses
-                .iter()
-                .zip(&infos)
-                .filter_map(|(it, info)| subflow(it, info))
-                .collect();
+            let both = addresses.iter().zip(infos);
+            return both.filter_map(|(addresses, info)| answer::subflow(addresses, info)).collect();
         }
     }
     vec![]
 }
 
-fn elements(socket: impl AsFd, name: libc::c_int) -> Vec<[u8; ELEMENT]> {
-    let mut room = vec![0; HEADER + MOST * ELEMENT];
-    room[0..4].copy_from_slice(&(HEADER as u32).to_ne_bytes());
-    room[12..16].copy_from_slice(&(ELEMENT as u32).to_ne_bytes());
-    if get(socket, SOL_MPTCP, name, &mut room).is_err() {
-        return vec![];
-    }
-    let count = (u32_at(&room, 4) as usize).min(MOST);
-    room[HEADER..].as_chunks().0.iter().take(count).copied().collect()
-}
-
-fn subflow(addresses: &[u8; ELEMENT], info: &[u8; ELEMENT]) -> Option<Subflow> {
-    let (local, remote) = addresses.split_at(ELEMENT / 2);
-    Some(Subflow {
-        from: socket_address(local)?.ip(),
-        to: socket_address(remote)?,
-        established: info[STATE_AT] == ESTABLISHED,
-        rtt_us: u32_at(info, RTT_AT),
-        has_sent: u32_at(info, DATA_SEGMENTS_OUT_AT) > 0,
-        acked_bytes: acked(info),
-    })
-}
-
-fn acked(info: &[u8; ELEMENT]) -> u64 {
-    let bytes = info[BYTES_ACKED_AT..].first_chunk().map_or(0, |eight| u64::from_ne_bytes(*eight));
-    // The SYN counts as one.
-    bytes.saturating_sub(1)
-}
-
-fn socket_address(bytes: &[u8]) -> Option<SocketAddr> {
-    let family = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
-    let port = u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?);
-    let address = match i32::from(family) {
-        libc::AF_INET => IpAddr::from(<[u8; 4]>::try_from(bytes.get(4..8)?).ok()?),
-        libc::AF_INET6 => IpAddr::from(<[u8; 16]>::try_from(bytes.get(8..24)?).ok()?),
-        _ => return None,
-    };
-    Some(SocketAddr::new(address.to_canonical(), port))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..].first_chunk().map_or(0, |four| u32::from_ne_bytes(*four))
+/// What the kernel wrote into `room`, and no more of it.
+fn asked(
+    socket: impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    mut room: Vec<u8>,
+) -> Option<Vec<u8>> {
+    let length = get(socket, level, name, &mut room).ok()?;
+    room.truncate(length);
+    Some(room)
 }

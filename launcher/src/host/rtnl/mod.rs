@@ -4,12 +4,14 @@
 //! Not here: the path manager, which is another protocol ([`super::pm`]), and any decision.
 //! `read` understands the kernel's messages, `write` makes ours.
 
+mod defaults;
 mod read;
+mod routes;
 mod write;
 
 pub use write::METRIC_V6;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use netlink_packet_core::{DefaultNla, Emitable, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
@@ -19,25 +21,17 @@ use netlink_packet_route::route::RouteFlags;
 use netlink_packet_route::rule::RuleHeader;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use self::read::Asked;
+use self::routes::Asked;
 use crate::host::message::Body;
 use crate::host::names::Names;
 use crate::host::netlink::{Connection, KernelError};
-use crate::model::net::{Address, Family, IfName, Link, MAIN, Prefix, Route, Rule};
-
-/// Destinations that only a default route covers: reserved by RFC 1112 section 4, and outside
-/// of 2000::/3, all that is given out (RFC 4291 section 2.4). The kernel takes both for unicast.
-const NOWHERE: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)),
-    IpAddr::V6(Ipv6Addr::new(0x4000, 0, 0, 0, 0, 0, 0, 1)),
-];
+use crate::model::net::{Address, Family, IfName, Link, Route, Rule};
 
 /// Leaves a link's byte counters out of its message (`RTEXT_FILTER_SKIP_STATS`).
 const SKIP_STATISTICS: u32 = 1 << 3;
 
-/// The tables of every host beside [`MAIN`] (`RT_TABLE_LOCAL`, `RT_TABLE_DEFAULT`).
-const LOCAL: u32 = 255;
-const DEFAULT: u32 = 253;
+/// Asks for next-hop objects (include/uapi/linux/rtnetlink.h; not in the libc crate).
+const RTM_GETNEXTHOP: u16 = 106;
 
 /// A connection to the kernel's routing tables.
 pub struct Rtnl {
@@ -76,8 +70,9 @@ impl Rtnl {
             list.extend(read::link(message));
         })?;
         self.names.refill(found.iter().map(|(index, link, _)| (*index, link.name.clone())));
-        for (_, link, master) in &mut found {
-            link.master = master.and_then(|index| self.names.name(index));
+        for (_, link, relatives) in &mut found {
+            link.master = relatives.master.and_then(|index| self.names.name(index));
+            link.lower = relatives.lower.and_then(|index| self.names.name(index));
         }
         Ok(found.into_iter().map(|(_, link, _)| link).collect())
     }
@@ -114,130 +109,50 @@ impl Rtnl {
     /// The kernel refuses.
     pub fn routes_in(&mut self, table: u32, family: Family) -> Result<Vec<Route>, KernelError> {
         let request = write::table(table, family, None);
-        let found = self.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
-            list.extend(read::routes(message, &mut self.names, Asked::Table));
-        });
+        let found = self.resolved(|rtnl| {
+            existing(rtnl.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
+                list.extend(routes::routes(message, &mut rtnl.names, Asked::Table));
+            }))
+        })?;
         // A kernel before 4.20 does not filter.
         let ours = |route: &Route| route.table == table;
-        Ok(existing(found)?.unwrap_or_default().into_iter().filter(ours).collect())
+        Ok(found.unwrap_or_default().into_iter().filter(ours).collect())
     }
 
-    /// The best default routes of a link, of either family: those that a program gets which binds
-    /// to the link.
-    ///
-    /// The tables are not read: a router with all of the Internet's routes is as fast as a laptop.
-    /// Instead the kernel is asked for the way to an address to which only a default route can
-    /// lead. Where its answer is not conclusive the main table is read after all.
-    ///
-    /// # Errors
-    /// The kernel refuses, or the link is gone.
-    pub fn default_routes(&mut self, link: &Link) -> Result<Vec<Route>, KernelError> {
-        let index = self.names.index(&link.name)?;
-        let mut all = Vec::new();
-        for to in NOWHERE {
-            let family = Family::of(to);
-            match self.lookup(to, None, Some(index), RouteFlags::FibMatch) {
-                Ok(routes) if routes.iter().any(|route| route.to.is_none()) => {
-                    all.extend(routes.into_iter().filter(|route| route.dev == link.name));
-                }
-                Err(error) if self.is_final(&error, link, family)? => {}
-                _ => all.extend(self.default_routes_in_main(link, index, family)?),
-            }
-        }
-        Ok(all)
-    }
-
-    /// Does this refusal mean that the link has no default route? For IPv4 a blackhole looks the
-    /// same, and reading the table to make sure is cheap; for IPv6 it is not.
-    fn is_final(
-        &mut self,
-        error: &KernelError,
-        link: &Link,
-        family: Family,
-    ) -> Result<bool, KernelError> {
-        let no_route = matches!(error.errno, libc::ENETUNREACH | libc::EHOSTUNREACH);
-        Ok(no_route && family == Family::V6 && link.carrier && self.is_ordinary(family)?)
-    }
-
-    /// Do the rules send every packet that is bound to a link, and not to an address, to the main
-    /// table? Not so where one leaves the table out, and who knows where one comes before it (a
-    /// VPN's): the table that it names may end with an `unreachable default`.
-    fn is_ordinary(&mut self, family: Family) -> Result<bool, KernelError> {
-        let rules = self.rules_of(family)?;
-        let mut unbound = rules.iter().filter(|rule| rule.from.is_none() || rule.conditional);
-        let plain = |rule: &Rule| !rule.conditional && rule.suppress.is_none();
-        Ok(unbound.clone().any(|rule| plain(rule) && rule.table == MAIN)
-            && unbound.all(|rule| plain(rule) && [LOCAL, MAIN, DEFAULT].contains(&rule.table)))
-    }
-
-    /// The default routes of a link that have the best metric in the main table.
-    fn default_routes_in_main(
-        &mut self,
-        link: &Link,
-        index: u32,
-        family: Family,
-    ) -> Result<Vec<Route>, KernelError> {
-        let mut found = match (family, &self.main_v4) {
-            (Family::V6, _) => self.defaults(MAIN, family, Some(index))?,
-            (Family::V4, Some(known)) => known.clone(),
-            (Family::V4, None) => {
-                let read = self.defaults(MAIN, family, None)?;
-                self.main_v4 = Some(read.clone());
-                read
-            }
-        };
-        found.retain(|route| route.dev == link.name);
-        let best = found.iter().map(|route| route.metric).min();
-        found.retain(|route| Some(route.metric) == best);
-        Ok(found)
-    }
-
-    /// Every default route of a table, one for each next hop, whatever else is in the table: for
-    /// tables that are not ours and may be large.
+    /// Has anybody but `protocol` something in a table, be it a route of a kind that the model
+    /// leaves out?
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn default_routes_in(
-        &mut self,
-        table: u32,
-        family: Family,
-    ) -> Result<Vec<Route>, KernelError> {
-        self.defaults(table, family, None)
+    pub fn is_occupied(&mut self, table: u32, protocol: u8) -> Result<bool, KernelError> {
+        for family in Family::BOTH {
+            let request = write::whole_table(table, family);
+            let found = self.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
+                list.extend(routes::owner(message).filter(|(of, _)| *of == table));
+            });
+            let found = existing(found)?.unwrap_or_default();
+            if found.iter().any(|(_, owner)| *owner != protocol) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    fn defaults(
+    /// Reads, and once more with the next-hop objects where a route named one.
+    fn resolved<T>(
         &mut self,
-        table: u32,
-        family: Family,
-        link: Option<u32>,
-    ) -> Result<Vec<Route>, KernelError> {
-        let mut found = Vec::new();
-        let outcome = if family == Family::V4 {
-            // The kernel keeps a table in the order of destinations (net/ipv4/fib_trie.c), so
-            // 0.0.0.0 comes first and the rest need not be read. It would be if the link were
-            // asked for, because the kernel looks for more until the answer is full.
-            let request = write::table(table, family, None);
-            let connection = Connection::open(NETLINK_ROUTE)?;
-            connection.dump_some(libc::RTM_GETROUTE, &request, |message| {
-                let routes = read::routes(message, &mut self.names, Asked::Table);
-                let zero = |to: &Prefix| to.address.is_unspecified();
-                let more = routes.iter().all(|route| route.to.as_ref().is_none_or(zero));
-                found.extend(routes);
-                more
-            })
-        } else {
-            // IPv6 has it last (net/ipv6/ip6_fib.c walks children before their parent).
-            let request = write::table(table, family, link);
-            let dump = self.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
-                if read::is_default(message) {
-                    list.extend(read::routes(message, &mut self.names, Asked::Table));
-                }
-            });
-            dump.map(|list| found = list)
-        };
-        existing(outcome)?;
-        found.retain(|route| route.to.is_none() && route.table == table);
-        Ok(found)
+        read: impl Fn(&mut Self) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
+        let found = read(self)?;
+        if !self.names.lacks_hops() {
+            return Ok(found);
+        }
+        let request = write::next_hops();
+        let all = self.connection.dump(RTM_GETNEXTHOP, &request, |message, list| {
+            list.extend(routes::next_hop(message));
+        })?;
+        self.names.know_hops(routes::groups(all));
+        read(self)
     }
 
     /// The way that a packet would take, as `ip route get`.
@@ -255,6 +170,15 @@ impl Rtnl {
         routes.into_iter().next().ok_or(KernelError { errno: libc::ENETUNREACH, text: None })
     }
 
+    /// The route that a packet would take, as it is in its table: a default route is one to everywhere.
+    ///
+    /// # Errors
+    /// As [`Rtnl::route_get`].
+    pub fn route_match(&mut self, to: IpAddr, from: Option<IpAddr>) -> Result<Route, KernelError> {
+        let routes = self.lookup(to, from, None, RouteFlags::FibMatch)?;
+        routes.into_iter().next().ok_or(KernelError { errno: libc::ENETUNREACH, text: None })
+    }
+
     fn lookup(
         &mut self,
         to: IpAddr,
@@ -263,10 +187,12 @@ impl Rtnl {
         flags: RouteFlags,
     ) -> Result<Vec<Route>, KernelError> {
         let request = write::lookup(to, from, oif, flags);
-        let answer = self.connection.request(libc::RTM_GETROUTE, 0, &request, |message| {
-            Some(read::routes(message, &mut self.names, Asked::Lookup))
-        })?;
-        Ok(answer.unwrap_or_default())
+        self.resolved(|rtnl| {
+            let answer = rtnl.connection.request(libc::RTM_GETROUTE, 0, &request, |message| {
+                Some(routes::routes(message, &mut rtnl.names, Asked::Lookup))
+            })?;
+            Ok(answer.unwrap_or_default())
+        })
     }
 
     /// Adds a route. One that differs in its next hop alone is in the way (`EEXIST`).
@@ -292,6 +218,24 @@ impl Rtnl {
         let wanted = Route { metric: write::metric(route), ..route.clone() };
         only(&wanted, there.iter().filter(|other| write::would_delete_route(&wanted, other)))?;
         self.change(libc::RTM_DELROUTE, 0, &request)
+    }
+
+    /// Adds an address to a link.
+    ///
+    /// # Errors
+    /// It is there (`EEXIST`), the link is gone, or no `CAP_NET_ADMIN`.
+    pub fn add_address(&mut self, address: &Address) -> Result<(), KernelError> {
+        let request = write::address(address, self.names.index(&address.dev)?);
+        self.change(libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &request)
+    }
+
+    /// Removes an address from a link.
+    ///
+    /// # Errors
+    /// It is not there (`EADDRNOTAVAIL`), the link is gone, or no `CAP_NET_ADMIN`.
+    pub fn delete_address(&mut self, address: &Address) -> Result<(), KernelError> {
+        let request = write::address(address, self.names.index(&address.dev)?);
+        self.change(libc::RTM_DELADDR, 0, &request)
     }
 
     /// Adds a rule.

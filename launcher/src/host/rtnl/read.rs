@@ -1,4 +1,5 @@
-//! What the kernel's messages say, in the words of the model.
+//! What the kernel's messages about links, addresses and rules say, in the words of the model;
+//! routes are in [`super::routes`].
 //!
 //! Pure, and lenient: attributes that are unknown or malformed are skipped, a message without
 //! what it must have gives nothing. The constants are those of include/uapi/linux/rtnetlink.h,
@@ -10,21 +11,20 @@ use netlink_packet_core::Emitable;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressHeader;
 use netlink_packet_route::link::LinkHeader;
-use netlink_packet_route::route::{RouteFlags, RouteHeader, RouteType};
 use netlink_packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
 use crate::host::message::{address as ip, attribute, attributes, number, text};
 use crate::host::names::Names;
-use crate::model::net::{Address, Family, IfName, Link, Prefix, Route, Rule};
+use crate::model::net::{Action, Address, Family, IfName, Link, Prefix, Rule};
 
 /// `IFLA_INFO_KIND`, in `IFLA_LINKINFO`.
 const INFO_KIND: u16 = 1;
 
-/// `RTA_VIA`: a gateway of the other family.
-const RTA_VIA: u16 = 18;
+/// `IFLA_LINK_NETNSID`: the lower link is in another network namespace.
+const IFLA_LINK_NETNSID: u16 = 37;
 
-/// The fixed part of a next hop (`struct rtnexthop`): length, flags, weight, link.
-const NEXT_HOP: usize = 8;
+/// `IFA_PROTO`: who made an address.
+pub(super) const IFA_PROTO: u16 = 11;
 
 /// Attributes of a rule that are no conditions.
 const FRA_SRC: u16 = 2;
@@ -36,8 +36,17 @@ const FRA_TABLE: u16 = 15;
 const FRA_PAD: u16 = 18;
 const FRA_PROTOCOL: u16 = 21;
 
-/// A link: its index, itself, and the index of its master.
-pub(super) fn link(message: &[u8]) -> Option<(u32, Link, Option<u32>)> {
+/// The links that a link names by index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Relatives {
+    /// Its bridge or bond.
+    pub master: Option<u32>,
+    /// The link of this namespace that it lies over.
+    pub lower: Option<u32>,
+}
+
+/// A link: its index, itself, and the links that it names.
+pub(super) fn link(message: &[u8]) -> Option<(u32, Link, Relatives)> {
     let header = LinkHeader::parse(message).ok()?;
     let attributes = message.get(header.buffer_len()..)?;
     let name = IfName::new(&text(attribute(attributes, libc::IFLA_IFNAME)?)?).ok()?;
@@ -52,8 +61,15 @@ pub(super) fn link(message: &[u8]) -> Option<(u32, Link, Option<u32>)> {
             .and_then(|info| attribute(info, INFO_KIND))
             .and_then(text),
         master: None,
+        lower: None,
     };
-    Some((header.index, link, attribute(attributes, libc::IFLA_MASTER).and_then(number)))
+    let lower = attribute(attributes, libc::IFLA_LINK).and_then(number);
+    let here = attribute(attributes, IFLA_LINK_NETNSID).is_none();
+    let relatives = Relatives {
+        master: attribute(attributes, libc::IFLA_MASTER).and_then(number),
+        lower: lower.filter(|index| here && ![0, header.index].contains(index)),
+    };
+    Some((header.index, link, relatives))
 }
 
 /// An address.
@@ -81,6 +97,7 @@ pub(super) fn address(message: &[u8], names: &mut Names) -> Option<Address> {
         // One bit, with a meaning in each family.
         temporary: family == Family::V6 && flag(libc::IFA_F_TEMPORARY),
         secondary: family == Family::V4 && flag(libc::IFA_F_SECONDARY),
+        protocol: attribute(attributes, IFA_PROTO).and_then(|it| it.first().copied()).unwrap_or(0),
     })
 }
 
@@ -92,6 +109,7 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
         priority: 0,
         family,
         from: None,
+        action: Action::Lookup,
         table: u32::from(header.table),
         suppress: None,
         protocol: 0,
@@ -100,6 +118,7 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
             || header.flags.contains(RuleFlags::Invert),
     };
     let mut source = None;
+    let mut target = 0;
     for (kind, value) in attributes(message.get(header.buffer_len()..)?) {
         // The kernel writes "none" as all bits set.
         let set = number(value).filter(|number| *number != u32::MAX);
@@ -110,7 +129,8 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
             FRA_SUPPRESS_PREFIXLEN => rule.suppress = set,
             FRA_SUPPRESS_IFGROUP => rule.conditional |= set.is_some(),
             FRA_PROTOCOL => rule.protocol = *value.first()?,
-            FRA_GOTO | FRA_PAD => {}
+            FRA_GOTO => target = number(value)?,
+            FRA_PAD => {}
             // Whatever else the kernel writes, today or later, says when the rule holds or what
             // more it does.
             _ => rule.conditional = true,
@@ -121,101 +141,22 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
         (length, Some(address)) => rule.from = Some(Prefix { address, length }),
         (_, None) => return None,
     }
-    if header.action != RuleAction::ToTable {
+    rule.action = match header.action {
+        RuleAction::ToTable => Action::Lookup,
+        RuleAction::Goto => Action::Goto(target),
+        RuleAction::Nop => Action::Nop,
+        RuleAction::Blackhole => Action::Blackhole,
+        RuleAction::Unreachable => Action::Unreachable,
+        RuleAction::Prohibit => Action::Prohibit,
+        other => Action::Other(other.into()),
+    };
+    if rule.action != Action::Lookup {
         rule.table = 0;
     }
     Some(rule)
 }
 
-/// Is it a default route? A cheap look before [`routes`].
-pub(super) fn is_default(message: &[u8]) -> bool {
-    RouteHeader::parse(message).is_ok_and(|header| header.destination_prefix_length == 0)
-}
-
-/// What a message about a route answers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// What is in the table.
-    Table,
-    /// Which way a packet takes.
-    Lookup,
-}
-
-/// A route, once for each of its next hops that names a link.
-///
-/// Of a table, only unicast routes, and not what the kernel learned for one destination (a cached
-/// redirect or path MTU), nor what the model cannot say: routes for one type of service, or for
-/// some sources only.
-pub(super) fn routes(message: &[u8], names: &mut Names, asked: Asked) -> Vec<Route> {
-    route(message, names, asked).unwrap_or_default()
-}
-
-fn route(message: &[u8], names: &mut Names, asked: Asked) -> Option<Vec<Route>> {
-    let header = RouteHeader::parse(message).ok()?;
-    let family = family(header.address_family)?;
-    let body = message.get(header.buffer_len()..)?;
-    let ours = match asked {
-        Asked::Lookup => matches!(header.kind, RouteType::Unicast | RouteType::Local),
-        Asked::Table => {
-            header.kind == RouteType::Unicast
-                && !header.flags.contains(RouteFlags::Cloned)
-                && header.source_prefix_length == 0
-                && header.tos == 0
-        }
-    };
-    if !ours {
-        return None;
-    }
-    let find = |kind| attribute(body, kind);
-    let to = match header.destination_prefix_length {
-        0 => None,
-        length => {
-            // An address that is all zero is left out.
-            let address = find(libc::RTA_DST).map_or(Some(zero(family)), ip)?;
-            is_of(family, address).then_some(Some(Prefix { address, length }))?
-        }
-    };
-    let template = |via, dev, flags: u32| Route {
-        table: find(libc::RTA_TABLE).and_then(number).unwrap_or(header.table.into()),
-        family,
-        to,
-        via,
-        dev,
-        src: find(libc::RTA_PREFSRC).and_then(ip),
-        metric: find(libc::RTA_PRIORITY).and_then(number).unwrap_or(0),
-        protocol: header.protocol.into(),
-        onlink: RouteFlags::from_bits_retain(flags).contains(RouteFlags::Onlink),
-    };
-    if let Some(hops) = find(libc::RTA_MULTIPATH) {
-        return Some(
-            next_hops(hops)
-                .filter_map(|(index, flags, body)| {
-                    Some(template(gateway(body), names.name(index)?, flags.into()))
-                })
-                .collect(),
-        );
-    }
-    let dev = names.name(find(libc::RTA_OIF).and_then(number)?)?;
-    Some(vec![template(gateway(body), dev, header.flags.bits())])
-}
-
-/// The next hops of a multipath route: link, flags, attributes.
-fn next_hops(mut rest: &[u8]) -> impl Iterator<Item = (u32, u8, &[u8])> {
-    std::iter::from_fn(move || {
-        let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
-        let hop = rest.get(..length)?;
-        let body = hop.get(NEXT_HOP..)?;
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((number(&hop[4..NEXT_HOP])?, hop[2], body))
-    })
-}
-
-fn gateway(body: &[u8]) -> Option<IpAddr> {
-    let other_family = || attribute(body, RTA_VIA).and_then(|value| ip(value.get(2..)?));
-    attribute(body, libc::RTA_GATEWAY).and_then(ip).or_else(other_family)
-}
-
-fn family(family: AddressFamily) -> Option<Family> {
+pub(super) fn family(family: AddressFamily) -> Option<Family> {
     match family {
         AddressFamily::Inet => Some(Family::V4),
         AddressFamily::Inet6 => Some(Family::V6),
@@ -223,11 +164,11 @@ fn family(family: AddressFamily) -> Option<Family> {
     }
 }
 
-fn is_of(family: Family, address: IpAddr) -> bool {
+pub(super) fn is_of(family: Family, address: IpAddr) -> bool {
     Family::of(address) == family
 }
 
-fn zero(family: Family) -> IpAddr {
+pub(super) fn zero(family: Family) -> IpAddr {
     match family {
         Family::V4 => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
         Family::V6 => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
@@ -241,7 +182,12 @@ mod tests {
     use super::*;
     use crate::host::message::Body;
     use crate::host::message::tests::{bytes, mangled};
+    use netlink_packet_route::route::{RouteHeader, RouteType};
+
+    use crate::host::rtnl::routes::{Asked, RTA_VIA, is_default, routes};
     use crate::host::rtnl::write;
+    use crate::model::metrics::{CONGESTION_CONTROL, Metric, Metrics};
+    use crate::model::net::Route;
 
     fn attribute(kind: u16, value: &[u8]) -> DefaultNla {
         DefaultNla::new(kind, value.to_vec())
@@ -276,6 +222,13 @@ mod tests {
             metric: 5,
             protocol: 86,
             onlink: true,
+            scope: None,
+            metrics: Metrics(
+                [(2, Metric::Number(1400)), (CONGESTION_CONTROL, Metric::Text("reno".into()))]
+                    .into(),
+            ),
+            from: None,
+            encapsulated: false,
         };
         bytes(&write::route(&route, 7))
     }
@@ -283,7 +236,7 @@ mod tests {
     #[test]
     fn attributes_that_are_unknown_or_malformed_hide_no_link() {
         let (_, plain, master) = link(&a_link(vec![])).expect("a whole message");
-        assert_eq!((plain.kind.as_deref(), master), (Some("veth"), Some(9)));
+        assert_eq!((plain.kind.as_deref(), master.master), (Some("veth"), Some(9)));
         for odd in [
             attribute(4242, &[1, 2, 3]),
             // Known numbers, with values of a length that nobody wrote.
@@ -296,7 +249,7 @@ mod tests {
         }
         let (_, odd, master) = link(&a_link(vec![attribute(libc::IFLA_MASTER, &[1])]))
             .expect("a master that cannot be read is none");
-        assert_eq!((odd, master), (plain.clone(), None));
+        assert_eq!((odd, master), (plain.clone(), Relatives::default()));
         // The rest of a message after an attribute that is too long is lost, and only that.
         let mut cut = a_link(vec![attribute(4242, &[0; 64])]);
         cut.truncate(cut.len() - 8);
@@ -330,6 +283,7 @@ mod tests {
             priority: 1000,
             family: Family::V4,
             from: "192.0.2.2".parse().ok(),
+            action: Action::Lookup,
             table: 101,
             suppress: Some(0),
             protocol: 86,
@@ -352,7 +306,7 @@ mod tests {
     #[test]
     fn what_was_written_reads_the_same() {
         let [route] = &routes(&a_route(), &mut names(), Asked::Table)[..] else { panic!("one") };
-        let expected = "default via 192.0.2.1 dev e0 table 101 src 192.0.2.2 metric 5 onlink";
+        let expected = "default via 192.0.2.1 dev e0 table 101 src 192.0.2.2 metric 5 onlink mtu 1400 congctl reno";
         assert_eq!((route.to_string().as_str(), route.protocol), (expected, 86));
     }
 

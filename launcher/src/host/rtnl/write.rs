@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
+use netlink_packet_route::address::{AddressHeader, AddressScope};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteScope, RouteType,
     RouteVia,
@@ -9,7 +11,11 @@ use netlink_packet_route::route::{
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
 
 use super::number_of;
-use crate::model::net::{Family, Route, Rule};
+use super::read::IFA_PROTO;
+use super::routes::{RTA_METRICS, usual_scope};
+use crate::host::message::Body;
+use crate::model::metrics::{Metric, Metrics};
+use crate::model::net::{Address, Family, Route, Rule};
 
 /// What an IPv6 route gets that has no metric (`IP6_RT_PRIO_USER`, include/net/ip6_fib.h).
 pub const METRIC_V6: u32 = 1024;
@@ -25,6 +31,56 @@ pub(super) fn table(table: u32, family: Family, link: Option<u32>) -> RouteMessa
     message.attributes.push(RouteAttribute::Table(table));
     message.attributes.extend(link.map(RouteAttribute::Oif));
     message
+}
+
+/// Asks for all that is in a table, of whatever kind.
+pub(super) fn whole_table(table: u32, family: Family) -> RouteMessage {
+    let mut message = self::table(table, family, None);
+    message.header.kind = RouteType::Unspec;
+    message
+}
+
+/// Asks for all next-hop objects: `struct nhmsg` without a word.
+pub(super) fn next_hops() -> NextHopMessage {
+    NextHopMessage
+}
+
+/// The fixed part of a message about next-hop objects (`struct nhmsg`, linux/nexthop.h).
+pub(super) struct NextHopMessage;
+
+impl Emitable for NextHopMessage {
+    fn buffer_len(&self) -> usize {
+        NEXT_HOP_HEADER
+    }
+
+    fn emit(&self, buffer: &mut [u8]) {
+        buffer[..NEXT_HOP_HEADER].fill(0);
+    }
+}
+
+/// Family, scope, protocol, a reserved byte, and flags.
+pub(super) const NEXT_HOP_HEADER: usize = 8;
+
+/// An address to add or to delete.
+pub(super) fn address(address: &Address, link: u32) -> Body<AddressHeader> {
+    let header = AddressHeader {
+        family: number_of(Family::of(address.address)),
+        prefix_len: address.length,
+        scope: if address.global { AddressScope::Universe } else { AddressScope::Link },
+        index: link,
+        ..AddressHeader::default()
+    };
+    let octets = match address.address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let parts = vec![
+        DefaultNla::new(libc::IFA_LOCAL, octets.clone()),
+        DefaultNla::new(libc::IFA_ADDRESS, octets),
+        // An older kernel takes no notice.
+        DefaultNla::new(IFA_PROTO, vec![address.protocol]),
+    ];
+    Body(header, parts)
 }
 
 /// Asks for the way to an address.
@@ -54,13 +110,15 @@ pub(super) fn lookup(
 /// A route to add or to delete.
 pub(super) fn route(route: &Route, link: u32) -> RouteMessage {
     let mut message = RouteMessage::default();
-    // As `ip route` has it: what needs no gateway is on the link.
-    let on_link = route.family == Family::V4 && route.via.is_none();
+    let scope = match route.family {
+        Family::V4 => route.scope.unwrap_or(usual_scope(route.via)),
+        Family::V6 => libc::RT_SCOPE_UNIVERSE,
+    };
     message.header = RouteHeader {
         address_family: number_of(route.family),
         destination_prefix_length: route.to.map_or(0, |to| to.length),
         protocol: route.protocol.into(),
-        scope: if on_link { RouteScope::Link } else { RouteScope::Universe },
+        scope: RouteScope::from(scope),
         kind: RouteType::Unicast,
         flags: if route.onlink { RouteFlags::Onlink } else { RouteFlags::empty() },
         ..RouteHeader::default()
@@ -75,10 +133,30 @@ pub(super) fn route(route: &Route, link: u32) -> RouteMessage {
     }));
     let source = route.src.map(|source| RouteAttribute::PrefSource(RouteAddress::from(source)));
     message.attributes.extend(source);
+    if !route.metrics.is_empty() {
+        let nested = metrics(&route.metrics);
+        message
+            .attributes
+            .push(RouteAttribute::Other(DefaultNla::new(RTA_METRICS | NLA_F_NESTED, nested)));
+    }
     if metric(route) != 0 {
         message.attributes.push(RouteAttribute::Priority(metric(route)));
     }
     message
+}
+
+fn metrics(metrics: &Metrics) -> Vec<u8> {
+    let parts: Vec<DefaultNla> = metrics
+        .0
+        .iter()
+        .map(|(kind, value)| match value {
+            Metric::Number(number) => DefaultNla::new(*kind, number.to_ne_bytes().into()),
+            Metric::Text(text) => DefaultNla::new(*kind, [text.as_bytes(), b"\0"].concat()),
+        })
+        .collect();
+    let mut bytes = vec![0; parts.as_slice().buffer_len()];
+    parts.as_slice().emit(&mut bytes);
+    bytes
 }
 
 /// The metric that the route will have in the kernel.

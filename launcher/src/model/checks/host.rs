@@ -1,11 +1,13 @@
 //! The host itself: kernel, library, paths, endpoints, limits, other managers, services.
 
+use std::net::IpAddr;
+
 use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket, count, list};
 use crate::model::change::{Change, Item};
 use crate::model::config::Role;
 use crate::model::mptcp::{Endpoint, Flags};
 use crate::model::net::{Family, IfName};
-use crate::model::{Flavour, Manager};
+use crate::model::{Flavour, Manager, shell, sysctl};
 
 pub(super) fn kernel(context: &Context) -> Vec<Finding> {
     let host = &context.seen.host;
@@ -49,7 +51,7 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
                     "SYNs with MPTCP vanished and those without did not: the kernel gives up for a \
                      while (net.mptcp.blackhole_timeout)",
                 )
-                .fix(&[&format!("sysctl -w net.mptcp.blackhole_timeout={timeout}")]),
+                .fix(&[&sysctl::command("net.mptcp.blackhole_timeout", timeout)]),
         );
     }
     let manager = ["net.mptcp.path_manager", "net.mptcp.pm_type"]
@@ -104,7 +106,10 @@ pub(super) fn shim(context: &Context) -> Vec<Finding> {
         Shim::Fails { library, program, why } => {
             Finding::problem("shim.fails", format!("{program} stays on TCP with {library}"))
                 .why(why.clone())
-                .advice(format!("mptcpize run --explain {program}    says how it can be reached"))
+                .advice(format!(
+                    "mptcpize run --explain {}    says how it can be reached",
+                    shell::operand(program)
+                ))
         }
         Shim::Nowhere { why, fix } => {
             Finding::problem("shim.nowhere", "there is no safe place for the preload library")
@@ -154,8 +159,24 @@ pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
             host.addresses.iter().find(own).is_some_and(|address| address.dev == *dev)
         })
     };
-    let unused: Vec<IfName> =
-        context.links.iter().skip(1).filter(|dev| !uses(dev)).cloned().collect();
+    let adds = |change: &Change| matches!(change, Change::Add(Item::Endpoint(_)));
+    let steps = &context.proposal.plan.steps;
+    let full = host.endpoints.len() + steps.iter().filter(|step| adds(&step.change)).count()
+        >= host.kernel.most_endpoints;
+    let gets = |dev: &IfName| {
+        let own =
+            |address| context.paths.iter().any(|path| path.dev == *dev && path.source() == address);
+        context.setup_makes(
+            |change| matches!(change, Change::Add(Item::Endpoint(it)) if own(it.address)),
+        )
+    };
+    let (without_room, unused): (Vec<IfName>, Vec<IfName>) = context
+        .links
+        .iter()
+        .skip(1)
+        .filter(|dev| !uses(dev))
+        .cloned()
+        .partition(|dev| full && !gets(dev));
     if !unused.is_empty() {
         let them = if unused.len() == 1 { "it" } else { "them" };
         let mut finding = Finding::problem(
@@ -163,12 +184,11 @@ pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
             format!("none on {}: connections never use {them}", list(&unused)),
         );
         finding = finding.why("the path manager opens subflows from endpoints alone");
-        let adds = |change: &Change| matches!(change, Change::Add(Item::Endpoint(_)));
         let by_hand: Vec<String> = context
             .paths
             .iter()
             .filter(|path| unused.contains(&path.dev))
-            .map(|path| format!("mptcpize endpoint add {} dev {} subflow", path.address, path.dev))
+            .map(|path| add(path.source(), &path.dev, Flags::SUBFLOW))
             .collect();
         let by_hand: Vec<&str> = by_hand.iter().map(String::as_str).collect();
         found.push(match context.setup_makes(adds) {
@@ -183,7 +203,18 @@ pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
             (false, _) => Some(Finding::fine("endpoints", all.join(", "))),
         });
     }
+    found.extend((!without_room.is_empty()).then(|| full_house(context, &without_room)));
     found
+}
+
+/// There are more links than the kernel takes endpoints.
+fn full_house(context: &Context, without: &[IfName]) -> Finding {
+    let with: Vec<&IfName> = context.links.iter().filter(|dev| !without.contains(dev)).collect();
+    let most = context.seen.host.kernel.most_endpoints;
+    let title = format!("none on {}: this kernel takes {most}", list(without));
+    Finding::note("endpoints.full", title)
+        .why(format!("{} have the best default routes, and no room is left", list(&with)))
+        .advice("mptcpize setup --exclude IF,…    (gives the place of one to another)")
 }
 
 /// `w2 10.2.0.1 (id 2, backup)`
@@ -201,6 +232,11 @@ fn describe(context: &Context, endpoint: &Endpoint) -> String {
     format!("{dev}{} (id {}{})", endpoint.address, endpoint.id, special.concat())
 }
 
+/// The command that makes an endpoint.
+fn add(address: IpAddr, dev: &IfName, flags: Flags) -> String {
+    format!("mptcpize endpoint add {address} dev {} {flags}", shell::word(dev))
+}
+
 /// What is wrong with one endpoint.
 fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
     let host = &context.seen.host;
@@ -216,7 +252,7 @@ fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
         );
     };
     if let Some(said) = endpoint.dev.as_ref().filter(|said| !holders.contains(said)) {
-        let again = format!("mptcpize endpoint add {address} dev {dev} {flags}");
+        let again = add(*address, dev, *flags);
         return Some(
             Finding::problem(
                 "endpoints.wrong_link",
@@ -227,8 +263,7 @@ fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
         );
     }
     if flags.without(Flags::BACKUP).0 == 0 {
-        let again =
-            format!("mptcpize endpoint add {address} dev {dev} {}", flags.with(Flags::SUBFLOW));
+        let again = add(*address, dev, flags.with(Flags::SUBFLOW));
         return Some(
             Finding::problem("endpoints.idle", format!("{address} (id {id}) is not used"))
                 .why("it has neither of the flags subflow and signal")
@@ -241,7 +276,7 @@ fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
                 "endpoints.link_down",
                 format!("{dev}, with {address}, is switched off"),
             )
-            .fix(&[&format!("ip link set {dev} up")]),
+            .fix(&[&format!("ip link set dev {} up", shell::word(dev))]),
         );
     }
     let family = Family::of(*address);
@@ -254,7 +289,10 @@ fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
                 format!("{dev}, with {address}, has no gateway"),
             )
             .why("subflows from it reach its own network alone")
-            .advice(format!("mptcpize setup --gateway {dev}=ADDRESS    (of its router)")),
+            .advice(format!(
+                "mptcpize setup {}    (of its router)",
+                shell::option("--gateway", format_args!("{dev}=ADDRESS"))
+            )),
         );
     }
     None
@@ -347,7 +385,7 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
                 format!("{unit} is set up, and process {} runs without the library", list(without)),
             )
             .why("it was started before, or started by something that cleared its environment")
-            .fix(&[&format!("systemctl restart {unit}")])
+            .fix(&[&format!("systemctl restart {}", shell::operand(unit))])
         })
         .collect();
     let unreadable: Vec<&str> = services

@@ -5,23 +5,29 @@
 //! is a test case. What depends on something that is broken is not judged, and says on what it
 //! waits. Not here: looking (`host::survey`, `host::probe`) and showing (`output::check`).
 
+mod beyond;
+mod fixable;
 mod host;
 pub mod peer;
 mod routing;
 mod traffic;
+mod vpn;
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::beyond::{Beyond, Covered};
+pub use self::fixable::FIXABLE;
+
 use crate::model::HostState;
 use crate::model::change::Change;
 use crate::model::config::Config;
 use crate::model::counters::Counters;
-use crate::model::net::{Family, IfName, Route};
+use crate::model::net::{IfName, Route};
 use crate::model::paths::Path;
-use crate::model::plan::plan;
 use crate::model::policy;
+use crate::model::proposal::Proposal;
 
 /// Everything that the checks look at.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -37,6 +43,8 @@ pub struct Observed {
     pub suspended: bool,
     /// The preload library.
     pub shim: Shim,
+    /// The destinations that stand for anywhere beyond the gateways.
+    pub beyond: Beyond,
     /// The ways that the kernel would take.
     pub ways: Vec<Way>,
     /// Routes of main beside the default ones that lead through a gateway; read only where a
@@ -265,6 +273,7 @@ impl Finding {
     }
 
     fn fix(mut self, commands: &[&str]) -> Self {
+        debug_assert!(FIXABLE.contains(&self.code), "{} is not in FIXABLE", self.code);
         self.fix = commands.iter().map(|command| (*command).to_owned()).collect();
         self
     }
@@ -286,13 +295,13 @@ struct Context<'a> {
     /// Their links, best first.
     links: Vec<IfName>,
     /// What `mptcpize setup` would do.
-    changes: Vec<Change>,
+    proposal: Proposal,
 }
 
 impl Context<'_> {
     /// Would `mptcpize setup` make such a change?
     fn setup_makes(&self, wanted: impl Fn(&Change) -> bool) -> bool {
-        self.changes.iter().any(wanted)
+        self.proposal.plan.steps.iter().any(|step| wanted(&step.change))
     }
 
     /// There is something to bond.
@@ -302,10 +311,9 @@ impl Context<'_> {
 
     /// The way from an address to anywhere beyond the gateways, or to the peer.
     fn way(&self, path: &Path, bound: bool) -> Option<&Way> {
-        let oif = bound.then_some(&path.dev);
-        self.seen.ways.iter().find(|way| {
-            way.from == path.address && way.oif.as_ref() == oif && way.to == beyond(path.family)
-        })
+        let (oif, to) = (bound.then_some(&path.dev), self.seen.beyond.of(path.family));
+        let mut ways = self.seen.ways.iter();
+        ways.find(|way| way.from == path.source() && way.oif.as_ref() == oif && way.to == to)
     }
 
     /// Does a packet from the path's address leave as it should?
@@ -327,28 +335,24 @@ pub fn conf_key(dev: &IfName, name: &str) -> String {
     format!("net.ipv4.conf.{}.{name}", policy::sysctl_name(dev))
 }
 
-/// An address that only a default route covers (reserved by RFC 1112 section 4, and outside of
-/// 2000::/3): for questions about the way out.
-pub fn beyond(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => IpAddr::from([240, 0, 0, 1]),
-        Family::V6 => IpAddr::from([0x4000, 0, 0, 0, 0, 0, 0, 1]),
-    }
-}
+/// What a host needs that is set up, and one that a VPN has captured does not.
+const OF_A_SET_UP: [&str; 5] = ["endpoints", "routing", "arp", "rp_filter", "limits"];
 
 /// Judges. The order is that of the screen.
 pub fn run(seen: &Observed) -> Vec<Finding> {
-    let desired = policy::desired(&seen.host, &seen.asked);
-    let changes = plan(&seen.host, &desired).steps.into_iter().map(|step| step.change).collect();
-    let paths = desired.paths;
+    let proposal = Proposal::of(&seen.host, &seen.asked);
+    let paths = proposal.desired.paths.clone();
     let mut links: Vec<IfName> = Vec::new();
     for path in &paths {
         if !links.contains(&path.dev) {
             links.push(path.dev.clone());
         }
     }
-    let context = Context { seen, paths, links, changes };
-    let mut found = host::kernel(&context);
+    let context = Context { seen, paths, links, proposal };
+    // First of all, for it is about what leaves the host unprotected.
+    let mut found = vpn::vpn(&context);
+    let captured = context.proposal.captured().is_some();
+    found.extend(host::kernel(&context));
     // Each part with the topics that must work for it to mean anything.
     type Check = fn(&Context) -> Vec<Finding>;
     let parts: [(&'static str, &[&str], Check); 11] = [
@@ -366,6 +370,12 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
     ];
     for (topic, needs, check) in parts {
         let result = check(&context);
+        if captured && OF_A_SET_UP.contains(&topic) {
+            if !result.is_empty() {
+                found.push(Finding::skipped(topic, "vpn"));
+            }
+            continue;
+        }
         match broken(&found, needs) {
             // A part with nothing to say has nothing to skip.
             Some(_) if result.is_empty() => {}
@@ -373,6 +383,8 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
             None => found.extend(result),
         }
     }
+    let due = vpn::setup(&context, &found);
+    found.extend(due);
     if let Some(report) = &seen.peer {
         found.extend(peer::check(&context, report, &found));
     }

@@ -49,8 +49,8 @@ pub struct Try {
 /// What became of the first data of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carried {
-    /// Bytes that the peer acknowledged.
-    pub acked_bytes: u64,
+    /// Bytes that the peer acknowledged, where the kernel says so.
+    pub acked_bytes: Option<u64>,
     /// MPTCP was still in use then.
     pub mptcp: bool,
 }
@@ -110,12 +110,12 @@ pub struct Subflow {
     pub to: SocketAddr,
     /// The handshake is done.
     pub established: bool,
-    /// Smoothed round-trip time.
-    pub rtt_us: u32,
+    /// Smoothed round-trip time; this and what follows, where the kernel says so.
+    pub rtt_us: Option<u32>,
     /// The scheduler gave it data to send.
-    pub has_sent: bool,
+    pub has_sent: Option<bool>,
     /// Bytes that the peer acknowledged.
-    pub acked_bytes: u64,
+    pub acked_bytes: Option<u64>,
 }
 
 /// Judges the report. `found` are the findings about this host.
@@ -252,7 +252,7 @@ fn judge(context: &Context, report: &Report, tried: &Try, found: &[Finding]) -> 
                     "turn off \"TCP optimisation\" in that network, or use a VPN over this link",
                 )
         }
-        Some(Carried { acked_bytes: 0, .. }) => Finding::problem(
+        Some(Carried { acked_bytes: Some(0), .. }) => Finding::problem(
             "peer.carries_nothing",
             format!("{rtt}, MPTCP, but no data arrive"),
         )
@@ -284,7 +284,7 @@ fn joined(
     else {
         return Finding::fine("peer.path", format!("{rtt}, MPTCP"));
     };
-    let carried = tried.carried.map_or(0, |carried| carried.acked_bytes);
+    let carried = tried.carried.and_then(|carried| carried.acked_bytes).unwrap_or(0);
     let Some(from) = tried.from else {
         return Finding::fine("peer.path", format!("{rtt}, MPTCP, {carried} bytes arrived"));
     };
@@ -293,7 +293,9 @@ fn joined(
     let at = joint.subflows.iter().position(|subflow| subflow.from == from);
     match at.map(|at| (at, &joint.subflows[at])) {
         Some((_, subflow))
-            if subflow.established && subflow.has_sent && subflow.acked_bytes == 0 =>
+            if subflow.established
+                && subflow.has_sent == Some(true)
+                && subflow.acked_bytes == Some(0) =>
         {
             Finding::warning(
                 "peer.join_carries_nothing",
@@ -308,7 +310,7 @@ fn joined(
                 (_, true) => "joined as backup",
                 (_, false) => "joined",
             };
-            let bytes = carried + subflow.acked_bytes;
+            let bytes = carried + subflow.acked_bytes.unwrap_or(0);
             Finding::fine("peer.path", format!("{rtt}, {part}, {bytes} bytes arrived"))
         }
         at => not_joined(context, joint, endpoint, rtt, at.is_some(), found),

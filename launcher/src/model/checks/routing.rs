@@ -6,7 +6,8 @@ use super::{Context, Finding, SETUP, conf_key, list};
 use crate::model::change::{Change, Item};
 use crate::model::net::{Family, IfName, Rule};
 use crate::model::paths::Path;
-use crate::model::policy::{MAIN_FIRST, is_ours};
+use crate::model::policy::{self, is_ours};
+use crate::model::sysctl;
 
 pub(super) fn routing(context: &Context) -> Vec<Finding> {
     let mut found: Vec<Finding> =
@@ -19,7 +20,7 @@ pub(super) fn routing(context: &Context) -> Vec<Finding> {
 
 /// What is wrong with the way out of one path.
 fn leaves(context: &Context, path: &Path) -> Option<Finding> {
-    let Path { dev, address, .. } = path;
+    let (dev, address) = (&path.dev, &path.source());
     // Without a carrier its routes do not count, and that is told elsewhere.
     if context.seen.host.link(dev).is_some_and(|link| !link.carrier) {
         return None;
@@ -65,17 +66,23 @@ fn leaves(context: &Context, path: &Path) -> Option<Finding> {
             .why(format!("the rule \"{rule}\" is asked before ours (a VPN?): {consequence}"))
             .advice("leave this link out of MPTCP, or the VPN's rule: ip rule show")
     } else {
-        finding
-            .why(consequence)
-            .advice(format!("see why: ip route get {} from {address}", super::beyond(path.family)))
+        finding.why(consequence).advice(format!(
+            "see why: ip route get {} from {address}",
+            context.seen.beyond.of(path.family)
+        ))
     })
 }
 
 /// A rule for everybody that comes before ours.
 fn before_ours<'a>(context: &'a Context) -> Option<&'a Rule> {
-    let early =
-        |rule: &&Rule| rule.priority > 0 && rule.priority < MAIN_FIRST && !is_ours(rule.protocol);
-    context.seen.host.rules.iter().filter(early).find(|rule| rule.from.is_none())
+    let host = &context.seen.host;
+    let early = |rule: &&Rule| {
+        policy::is_before_main(host, rule)
+            && !policy::is_local(rule)
+            && !is_ours(rule.protocol)
+            && rule.from.is_none()
+    };
+    host.rules.iter().find(early)
 }
 
 /// Links that share a network: each must answer for its own addresses, and for them alone.
@@ -96,7 +103,7 @@ pub(super) fn arp(context: &Context) -> Vec<Finding> {
         .collect();
     if !open.is_empty() {
         let commands: Vec<String> =
-            open.iter().map(|dev| format!("sysctl -w {}=1", conf_key(dev, "arp_ignore"))).collect();
+            open.iter().map(|dev| sysctl::command(&conf_key(dev, "arp_ignore"), 1)).collect();
         let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
         let title = match open.as_slice() {
             [one] => format!("{one} answers for the addresses of its neighbours"),
@@ -124,7 +131,7 @@ pub(super) fn arp(context: &Context) -> Vec<Finding> {
                 .iter()
                 .map(|key| format!("net.ipv4.conf.{key}.arp_filter"))
                 .filter(|key| context.seen.host.sysctl(key) > 0)
-                .map(|key| format!("sysctl -w {key}=0"))
+                .map(|key| sysctl::command(&key, 0))
                 .collect();
             let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
             found.push(
@@ -155,7 +162,7 @@ fn announcements(context: &Context, sharing: &[&Path]) -> Option<Finding> {
     let commands: Vec<String> = sharing
         .iter()
         .filter(|path| context.conf(&path.dev, "arp_announce") < 2)
-        .map(|path| format!("sysctl -w {}=2", conf_key(&path.dev, "arp_announce")))
+        .map(|path| sysctl::command(&conf_key(&path.dev, "arp_announce"), 2))
         .collect();
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     let note = Finding::note("arp.announce", "a link may ask in the name of its neighbours")
@@ -186,8 +193,8 @@ pub(super) fn rp_filter(context: &Context) -> Vec<Finding> {
     let mut found = Vec::new();
     for path in &strict {
         let Path { dev, address, .. } = path;
-        let loosen = format!("sysctl -w {}=2", conf_key(dev, "rp_filter"));
-        if let Some(back) = way_to(context, *address, super::beyond(Family::V4))
+        let loosen = sysctl::command(&conf_key(dev, "rp_filter"), 2);
+        if let Some(back) = way_to(context, *address, context.seen.beyond.v4.into())
             && back != dev
         {
             found.push(

@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::model::connection::Fallback;
 use crate::model::mptcp::Flags;
 use crate::model::net::IfName;
+use crate::model::proposal;
+use crate::model::shell;
 use crate::model::status::{Mptcp, PathRow, Seen, State, Use, Whereabouts, links, state_of};
 
 /// A remark.
@@ -44,8 +46,15 @@ pub(super) fn find(
     let mut all = Vec::new();
     kernel(mptcp, &mut all);
     if mptcp == Mptcp::On {
+        around_a_vpn(seen, &mut all);
         unlisted(seen, &mut all);
-        paths_unused(seen, paths, &mut all);
+        let captured = seen.proposal().captured().is_some();
+        if captured {
+            captured_by(seen, &mut all);
+        } else {
+            paths_unused(seen, paths, &mut all);
+            stale(seen, &mut all);
+        }
         endpoints_gone(seen, &mut all);
         links_dead(paths, &mut all);
         subflows_stale(seen, whereabouts, &mut all);
@@ -63,6 +72,33 @@ fn fault(what: impl Into<String>, why: &str, fix: impl Into<String>) -> Finding 
         what: what.into(),
         why: (!why.is_empty()).then(|| why.to_owned()),
         fix: Some(fix.into()),
+    }
+}
+
+/// Subflows that leave beside the VPN which takes the host's traffic. First of all faults.
+fn around_a_vpn(seen: &Seen, all: &mut Vec<Finding>) {
+    if let Some(leak) = proposal::leak(&seen.state, &seen.config) {
+        let fix: Vec<String> = leak.fix.iter().map(|command| format!("sudo {command}")).collect();
+        all.insert(0, fault(leak.what, &leak.why, fix.join(" && ")));
+    }
+}
+
+/// Worth knowing: why nothing is set up.
+fn captured_by(seen: &Seen, all: &mut Vec<Finding>) {
+    if let Some(captured) = seen.proposal().captured() {
+        all.push(Finding { attention: false, ..fault(captured.what(), &captured.why(), CHECK) });
+    }
+}
+
+/// What was set up is no longer as it was made, and no other fault says so.
+fn stale(seen: &Seen, all: &mut Vec<Finding>) {
+    let proposal = seen.proposal();
+    let told = all.iter().any(|finding| finding.attention);
+    if proposal.is_stale(&seen.state) && !told {
+        let count = proposal.plan.steps.len();
+        let plural = if count == 1 { "change is" } else { "changes are" };
+        let why = format!("{count} {plural} due: a manager or an event undid part of it");
+        all.push(fault("the set-up is no longer whole", &why, SETUP));
     }
 }
 
@@ -109,9 +145,19 @@ fn paths_unused(seen: &Seen, paths: &[PathRow], all: &mut Vec<Finding>) {
     }
     for link in links(paths) {
         let unused = |path: &&PathRow| path.link == *link;
-        if paths.iter().filter(unused).all(|path| path.usage == Use::Nothing) {
-            all.push(fault(format!("{link} is not used"), "it has no endpoint", SETUP));
+        if !paths.iter().filter(unused).all(|path| path.usage == Use::Nothing) {
+            continue;
         }
+        let what = format!("{link} is not used");
+        let most = seen.state.kernel.most_endpoints;
+        all.push(match seen.state.endpoints.len() < most {
+            true => fault(what, "it has no endpoint", SETUP),
+            false => Finding {
+                attention: false,
+                fix: None,
+                ..fault(what, &format!("this kernel takes {most} endpoints, and has them"), "")
+            },
+        });
     }
 }
 
@@ -133,7 +179,8 @@ fn links_dead(paths: &[PathRow], all: &mut Vec<Finding>) {
     for link in links(paths) {
         if paths.iter().any(|path| path.link == *link && !path.carrier) {
             let why = "its cable, or its radio link";
-            all.push(fault(format!("{link} has no carrier"), why, format!("ip link show {link}")));
+            let fix = format!("ip link show dev {}", shell::word(link));
+            all.push(fault(format!("{link} has no carrier"), why, fix));
         }
     }
 }

@@ -4,16 +4,26 @@
 //! Source rules come last before the main table's own rule, and each address is sent to the main
 //! table first for everything but its default route: whatever the administrator, a VPN or a
 //! container engine arranged keeps its say, and only what would leave by the default route leaves
-//! by the address's own uplink.
+//! by the address's own uplink. Where unbound traffic leaves by something that is no uplink,
+//! nothing is set up.
+
+mod edge;
+mod endpoints;
+
+pub use edge::{LAST_RESORT, is_before_main, is_local, misplaced};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use self::edge::Edge;
 use crate::model::HostState;
-use crate::model::config::{Config, Role};
-use crate::model::mptcp::{Endpoint, Flags, Limits};
-use crate::model::net::{Family, IfName, MAIN, Prefix, Route, Rule};
+use crate::model::config::Config;
+use crate::model::metrics::Metrics;
+use crate::model::mptcp::{Endpoint, Limits};
+use crate::model::nat::Translation;
+use crate::model::net::{Action, Address, Family, IfName, MAIN, Prefix, Route, Rule};
 use crate::model::paths::{self, LeftOut, Origin, Path};
+use crate::model::vpn::{self, Captured};
 
 /// `rtm_protocol` and `FRA_PROTOCOL` of all that we make, so that it is found again and nothing
 /// else is taken for ours. 86 as in RFC 8684; not in /etc/iproute2/rt_protos and unused by the
@@ -24,18 +34,6 @@ pub const PROTOCOL: u8 = 86;
 /// and distributions pick, from wg-quick's 51820 and from systemd's and NetworkManager's, which
 /// derive theirs from the interface index. A number in use is passed over.
 pub const FIRST_TABLE: u32 = 8684;
-
-/// `from ADDRESS lookup main suppress_prefixlength 0`: all that main knows better than by its
-/// default route. The last two priorities before main's own 32766, because the kernel gives rules
-/// without a priority (wg-quick's) ever lower numbers: they are asked before ours.
-pub const MAIN_FIRST: u32 = 32764;
-
-/// `from ADDRESS lookup TABLE`: the default route through the address's own uplink.
-pub const OWN_UPLINK: u32 = 32765;
-
-/// `lookup TABLE` for everybody, behind main (32766) and default (32767): where main has no route
-/// at all, because the preferred uplink is gone, another uplink takes new connections.
-pub const LAST_RESORT: u32 = 32800;
 
 /// The metric of our IPv6 routes: what the kernel gives to one without
 /// (`IP6_RT_PRIO_USER`, include/net/ip6_fib.h); an IPv4 route may have none.
@@ -54,6 +52,12 @@ pub struct Desired {
     /// There are at least two links to bond. Otherwise nothing is desired, and nothing is undone
     /// either: the second link may be back in a minute.
     pub bonds: bool,
+    /// Why nothing is desired although there are links to bond.
+    pub refused: Option<Refused>,
+    /// Addresses that we give to links.
+    pub addresses: Vec<(Address, String)>,
+    /// Translations of those addresses.
+    pub translations: Vec<(Translation, String)>,
     /// Sysctls and their least values.
     pub sysctls: Vec<(String, u32, String)>,
     /// Routes of our tables.
@@ -70,11 +74,21 @@ pub struct Desired {
     pub notes: Vec<String>,
 }
 
+/// Why a host with several links is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Something that is no uplink takes unbound traffic.
+    Captured(Captured),
+    /// Our rules have no place among those that are there; the reason, as a clause.
+    Rules(String),
+}
+
 /// Derives the desired state.
 ///
-/// With fewer than two links there is nothing to bond, and nothing is desired.
+/// With fewer than two links there is nothing to bond, and nothing is desired; nor where a VPN takes
+/// what programs leave unbound.
 pub fn desired(state: &HostState, config: &Config) -> Desired {
-    let (paths, left_out) = paths::find(state, config);
+    let (mut paths, left_out) = paths::find(state, config);
     let mut desired = Desired { left_out, ..Desired::default() };
     let links = distinct(paths.iter().map(|path| &path.dev));
     if links.len() < 2 {
@@ -85,20 +99,116 @@ pub fn desired(state: &HostState, config: &Config) -> Desired {
         desired.paths = paths;
         return desired;
     }
+    let captured = vpn::captured(state, config);
+    if let Some(captured) = captured.as_ref().filter(|_| !config.beside_vpn) {
+        desired.refused = Some(Refused::Captured(captured.clone()));
+        desired.paths = paths;
+        return desired;
+    }
+    let edges = edges(state, config, &mut paths, &mut desired);
+    let links = distinct(paths.iter().map(|path| &path.dev));
+    if links.len() < 2 {
+        let why = desired.left_out.last().map(|left| left.why.clone()).unwrap_or_default();
+        desired.refused = Some(Refused::Rules(why));
+        desired.paths = paths;
+        return desired;
+    }
     desired.bonds = true;
+    if let Some(captured) = captured {
+        let names: Vec<&str> = links.iter().map(IfName::as_str).collect();
+        desired.notes.push(format!(
+            "beside {}: subflows leave by {} outside of it, as asked (--beside-vpn)",
+            captured.by(),
+            names.join(" and ")
+        ));
+    }
     let tables = tables(state, &links);
     sysctls(state, &paths, &mut desired);
     for path in &paths {
-        let Some(table) = tables.get(&path.dev) else { continue };
-        routing(path, *table, &mut desired);
+        let (Some(table), Some(edge)) = (tables.get(&path.dev), edges.get(&path.family)) else {
+            continue;
+        };
+        own_address(path, &mut desired);
+        routing(state, path, *table, *edge, &mut desired);
     }
-    desired.rules.sort_by_key(|(rule, _)| (rule.family, rule.priority));
-    let endpoints = endpoints(state, config, &paths, &mut desired);
+    // At main's edge, for each source the main table comes first.
+    desired.rules.sort_by_key(|(rule, _)| (rule.family, rule.priority, rule.suppress.is_none()));
+    let endpoints = endpoints::endpoints(state, config, &paths, &mut desired);
     desired.endpoints = endpoints;
     desired.limits = Some(limits(state, config));
+    several_gateways(state, &paths, &mut desired);
     desired.notes.extend(conflicts(state));
     desired.paths = paths;
     desired
+}
+
+/// The places of our rules, by family. The paths of a family without one, or whose unbound traffic
+/// is forbidden, are left out.
+fn edges(
+    state: &HostState,
+    config: &Config,
+    paths: &mut Vec<Path>,
+    desired: &mut Desired,
+) -> BTreeMap<Family, Edge> {
+    let mut edges = BTreeMap::new();
+    for family in Family::BOTH {
+        if !paths.iter().any(|path| path.family == family) {
+            continue;
+        }
+        let forbidden = vpn::is_forbidden(state, family) && !config.beside_vpn;
+        let place = match forbidden {
+            true => Err("a route or rule forbids what leaves by the default route".to_owned()),
+            false => edge::find(state, family),
+        };
+        match place {
+            Ok(edge) => {
+                edges.insert(family, edge);
+            }
+            Err(why) => {
+                paths.retain(|path| path.family != family);
+                let what = if family == Family::V4 { "IPv4" } else { "IPv6" };
+                desired.left_out.push(LeftOut { what: what.to_owned(), why });
+            }
+        }
+    }
+    edges
+}
+
+/// An address of our own for a link that has another one's, and its translation.
+fn own_address(path: &Path, desired: &mut Desired) {
+    let (Some(own), IpAddr::V4(to)) = (path.own, path.address) else { return };
+    let (dev, real) = (path.dev.clone(), path.address);
+    let address = Address {
+        dev: dev.clone(),
+        address: IpAddr::V4(own),
+        length: 32,
+        peer: None,
+        // So that no program gets it unless it asks for it.
+        global: false,
+        deprecated: false,
+        tentative: false,
+        temporary: false,
+        secondary: false,
+        protocol: PROTOCOL,
+    };
+    desired.addresses.push((address, format!("another link has {dev}'s {real}")));
+    let translation = Translation { dev, from: own, to };
+    desired.translations.push((translation, "leaves with the link's own address".into()));
+}
+
+/// Says which gateway is used where a link has several.
+fn several_gateways(state: &HostState, paths: &[Path], desired: &mut Desired) {
+    for path in paths {
+        let all = paths::gateways(state, &path.dev, path.family);
+        let Some(used) = path.gateway.filter(|_| all.len() > 1) else { continue };
+        let others: Vec<String> =
+            all.iter().filter(|via| **via != used).map(ToString::to_string).collect();
+        desired.notes.push(format!(
+            "{} has several gateways: {used} is used, and not {}",
+            path.dev,
+            others.join(", ")
+        ));
+    }
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a IfName>) -> Vec<IfName> {
@@ -125,6 +235,7 @@ fn tables(state: &HostState, links: &[IfName]) -> BTreeMap<IfName, u32> {
     let foreign: Vec<u32> = foreign_rules
         .map(|rule| rule.table)
         .chain(foreign_routes.map(|route| route.table))
+        .chain(state.occupied.iter().copied())
         .collect();
     for link in links {
         if tables.contains_key(link) {
@@ -176,22 +287,31 @@ pub(super) fn sysctl_name(dev: &IfName) -> String {
 }
 
 /// Table, source rules and last resort of one path.
-fn routing(path: &Path, table: u32, desired: &mut Desired) {
-    let Path { dev, family, address, .. } = path;
+fn routing(state: &HostState, path: &Path, table: u32, edge: Edge, desired: &mut Desired) {
+    let Path { dev, family, .. } = path;
+    let source = path.source();
     let route = Route {
         table,
         family: *family,
         to: None,
+        from: None,
         via: None,
         dev: dev.clone(),
-        src: Some(*address),
+        src: Some(source),
         metric: if *family == Family::V6 { METRIC_V6 } else { 0 },
         protocol: PROTOCOL,
         onlink: false,
+        scope: None,
+        metrics: Metrics::default(),
+        encapsulated: false,
     };
     let bits = family.bits();
     for network in path.networks.iter().filter(|network| network.length < bits) {
-        let connected = Route { to: Some(*network), ..route.clone() };
+        // A link with two networks has an address in each.
+        let inside = path.others.iter().find(|other| network.contains(**other));
+        let own = path.own.is_some() || network.contains(source);
+        let src = if own { Some(source) } else { inside.copied().or(Some(source)) };
+        let connected = Route { to: Some(*network), src, ..route.clone() };
         desired.routes.push((connected, format!("{dev}'s own network")));
     }
     let reachable = |gateway: IpAddr| {
@@ -201,130 +321,57 @@ fn routing(path: &Path, table: u32, desired: &mut Desired) {
     };
     let default = Route {
         via: path.gateway,
-        onlink: path.gateway.is_some_and(|gateway| !reachable(gateway)),
+        onlink: path.gateway.is_some_and(|gateway| path.onlink || !reachable(gateway)),
+        scope: path.scope,
+        metrics: path.metrics.clone(),
         ..route
     };
     desired.routes.push((default, explain(path)));
 
     let rule = Rule {
-        priority: MAIN_FIRST,
+        priority: edge.before_main,
         family: *family,
         from: None,
+        action: Action::Lookup,
         table: MAIN,
         suppress: Some(0),
         protocol: PROTOCOL,
         conditional: false,
     };
-    for source in std::iter::once(address).chain(&path.others) {
+    // Another link's address is that link's to route, also where this one has it too.
+    let elsewhere = |address: &&IpAddr| {
+        let has = |other: &&Address| other.address == **address && other.dev != *dev;
+        !state.addresses.iter().any(|other| has(&other))
+    };
+    let sources = std::iter::once(&source).chain(path.others.iter().filter(elsewhere));
+    for source in sources {
         let from = Some(Prefix::host(*source));
         desired
             .rules
             .push((Rule { from, ..rule.clone() }, "main's other routes keep their say".into()));
         desired.rules.push((
-            Rule { from, priority: OWN_UPLINK, table, suppress: None, ..rule.clone() },
+            Rule { from, table, suppress: None, ..rule.clone() },
             format!("leaves by {dev}"),
         ));
     }
-    desired.rules.push((
-        Rule { priority: LAST_RESORT + (table - FIRST_TABLE), table, suppress: None, ..rule },
-        "for new connections where main fails".into(),
-    ));
+    let last = edge.last_resort.and_then(|first| first.checked_add(table - FIRST_TABLE));
+    if let Some(priority) = last.filter(|_| path.in_main) {
+        desired.rules.push((
+            Rule { priority, table, suppress: None, ..rule },
+            "for new connections where main fails".into(),
+        ));
+    }
 }
 
 fn explain(path: &Path) -> String {
-    let (dev, address) = (&path.dev, path.address);
+    let (dev, address) = (&path.dev, path.source());
     match &path.origin {
         Origin::Route => format!("{address} answers on {dev}"),
         Origin::Asked => format!("{address} answers on {dev} (asked)"),
         Origin::Neighbour(other) => format!("{dev} shares {other}'s gateway"),
+        Origin::Recorded => format!("{address} answered on {dev} before"),
         Origin::PointToPoint => format!("{dev} is point to point"),
     }
-}
-
-/// The endpoints: client paths open subflows, server addresses are announced.
-fn endpoints(
-    state: &HostState,
-    config: &Config,
-    paths: &[Path],
-    desired: &mut Desired,
-) -> Vec<(Endpoint, String)> {
-    let (flags, reason) = flags(state, config, paths);
-    let mut wanted: Vec<(Endpoint, String)> = paths
-        .iter()
-        .map(|path| {
-            let backup = config.backup.contains(&path.dev);
-            let flags = if backup { flags.with(Flags::BACKUP) } else { flags };
-            let reason = if backup { "a backup path, as asked".into() } else { reason.clone() };
-            let endpoint = Endpoint {
-                id: 0,
-                address: path.address,
-                port: None,
-                dev: Some(path.dev.clone()),
-                flags,
-            };
-            (endpoint, reason)
-        })
-        .collect();
-
-    // Those of others stay and count.
-    let foreign = state
-        .foreign_endpoints()
-        .filter(|endpoint| wanted.iter().all(|(wanted, _)| wanted.address != endpoint.address))
-        .count();
-    let room = state.kernel.most_endpoints.saturating_sub(foreign);
-    for (endpoint, _) in wanted.drain(room.min(wanted.len())..) {
-        desired.left_out.push(LeftOut {
-            what: format!("endpoint {}", endpoint.address),
-            why: format!("the kernel takes {} endpoints", state.kernel.most_endpoints),
-        });
-    }
-    // `laminar` takes the first free endpoint of the list: the uplink that connections start on
-    // anyway comes last (kernel-measured, see the README).
-    if flags.has(Flags::LAMINAR) {
-        wanted.reverse();
-    }
-    wanted
-}
-
-/// Which flags make every link carry data. Plain `subflow` does where all links have the same one
-/// family. Elsewhere an address that the peer announces may be the only one that a link can
-/// reach: `laminar` opens one subflow to each announced address and is enough when every link has
-/// both families (or there are two links); `fullmesh` works in every case, with more subflows.
-fn flags(state: &HostState, config: &Config, paths: &[Path]) -> (Flags, String) {
-    let client = match config.role {
-        Role::Server => return (Flags::SIGNAL, "announced to clients (--role server)".into()),
-        // The kernel refuses `signal` with `fullmesh`.
-        Role::Both => {
-            let both = Flags::SUBFLOW.with(Flags::SIGNAL);
-            return (both, "used and announced (--role both)".into());
-        }
-        Role::Client => Flags::SUBFLOW,
-    };
-    let links = distinct(paths.iter().map(|path| &path.dev));
-    let has = |link: &IfName, family: Family| {
-        paths.iter().any(|path| path.dev == *link && path.family == family)
-    };
-    let families: Vec<Family> = Family::BOTH
-        .into_iter()
-        .filter(|family| links.iter().any(|link| has(link, *family)))
-        .collect();
-    let complete = links.iter().all(|link| families.iter().all(|family| has(link, *family)));
-    if config.fullmesh {
-        return (client.with(Flags::FULLMESH), "as asked (--fullmesh)".into());
-    }
-    if families.len() < 2 {
-        return (client, String::new());
-    }
-    if state.kernel.at_least(6, 18) && (complete || links.len() == 2) {
-        let reason = "a subflow to each announced address, of either family";
-        return (client.with(Flags::LAMINAR), reason.into());
-    }
-    let reason = if complete {
-        "both families; this kernel has no laminar"
-    } else {
-        "some links lack a family: all announced addresses are tried"
-    };
-    (client.with(Flags::FULLMESH), reason.into())
 }
 
 fn limits(state: &HostState, config: &Config) -> (Limits, String) {
@@ -347,8 +394,8 @@ fn conflicts(state: &HostState) -> Vec<String> {
         });
     }
     let catch_all = state.rules.iter().find(|rule| {
-        let before = rule.priority > 0 && rule.priority <= OWN_UPLINK;
-        before
+        is_before_main(state, rule)
+            && !is_local(rule)
             && !is_ours(rule.protocol)
             && rule.from.is_none()
             && rule.table != MAIN

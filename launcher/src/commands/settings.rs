@@ -1,0 +1,115 @@
+//! What a set-up goes by: the settings file, what earlier set-ups of this boot were asked, the
+//! command line; and whether that fits the host.
+
+use std::io;
+use std::path::Path;
+
+use crate::error::{Error, Exit, reason};
+use crate::model::config::Config;
+use crate::model::net::Prefix;
+use crate::model::record::Record;
+use crate::model::{Flavour, HostState, shell};
+use crate::paths::Paths;
+use crate::root::{self, Root};
+
+/// The settings of the file: /etc/mptcpize.toml, which may be missing, or one that was named.
+///
+/// # Errors
+/// The file cannot be read, or says something unknown: with line and column.
+pub fn file(named: Option<&Path>, paths: &Paths) -> Result<Config, Error> {
+    let file = named.map_or_else(|| paths.config(), Path::to_owned);
+    let shown = file.display();
+    let read = match (named, paths.root() == Path::new("/")) {
+        (None, false) => Root::image(paths.root())?.read(Path::new("/etc/mptcpize.toml")),
+        _ => root::read(&file),
+    };
+    match read.and_then(text) {
+        Ok(text) => Config::read(&text).map_err(|error| {
+            Error::new(Exit::Usage, format!("{shown} has a mistake"))
+                .why(error.trim_end())
+                .fix(format!("correct {shown}"))
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
+            Ok(Config::default())
+        }
+        Err(error) => Err(Error::new(Exit::Usage, format!("cannot read {shown}"))
+            .why(reason(&error))
+            .fix("name a file that exists, or leave --config out")),
+    }
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not text"))
+}
+
+/// What holds for this host: the file, and what its set-up was asked.
+///
+/// # Errors
+/// As [`file`].
+pub fn of_host(record: &Record, paths: &Paths) -> Result<Config, Error> {
+    Ok(record.asked.over(file(None, paths)?))
+}
+
+/// Is this a kernel that can be set up?
+///
+/// # Errors
+/// 5 for one without MPTCP.
+pub fn check_kernel(state: &HostState) -> Result<(), Error> {
+    match state.kernel.mptcp {
+        Flavour::Upstream => Ok(()),
+        Flavour::OutOfTree => Err(Error::new(
+            Exit::Missing,
+            "this kernel has the out-of-tree MPTCP (v0)",
+        )
+        .why("it has net.mptcp.mptcp_enabled and no path manager that can be set up")
+        .fix("boot a kernel 5.6 or newer of your distribution: apt install linux-image-amd64")),
+        Flavour::Absent => Err(Error::new(Exit::Missing, "this kernel has no MPTCP")
+            .why("/proc/sys/net/mptcp does not exist")
+            .fix(
+                "boot a kernel 5.6 or newer built with CONFIG_MPTCP: apt install linux-image-amd64",
+            )),
+    }
+}
+
+/// Checks settings against the host they are for.
+///
+/// # Errors
+/// 2 for a link that is not there or a gateway outside its network.
+pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
+    let named = config.only.iter().chain(&config.exclude).chain(&config.backup);
+    for name in named.chain(config.gateway.keys()) {
+        if state.link(name).is_none() {
+            let links: Vec<&str> = state
+                .links
+                .iter()
+                .filter(|link| !link.loopback)
+                .map(|link| link.name.as_str())
+                .collect();
+            return Err(Error::new(Exit::Usage, format!("there is no interface {name}"))
+                .why(format!("this host has {}", links.join(", ")))
+                .fix("ip link    (lists them)"));
+        }
+    }
+    for (name, gateway) in &config.gateway {
+        let networks: Vec<Prefix> = state
+            .addresses
+            .iter()
+            .filter(|address| {
+                address.dev == *name && address.address.is_ipv4() == gateway.is_ipv4()
+            })
+            .map(|address| address.network())
+            .collect();
+        // A modem with a /32 has every gateway outside its network.
+        let pointless = networks.iter().all(|network| network.length >= 31);
+        if !pointless && !networks.iter().any(|network| network.contains(*gateway)) {
+            let all: Vec<String> = networks.iter().map(Prefix::to_string).collect();
+            return Err(Error::new(
+                Exit::Usage,
+                format!("the gateway {gateway} is not in a network of {name}"),
+            )
+            .why(format!("{name} has {}", all.join(", ")))
+            .fix(format!("ip addr show dev {}    (shows its networks)", shell::word(name))));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! What a person can do where something is not permitted. sudo(8) makes root of a user, and that
+//! helps only where root may: not within a user namespace, whose root is nobody to the host, and not
+//! root whom a container or a unit has left without a capability.
+//!
+//! Not here: whether something is permitted; the kernel says that.
+
+use std::fs;
+
+/// The advice for this process, as a clause.
+pub fn advice() -> &'static str {
+    match Standing::of_this_process() {
+        Standing::User => "run it with sudo",
+        Standing::Root => "run it outside of this container, or with root's capabilities in it",
+        Standing::Namespace => "run it as root of the host, outside of this user namespace",
+    }
+}
+
+/// A command line with `sudo` before it, or the advice where that does not help.
+pub fn with_sudo(command: &str) -> String {
+    match Standing::of_this_process() {
+        Standing::User => format!("sudo {command}"),
+        _ => format!("{command}    ({})", advice()),
+    }
+}
+
+/// Whom this process is to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// A user of the host, who may become root.
+    User,
+    /// Root of the host.
+    Root,
+    /// Somebody in a user namespace: rootless containers, `unshare --user`, `PrivateUsers=`.
+    Namespace,
+}
+
+impl Standing {
+    fn of_this_process() -> Self {
+        // A kernel without user namespaces has no such file.
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        Standing::of(&map, rustix::process::geteuid().is_root())
+    }
+
+    fn of(uid_map: &str, root: bool) -> Self {
+        // The first user namespace maps every id to itself (user_namespaces(7)).
+        let mut words = uid_map.split_whitespace();
+        let all = [words.next(), words.next(), words.next()];
+        match all {
+            [None, ..] | [Some("0"), Some("0"), Some("4294967295")] if root => Standing::Root,
+            [None, ..] | [Some("0"), Some("0"), Some("4294967295")] => Standing::User,
+            _ => Standing::Namespace,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_namespace_is_told_by_its_map() {
+        let host = "         0          0 4294967295\n";
+        let table = [
+            (host, false, Standing::User),
+            (host, true, Standing::Root),
+            ("", false, Standing::User),
+            ("", true, Standing::Root),
+            ("         0       1000          1\n", true, Standing::Namespace),
+            ("      1000       1000          1\n", false, Standing::Namespace),
+            ("0 0 65536\n", true, Standing::Namespace),
+            ("0 1000 1\n1 100000 65536\n", true, Standing::Namespace),
+        ];
+        for (map, root, expected) in table {
+            assert_eq!(Standing::of(map, root), expected, "{map:?}, {root}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Which findings have a command that mends them: the list that keeps tests/check_fixes.rs complete.
+
+/// The codes of all findings that a command mends. A test executes each of these commands, so a fix
+/// that is missing here is one that nobody has tried.
+pub const FIXABLE: [&str; 31] = [
+    "arp.announce",
+    "arp.filter",
+    "arp.flux",
+    "counters.blackhole",
+    "counters.joins_forged",
+    "counters.joins_rejected",
+    "counters.joins_unanswered",
+    "counters.middlebox",
+    "counters.rp_filter",
+    "endpoints.idle",
+    "endpoints.link_down",
+    "endpoints.missing",
+    "endpoints.vanished",
+    "endpoints.wrong_link",
+    "firewall.forward",
+    "firewall.rule",
+    "kernel.no_initial_joins",
+    "kernel.off",
+    "kernel.suspended",
+    "kernel.userspace_manager",
+    "limits.few_subflows",
+    "limits.no_addresses",
+    "limits.no_subflows",
+    "managers.two",
+    "routing.elsewhere",
+    "routing.unbound",
+    "rp_filter.drops",
+    "rp_filter.static_route",
+    "services.without",
+    "setup.stale",
+    "vpn.leak",
+];

@@ -1,0 +1,121 @@
+//! Does something else than an uplink take what programs leave unbound? Then the host is captured:
+//! a subflow that leaves by an uplink would lead traffic around a VPN.
+//!
+//! What counts is where the kernel sends such traffic, not what the VPN is: a tunnel's default
+//! route, two halves of the Internet, a rule that is asked before main.
+
+use std::net::IpAddr;
+
+use crate::model::HostState;
+use crate::model::config::Config;
+use crate::model::mptcp::{Endpoint, Flags};
+use crate::model::net::{Family, IfName, MAIN};
+use crate::model::paths;
+use crate::model::policy::is_ours;
+use crate::model::way::{Hop, Way};
+
+/// The table `default` (`RT_TABLE_DEFAULT`), which is asked after main.
+const DEFAULT: u32 = 253;
+
+/// What takes unbound traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// The link that it leaves by.
+    pub dev: IfName,
+    /// The table that leads it there, where that is a rule's and the link is an uplink.
+    pub table: Option<u32>,
+    /// One of the destinations.
+    pub to: IpAddr,
+}
+
+impl Captured {
+    /// The device, or the table, as the subject of a sentence.
+    pub fn by(&self) -> String {
+        match self.table {
+            None => self.dev.to_string(),
+            Some(table) => format!("table {table}"),
+        }
+    }
+
+    /// What is the case, as a clause.
+    pub fn what(&self) -> String {
+        match self.table {
+            None => format!("traffic of this host leaves by {}, which is no uplink", self.dev),
+            Some(table) => format!(
+                "traffic of this host leaves by table {table}, which a rule puts before the \
+                 uplinks' default routes"
+            ),
+        }
+    }
+
+    /// How to see it.
+    pub fn why(&self) -> String {
+        format!("ip route get {} says dev {}: a VPN?", self.to, self.dev)
+    }
+}
+
+/// The first destination whose unbound traffic leaves by something that is no uplink's default
+/// route. Nothing where the kernel was not asked.
+pub fn captured(state: &HostState, config: &Config) -> Option<Captured> {
+    unbound(state).find_map(|(to, hop)| {
+        let hop = hop?;
+        let captured = |table| Captured { dev: hop.dev.clone(), table, to };
+        if !is_uplink(state, config, &hop.dev) {
+            return Some(captured(None));
+        }
+        let ours = || {
+            let own = |table: u32| {
+                state.routes.iter().any(|route| route.table == table && is_ours(route.protocol))
+            };
+            own(hop.table)
+        };
+        let main = [MAIN, DEFAULT].contains(&hop.table) || ours();
+        (!main).then(|| captured(Some(hop.table)))
+    })
+}
+
+/// Does a route or rule forbid what programs leave unbound, although main has a default route
+/// whose link is alive? A kill switch does.
+pub fn is_forbidden(state: &HostState, family: Family) -> bool {
+    let alive = state.routes.iter().any(|route| {
+        route.table == MAIN
+            && route.to.is_none()
+            && route.from.is_none()
+            && route.family == family
+            && state.link(&route.dev).is_some_and(|link| link.up && link.carrier)
+    });
+    alive && unbound(state).any(|(to, hop)| Family::of(to) == family && hop.is_none())
+}
+
+/// Endpoints whose subflows leave by an uplink although the host is captured: around the VPN.
+pub fn leaks<'a>(state: &'a HostState, config: &Config) -> Vec<(&'a Endpoint, &'a IfName)> {
+    if captured(state, config).is_none() || state.limits.is_some_and(|limits| limits.subflows == 0)
+    {
+        return vec![];
+    }
+    let leak = |endpoint: &'a Endpoint| {
+        let opens = endpoint.flags.has(Flags::SUBFLOW) || endpoint.flags.has(Flags::FULLMESH);
+        let leaves = |way: &&Way| {
+            way.from == Some(endpoint.address)
+                && way.oif == endpoint.dev
+                && way.hop.as_ref().is_some_and(|hop| is_uplink(state, config, &hop.dev))
+        };
+        let way = state.ways.iter().filter(|_| opens).find(leaves)?;
+        Some((endpoint, &way.hop.as_ref()?.dev))
+    };
+    state.endpoints.iter().filter_map(leak).collect()
+}
+
+/// Destinations of unbound traffic, and the first step there.
+fn unbound(state: &HostState) -> impl Iterator<Item = (IpAddr, Option<&Hop>)> {
+    let asked = |way: &&Way| way.from.is_none() && way.oif.is_none();
+    state.ways.iter().filter(asked).map(|way| (way.to, way.hop.as_ref()))
+}
+
+/// May unbound traffic leave by this link? Not by a tunnel, unless it was named as an uplink. PPP
+/// may be a line or a VPN (PPTP, L2TP): where it was to be left out, it is taken for a VPN.
+fn is_uplink(state: &HostState, config: &Config, dev: &IfName) -> bool {
+    let Some(link) = state.link(dev) else { return false };
+    let left_out = config.exclude.contains(dev) && link.kind.as_deref() == Some("ppp");
+    !left_out && (!paths::is_tunnel(link) || config.only.contains(dev))
+}
