@@ -307,19 +307,6 @@ fn a_way_that_cannot_keep_a_policy_says_so_or_refuses() {
     assert!(done.stdout.contains("\"policy\": \"TCP for port 22; TCP in"), "{done}");
 }
 
-#[test]
-fn rules_that_a_program_made_with_landlock_count_for_its_sockets() {
-    let program = cc::c("fence", Build::Plain);
-    let (namespace, _servers) = host();
-    let native = Way::Native.command(&program).within(&namespace).run().ok();
-    assert!(native.stdout.contains("fenced\nconnect 4 8001: 0 errno kept\n"), "{native}");
-    assert!(native.stdout.contains("connect 4 8002: -1 Permission denied\n"), "{native}");
-    let ours = Way::Tool.command(&program).within(&namespace).run().ok();
-    assert_eq!(ours.stdout, native.stdout);
-    // What is allowed is MPTCP all the same.
-    assert_eq!(ours.stderr, "262\n".repeat(24));
-}
-
 /// What the trace says, without the name of the program.
 fn told(done: &Outcome) -> Vec<String> {
     let lines = done.stderr.lines().filter(|line| !line.contains("] socket("));

@@ -4,11 +4,11 @@
 //! |---|---|
 //! | `MPTCPIZE=off` (or `0`) | leave every socket of this process and its children alone |
 //! | `MPTCPIZE_DEBUG=1` | trace every decision to the standard error of load time |
-//! | `MPTCPIZE_DEBUG=/PATH` | trace to the end of that file |
+//! | `MPTCPIZE_DEBUG=/PATH` | trace to the end of that file, if it is the user's own |
 //! | `MPTCPIZE_POLICY=…` | which sockets stay TCP: `policy.rs` |
 //!
-//! The library for the whole system has settings of its own, and leaves programs, users and units
-//! out (`system.rs`).
+//! The library for the whole system takes the first two and has settings of its own for the rest;
+//! it leaves programs, users and units out (`system.rs`).
 //!
 //! Not here: checking the values for the user. The launcher does that; the shim takes what it
 //! does not know as "not asked for", because a program must never fail over our environment.

@@ -7,7 +7,8 @@
 //!
 //! # Safety
 //! The callers are the program's, and the arguments those of libc's function: whatever pointers
-//! are passed go on to the kernel, which checks them.
+//! are passed go on to the kernel, which checks them. What a hook itself wants to know of the
+//! memory behind one it reads where the kernel says that it can (`sys/memory.rs`).
 
 #![allow(unsafe_code)]
 #![allow(clippy::missing_safety_doc, reason = "the same for all, above")]
@@ -16,6 +17,7 @@ use core::ffi::{c_int, c_uint, c_ulong, c_void};
 
 use crate::compat;
 use crate::policy;
+use crate::sys::message::Message;
 use crate::sys::net::{self, Address, Get, Set};
 use crate::sys::next;
 use crate::upgrade;
@@ -60,14 +62,17 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
     let result = unsafe { next::ioctl(fd, request, argument) };
     // Programs that hold the number in an int pass it with a sign.
     if request as u32 == libc::FIONREAD as u32 && result == 0 {
-        let answer = argument as *mut c_int;
-        // SAFETY: the kernel has just written an int there.
-        unsafe {
-            if answer.read_unaligned() > 0 {
-                answer.write_unaligned(compat::inq::corrected(fd, answer.read_unaligned()));
-                crate::sys::set_errno(errno);
+        if net::is_mptcp(fd) {
+            let answer = argument as *mut c_int;
+            // SAFETY: the kernel has just written an int there, as it does for these sockets.
+            unsafe {
+                if answer.read_unaligned() > 0 {
+                    let corrected = compat::inq::corrected(fd, answer.read_unaligned());
+                    answer.write_unaligned(corrected);
+                }
             }
         }
+        crate::sys::set_errno(errno);
     }
     if result != 0
         && let Some(tcp) = compat::inq::without_marks(fd, request as u32)
@@ -82,20 +87,17 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
 /// Before a socket goes to an address; false, with errno, when it must not. Apart from the hooks,
 /// which must not keep the address in a frame of their own.
 #[inline(never)]
-unsafe fn may(fd: c_int, to: *const c_void, size: c_uint, bind: bool) -> bool {
-    to.is_null()
-        || size < 16
-        || !compat::is_ours(fd)
-        // SAFETY: the program says that `size` bytes are there.
-        || compat::going(fd, &unsafe { Address::of(to, size) }, bind)
+fn may(fd: c_int, to: *const c_void, size: c_uint, bind: bool) -> bool {
+    let looks = compat::cares(fd, bind);
+    // An address that cannot be read is the kernel's to refuse.
+    looks == 0 || Address::of(to, size).is_none_or(|to| compat::going(fd, &to, bind, looks))
 }
 
 /// `connect(2)`. What it returns is narrowed to an int nowhere, or the jump would be a call; the
 /// program takes the half that is one.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn connect(fd: c_int, to: *const c_void, size: c_uint) -> isize {
-    // SAFETY: the program's own arguments.
-    if !unsafe { may(fd, to, size, false) } {
+    if !may(fd, to, size, false) {
         return -1;
     }
     // A jump: this waits, see link.ld.
@@ -106,8 +108,7 @@ pub(crate) unsafe extern "C" fn connect(fd: c_int, to: *const c_void, size: c_ui
 /// `bind(2)`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn bind(fd: c_int, to: *const c_void, size: c_uint) -> c_int {
-    // SAFETY: the program's own arguments.
-    if !unsafe { may(fd, to, size, true) } {
+    if !may(fd, to, size, true) {
         return -1;
     }
     let mut ours = compat::is_ours(fd);
@@ -208,13 +209,26 @@ pub(crate) unsafe extern "C" fn sendto(
     to: *const c_void,
     size: c_uint,
 ) -> isize {
-    // SAFETY: the program's own arguments.
-    if flags & libc::MSG_FASTOPEN != 0 && !unsafe { may(fd, to, size, false) } {
+    if flags & libc::MSG_FASTOPEN != 0 && !may(fd, to, size, false) {
         return -1;
     }
     // A jump: this waits, see link.ld.
     // SAFETY: the program's own arguments.
     unsafe { next::sendto(fd, bytes, length, flags, to, size) }
+}
+
+/// Before a message is sent; false, with errno, when it must not be. In a program without sockets
+/// of ours no message is looked at.
+#[inline(always)]
+fn sends(fd: c_int, message: *const c_void, flags: c_int) -> bool {
+    #[inline(never)]
+    fn looked_at(fd: c_int, message: *const c_void, flags: c_int) -> bool {
+        let Some(message) = Message::of(message) else { return true };
+        message.passes(|fd| compat::shared(fd, None));
+        flags & libc::MSG_FASTOPEN == 0 || may(fd, message.name, message.name_size, false)
+    }
+    // Not by the table whether this one is a Unix socket: the number may have been another's.
+    !(compat::has_sockets() || flags & libc::MSG_FASTOPEN != 0) || looked_at(fd, message, flags)
 }
 
 /// `sendmsg(2)`, for descriptors that are passed to another process (SCM_RIGHTS), and for
@@ -225,18 +239,8 @@ pub(crate) unsafe extern "C" fn sendmsg(
     message: *const libc::msghdr,
     flags: c_int,
 ) -> isize {
-    // SAFETY: the program's message, which it says is one; libc's sendmsg may look into it too.
-    unsafe {
-        if !message.is_null() {
-            if (*message).msg_controllen != 0 {
-                net::passed(message, |fd| compat::shared(fd, None));
-            }
-            if flags & libc::MSG_FASTOPEN != 0
-                && !may(fd, (*message).msg_name, (*message).msg_namelen, false)
-            {
-                return -1;
-            }
-        }
+    if !sends(fd, message.cast(), flags) {
+        return -1;
     }
     // A jump: this waits, see link.ld.
     // SAFETY: the program's own arguments.

@@ -203,11 +203,7 @@ mod tests {
             std::net::IpAddr::V4(ip) => bytes[4..8].copy_from_slice(&ip.octets()),
             std::net::IpAddr::V6(ip) => bytes[8..24].copy_from_slice(&ip.octets()),
         }
-        // SAFETY: 28 bytes.
-        #[allow(unsafe_code, reason = "the kernel's own form of an address")]
-        unsafe {
-            Address::of(bytes.as_ptr().cast(), 28)
-        }
+        Address::of(bytes.as_ptr().cast(), 28).expect("these bytes can be read")
     }
 
     #[test]

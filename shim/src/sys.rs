@@ -10,6 +10,8 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 
+pub(crate) mod memory;
+pub(crate) mod message;
 pub(crate) mod net;
 pub(crate) mod next;
 #[cfg(any(test, feature = "system"))]
@@ -160,10 +162,17 @@ fn keep_high(fd: c_int) -> c_int {
     copy
 }
 
-/// Opens `path` for appending, numbered high; -1 when it cannot be had.
+/// Opens `path` for appending, numbered high; -1 when it cannot be had. Never what a link leads to,
+/// and it waits for nobody (a FIFO).
 pub(crate) fn open_append(path: &CStr) -> c_int {
     let errno_before = errno();
-    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOCTTY;
+    let flags = libc::O_WRONLY
+        | libc::O_APPEND
+        | libc::O_CREAT
+        | libc::O_CLOEXEC
+        | libc::O_NOCTTY
+        | libc::O_NOFOLLOW
+        | libc::O_NONBLOCK;
     // SAFETY: `path` is NUL-terminated and outlives the call.
     let low = unsafe {
         syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600 as c_int) as c_int
@@ -178,27 +187,43 @@ pub(crate) fn open_append(path: &CStr) -> c_int {
     fd
 }
 
-/// Device and inode of an open file: what it is, whatever its number. `None` when `fd` is closed.
-pub(crate) fn identity(fd: c_int) -> Option<(u64, u64)> {
+/// What an open file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    /// A regular file of the effective user.
+    pub(crate) is_own: bool,
+}
+
+/// What is open under this number; `None` when it is closed.
+pub(crate) fn file(fd: c_int) -> Option<File> {
     let mut stat = MaybeUninit::<libc::statx>::zeroed();
+    let mask = libc::STATX_INO | libc::STATX_TYPE | libc::STATX_UID;
     // SAFETY: AT_EMPTY_PATH with an empty path asks about `fd`; the buffer is a whole statx.
-    let result = unsafe {
-        syscall(
-            libc::SYS_statx,
-            fd,
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            libc::STATX_INO,
-            stat.as_mut_ptr(),
-        )
+    // geteuid(2) takes nothing and cannot fail.
+    let (result, user) = unsafe {
+        let flags = libc::AT_EMPTY_PATH;
+        let result = syscall(libc::SYS_statx, fd, c"".as_ptr(), flags, mask, stat.as_mut_ptr());
+        (result, syscall(libc::SYS_geteuid) as u32)
     };
     if result != 0 {
         return None;
     }
     // SAFETY: the kernel filled the zeroed buffer; every bit pattern is a valid statx.
     let stat = unsafe { stat.assume_init_ref() };
-    let dev = (u64::from(stat.stx_dev_major) << 32) | u64::from(stat.stx_dev_minor);
-    Some((dev, stat.stx_ino))
+    let is_regular = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+    Some(File {
+        dev: (u64::from(stat.stx_dev_major) << 32) | u64::from(stat.stx_dev_minor),
+        ino: stat.stx_ino,
+        is_own: is_regular && stat.stx_uid == user,
+    })
+}
+
+/// Closes a descriptor of ours.
+pub(crate) fn close(fd: c_int) {
+    // SAFETY: the caller has it from `open_append` or `keep_stderr` and gives it up.
+    unsafe { syscall(libc::SYS_close, fd) };
 }
 
 /// One `write(2)`; a debug line that cannot be written is lost.

@@ -3,7 +3,8 @@
 //! `/etc/ld.so.preload` brings the library into programs whose environment nobody of ours made.
 //! This module makes another library (cargo feature `system`), with room for a block of strings,
 //! `NAME=value` each and an empty one last. `mptcpize enable --system` installs a copy with the
-//! block filled. It is read where it lies: no file is opened at load.
+//! block filled. It is read where it lies: no file is opened at load. Of the environment it takes
+//! two words ([`setting`]).
 //!
 //! Also here: whether this very process is left out. Not here: what the other names mean.
 
@@ -26,17 +27,28 @@ pub(crate) struct Settings {
 #[used]
 pub(crate) static SETTINGS: Settings = Settings { mark: *b"mptcpize set-up:", text: [0; ROOM] };
 
-/// The value of `name`: from the environment, else from the block.
+/// The value of `name`: from the block, but for two that the environment may have.
 ///
-/// A program that has gained privilege (`AT_SECURE`) takes nothing from an environment that its
-/// caller made, but for `MPTCPIZE`, which can only leave it alone: a file that a trace is
-/// appended to must not be of the caller's choice.
+/// The environment is a caller's, who may have less privilege than the program that reads it: one
+/// that gained privilege, or one that such a program started with what it was given. So it
+/// names no file and no list; it can leave the program alone, and have it speak to its own standard
+/// error.
 #[cold]
 #[inline(never)]
 pub(crate) fn setting(name: &[u8]) -> Option<&'static CStr> {
-    let heard = name == b"MPTCPIZE" || !start::is_secure();
-    let own = if heard { sys::getenv(name) } else { None };
-    own.or_else(|| find(start::block(), name))
+    let own = match name {
+        b"MPTCPIZE" | b"MPTCPIZE_DEBUG" => sys::getenv(name),
+        _ => None,
+    };
+    own.filter(|value| is_heard(value.to_bytes(), name)).or_else(|| find(start::block(), name))
+}
+
+/// May the environment say this?
+fn is_heard(value: &[u8], name: &[u8]) -> bool {
+    match name {
+        b"MPTCPIZE" => matches!(value, b"off" | b"0"),
+        _ => value == b"1" && !start::is_secure(),
+    }
 }
 
 /// The value of `name` among the strings of a block.

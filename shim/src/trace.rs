@@ -46,19 +46,33 @@ static FILE_INO: AtomicU64 = AtomicU64::new(0);
 
 /// Opens the trace that `MPTCPIZE_DEBUG` names: an absolute path, or anything else but the empty
 /// string and `0` for standard error. True when there is one.
+///
+/// A file is a regular one of the effective user, or there is none: the variable may be somebody
+/// else's, and the file's place too.
 pub(crate) fn open(wanted: &CStr) -> bool {
+    let errno = sys::errno();
+    let named = matches!(wanted.to_bytes(), [b'/', ..]);
     let fd = match wanted.to_bytes() {
         b"" | b"0" => return false,
-        [b'/', ..] => sys::open_append(wanted),
+        _ if named => sys::open_append(wanted),
         _ => sys::keep_stderr(),
     };
-    let Some((dev, ino)) = sys::identity(fd) else {
-        return false;
+    let found = sys::file(fd);
+    let taken = match found {
+        Some(file) if file.is_own || !named => {
+            FILE_DEV.store(file.dev, Ordering::Relaxed);
+            FILE_INO.store(file.ino, Ordering::Relaxed);
+            FD.store(fd, Ordering::Relaxed);
+            true
+        }
+        Some(_) => {
+            sys::close(fd);
+            false
+        }
+        None => false,
     };
-    FILE_DEV.store(dev, Ordering::Relaxed);
-    FILE_INO.store(ino, Ordering::Relaxed);
-    FD.store(fd, Ordering::Relaxed);
-    true
+    sys::set_errno(errno);
+    taken
 }
 
 /// Writes the record of one `socket()` call. Leaves `errno` as it was.
@@ -89,8 +103,8 @@ fn start() -> Line {
     sys::program_name(&mut program);
     let mut line = Line::new();
     line.write(b"mptcpize: ", &[]);
-    for byte in program.iter().take_while(|byte| **byte != 0) {
-        line.push(*byte);
+    for &byte in program.iter().take_while(|byte| **byte != 0) {
+        line.push_shown(byte);
     }
     line.write(b"[\x01] ", &[sys::pid()]);
     line
@@ -203,7 +217,7 @@ const WORDS: &[u8] = b"\
 fn emit(line: &Line) {
     let fd = FD.load(Ordering::Relaxed);
     let known = (FILE_DEV.load(Ordering::Relaxed), FILE_INO.load(Ordering::Relaxed));
-    if sys::identity(fd) == Some(known) {
+    if sys::file(fd).is_some_and(|file| (file.dev, file.ino) == known) {
         sys::write(fd, line.as_bytes());
     }
 }
@@ -228,6 +242,19 @@ impl Line {
         if let Some(place) = self.bytes.get_mut(self.used) {
             *place = byte;
             self.used += 1;
+        }
+    }
+
+    /// A byte of a name that others chose: `\x1b` for what is not plain text, which a terminal
+    /// might obey and which could pretend to be another line.
+    #[inline(never)]
+    fn push_shown(&mut self, byte: u8) {
+        if (b' '..=b'~').contains(&byte) {
+            return self.push(byte);
+        }
+        self.write(b"\\x", &[]);
+        for digit in [byte >> 4, byte & 0xf] {
+            self.push(digit + if digit > 9 { b'a' - 10 } else { b'0' });
         }
     }
 
@@ -293,6 +320,15 @@ mod tests {
             line.number(value);
             assert_eq!(line.as_bytes(), value.to_string().as_bytes());
         }
+    }
+
+    #[test]
+    fn a_name_is_shown_as_plain_text() {
+        let mut line = Line::new();
+        for &byte in b"a b~\x1b[2J\n\x7f\xc2\x9b" {
+            line.push_shown(byte);
+        }
+        assert_eq!(line.as_bytes(), b"a b~\\x1b[2J\\x0a\\x7f\\xc2\\x9b");
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod serve;
 pub mod states;
 pub mod systemd;
 pub mod tool;
+pub mod tunnel;
 pub mod uplinks;
 pub mod wait;
 

@@ -16,7 +16,7 @@ use crate::inject::exec::{self, Environment};
 use crate::inject::seccomp::{self, Lost, Terms};
 use crate::inject::target::{Caller, Target};
 use crate::inject::via::{Blocked, Way};
-use crate::inject::{godebug, library, preload};
+use crate::inject::{godebug, library, preload, trace_file};
 use crate::output;
 use crate::paths::Paths;
 
@@ -28,6 +28,7 @@ use crate::paths::Paths;
 pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
     let cli::Run { debug, strict, via, verbose, setup, no_setup, policy, command, .. } = arguments;
     let mut environment = Environment::inherited();
+    forget_inherited_trace(&mut environment);
     let name = command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
 
@@ -148,10 +149,22 @@ fn trace_destination(file: &Path) -> anyhow::Result<OsString> {
         return Ok(OsString::from("1"));
     }
     let absolute = env::current_dir().map(|here| here.join(file)).unwrap_or(file.to_owned());
-    std::fs::OpenOptions::new().append(true).create(true).open(&absolute).map_err(|error| {
+    trace_file::open(&absolute).map_err(|why| {
         Error::new(Exit::Failed, format!("cannot write the trace to {}", file.display()))
-            .why(reason(&error))
+            .why(why)
             .fix("name another file, or use -d for standard error")
     })?;
     Ok(absolute.into_os_string())
+}
+
+/// Root writes to no file that an environment names: it may be that of whoever called sudo(8).
+fn forget_inherited_trace(environment: &mut Environment) {
+    let inherited = environment.get("MPTCPIZE_DEBUG");
+    let names_a_file = inherited.is_some_and(|value| Path::new(&value).is_absolute());
+    if names_a_file && rustix::process::geteuid().is_root() {
+        environment.remove("MPTCPIZE_DEBUG");
+        output::note(
+            "root takes no MPTCPIZE_DEBUG=FILE from the environment; --debug=FILE names one",
+        );
+    }
 }

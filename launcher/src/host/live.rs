@@ -244,10 +244,24 @@ impl Live {
         let Some(captured) = vpn::captured(state, &Config::default()) else { return };
         for endpoint in state.endpoints.clone() {
             if Family::of(endpoint.address) == Family::of(captured.to) {
-                let way = self.way(Some(endpoint.address), captured.to, endpoint.dev.as_ref());
+                let way = self.subflow(&endpoint, captured.to);
                 state.ways.push(way);
             }
         }
+    }
+
+    /// The way of an endpoint's subflows. With `dev` they are bound to that link, which in IPv6 is
+    /// strict: the kernel passes over every route by another one (`RT6_LOOKUP_F_IFACE`,
+    /// net/ipv6/route.c). A look-up from an address is not, and one from nowhere is.
+    fn subflow(&mut self, endpoint: &Endpoint, to: IpAddr) -> Way {
+        let (from, dev) = (Some(endpoint.address), endpoint.dev.as_ref());
+        let way = self.way(from, to, dev);
+        let by_it = |way: &Way| way.hop.as_ref().is_some_and(|hop| Some(&hop.dev) == dev);
+        if dev.is_none() || to.is_ipv4() || by_it(&way) {
+            return way;
+        }
+        let strict = Way { from, ..self.way(None, to, dev) };
+        if by_it(&strict) { strict } else { way }
     }
 
     fn way(&mut self, from: Option<IpAddr>, to: IpAddr, oif: Option<&IfName>) -> Way {

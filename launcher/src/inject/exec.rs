@@ -44,6 +44,11 @@ impl Environment {
         self.0.iter().find_map(|entry| value(entry, name)).map(OsStr::to_owned)
     }
 
+    /// Takes a variable out.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|entry| value(entry, name).is_none());
+    }
+
     /// Sets a variable in its place, or at the end; further entries of the name are dropped.
     pub fn set(&mut self, name: &str, to: &OsStr) {
         let mut entry = OsString::from(name);
@@ -147,5 +152,7 @@ mod tests {
         let entries: Vec<&str> =
             environment.0.iter().filter_map(|entry| entry.to_str().ok()).collect();
         assert_eq!(entries, ["A=1", "LD_PRELOAD=n", "broken", "LD_PRELOADX=z", "NEW="]);
+        environment.remove("LD_PRELOAD");
+        assert_eq!((environment.get("LD_PRELOAD"), environment.0.len()), (None, 4));
     }
 }

@@ -15,4 +15,5 @@ pub mod script;
 pub mod seccomp;
 pub mod system_library;
 pub mod target;
+pub mod trace_file;
 pub mod via;

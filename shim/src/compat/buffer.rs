@@ -33,7 +33,7 @@ pub(crate) fn was_set(set: &Set, state: u64, errno: c_int) {
         return;
     }
     // As the kernel takes it.
-    let bytes = set.number().cast_unsigned();
+    let Some(bytes) = set.number().map(c_int::cast_unsigned) else { return };
     // The kernel has it now; an earlier one is over.
     let kept = table::buffer(set.fd);
     kept.store(0, Relaxed);

@@ -6,13 +6,11 @@
 
 use core::ffi::c_int;
 
+use crate::sys;
 use crate::sys::net::{self, Own};
 
-/// The answer TCP would give where the kernel's was `answer`, above 0.
+/// The answer TCP would give where the kernel's, about an MPTCP socket, was `answer`, above 0.
 pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {
-    if !net::is_mptcp(fd) {
-        return answer;
-    }
     let ready = net::ready(fd, libc::POLLRDHUP);
     if ready & (libc::POLLRDHUP | libc::POLLHUP) == 0 {
         // Nothing has ended, so there is nothing to count but bytes.
@@ -24,9 +22,17 @@ pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {
 }
 
 /// After a refusal: a TCP socket to be asked for SIOCATMARK instead. It has no urgent data either,
-/// so it says no, or what it says to a bad pointer.
+/// so it says no, or what it says to a bad pointer. Where there is none, errno is the refusal's.
 pub(crate) fn without_marks(fd: c_int, request: u32) -> Option<Own> {
     /// include/uapi/asm-generic/sockios.h
     const SIOCATMARK: u32 = 0x8905;
-    (request == SIOCATMARK && net::is_mptcp(fd)).then(|| Own::like(fd)).flatten()
+    if request != SIOCATMARK {
+        return None;
+    }
+    let refusal = sys::errno();
+    let tcp = net::is_mptcp(fd).then(|| Own::like(fd)).flatten();
+    if tcp.is_none() {
+        sys::set_errno(refusal);
+    }
+    tcp
 }

@@ -68,6 +68,9 @@ pub(crate) fn setsockopt(set: Set) -> c_int {
     let errno = sys::errno();
     let result = set.on(set.fd);
     if result == 0 {
+        if options::is_unread(&set) && is_refused_by_tcp(&set, state, errno) {
+            return -1;
+        }
         if state & OURS != 0 {
             noted(&set, errno);
         }
@@ -83,12 +86,25 @@ pub(crate) fn setsockopt(set: Set) -> c_int {
 #[inline(never)]
 fn noted(set: &Set, errno: c_int) {
     let bit = options::bit(set.level, set.name);
-    if options::is_switch(set.level, set.name) && set.number() == 0 {
+    if options::is_switch(set.level, set.name) && set.number() == Some(0) {
         table::remove(set.fd, bit);
     } else if !remember(set.fd, bit) {
         set.on(set.fd);
         sys::set_errno(errno);
     }
+}
+
+/// MPTCP took an option whose value it may not have looked at: would TCP have refused it? Then its errno is
+/// left.
+#[cold]
+#[inline(never)]
+fn is_refused_by_tcp(set: &Set, state: u64, errno: c_int) -> bool {
+    let refused = is_mptcp_for_tcp(set.fd, state)
+        && Own::like(set.fd).is_some_and(|scratch| set.on(scratch.fd()) != 0);
+    if !refused {
+        sys::set_errno(errno);
+    }
+    refused
 }
 
 /// The kernel refused an option. `errno` is the program's from before the call.
@@ -146,9 +162,12 @@ fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
     if let Some(result) = hints::set(set, connected) {
         return Some((Some(result), Verdict::Hint));
     }
-    // An option that nobody knows has one errno on TCP and another on MPTCP.
+    // An option that nobody knows has one errno on TCP and another on MPTCP; and TCP looks at the
+    // value, which may not be there, before it looks at its own state.
     let scratch = Own::like(set.fd)?;
-    if set.on(scratch.fd()) != 0 && sys::errno() == libc::ENOPROTOOPT {
+    if set.on(scratch.fd()) != 0
+        && (!connected || matches!(sys::errno(), libc::ENOPROTOOPT | libc::EFAULT))
+    {
         return Some((Some(-1), Verdict::TcpRefuses));
     }
     Some((None, Verdict::Stays(stays)))
@@ -158,13 +177,29 @@ fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
 pub(crate) fn getsockopt(get: Get) -> c_int {
     let errno = sys::errno();
     let result = get.on(get.fd);
-    if result == 0 {
+    if get.level == libc::IPPROTO_IPV6 && is_of_ipv4(get.fd) {
+        sys::set_errno(libc::EOPNOTSUPP);
+        return -1;
+    }
+    // Above 0: Linux says so of some options when it cannot write the size.
+    if result >= 0 {
         if table::note(get.fd) | table::buffer(get.fd).load(Relaxed) != 0 {
             recall(&get, errno);
         }
-        return 0;
+        return result;
     }
     unanswered(&get, errno)
+}
+
+/// Is it an MPTCP socket of IPv4? One of TCP has no options of IPv6.
+#[cold]
+#[inline(never)]
+fn is_of_ipv4(fd: c_int) -> bool {
+    let errno = sys::errno();
+    let is = net::number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN) == Some(libc::AF_INET)
+        && is_mptcp_for_tcp(fd, table::get(fd));
+    sys::set_errno(errno);
+    is
 }
 
 /// The socket has hints, and the option may be one of them.
@@ -186,12 +221,15 @@ fn is_mptcp_for_tcp(fd: c_int, state: u64) -> bool {
 #[cold]
 fn unanswered(get: &Get, errno: c_int) -> c_int {
     let refusal = sys::errno();
-    if !matches!(refusal, libc::ENOPROTOOPT | libc::EOPNOTSUPP) || config::get().off() {
+    // EFAULT too: MPTCP looks at the size before it knows whether it has the option.
+    if !matches!(refusal, libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EFAULT)
+        || config::get().off()
+    {
         return -1;
     }
-    let result = from_scratch(get);
+    let result = from_scratch(get, refusal);
     match result {
-        Some(0) => sys::set_errno(errno),
+        Some(0..) => sys::set_errno(errno),
         Some(_) => {}
         None => sys::set_errno(refusal),
     }
@@ -199,7 +237,7 @@ fn unanswered(get: &Get, errno: c_int) -> c_int {
 }
 
 #[inline(never)]
-fn from_scratch(get: &Get) -> Option<c_int> {
+fn from_scratch(get: &Get, refusal: c_int) -> Option<c_int> {
     /// include/uapi/linux/in.h; what Linux gives is the local port.
     const IP_PROTOCOL: c_int = 52;
     if !is_mptcp_for_tcp(get.fd, table::get(get.fd)) {
@@ -211,7 +249,15 @@ fn from_scratch(get: &Get) -> Option<c_int> {
         return None;
     }
     let result = get.on(scratch.fd());
-    if result != 0 && connected && sys::errno() != libc::ENOPROTOOPT {
+    // The connection has what a fresh socket lacks, and it could not be written.
+    if result >= 0 && connected && refusal == libc::EFAULT {
+        return None;
+    }
+    if result < 0
+        && connected
+        && refusal != libc::EFAULT
+        && !matches!(sys::errno(), libc::ENOPROTOOPT | libc::EFAULT)
+    {
         return None;
     }
     if result == 0 {
@@ -247,16 +293,29 @@ fn is_about_the_connection(level: c_int, name: c_int) -> bool {
     }
 }
 
-/// Before `bind` or `connect` of a socket that is [`is_ours`]: false when Landlock forbids it;
+/// Landlock may have rules about the descriptor's address.
+const FENCES: u32 = 1;
+/// The descriptor is ours.
+const MINE: u32 = 2;
+
+/// Before `bind` or `connect`: why the address matters, or 0. By the kernel's word and not by the
+/// table alone: Landlock's rules count for every MPTCP socket, also one that dup made, or another
+/// program before an exec.
+pub(crate) fn cares(fd: c_int, binds: bool) -> u32 {
+    let fences = if net::may_be_fenced() { FENCES } else { 0 };
+    fences | if !binds && is_ours(fd) { MINE } else { 0 }
+}
+
+/// Before `bind` or `connect` of a descriptor that [`cares`]: false when Landlock forbids it;
 /// errno says so.
 ///
-/// One that connects becomes TCP where the policy wants it, or when it is about to connect to
-/// itself, for MPTCP loses the first byte then.
-pub(crate) fn going(fd: c_int, to: &Address, binds: bool) -> bool {
-    if to.is_inet() && net::fenced(to.port(), binds) {
+/// A socket of ours that connects becomes TCP where the policy wants it, or when it is about to
+/// connect to itself, for MPTCP loses the first byte then.
+pub(crate) fn going(fd: c_int, to: &Address, binds: bool, why: u32) -> bool {
+    if why & FENCES != 0 && net::is_fenced(fd, to, binds) {
         return false;
     }
-    if binds {
+    if why & MINE == 0 {
         return true;
     }
     if to.is_inet() {
@@ -302,6 +361,12 @@ fn by_policy(fd: c_int, address: &Address, listens: bool) {
 #[inline]
 pub(crate) fn is_ours(fd: c_int) -> bool {
     table::get(fd) & OURS != 0
+}
+
+/// Was ever a socket ours?
+#[inline(always)]
+pub(crate) fn has_sockets() -> bool {
+    table::is_used()
 }
 
 /// After `bind` of a socket that was ours: false when another thread was just putting TCP in its

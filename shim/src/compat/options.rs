@@ -8,7 +8,7 @@ use core::ffi::c_int;
 
 use super::buffer;
 use super::table::{OPTION_BITS, OTHER};
-use crate::sys::net;
+use crate::sys::net::{self, Set};
 
 const SOCKET: u8 = libc::SOL_SOCKET as u8;
 const IP: u8 = libc::IPPROTO_IP as u8;
@@ -121,6 +121,27 @@ pub(crate) fn bit(level: c_int, name: c_int) -> u64 {
 /// Options of which MPTCP keeps no value that could be read: their bit says "is on".
 pub(crate) fn is_switch(level: c_int, name: c_int) -> bool {
     level == libc::SOL_SOCKET && matches!(name, libc::SO_DONTROUTE | libc::SO_BROADCAST)
+}
+
+/// Options that MPTCP takes whatever their value is and wherever it lies: because it ignores them,
+/// or ignores what the subflow says, or has no subflow yet that could say it (net/mptcp/sockopt.c;
+/// numbers from include/uapi/asm-generic/socket.h).
+#[inline]
+pub(crate) fn is_unread(set: &Set) -> bool {
+    match set.level {
+        libc::SOL_SOCKET => {
+            matches!(set.name, 5 | 6 | 11 | 14 | 16 | 34 | 40 | 41 | 43 | 45 | 76 | 83)
+        }
+        libc::IPPROTO_TCP => match set.name {
+            libc::TCP_DEFER_ACCEPT | libc::TCP_CONGESTION | libc::TCP_MAXSEG => true,
+            // Set often, and right often: what every one of them may be needs no second opinion.
+            libc::TCP_KEEPIDLE | libc::TCP_KEEPINTVL | libc::TCP_KEEPCNT => {
+                !set.number().is_some_and(|number| (1..=127).contains(&number))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// Sets on `to` what the bits say was set on `from`. False when something could not be read or

@@ -43,6 +43,9 @@ static BUFFERS: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 static USED: [AtomicBool; SIZE / PART] = [const { AtomicBool::new(false) }; SIZE / PART];
 const PART: usize = 512;
 
+/// Is any of [`USED`] true?
+static ANY: AtomicBool = AtomicBool::new(false);
+
 fn state(fd: c_int) -> Option<&'static AtomicU64> {
     // A negative number becomes one beyond the end.
     STATE.get(fd as usize)
@@ -57,7 +60,14 @@ pub(crate) fn upgraded(fd: c_int) {
     {
         word.store(OURS, Relaxed);
         used.store(true, Relaxed);
+        ANY.store(true, Relaxed);
     }
+}
+
+/// Was any descriptor ever [`OURS`]?
+#[inline(always)]
+pub(crate) fn is_used() -> bool {
+    ANY.load(Relaxed)
 }
 
 /// The descriptor is something else now.

@@ -8,7 +8,7 @@ use core::ffi::{c_int, c_long, c_uint, c_void};
 use core::mem::size_of;
 use core::ptr;
 
-use super::{next, syscall};
+use super::{memory, next, syscall};
 
 /// The program's `setsockopt`.
 #[derive(Clone, Copy)]
@@ -40,14 +40,13 @@ impl Set {
         unsafe { next::setsockopt(fd, self.level, self.name, self.value, self.size) }
     }
 
-    /// The number that is set. Only for a call that the kernel has accepted: by then it has read
-    /// the value.
-    pub(crate) fn number(&self) -> c_int {
-        if (self.size as usize) < size_of::<c_int>() || self.value.is_null() {
-            return 0;
-        }
-        // SAFETY: the kernel has just read these four bytes; alignment is not promised.
-        unsafe { ptr::read_unaligned(self.value.cast()) }
+    /// The number that is set; `None` when none is there. Also after a call that the kernel has
+    /// accepted: MPTCP takes some options without reading their values.
+    pub(crate) fn number(&self) -> Option<c_int> {
+        let there = self.size.cast_signed() >= size_of::<c_int>() as c_int
+            && memory::is_readable(self.value, size_of::<c_int>());
+        // SAFETY: the kernel has just said so.
+        there.then(|| unsafe { memory::copy(self.value) })
     }
 }
 
@@ -168,16 +167,19 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// The address that the program names.
-    ///
-    /// # Safety
-    /// `from` has `size` readable bytes.
-    pub(crate) unsafe fn of(from: *const c_void, size: c_uint) -> Self {
+    /// The address that the program names; `None` for one that the kernel refuses to read, or that
+    /// is shorter than any of TCP (include/linux/socket.h, `sizeof(struct sockaddr_storage)`).
+    pub(crate) fn of(from: *const c_void, size: c_uint) -> Option<Self> {
+        let there = size as usize;
+        if !(16..=128).contains(&there) || !memory::is_readable(from, there) {
+            return None;
+        }
         let mut address = Address { bytes: [0; 28], size: 28 };
-        let size = (size as usize).min(28);
-        // SAFETY: the caller's promise; the destination has 28 bytes.
-        unsafe { ptr::copy_nonoverlapping(from.cast(), address.bytes.as_mut_ptr(), size) };
-        address
+        // SAFETY: the kernel has just said that they can be read; the destination has 28 bytes.
+        unsafe {
+            ptr::copy_nonoverlapping(from.cast(), address.bytes.as_mut_ptr(), there.min(28));
+        }
+        Some(address)
     }
 
     pub(crate) fn family(&self) -> c_int {
@@ -238,28 +240,42 @@ fn ask(question: c_long, fd: c_int) -> Address {
     address
 }
 
-/// Would a TCP socket be refused this port, to bind it or to connect to it, by rules that the
-/// program has made for itself (landlock(7))? The kernel asks them about TCP alone.
+/// Can there be rules that the program has made for itself about the ports of TCP (landlock(7))?
+/// Whoever is under such rules has no_new_privs, or CAP_SYS_ADMIN.
+#[inline(never)]
+pub(crate) fn may_be_fenced() -> bool {
+    let errno = super::errno();
+    // SAFETY: prctl(2) with integers.
+    let promised = unsafe { syscall(libc::SYS_prctl, libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 };
+    super::set_errno(errno);
+    promised
+}
+
+/// Would a TCP socket in the place of `fd` be refused the port of this address, to bind it or to
+/// connect to it, by such rules? The kernel asks them about TCP alone, so an MPTCP socket passes,
+/// whatever descriptor leads to it and whoever made it.
 ///
 /// Asked of a TCP socket and an address that lead nowhere: what cannot be bound here, what cannot
-/// be connected to. Whoever is under such rules has no_new_privs, or CAP_SYS_ADMIN.
-pub(crate) fn fenced(port: u16, binds: bool) -> bool {
-    // SAFETY: prctl(2) with integers.
-    let bound = unsafe { syscall(libc::SYS_prctl, libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 };
-    let Some(scratch) = bound.then(|| Own::tcp(libc::AF_INET)).flatten() else { return false };
+/// be connected to. Where it is refused, errno says so.
+pub(crate) fn is_fenced(fd: c_int, to: &Address, binds: bool) -> bool {
+    // To bind, IPv4 takes an address without a family for one of its own.
+    let names_a_port = to.is_inet() || (binds && to.family() == libc::AF_UNSPEC);
     let errno = super::errno();
-    let (call, [a, b, c, d]) = match binds {
-        true => (libc::SYS_bind, [240, 0, 0, 1]),
-        false => (libc::SYS_connect, [127, 255, 255, 255]),
-    };
-    let [high, low] = port.to_be_bytes();
-    let [first, second] = (libc::AF_INET as u16).to_ne_bytes();
-    let address = [first, second, high, low, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0];
-    // SAFETY: the pointer and the length are those of one array.
-    let refused = unsafe {
-        syscall(call, scratch.fd(), address.as_ptr(), address.len()) != 0
-            && super::errno() == libc::EACCES
-    };
+    let scratch = (names_a_port && is_mptcp(fd)).then(|| Own::tcp(libc::AF_INET)).flatten();
+    let refused = scratch.is_some_and(|scratch| {
+        let (call, [a, b, c, d]) = match binds {
+            true => (libc::SYS_bind, [240, 0, 0, 1]),
+            false => (libc::SYS_connect, [127, 255, 255, 255]),
+        };
+        let [high, low] = to.port().to_be_bytes();
+        let [first, second] = (libc::AF_INET as u16).to_ne_bytes();
+        let address = [first, second, high, low, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: the pointer and the length are those of one array.
+        unsafe {
+            syscall(call, scratch.fd(), address.as_ptr(), address.len()) != 0
+                && super::errno() == libc::EACCES
+        }
+    });
     if !refused {
         super::set_errno(errno);
     }
@@ -392,32 +408,4 @@ pub(crate) fn epoll_add(epoll: c_int, fd: c_int, events: u32, data: u64) -> bool
 pub(crate) fn give_way() {
     // SAFETY: sched_yield(2) takes nothing.
     unsafe { syscall(libc::SYS_sched_yield) };
-}
-
-/// The descriptors that a message carries (SCM_RIGHTS, unix(7)), each told to `each`.
-///
-/// # Safety
-/// The message is what sendmsg(2) asks for.
-pub(crate) unsafe fn passed(message: *const libc::msghdr, mut each: impl FnMut(c_int)) {
-    // SAFETY: the caller's promise: the control buffer is `msg_controllen` bytes, and nothing is
-    // read behind them.
-    unsafe {
-        let (mut part, mut left) = ((*message).msg_control.cast::<u8>(), (*message).msg_controllen);
-        let head = size_of::<libc::cmsghdr>();
-        while left >= head {
-            let this: libc::cmsghdr = ptr::read_unaligned(part.cast());
-            let size = (this.cmsg_len as usize).min(left);
-            if this.cmsg_level == libc::SOL_SOCKET && this.cmsg_type == libc::SCM_RIGHTS {
-                let mut at = head;
-                while at + size_of::<c_int>() <= size {
-                    each(ptr::read_unaligned(part.add(at).cast()));
-                    at += size_of::<c_int>();
-                }
-            }
-            // Parts begin at multiples of a word (cmsg(3)).
-            let next = size.max(head).next_multiple_of(size_of::<usize>()).min(left);
-            part = part.add(next);
-            left -= next;
-        }
-    }
 }

@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with}
 
 use crate::inject::seccomp::abi;
 use crate::inject::seccomp::filter::TYPE_MASK;
+use crate::inject::seccomp::memory::{Place, Words};
 use crate::inject::seccomp::surroundings::{Owner, Surroundings, Unsuited};
 use crate::inject::seccomp::sys::{self, Desk, Reply};
 use crate::inject::seccomp::trace::Trace;
@@ -80,56 +81,53 @@ pub(super) struct Clerk {
 }
 
 impl Clerk {
-    /// Answers the call in this slot and empties it.
-    pub(super) fn answer(&self, number: usize) {
+    /// Where the arguments of the call in this slot lie, if they are in memory that must be read
+    /// before it can be answered.
+    pub(super) fn place(&self, number: usize) -> Option<Place> {
+        let slot = self.desk.read(number);
+        let decided = slot.given > 0 || slot.attempts >= MOST_ATTEMPTS;
+        let data = &slot.call.data;
+        (!decided && is_socketcall(data))
+            .then_some(Place { thread: slot.call.pid, address: data.args[1] as u32 })
+    }
+
+    /// Answers the call in this slot and empties it. `words` are those of [`Self::place`].
+    pub(super) fn answer(&self, number: usize, words: Words) {
         let mut slot = self.desk.read(number);
         slot.attempts += 1;
         self.desk.write(number, slot);
         let (id, thread) = (slot.call.id, slot.call.pid);
         // Asked before the answer: afterwards the caller may be gone.
         let who = self.trace.as_ref().map(|_| self.surroundings.name(thread));
-        let (wanted, outcome) = match self.wanted(thread, &slot.call.data) {
-            Ok(wanted) if slot.given > 0 => (
-                wanted,
-                self.finish(id, Reply::Value(slot.given - 1), Outcome::Mptcp(slot.given - 1)),
-            ),
-            Ok(wanted) if slot.attempts > MOST_ATTEMPTS => {
-                (wanted, self.finish(id, Reply::Continue, Outcome::GivenUp))
-            }
-            Ok(wanted) if wanted.is_tcp() => (wanted, self.give(number, id, thread, wanted)),
-            Ok(wanted) => (wanted, self.finish(id, Reply::Continue, Outcome::NotTcp)),
-            Err(why) => {
-                let unknown = Wanted { domain: -1, kind: libc::SOCK_STREAM, protocol: 0 };
-                (unknown, self.finish(id, Reply::Continue, Outcome::Unsuited(why)))
+        let wanted = wanted(&slot.call.data, words);
+        let outcome = if slot.given > 0 {
+            self.finish(id, Reply::Value(slot.given - 1), Outcome::Mptcp(slot.given - 1))
+        } else if slot.attempts > MOST_ATTEMPTS {
+            self.finish(id, Reply::Continue, Outcome::GivenUp)
+        } else {
+            match wanted {
+                Some(wanted) if wanted.is_tcp() => self.give(number, id, thread, wanted),
+                Some(_) => self.finish(id, Reply::Continue, Outcome::NotTcp),
+                None => self.finish(id, Reply::Continue, Outcome::Unsuited(Unsuited::Unread)),
             }
         };
+        let unknown = Wanted { domain: -1, kind: libc::SOCK_STREAM, protocol: 0 };
+        let wanted = wanted.unwrap_or(unknown);
         self.desk.clear(number);
         if let (Some(trace), Some(who)) = (&self.trace, who) {
             trace.call(&who, wanted, outcome);
         }
     }
 
-    /// The arguments of the call.
-    fn wanted(&self, thread: u32, call: &seccomp_data) -> Result<Wanted, Unsuited> {
-        let is_socketcall = abi::of_arch(call.arch)
-            .is_some_and(|abi| abi.socketcall.is_some_and(|number| number == call.nr as u32));
-        let [domain, kind, protocol] = if is_socketcall {
-            self.surroundings.words(thread, call.args[1] as u32)?
-        } else {
-            // The low halves, as the kernel takes them.
-            [call.args[0] as u32, call.args[1] as u32, call.args[2] as u32]
-        };
-        Ok(Wanted {
-            domain: domain.cast_signed(),
-            kind: kind.cast_signed(),
-            protocol: protocol.cast_signed(),
-        })
-    }
-
     /// Makes the socket and hands it over.
     fn give(&self, number: usize, id: u64, thread: u32, wanted: Wanted) -> Outcome {
         let owner = match self.surroundings.owner(thread) {
             Ok(owner) => owner,
+            // To let the call pass would overrule whoever confines it.
+            Err(Unsuited::Confined) => {
+                let outcome = Outcome::Unsuited(Unsuited::Confined);
+                return self.finish(id, Reply::Error(libc::EPERM), outcome);
+            }
             Err(why) => return self.finish(id, Reply::Continue, Outcome::Unsuited(why)),
         };
         let socket = match self.make(owner, wanted) {
@@ -201,4 +199,23 @@ impl Clerk {
     pub(super) fn listener(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
+}
+
+fn is_socketcall(call: &seccomp_data) -> bool {
+    abi::of_arch(call.arch)
+        .is_some_and(|abi| abi.socketcall.is_some_and(|number| number == call.nr as u32))
+}
+
+/// The arguments of a call; `None` when they are in memory that could not be read.
+fn wanted(call: &seccomp_data, words: Words) -> Option<Wanted> {
+    let [domain, kind, protocol] = match is_socketcall(call) {
+        true => words?,
+        // The low halves, as the kernel takes them.
+        false => [call.args[0] as u32, call.args[1] as u32, call.args[2] as u32],
+    };
+    Some(Wanted {
+        domain: domain.cast_signed(),
+        kind: kind.cast_signed(),
+        protocol: protocol.cast_signed(),
+    })
 }

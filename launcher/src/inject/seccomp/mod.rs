@@ -11,7 +11,12 @@
 //! ```
 //!
 //! [`abi`] and [`filter`] are pure; [`sys`] holds every `unsafe`. What is not reached: calls made
-//! through io_uring, and threads that are in another network namespace or may not be looked at.
+//! through io_uring, and threads that are in another network namespace or may not be looked at; a
+//! thread that is traced, or has put a filter of its own below ours, is left to the kernel, because
+//! our answer would stand before the word of whoever confines it.
+//!
+//! Whoever answers waits for nobody: memory of others is read by a process that can be killed
+//! ([`memory`]), records are written by another ([`writer`]).
 //!
 //! A signal can end a call with EINTR, which socket(2) does not know, if its handler was installed
 //! without SA_RESTART and it arrives before the supervisor takes the call up. The kernel leaves no
@@ -20,12 +25,14 @@
 pub mod abi;
 mod answer;
 pub mod filter;
+mod memory;
 mod message;
 mod probe;
 mod supervisor;
 mod surroundings;
 mod sys;
 mod trace;
+mod writer;
 
 use std::ffi::OsStr;
 use std::io;
@@ -42,7 +49,7 @@ pub use probe::{Obstacle, Terms, probe};
 pub fn supervise(terms: Terms, trace: Option<&OsStr>) -> Result<Result<(), Lost>, Obstacle> {
     let no_process = |error: io::Error| Obstacle::NoProcess(error.raw_os_error().unwrap_or(0));
     let (control, theirs) = supervisor::pair().map_err(no_process)?;
-    let trace = trace.and_then(trace::Trace::open);
+    let trace = trace.and_then(trace::destination);
     // Twice, so that the program has no child that it does not know of.
     let Some(between) = sys::fork().map_err(no_process)? else {
         drop(control);

@@ -8,8 +8,10 @@
 
 use std::collections::VecDeque;
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -17,6 +19,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::inject::seccomp::answer::Clerk;
+use crate::inject::seccomp::memory::Memory;
 use crate::inject::seccomp::message;
 use crate::inject::seccomp::surroundings::Surroundings;
 use crate::inject::seccomp::sys::{self, Desk, SLOTS};
@@ -27,18 +30,21 @@ const WORKING: &CStr = c"mptcpize-socket";
 const WAITING: &CStr = c"mptcpize-spare";
 
 /// How long to do without a standby before trying again to start one.
-const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+const RETRY: Duration = Duration::from_secs(1);
 /// The same, in answers, for a supervisor that always has one to give.
 const RETRY_ANSWERS: u32 = 1000;
+
+/// How long to wait at the end for processes of our own: a writer may have records left.
+const BURIAL: Duration = Duration::from_secs(2);
 
 /// The life of the supervisor, in a process of its own: gets ready, says so over `control`, gets
 /// the listener from there, and serves. Returns the exit code of the process.
 ///
 /// # Errors
 /// It cannot get ready. The launcher reads that from the end of `control`.
-pub(super) fn run(control: OwnedFd, in_two_steps: bool, trace: Option<Trace>) -> io::Result<i32> {
+pub(super) fn run(control: OwnedFd, in_two_steps: bool, trace: Option<File>) -> io::Result<i32> {
     let control = leave(control, trace.as_ref())?;
+    let trace = trace.map(Trace::start).transpose()?;
     let surroundings = Surroundings::look().ok_or(io::ErrorKind::NotFound)?;
     let desk = Desk::new()?;
     let (ours, theirs) = pair()?;
@@ -63,21 +69,16 @@ pub(super) fn run(control: OwnedFd, in_two_steps: bool, trace: Option<Trace>) ->
 }
 
 /// Leaves everything that the program may want to close, end or unmount.
-fn leave(control: OwnedFd, trace: Option<&Trace>) -> io::Result<OwnedFd> {
+fn leave(control: OwnedFd, trace: Option<&File>) -> io::Result<OwnedFd> {
     sys::block_signals();
     let _ = rustix::process::setsid();
     rustix::process::chdir("/")?;
     // Above the standard ones, wherever the program's caller had left a gap.
     let control = rustix::io::fcntl_dupfd_cloexec(control, 3)?;
-    let mut kept: Vec<RawFd> = vec![control.as_raw_fd()];
-    kept.extend(trace.map(|trace| trace.file().as_raw_fd()));
-    kept.sort_unstable();
-    let mut from = 0;
-    for fd in kept {
-        sys::close_range(from, fd - 1);
-        from = fd + 1;
-    }
-    sys::close_range(from, RawFd::MAX);
+    let mut kept = vec![control.as_raw_fd()];
+    kept.extend(trace.map(AsRawFd::as_raw_fd));
+    sys::close_range(0, 2);
+    sys::close_all_but(kept);
     // In their places, so that no socket of ours becomes a standard descriptor. Without /dev/null
     // they stay closed, which harms nobody: nothing here reads or writes them.
     for _ in 0..3 {
@@ -105,15 +106,19 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
             _ => taken.push_front(number),
         }
     }
+    let mut memory = Memory::default();
     loop {
-        let timeout = match (taken.is_empty(), standby.is_some()) {
-            (false, _) => Some(&AT_ONCE),
-            (true, false) => Some(&RETRY),
-            (true, true) => None,
-        };
         // Wanted only while there is room, else a full desk would keep us from answering.
         let interest = if free.is_empty() { PollFlags::empty() } else { PollFlags::IN };
-        let (calls, peer) = look(clerk.listener(), interest, standby.as_ref(), timeout);
+        let retry = standby.is_none().then_some(RETRY);
+        let awaited = memory.awaited();
+        let late = awaited.map(|(_, patience)| patience);
+        let wait = match !taken.is_empty() || memory.is_ready() {
+            true => Some(Duration::ZERO),
+            false => retry.into_iter().chain(late).min(),
+        };
+        let words = awaited.map(|(line, _)| line);
+        let (calls, peer, spoke) = look(clerk.listener(), interest, standby.as_ref(), words, wait);
         // Before the calls: a busy program may leave no moment without one. But a program that has
         // ended needs no new standby, and its end takes ours along.
         let lost = !peer.is_empty() || alone_for > RETRY_ANSWERS;
@@ -131,18 +136,35 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
             // can no longer be interrupted.
             continue;
         }
-        if let Some(number) = taken.pop_front() {
-            clerk.answer(number);
+        let mut ready = memory.step(spoke);
+        if ready.is_none()
+            && let Some(number) = taken.pop_front()
+        {
+            match clerk.place(number) {
+                Some(place) => {
+                    memory.add(number, place);
+                    continue;
+                }
+                None => ready = Some((number, None)),
+            }
+        }
+        if let Some((number, words)) = ready {
+            clerk.answer(number, words);
             free.push(number);
             alone_for += u32::from(standby.is_none());
             continue;
         }
         if calls.contains(PollFlags::HUP) {
-            // It sees the same, and ends; whoever inherits us need not bury it too.
-            sys::reap(true);
+            drop(memory);
+            if let Some(trace) = &clerk.trace {
+                trace.end();
+            }
+            // The standby sees the same, and ends, and so does the writer; whoever inherits us
+            // need not bury them too.
+            sys::reap(BURIAL);
             return 0;
         }
-        if standby.is_none() {
+        if standby.is_none() && taken.is_empty() {
             standby = recruit(clerk, standby);
         }
     }
@@ -153,7 +175,7 @@ fn stand_by(clerk: &Clerk, supervisor: OwnedFd) -> i32 {
     sys::set_name(WAITING);
     loop {
         let nothing = PollFlags::empty();
-        let (calls, peer) = look(clerk.listener(), nothing, Some(&supervisor), None);
+        let (calls, peer, _) = look(clerk.listener(), nothing, Some(&supervisor), None, None);
         if calls.contains(PollFlags::HUP) {
             return 0;
         }
@@ -171,7 +193,7 @@ fn stand_by(clerk: &Clerk, supervisor: OwnedFd) -> i32 {
 /// connects us to it.
 fn recruit(clerk: &Clerk, old: Option<OwnedFd>) -> Option<OwnedFd> {
     drop(old);
-    sys::reap(false);
+    sys::reap(Duration::ZERO);
     let (ours, theirs) = pair().ok()?;
     if sys::fork().ok()?.is_none() {
         drop(ours);
@@ -180,28 +202,33 @@ fn recruit(clerk: &Clerk, old: Option<OwnedFd>) -> Option<OwnedFd> {
     Some(ours)
 }
 
-/// What happened on the listener and on the line to the other process, if there is one.
+/// What happened on the listener and on the line to the other process, if there is one; and whether
+/// there are words to be read.
 fn look(
     listener: BorrowedFd<'_>,
     interest: PollFlags,
     other: Option<&OwnedFd>,
-    timeout: Option<&Timespec>,
-) -> (PollFlags, PollFlags) {
+    words: Option<BorrowedFd<'_>>,
+    wait: Option<Duration>,
+) -> (PollFlags, PollFlags, bool) {
+    // A descriptor that nothing is asked of stands for one that is not there.
     let nothing = PollFlags::empty();
-    let mut calls = PollFd::from_borrowed_fd(listener, interest);
-    match other {
-        None => {
-            // Signals are blocked; anything else that went wrong is asked again.
-            let _ = poll(std::slice::from_mut(&mut calls), timeout);
-            (calls.revents(), nothing)
-        }
-        Some(other) => {
-            // Nothing is ever sent: the end is all that can happen.
-            let mut both = [calls, PollFd::new(other, PollFlags::RDHUP)];
-            let _ = poll(&mut both, timeout);
-            (both[0].revents(), both[1].revents())
-        }
-    }
+    let other_interest = if other.is_some() { PollFlags::RDHUP } else { nothing };
+    let words_interest = if words.is_some() { PollFlags::IN } else { nothing };
+    let mut all = [
+        PollFd::from_borrowed_fd(listener, interest),
+        // Nothing is ever sent: the end is all that can happen.
+        PollFd::from_borrowed_fd(other.map_or(listener, AsFd::as_fd), other_interest),
+        PollFd::from_borrowed_fd(words.unwrap_or(listener), words_interest),
+    ];
+    let wait = wait.map(|wait| Timespec {
+        tv_sec: wait.as_secs().cast_signed(),
+        tv_nsec: wait.subsec_nanos().into(),
+    });
+    // Signals are blocked; anything else that went wrong is asked again.
+    let _ = poll(&mut all, wait.as_ref());
+    let of = |at: usize, is_there: bool| if is_there { all[at].revents() } else { nothing };
+    (all[0].revents(), of(1, other.is_some()), !of(2, words.is_some()).is_empty())
 }
 
 /// Two ends that keep messages apart.

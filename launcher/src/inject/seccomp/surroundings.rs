@@ -1,5 +1,5 @@
 //! Who asks for a socket: the network namespace and the user of a thread that waits for its answer,
-//! and the arguments that it left in its memory. All of it from /proc.
+//! and who else has a say in its calls. All of it from /proc, and nothing that anybody can delay.
 //!
 //! What is read belongs to the right thread when the answer is taken: the thread is held in its
 //! call until then, and the kernel refuses an answer to a call that has gone (`SECCOMP_IOCTL_NOTIF_ADDFD`
@@ -20,6 +20,8 @@ pub(super) struct Surroundings {
     network: (u64, u64),
     user: u32,
     group: u32,
+    /// How many seccomp filters the program begins with: ours, and those that we are under too.
+    filters: Option<u32>,
 }
 
 /// The user that a socket shall belong to.
@@ -36,6 +38,49 @@ pub(super) enum Unsuited {
     OtherNamespace,
     /// It may not be looked at.
     Hidden,
+    /// Another process traces it, and may be about to change or refuse the call (ptrace(2)).
+    Traced,
+    /// It is traced and has more filters than at the start: a sandbox that decides in another
+    /// process (`SECCOMP_RET_TRACE`). The kernel asked us instead, and does not ask there
+    /// any more, whatever we say.
+    Confined,
+    /// It has more filters than at the start: a sandbox of its own, whose answer ours would hide.
+    Sandboxed,
+    /// Its arguments lie in memory that could not be read in time.
+    Unread,
+}
+
+/// What `/proc/PID/status` says of a thread (proc(5)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Status {
+    process: u32,
+    tracer: u32,
+    /// Those for file systems, to which sockets belong.
+    user: Option<u32>,
+    group: Option<u32>,
+    filters: Option<u32>,
+}
+
+impl Status {
+    /// Line by line; the name of the thread cannot pretend to be one, for the kernel escapes it.
+    fn parse(text: &[u8]) -> Self {
+        let mut status = Status::default();
+        for line in text.split(|byte| *byte == b'\n') {
+            let Ok(line) = std::str::from_utf8(line) else { continue };
+            let Some((name, rest)) = line.split_once(':') else { continue };
+            let mut words = rest.split_ascii_whitespace().map(|word| word.parse().ok());
+            match name {
+                "Tgid" => status.process = words.next().flatten().unwrap_or(0),
+                "TracerPid" => status.tracer = words.next().flatten().unwrap_or(u32::MAX),
+                // Real, effective, saved, file system.
+                "Uid" => status.user = words.nth(3).flatten(),
+                "Gid" => status.group = words.nth(3).flatten(),
+                "Seccomp_filters" => status.filters = words.next().flatten(),
+                _ => {}
+            }
+        }
+        status
+    }
 }
 
 impl Surroundings {
@@ -53,16 +98,19 @@ impl Surroundings {
             return None;
         }
         let network = identity(&rustix::fs::statat(&proc, "self/ns/net", AtFlags::empty()).ok()?);
-        Some(Surroundings {
+        let mut this = Surroundings {
             proc,
             network,
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
-        })
+            filters: None,
+        };
+        // The one that the program gets is not here yet.
+        this.filters = this.status("self").and_then(|status| status.filters).map(|own| own + 1);
+        Some(this)
     }
 
-    /// Whom a socket for this thread must belong to. Its effective ids stand for its file system
-    /// ids, which differ in file servers only.
+    /// Whom a socket for this thread must belong to, if it may have one of ours.
     pub(super) fn owner(&self, thread: u32) -> Result<Owner, Unsuited> {
         let network = format!("{thread}/ns/net");
         let found = rustix::fs::statat(&self.proc, &network, AtFlags::empty())
@@ -70,10 +118,16 @@ impl Surroundings {
         if identity(&found) != self.network {
             return Err(Unsuited::OtherNamespace);
         }
-        let directory = network.strip_suffix("/ns/net").unwrap_or(&network);
-        let found = rustix::fs::statat(&self.proc, directory, AtFlags::empty())
-            .map_err(|_| Unsuited::Hidden)?;
-        Ok(Owner { user: found.st_uid, group: found.st_gid })
+        let thread = network.strip_suffix("/ns/net").unwrap_or(&network);
+        let status = self.status(thread).ok_or(Unsuited::Hidden)?;
+        match (status.tracer != 0, status.filters != self.filters) {
+            (true, true) => return Err(Unsuited::Confined),
+            (true, false) => return Err(Unsuited::Traced),
+            (false, true) => return Err(Unsuited::Sandboxed),
+            (false, false) => {}
+        }
+        let user = status.user.ok_or(Unsuited::Hidden)?;
+        Ok(Owner { user, group: status.group.ok_or(Unsuited::Hidden)? })
     }
 
     /// Is that ourselves?
@@ -85,29 +139,32 @@ impl Surroundings {
         Owner { user: self.user, group: self.group }
     }
 
-    /// The three words at `address` in the memory of a 32-bit thread.
-    pub(super) fn words(&self, thread: u32, address: u32) -> Result<[u32; 3], Unsuited> {
-        let memory = self.open(&format!("{thread}/mem")).ok_or(Unsuited::Hidden)?;
-        let mut bytes = [0; 12];
-        memory.read_exact_at(&mut bytes, address.into()).map_err(|_| Unsuited::Hidden)?;
-        let mut words = [0; 3];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u32::from_le_bytes(*bytes);
-        }
-        Ok(words)
-    }
-
     /// The name of a thread and the id of its process, for a person.
     pub(super) fn name(&self, thread: u32) -> (String, u32) {
-        let read = |file: &str| {
-            let file = self.open(&format!("{thread}/{file}"))?;
-            std::io::read_to_string(file).ok()
-        };
-        let name = read("comm").unwrap_or_else(|| "?".to_owned());
-        let status = read("status").unwrap_or_default();
-        let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-        let process = process.and_then(|id| id.trim().parse().ok()).unwrap_or(thread);
-        (name.trim_end_matches('\n').to_owned(), process)
+        let mut name = [0; 64];
+        let file = self.open(&format!("{thread}/comm"));
+        let got = file.and_then(|file| file.read_at(&mut name, 0).ok()).unwrap_or(0);
+        let name = String::from_utf8_lossy(name.get(..got).unwrap_or(&[])).into_owned();
+        let name = if name.is_empty() { "?".to_owned() } else { name };
+        let process = self.status(&thread.to_string()).map(|status| status.process);
+        (
+            name.strip_suffix('\n').unwrap_or(&name).to_owned(),
+            process.filter(|id| *id != 0).unwrap_or(thread),
+        )
+    }
+
+    /// `None` when it cannot be read, or is longer than it may be: then its end is missing.
+    fn status(&self, thread: &str) -> Option<Status> {
+        let file = self.open(&format!("{thread}/status"))?;
+        let mut text = [0; 4096];
+        let got = file.read_at(&mut text, 0).ok()?;
+        if got < text.len() {
+            return Some(Status::parse(text.get(..got)?));
+        }
+        // Somebody with thousands of groups.
+        let mut text = vec![0; 1 << 20];
+        let got = file.read_at(&mut text, 0).ok()?;
+        (got < text.len()).then(|| text.get(..got).map(Status::parse)).flatten()
     }
 
     fn open(&self, path: &str) -> Option<File> {
@@ -119,4 +176,22 @@ impl Surroundings {
 /// A file, whatever its name.
 fn identity(found: &Stat) -> (u64, u64) {
     (found.st_dev, found.st_ino)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_line_by_line() {
+        let text = "Name:\tx\\nTracerPid:\t9\nTgid:\t12\nPid:\t13\nTracerPid:\t0\n\
+                    Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t \nSeccomp:\t2\n\
+                    Seccomp_filters:\t3\n";
+        let expected =
+            Status { process: 12, tracer: 0, user: Some(4), group: Some(8), filters: Some(3) };
+        assert_eq!(Status::parse(text.as_bytes()), expected);
+        // What is not a number is nobody's: then in doubt.
+        let found = Status::parse(b"TracerPid:\tx\nUid:\t1\n\xff\n");
+        assert_eq!((found.tracer, found.user, found.filters), (u32::MAX, None, None));
+    }
 }

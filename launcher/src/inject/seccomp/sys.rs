@@ -8,6 +8,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use libc::{c_int, c_ulong, seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp};
 
@@ -59,11 +60,19 @@ pub(super) fn wait(pid: i32) -> io::Result<End> {
     }
 }
 
-/// Buries children that have ended; with `wait` all of them, once they have.
-pub(super) fn reap(wait: bool) {
-    let options = libc::__WALL | if wait { 0 } else { libc::WNOHANG };
-    // SAFETY: no status and no resource usage is asked for.
-    while unsafe { libc::wait4(-1, ptr::null_mut(), options, ptr::null_mut()) } > 0 {}
+/// Buries children that have ended, and waits for the others, so long at most: one that was killed
+/// may be kept alive by what it waits for.
+pub(super) fn reap(patience: Duration) {
+    let start = Instant::now();
+    loop {
+        let options = libc::__WALL | libc::WNOHANG;
+        // SAFETY: no status and no resource usage is asked for.
+        match unsafe { libc::wait4(-1, ptr::null_mut(), options, ptr::null_mut()) } {
+            0 if start.elapsed() < patience => std::thread::sleep(Duration::from_millis(1)),
+            1.. => {}
+            _ => return,
+        }
+    }
 }
 
 /// Blocks every signal that can be blocked: the supervisor ends when its work does.
@@ -74,6 +83,59 @@ pub(super) fn block_signals() {
         libc::sigfillset(&raw mut all);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const all, ptr::null_mut());
     }
+}
+
+/// Lets an [`alarm`] end a call that waits, with EINTR, in a process that blocks all signals.
+pub(super) fn let_alarms_interrupt() {
+    extern "C" fn nothing(_: c_int) {}
+    // SAFETY: a zeroed action is a valid one, without SA_RESTART; the handler does nothing; the set
+    // is initialised by sigemptyset.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as usize;
+        libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut());
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGALRM);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
+    }
+}
+
+/// SIGALRM in so many seconds; 0 for never.
+pub(super) fn alarm(seconds: u32) {
+    // SAFETY: an integer only.
+    unsafe { libc::alarm(seconds) };
+}
+
+/// The three words at `address` in the memory of a 32-bit thread. May wait for ever, but can be
+/// killed then, which reading /proc/PID/mem can not.
+pub(super) fn words_of(thread: u32, address: u32) -> io::Result<[u32; 3]> {
+    let mut words = [0u32; 3];
+    let size = size_of_val(&words);
+    let ours = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: size };
+    let theirs =
+        libc::iovec { iov_base: ptr::without_provenance_mut(address as usize), iov_len: size };
+    // SAFETY: `ours` is exactly `words`, of which every bit pattern is valid; `theirs` is in another
+    // process, where the kernel looks.
+    let got = unsafe {
+        libc::process_vm_readv(thread.cast_signed(), &raw const ours, 1, &raw const theirs, 1, 0)
+    };
+    match checked(got as libc::c_long)? as usize {
+        got if got == size => Ok(words),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Closes every descriptor but these and the standard ones.
+pub(super) fn close_all_but(mut kept: Vec<RawFd>) {
+    kept.retain(|fd| *fd > 2);
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept {
+        close_range(from, fd - 1);
+        from = fd + 1;
+    }
+    close_range(from, RawFd::MAX);
 }
 
 /// Closes every descriptor from `first` to `last`.

@@ -6,39 +6,49 @@
 //! a question mark stands for it.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::inject::seccomp::answer::{Outcome, Wanted};
 use crate::inject::seccomp::surroundings::Unsuited;
+use crate::inject::seccomp::writer::Queue;
+use crate::inject::trace_file;
 
 /// Where the records go.
 #[derive(Debug)]
-pub(super) struct Trace(File);
+pub(super) struct Trace(Queue);
+
+/// A destination in the words of `MPTCPIZE_DEBUG`: an absolute path, or anything else for a
+/// copy of standard error.
+pub(super) fn destination(wanted: &OsStr) -> Option<File> {
+    if Path::new(wanted).is_absolute() {
+        return trace_file::open(Path::new(wanted)).ok();
+    }
+    rustix::io::fcntl_dupfd_cloexec(io::stderr().as_fd(), 3).ok().map(File::from)
+}
 
 impl Trace {
-    /// A destination in the words of `MPTCPIZE_DEBUG`: an absolute path, or anything else for a
-    /// copy of standard error.
-    pub(super) fn open(wanted: &OsStr) -> Option<Self> {
-        if Path::new(wanted).is_absolute() {
-            let mut options = OpenOptions::new();
-            options.append(true).create(true).mode(0o600);
-            return options.open(wanted).ok().map(Trace);
-        }
-        let copy = rustix::io::fcntl_dupfd_cloexec(io::stderr().as_fd(), 3).ok()?;
-        Some(Trace(copy.into()))
+    /// Starts the process that writes to the file.
+    ///
+    /// # Errors
+    /// There can be none.
+    pub(super) fn start(file: File) -> io::Result<Self> {
+        Queue::start(file).map(Trace)
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.0
-    }
-
-    /// Writes a record; one that cannot be written is lost.
+    /// Hands a record on to be written.
     pub(super) fn call(&self, who: &(String, u32), wanted: Wanted, outcome: Outcome) {
-        let _ = (&self.0).write_all(line(who, wanted, outcome).as_bytes());
+        let line = line(who, wanted, outcome);
+        if !line.is_empty() {
+            self.0.put(&line);
+        }
+    }
+
+    /// There are no more records.
+    pub(super) fn end(&self) {
+        self.0.end();
     }
 }
 
@@ -69,10 +79,30 @@ fn line((name, pid): &(String, u32), wanted: Wanted, outcome: Outcome) -> String
             "? TCP: it is in another network namespace".to_owned()
         }
         Outcome::Unsuited(Unsuited::Hidden) => "? TCP: it may not be looked at".to_owned(),
+        Outcome::Unsuited(Unsuited::Traced) => "? TCP: it is traced".to_owned(),
+        Outcome::Unsuited(Unsuited::Confined) => {
+            "-1 EPERM: a tracer that its seccomp filters ask cannot be heard".to_owned()
+        }
+        Outcome::Unsuited(Unsuited::Sandboxed) => {
+            "? TCP: it has seccomp filters of its own".to_owned()
+        }
+        Outcome::Unsuited(Unsuited::Unread) => {
+            "? TCP: its arguments could not be read in time".to_owned()
+        }
         Outcome::GivenUp => "? TCP: the supervisor was killed over it".to_owned(),
         Outcome::NotTcp | Outcome::Gone => return String::new(),
     };
+    let name = shown(name.as_bytes());
     format!("mptcpize: {name}[{pid}] socket({domain}, {kind}, {protocol}) = {result}\n")
+}
+
+/// A name that others chose, as plain text (the library's records have it so too).
+fn shown(name: &[u8]) -> String {
+    let byte = |byte: &u8| match byte {
+        b' '..=b'~' => char::from(*byte).to_string(),
+        other => format!("\\x{other:02x}"),
+    };
+    name.iter().map(byte).collect()
 }
 
 /// An errno by its name, with what it means for MPTCP.
@@ -96,6 +126,11 @@ fn errno(number: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_shown_as_plain_text() {
+        assert_eq!(shown(b"a b~\x1b[2J\n\x7f\xc2\x9b"), "a b~\\x1b[2J\\x0a\\x7f\\xc2\\x9b");
+    }
 
     #[test]
     fn records_read_as_those_of_the_library() {

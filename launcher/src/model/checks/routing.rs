@@ -193,8 +193,10 @@ pub(super) fn rp_filter(context: &Context) -> Vec<Finding> {
     let mut found = Vec::new();
     for path in &strict {
         let Path { dev, address, .. } = path;
+        // What comes for an address that another link has too is translated before it is checked.
+        let source = path.source();
         let loosen = sysctl::command(&conf_key(dev, "rp_filter"), 2);
-        if let Some(back) = way_to(context, *address, context.seen.beyond.v4.into())
+        if let Some(back) = way_to(context, source, context.seen.beyond.v4.into())
             && back != dev
         {
             found.push(
@@ -213,7 +215,7 @@ pub(super) fn rp_filter(context: &Context) -> Vec<Finding> {
             .iter()
             .filter(|route| route.dev != *dev)
             .filter_map(|route| route.to.map(|to| (to, &route.dev)))
-            .filter(|(to, other)| way_to(context, *address, to.address) == Some(other))
+            .filter(|(to, other)| way_to(context, source, to.address) == Some(other))
             .map(|(to, _)| to.to_string())
             .collect();
         if !lost.is_empty() {

@@ -18,7 +18,7 @@ pub(super) struct Out<'a> {
     pub metric: u32,
     /// Who says so.
     pub origin: Origin,
-    /// Main has a default route for it.
+    /// Main has a default route for it, for packets from anywhere.
     pub in_main: bool,
     /// The route, where one says so.
     pub route: Option<&'a Route>,
@@ -56,10 +56,11 @@ pub(super) fn find<'a>(
     let asked = config.gateway.get(&link.name).filter(|asked| Family::of(**asked) == family);
     if let Some(asked) = asked {
         let (via, origin) = (Some(*asked), Origin::Asked);
-        return Some(Out { via, metric, origin, in_main: main.is_some(), route: main });
+        let in_main = main.is_some_and(|route| route.from.is_none());
+        return Some(Out { via, metric, origin, in_main, route: main });
     }
     if let Some(route) = main {
-        return Some(by_route(route, true));
+        return Some(by_route(route, route.from.is_none()));
     }
     let ruled = best(defaults(state, family).filter(|route| {
         route.dev == link.name && route.table != MAIN && gives(state, route.table, usable)
@@ -76,7 +77,7 @@ pub(super) fn find<'a>(
             via: route.via,
             metric: NO_METRIC,
             origin: Origin::Neighbour(route.dev.clone()),
-            in_main: route.table == MAIN,
+            in_main: route.table == MAIN && route.from.is_none(),
             route: None,
         });
     }

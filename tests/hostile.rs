@@ -1,0 +1,17 @@
+//! Programs that mean harm, or hand over nonsense: what they must not reach through the library or
+//! the supervisor. A module for each boundary, with an attacker's half and an innocent half: what
+//! is refused to the one is what the other one needs.
+//!
+//! Not here: images, locks and files that others can hold (their own crates), and input that is
+//! only read by the launcher.
+
+mod support;
+
+#[path = "hostile/environment.rs"]
+mod environment;
+#[path = "hostile/pointers.rs"]
+mod pointers;
+#[path = "hostile/sandbox.rs"]
+mod sandbox;
+#[path = "hostile/supervisor.rs"]
+mod supervisor;
