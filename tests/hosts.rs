@@ -141,3 +141,30 @@ fn where_sysctls_are_read_only_the_rest_is_set_up() {
     lab.client.tool("run true").run().ok();
     assert_eq!(lab.client.net.ip("mptcp endpoint show").lines().count(), 3, "run does it too");
 }
+
+#[test]
+fn where_main_is_asked_before_the_hosts_own_addresses_the_reason_is_told() {
+    for commands in
+        [&["rule delete pref 0"][..], &["rule add pref 32766 lookup local", "rule delete pref 0"]]
+    {
+        let lab = Uplinks::two_subnets("50mbit");
+        for command in commands {
+            lab.client.net.ip(command);
+        }
+        let before = everything(&lab);
+        let refused = lab.client.tool("setup").run();
+        assert_eq!(refused.code(), 1, "{refused}");
+        let what = "there is no place for the source rules";
+        let why = "the local table is not asked before main";
+        let said = format!("error: {what}\n  why: {why}\n  fix: ip rule show; ");
+        assert!(refused.stderr.starts_with(&said), "{refused}");
+        lab.client.tool("run true").run().ok();
+        assert_same(&before, &everything(&lab), "refused");
+        assert_eq!(lab.client.journal(), None);
+        // The same words from whoever is asked.
+        let checked = check(&lab.client, "");
+        let paths = checked.topic("paths");
+        assert_eq!((&paths["title"], &paths["why"]), (&what.into(), &why.into()), "{paths}");
+        assert_eq!(lab.client.tool("status").run().code(), 3);
+    }
+}

@@ -90,7 +90,8 @@ pub(crate) fn ways(net: &Netns, more: &[&str]) -> Vec<Look> {
                 let usual = first.contains(['.', ':']);
                 look.kind = if usual { String::new() } else { first.to_owned() };
                 look.dev = word_after(&line, "dev");
-                look.via = word_after(&line, "via");
+                let other_family = word_after(&line, "inet6");
+                look.via = other_family.or(word_after(&line, "via"));
             }
             Err(error) => look.kind = error,
         }

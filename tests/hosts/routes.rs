@@ -165,6 +165,20 @@ pub(crate) const KINDS: &[Kind] = &[
         },
     },
     Kind {
+        is: "one with an IPv6 gateway for IPv4",
+        base: bare,
+        commands: &[
+            "address add 10.2.0.1/32 dev w2",
+            "-4 route add default via inet6 fe80::1 dev w2 metric 200",
+        ],
+        uplinks: W1_W2,
+        ask: &[],
+        expect: |lab, _| {
+            assert_eq!(endpoints(lab), ["10.1.0.1", "10.2.0.1"]);
+            assert!(ours(lab, "-4", "w2").contains("via inet6 fe80::1"));
+        },
+    },
+    Kind {
         is: "one with a point-to-point address",
         base: bare,
         commands: &[

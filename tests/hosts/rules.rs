@@ -48,6 +48,35 @@ pub(crate) const KINDS: &[Kind] = &[
         expect: usual,
     },
     Kind {
+        is: "one whose main rule stands at 30000",
+        base: two,
+        commands: &["rule add pref 30000 lookup main", "rule delete pref 32766"],
+        uplinks: W1_W2,
+        ask: &[],
+        expect: |lab, plan| {
+            usual(lab, plan);
+            let before = rules(lab).into_iter().filter(|(priority, _)| *priority < 30000);
+            let ours = before.filter(|(_, rule)| rule.contains("proto 86"));
+            assert_eq!(ours.map(|(priority, _)| priority).collect::<Vec<_>>(), [29999; 4]);
+        },
+    },
+    Kind {
+        is: "one whose last rule lets nothing out that main does not",
+        base: two,
+        commands: &["rule add pref 40000 prohibit"],
+        uplinks: W1_W2,
+        ask: &[],
+        expect: |lab, plan| {
+            usual(lab, plan);
+            lab.client.net.ip("route delete default dev w1");
+            lab.client.net.ip("route delete default dev w2");
+            let asked = lab.client.net.command("ip").args(["route", "get", "203.0.113.9"]).run();
+            assert!(asked.stderr.contains("Permission denied"), "{asked}");
+            lab.client.net.ip("route add default via 10.1.0.254 dev w1 metric 100");
+            lab.client.net.ip("route add default via 10.2.0.254 dev w2 metric 200");
+        },
+    },
+    Kind {
         is: "one with a rule of the user's own that has no priority",
         base: two,
         commands: &[

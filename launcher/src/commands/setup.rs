@@ -12,7 +12,7 @@ use crate::model::asked::Asked;
 use crate::model::config::Config;
 use crate::model::net::{Address, Family, IfName};
 use crate::model::plan::Plan;
-use crate::model::policy::Refused;
+use crate::model::policy::{self, Refused};
 use crate::model::proposal::Proposal;
 use crate::model::record::Record;
 use crate::output::{self, diff};
@@ -161,9 +161,9 @@ fn refusal(refused: &Refused, state: &HostState) -> Error {
                 captured.by()
             ))
         }
-        Refused::Rules(why) => Error::new(Exit::Failed, "there is no place for the source rules")
-            .why(why)
-            .fix("ip rule show; ip -6 rule show    (main and local where they are by default)"),
+        Refused::Rules(why) => {
+            Error::new(Exit::Failed, policy::NO_PLACE).why(why).fix(policy::SHOW_RULES)
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::change::{Change, Item};
 use crate::model::config::Role;
 use crate::model::mptcp::{Endpoint, Flags};
 use crate::model::net::{Family, IfName};
+use crate::model::policy::{self, Refused};
 use crate::model::{Flavour, Manager, shell, sysctl};
 
 pub(super) fn kernel(context: &Context) -> Vec<Finding> {
@@ -123,12 +124,17 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
     let host = &context.seen.host;
     let mut found = Vec::new();
     let links = &context.links;
-    match links.as_slice() {
-        [] => found.push(
+    match (links.as_slice(), &context.proposal.desired.refused) {
+        (_, Some(Refused::Rules(why))) => found.push(
+            Finding::problem("paths.no_place", policy::NO_PLACE)
+                .why(why.clone())
+                .advice(policy::SHOW_RULES),
+        ),
+        ([], _) => found.push(
             Finding::problem("paths.none", "no link has a usable address and a gateway")
                 .advice("connect one: ip address, ip route    (show what there is)"),
         ),
-        [only] => found.push(Finding::fine(
+        ([only], _) => found.push(Finding::fine(
             "paths.one",
             format!("one, {only}: connections can be MPTCP, and there is nothing to bond"),
         )),

@@ -83,6 +83,13 @@ pub enum Refused {
     Rules(String),
 }
 
+/// What is the case with [`Refused::Rules`], as a clause.
+pub const NO_PLACE: &str = "there is no place for the source rules";
+
+/// How to see that.
+pub const SHOW_RULES: &str =
+    "ip rule show; ip -6 rule show    (main and local where they are by default)";
+
 /// Derives the desired state.
 ///
 /// With fewer than two links there is nothing to bond, and nothing is desired; nor where a VPN takes
