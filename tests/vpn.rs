@@ -237,3 +237,48 @@ fn with_the_tunnel_down_a_kill_switch_still_lets_nothing_out() {
     assert!(said.starts_with("set up w1 and w2"), "{said}");
     assert_eq!(way(&lab, "203.0.113.9"), unreachable, "no tunnel yet");
 }
+
+/// A policy of strongSwan's sort: what has the address that the VPN gave is encrypted, to anywhere.
+fn ipsec(lab: &Uplinks) {
+    lab.client.net.ip("address add 10.9.0.1/32 dev w1");
+    lab.client.net.ip("xfrm policy add src 10.9.0.1/32 dst 0.0.0.0/0 dir out \
+         tmpl src 10.1.0.1 dst 198.51.100.1 proto esp mode tunnel");
+}
+
+#[test]
+fn an_ipsec_policy_for_the_internet_is_a_vpn_though_no_route_says_so() {
+    let lab = Uplinks::two_subnets("15mbit");
+    ipsec(&lab);
+    let before = lab.client.state();
+    let refused = lab.client.tool("setup").run();
+    assert_eq!(refused.code(), 1, "{refused}");
+    assert!(refused.stderr.contains("to 0.0.0.0/0 leaves by IPsec"), "{refused}");
+    assert!(refused.stderr.contains("fix: sudo mptcpize setup --beside-vpn"), "{refused}");
+    lab.client.tool("run true").run().says(0, "");
+    assert_same(&before, &lab.client.state(), "captured by IPsec");
+    // For one network it takes that network alone.
+    lab.client.net.ip("xfrm policy flush");
+    lab.client.net.ip("xfrm policy add src 10.9.0.1/32 dst 10.77.0.0/16 dir out \
+         tmpl src 10.1.0.1 dst 198.51.100.1 proto esp mode tunnel");
+    assert!(lab.client.setup("").starts_with("set up w1 and w2"));
+}
+
+#[test]
+fn an_ipsec_policy_that_comes_after_the_set_up_is_seen_and_the_fix_ends_the_leak() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let before = lab.client.state();
+    lab.client.setup("");
+    ipsec(&lab);
+    let checked = check(&lab.client, "");
+    let first = &checked.0["findings"][0];
+    assert_eq!(first["code"], "vpn.leak", "{first:#}");
+    assert!(first["title"].to_string().contains("IPsec"), "{first:#}");
+    assert_eq!(lab.client.tool("status").run().code(), 3);
+    let said = lab.client.tool("run true").run().ok().stderr;
+    assert!(said.contains("mptcpize setup undo"), "{said}");
+    paste(&lab.client, "mptcpize setup undo");
+    assert_eq!(check(&lab.client, "").0["findings"][0]["code"], "vpn.captured");
+    lab.client.net.ip("address del 10.9.0.1/32 dev w1");
+    lab.client.net.ip("xfrm policy flush");
+    assert_same(&before, &lab.client.state(), "undone");
+}

@@ -9,7 +9,7 @@ use crate::host::netlink::KernelError;
 use crate::host::pm::{self, Pm};
 use crate::host::privilege;
 use crate::host::rtnl::Rtnl;
-use crate::host::{Host, Refused, kernel, managers, nat, sysctl};
+use crate::host::{Host, Refused, kernel, managers, nat, sysctl, xfrm};
 use crate::model::change::{Change, Item, same_endpoint};
 use crate::model::config::Config;
 use crate::model::mptcp::{Endpoint, MOST};
@@ -142,6 +142,7 @@ impl Host for Live {
             .collect();
         state.recorded = record::uplinks(ours);
         state.sources = self.sources(&state);
+        state.policies = xfrm::policies();
         self.ways(&mut state);
         Ok(state)
     }

@@ -45,6 +45,7 @@ pub mod terminal;
 pub mod traffic;
 pub mod transaction;
 pub mod units;
+pub mod xfrm;
 
 use crate::error::Error;
 use crate::model::HostState;

@@ -69,6 +69,9 @@ pub struct HostState {
     /// Where traffic goes that programs leave unbound, and that of endpoints beside it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
+    /// IPsec policies: what leaves encrypted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<vpn::Policy>,
     /// The address that the kernel chooses for what leaves by a link, where it was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,

@@ -6,10 +6,12 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::HostState;
 use crate::model::config::Config;
 use crate::model::mptcp::{Endpoint, Flags};
-use crate::model::net::{Family, IfName, MAIN};
+use crate::model::net::{Family, IfName, MAIN, Prefix};
 use crate::model::paths;
 use crate::model::policy::is_ours;
 use crate::model::way::{Hop, Way};
@@ -20,48 +22,78 @@ const DEFAULT: u32 = 253;
 /// What takes unbound traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captured {
-    /// The link that it leaves by.
-    pub dev: IfName,
-    /// The table that leads it there, where that is a rule's and the link is an uplink.
-    pub table: Option<u32>,
+    /// What it is.
+    pub by: By,
     /// One of the destinations.
     pub to: IpAddr,
 }
 
+/// What can take unbound traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A link that is no uplink.
+    Link(IfName),
+    /// A table that a rule puts before main, though it leads to an uplink.
+    Table(u32, IfName),
+    /// An IPsec policy.
+    Policy(Policy),
+}
+
+/// An IPsec policy for packets that leave (ip-xfrm(8)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The sources that it is for.
+    pub from: Prefix,
+    /// The destinations.
+    pub to: Prefix,
+}
+
 impl Captured {
-    /// The device, or the table, as the subject of a sentence.
+    /// The device, the table or the policy, as the subject of a sentence.
     pub fn by(&self) -> String {
-        match self.table {
-            None => self.dev.to_string(),
-            Some(table) => format!("table {table}"),
+        match &self.by {
+            By::Link(dev) => dev.to_string(),
+            By::Table(table, _) => format!("table {table}"),
+            By::Policy(_) => "IPsec".to_owned(),
         }
     }
 
     /// What is the case, as a clause.
     pub fn what(&self) -> String {
-        match self.table {
-            None => format!("traffic of this host leaves by {}, which is no uplink", self.dev),
-            Some(table) => format!(
+        match &self.by {
+            By::Link(dev) => format!("traffic of this host leaves by {dev}, which is no uplink"),
+            By::Table(table, _) => format!(
                 "traffic of this host leaves by table {table}, which a rule puts before the \
                  uplinks' default routes"
             ),
+            By::Policy(policy) => {
+                format!("traffic of this host to {} leaves by IPsec", policy.to)
+            }
         }
     }
 
     /// How to see it.
     pub fn why(&self) -> String {
-        format!("ip route get {} says dev {}: a VPN?", self.to, self.dev)
+        match &self.by {
+            By::Link(dev) | By::Table(_, dev) => {
+                format!("ip route get {} says dev {dev}: a VPN?", self.to)
+            }
+            By::Policy(policy) => format!(
+                "ip xfrm policy says src {} dst {} dir out: other sources would leave in clear",
+                policy.from, policy.to
+            ),
+        }
     }
 }
 
 /// The first destination whose unbound traffic leaves by something that is no uplink's default
 /// route. Nothing where the kernel was not asked.
 pub fn captured(state: &HostState, config: &Config) -> Option<Captured> {
-    unbound(state).find_map(|(to, hop)| {
+    let by_route = unbound(state).find_map(|(to, hop)| {
         let hop = hop?;
-        let captured = |table| Captured { dev: hop.dev.clone(), table, to };
         if !is_uplink(state, config, &hop.dev) {
-            return Some(captured(None));
+            return Some(Captured { by: By::Link(hop.dev.clone()), to });
         }
         let ours = || {
             let own = |table: u32| {
@@ -70,8 +102,19 @@ pub fn captured(state: &HostState, config: &Config) -> Option<Captured> {
             own(hop.table)
         };
         let main = [MAIN, DEFAULT].contains(&hop.table) || ours();
-        (!main).then(|| captured(Some(hop.table)))
-    })
+        let by = By::Table(hop.table, hop.dev.clone());
+        (!main).then_some(Captured { by, to })
+    });
+    by_route.or_else(|| by_policy(state))
+}
+
+/// A policy for half of the Internet or more: OpenVPN's two halves have their like in IPsec.
+fn by_policy(state: &HostState) -> Option<Captured> {
+    let wide = |policy: &&Policy| policy.to.length <= 1;
+    let policy = state.policies.iter().find(wide)?;
+    let inside = |(to, _): &(IpAddr, Option<&Hop>)| policy.to.contains(*to);
+    let to = unbound(state).find(inside).map(|(to, _)| to)?;
+    Some(Captured { by: By::Policy(policy.clone()), to })
 }
 
 /// Does a route or rule forbid what programs leave unbound, although main has a default route
@@ -89,12 +132,17 @@ pub fn is_forbidden(state: &HostState, family: Family) -> bool {
 
 /// Endpoints whose subflows leave by an uplink although the host is captured: around the VPN.
 pub fn leaks<'a>(state: &'a HostState, config: &Config) -> Vec<(&'a Endpoint, &'a IfName)> {
-    if captured(state, config).is_none() || state.limits.is_some_and(|limits| limits.subflows == 0)
-    {
+    let Some(captured) = captured(state, config) else { return vec![] };
+    if state.limits.is_some_and(|limits| limits.subflows == 0) {
         return vec![];
     }
     let leak = |endpoint: &'a Endpoint| {
         let opens = endpoint.flags.has(Flags::SUBFLOW) || endpoint.flags.has(Flags::FULLMESH);
+        // What leaves by the uplink and is encrypted there goes around nothing.
+        let encrypted = state.policies.iter().any(|policy| {
+            policy.to.contains(captured.to) && policy.from.contains(endpoint.address)
+        });
+        let opens = opens && !encrypted;
         let leaves = |way: &&Way| {
             way.from == Some(endpoint.address)
                 && way.oif == endpoint.dev
