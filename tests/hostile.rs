@@ -2,8 +2,8 @@
 //! the supervisor. A module for each boundary, with an attacker's half and an innocent half: what
 //! is refused to the one is what the other one needs.
 //!
-//! Not here: images, locks and files that others can hold (their own crates), and input that is
-//! only read by the launcher.
+//! Not here: images, locks, files and names of others (`hostile_files.rs`), and input that is only
+//! read by the launcher.
 
 mod support;
 

@@ -4,15 +4,13 @@
 //! The attacker's half makes the names, the innocent half is every verb. Another name, or another
 //! verb, is a line more.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use support::uplinks::{Station, Uplinks};
-use support::{Outcome, Running, scratch, tool, wait};
+use crate::support::uplinks::{Station, Uplinks};
+use crate::support::{Outcome, Running, scratch, tool, wait};
 
 /// What a file or a process may be called: clears the screen, then a line of its own.
 const NAME: &str = "\x1b[2J\nFORGED \u{9b}8m";

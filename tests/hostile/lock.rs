@@ -4,13 +4,11 @@
 //! Each row has an attacker's half, run first or meanwhile by an ordinary user or left by one, and
 //! an innocent half, run by root afterwards.
 
-mod support;
-
 use std::fs;
 
-use support::scratch::of_nobody;
-use support::uplinks::{Station, Uplinks, assert_same};
-use support::{Cmd, Running, scratch, tool, wait};
+use crate::support::scratch::of_nobody;
+use crate::support::uplinks::{Station, Uplinks, assert_same};
+use crate::support::{Cmd, Running, scratch, tool, wait};
 
 /// A shell script of an ordinary user on this host, in the background. It has done its part when it
 /// has written `ready` into the file `$1`.

@@ -5,11 +5,9 @@
 //! command of a person who has not looked into it. Both run as root in a copy of this machine, and
 //! every file of that copy is compared before and after.
 
-mod support;
-
-use support::Outcome;
-use support::cc::{self, Build};
-use support::overlay::{copy, shown};
+use crate::support::Outcome;
+use crate::support::cc::{self, Build};
+use crate::support::overlay::{copy, shown};
 
 /// An image with a service, and what a root shell of it needs to be tried: bash, ls and sleep with
 /// their libraries. `$hostile` is a unit's directory of the host that an attacker aims at.

@@ -4,11 +4,9 @@
 //! Each row has an attacker's half, what an ordinary user prepares before, and an innocent half:
 //! root runs a program with whatever environment it has.
 
-mod support;
-
-use support::Outcome;
-use support::cc::{self, Build};
-use support::mounts::private_with;
+use crate::support::Outcome;
+use crate::support::cc::{self, Build};
+use crate::support::mounts::private_with;
 
 /// The library that `$innocent` gets, in a private view of the host. `$good` is a directory that
 /// root alone can change, `/mnt/sticky` one in which everybody can make names, `$1` userns.c, `$2`
@@ -27,7 +25,7 @@ fn attacked(attack: &str, innocent: &str) -> Outcome {
         "#
     );
     let helper = cc::c("userns", Build::Plain);
-    private_with(&script, &[&helper, support::tool::shim()]).run()
+    private_with(&script, &[&helper, crate::support::tool::shim()]).run()
 }
 
 const PRINT: &str = "/mnt/mptcpize run printenv LD_PRELOAD";
