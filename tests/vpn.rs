@@ -104,8 +104,10 @@ fn a_tunnel_that_comes_up_after_the_set_up_has_all_that_its_rules_and_routes_tak
         let vpn = connect(&lab, style);
         let said = keeps_inside(&lab, style, "set up before");
         assert_eq!(said, "", "{style:?}");
-        let codes = check(&lab.client, "").codes().contains("vpn.leak");
-        assert!(!codes, "{style:?} leaks nothing");
+        let checked = check(&lab.client, "");
+        checked.finds(&[], &format!("{style:?} leaks nothing"));
+        let note = checked.topic("vpn");
+        assert!(note["why"].as_str().is_some_and(|why| why.contains("set up before")), "{note}");
         disconnect(&lab, style, vpn);
         assert_same(&set_up, &lab.client.state(), &format!("{style:?}, disconnected"));
     }

@@ -193,6 +193,20 @@ pub(crate) const KINDS: &[Kind] = &[
         },
     },
     Kind {
+        is: "one whose addresses are on a macvlan, and not on the link below",
+        base: two,
+        commands: &[
+            "address delete 10.1.0.1/24 dev w1",
+            "link add m1 link w1 type macvlan mode bridge",
+            "address add 10.1.0.1/24 dev m1",
+            "link set m1 up",
+            "route add default via 10.1.0.254 dev m1 metric 100",
+        ],
+        uplinks: &["m1", "w2"],
+        ask: &[],
+        expect: |lab, _| assert_eq!(endpoints(lab), ["10.1.0.1", "10.2.0.1"]),
+    },
+    Kind {
         is: "one with a macvlan over an uplink",
         base: two,
         commands: &[

@@ -281,8 +281,8 @@ fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> any
         output::line(&blocked.to_string())?;
     }
     if proposal.desired.bonds && wish.config.beside_vpn {
-        let beside = proposal.desired.notes.iter().filter(|note| note.starts_with("beside "));
-        beside.map(|note| output::line(note)).collect::<anyhow::Result<()>>()?;
+        let mut beside = proposal.desired.notes.iter().filter(|note| note.starts_with("beside "));
+        beside.try_for_each(|note| output::line(note))?;
     }
     if let Some(seconds) = arguments.confirm.filter(|_| count > 0) {
         output::line(&format!(

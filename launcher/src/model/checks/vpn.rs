@@ -15,8 +15,12 @@ pub(super) fn vpn(context: &Context) -> Vec<Finding> {
         return vec![finding.fix(&commands)];
     }
     let Some(captured) = context.proposal.captured() else { return vec![] };
-    let finding = Finding::note(CAPTURED, captured.what())
-        .why(format!("{}; nothing is set up beside it", captured.why()));
+    let finding = Finding::note(CAPTURED, captured.what());
+    if !host.ours.is_empty() {
+        let why = format!("{}; what was set up before leads nothing around it", captured.why());
+        return vec![finding.why(why)];
+    }
+    let finding = finding.why(format!("{}; nothing is set up beside it", captured.why()));
     vec![finding.advice(format!(
         "mptcpize setup --beside-vpn    sets up all the same: subflows leave outside of {}",
         captured.by()
