@@ -121,6 +121,26 @@ fn a_macvlan_over_the_only_uplink_is_no_second_path() {
 }
 
 #[test]
+fn an_address_that_a_rule_sends_out_by_another_link_is_no_path() {
+    for (rule, by) in [
+        ("rule add pref 100 from 10.2.0.1 lookup main", "w1"),
+        ("rule add pref 100 from 10.2.0.0/16 lookup 77", "w1"),
+    ] {
+        let lab = Uplinks::two_subnets("15mbit");
+        lab.client.net.ip("route add default via 10.1.0.254 dev w1 table 77");
+        lab.client.net.ip(rule);
+        let before = everything(&lab);
+        let plan = lab.client.setup("--dry-run");
+        assert!(plan.contains(&format!("pref 100\" sends its packets out by {by})")), "{plan}");
+        assert!(lab.client.setup("").starts_with("only one path, w1"), "{rule}");
+        assert_same(&before, &everything(&lab), rule);
+        for verb in ["status", "check", "setup --dry-run --exit-code"] {
+            assert_eq!(lab.client.tool(verb).run().code(), 0, "{rule}: {verb}");
+        }
+    }
+}
+
+#[test]
 fn where_sysctls_are_read_only_the_rest_is_set_up() {
     let mut lab = Uplinks::three_dongles("15mbit");
     // As container engines have it.
@@ -132,6 +152,7 @@ fn where_sysctls_are_read_only_the_rest_is_set_up() {
     let _server = lab.serve();
     let done = lab.client.tool("setup").run().ok();
     assert!(done.stdout.starts_with("set up w1, w2 and w3 with "), "{done}");
+    assert!(done.stdout.contains("\n/proc/sys is read-only here: 6 sysctls stay as they are\n"));
     lab.transfer("get", SERVER_V4, 3_000_000).used_all();
     // What cannot be had is no reason to try for ever, or to fail.
     assert!(lab.client.setup("").starts_with("already set up"));

@@ -75,7 +75,7 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
     }
     let proposal = Proposal::of(&state, &config);
     if asked {
-        setup::refuse(&proposal, &state)?;
+        setup::refuse(&proposal, &state, &config)?;
     } else if !worth(&proposal, &state, &config) {
         return Ok(());
     }

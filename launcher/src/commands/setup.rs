@@ -13,7 +13,7 @@ use crate::model::config::Config;
 use crate::model::net::{Address, Family, IfName};
 use crate::model::plan::Plan;
 use crate::model::policy::{self, Refused};
-use crate::model::proposal::Proposal;
+use crate::model::proposal::{self, Proposal};
 use crate::model::record::Record;
 use crate::output::{self, diff};
 use crate::paths::Paths;
@@ -112,7 +112,7 @@ fn dry_run(arguments: &Setup, wish: &Wish) -> anyhow::Result<Exit> {
     let state = Live::open()?.observe(&wish.record.entries)?;
     wish.check(&state)?;
     let proposal = Proposal::of(&state, &wish.config);
-    refuse(&proposal, &state)?;
+    refuse(&proposal, &state, &wish.config)?;
     let plan = &proposal.plan;
     if arguments.place.json {
         output::line(&serde_json::to_string_pretty(&diff::json(plan, &state))?)?;
@@ -128,9 +128,9 @@ fn dry_run(arguments: &Setup, wish: &Wish) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// 1, with the reason and the way on.
-pub fn refuse(proposal: &Proposal, state: &HostState) -> Result<(), Error> {
+pub fn refuse(proposal: &Proposal, state: &HostState, config: &Config) -> Result<(), Error> {
     if let Some(refused) = &proposal.desired.refused {
-        return Err(refusal(refused, state));
+        return Err(refusal(refused, state, config));
     }
     let Some(blocked) = proposal.plan.blocked.first().filter(|_| proposal.is_blocked()) else {
         return Ok(());
@@ -145,14 +145,15 @@ pub fn refuse(proposal: &Proposal, state: &HostState) -> Result<(), Error> {
     }))
 }
 
-fn refusal(refused: &Refused, state: &HostState) -> Error {
+fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
     match refused {
         Refused::Captured(captured) if !state.ours.is_empty() => {
+            let around = match proposal::leak(state, config) {
+                Some(leak) => leak.what,
+                None => "what was set up before leads nothing around it".to_owned(),
+            };
             Error::new(Exit::Failed, captured.what())
-                .why(format!(
-                    "{}; it came after the set-up, whose subflows may go around it",
-                    captured.why()
-                ))
+                .why(format!("{}; {around}", captured.why()))
                 .fix("sudo mptcpize setup undo")
         }
         Refused::Captured(captured) => {
@@ -190,7 +191,7 @@ fn apply(arguments: &Setup, wish: &Wish, paths: &Paths) -> anyhow::Result<Exit> 
     let state = settled(&mut host, &wish.record)?;
     wish.check(&state)?;
     let proposal = Proposal::of(&state, &wish.config);
-    refuse(&proposal, &state)?;
+    refuse(&proposal, &state, &wish.config)?;
     if proposal.plan.is_empty() {
         if wish.asked != wish.record.asked {
             open_journal(paths)?.ask(&wish.asked)?;
@@ -279,6 +280,9 @@ fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> any
     output::line(&summary)?;
     for blocked in &proposal.plan.blocked {
         output::line(&blocked.to_string())?;
+    }
+    if let Some(kept) = done.kept_sysctls.as_ref().or(proposal.plan.kept_sysctls.as_ref()) {
+        output::line(kept)?;
     }
     if proposal.desired.bonds && wish.config.beside_vpn {
         let mut beside = proposal.desired.notes.iter().filter(|note| note.starts_with("beside "));

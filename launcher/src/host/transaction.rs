@@ -97,9 +97,13 @@ pub fn set_up(
         }
         if todo.is_empty() {
             todo.steps = done;
-            todo.notes.extend(impossible.iter().map(|change| {
-                format!("{} {change} is not permitted here, and is left", change.noun())
-            }));
+            if let Some(change) = impossible.first() {
+                let more = match impossible.len() - 1 {
+                    0 => String::new(),
+                    more => format!(" (and {more} more)"),
+                };
+                todo.kept_sysctls = Some(format!("not permitted here, and left: {change}{more}"));
+            }
             return Ok(Outcome { state, plan: todo });
         }
         if let Some(step) = todo.steps.iter().find(|step| done.contains(step)) {

@@ -30,6 +30,8 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// What a person should know beside the changes.
     pub notes: Vec<String>,
+    /// That some sysctls cannot be set here, as a sentence.
+    pub kept_sysctls: Option<String>,
     /// Links that an endpoint of somebody else keeps from being used, and why.
     pub blocked: Vec<Blocked>,
 }
@@ -146,7 +148,9 @@ fn sysctls(state: &HostState, desired: &Desired, plan: &mut Plan) {
         }
     }
     if kept > 0 {
-        plan.notes.push(format!("/proc/sys is read-only here: {kept} sysctls stay as they are"));
+        let said = format!("/proc/sys is read-only here: {kept} sysctls stay as they are");
+        plan.notes.push(said.clone());
+        plan.kept_sysctls = Some(said);
     }
 }
 

@@ -12,7 +12,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::model::HostState;
 use crate::model::config::Config;
 use crate::model::metrics::Metrics;
-use crate::model::net::{Address, Family, IfName, Link, Prefix};
+use crate::model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
+use crate::model::policy;
 
 /// A link and gateway usable for a subflow, in one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +124,7 @@ pub fn find(state: &HostState, config: &Config) -> (Vec<Path>, Vec<LeftOut>) {
     faces(state, config, &mut paths, &mut left_out);
     // A stable sort: among equals the kernel's order of links.
     paths.sort_by_key(|path| path.metric);
+    pinned(state, &mut paths, &mut left_out);
     twins::tell_apart(state, &mut paths, &mut left_out);
     (paths, left_out)
 }
@@ -130,6 +132,40 @@ pub fn find(state: &HostState, config: &Config) -> (Vec<Path>, Vec<LeftOut>) {
 /// Is this a link that carries traffic inside that of other links?
 pub fn is_tunnel(link: &Link) -> bool {
     TUNNELS.contains(&link.kind.as_deref().unwrap_or_default())
+}
+
+/// Leaves out paths whose address a rule of somebody else sends out by another link: that rule was
+/// there before, and it is asked before ours.
+fn pinned(state: &HostState, paths: &mut Vec<Path>, left_out: &mut Vec<LeftOut>) {
+    paths.retain(|path| {
+        let about = |rule: &&Rule| {
+            rule.family == path.family
+                && !rule.conditional
+                && rule.suppress.is_none()
+                && rule.action == Action::Lookup
+                && !policy::is_ours(rule.protocol)
+                && policy::is_before_main(state, rule)
+                && rule.from.is_some_and(|from| from.length > 0 && from.contains(path.address))
+        };
+        let default = |rule: &Rule| {
+            let of_table = |route: &&Route| {
+                route.table == rule.table
+                    && route.to.is_none()
+                    && route.from.is_none()
+                    && route.family == path.family
+            };
+            state.routes.iter().filter(of_table).min_by_key(|route| route.metric)
+        };
+        let first = state.rules.iter().filter(about).find_map(|rule| Some((rule, default(rule)?)));
+        match first.filter(|(_, route)| route.dev != path.dev) {
+            None => true,
+            Some((rule, route)) => {
+                let why = format!("the rule \"{rule}\" sends its packets out by {}", route.dev);
+                left_out.push(LeftOut { what: path.dev.to_string(), why });
+                false
+            }
+        }
+    });
 }
 
 /// Leaves out the links that lie over another path: the same wire twice is no second path.
