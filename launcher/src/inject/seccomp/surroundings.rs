@@ -5,11 +5,13 @@
 //! call until then, and the kernel refuses an answer to a call that has gone (`SECCOMP_IOCTL_NOTIF_ADDFD`
 //! and `_SEND` look for the notification's own id). So nothing needs to be asked twice.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::process::{Resource, getrlimit};
 
 /// What the supervisor has to know about itself, and how it looks at others.
 #[derive(Debug)]
@@ -22,6 +24,10 @@ pub(super) struct Surroundings {
     group: u32,
     /// How many seccomp filters the program begins with: ours, and those that we are under too.
     filters: Option<u32>,
+    /// The threads that asked last, the latest at the end: a look at one of them costs half.
+    known: RefCell<Vec<Known>>,
+    /// As many of them as are remembered, two descriptors each: not what sockets need.
+    most_known: usize,
 }
 
 /// The user that a socket shall belong to.
@@ -54,7 +60,7 @@ pub(super) enum Unsuited {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Status {
     process: u32,
-    tracer: u32,
+    tracer: Option<u32>,
     /// Those for file systems, to which sockets belong.
     user: Option<u32>,
     group: Option<u32>,
@@ -64,22 +70,61 @@ struct Status {
 impl Status {
     /// Line by line; the name of the thread cannot pretend to be one, for the kernel escapes it.
     fn parse(text: &[u8]) -> Self {
+        let number = |words: &[u8], at| {
+            let mut words = words.split(|byte| *byte == b'\t');
+            std::str::from_utf8(words.nth(at)?).ok()?.parse().ok()
+        };
         let mut status = Status::default();
         for line in text.split(|byte| *byte == b'\n') {
-            let Ok(line) = std::str::from_utf8(line) else { continue };
-            let Some((name, rest)) = line.split_once(':') else { continue };
-            let mut words = rest.split_ascii_whitespace().map(|word| word.parse().ok());
-            match name {
-                "Tgid" => status.process = words.next().flatten().unwrap_or(0),
-                "TracerPid" => status.tracer = words.next().flatten().unwrap_or(u32::MAX),
+            // Most lines are about something else: no more than a look at their first letter.
+            match line.first() {
+                Some(b'T' | b'U' | b'G' | b'S') => {}
+                _ => continue,
+            }
+            if let Some(rest) = line.strip_prefix(b"Tgid:\t") {
+                status.process = number(rest, 0).unwrap_or(0);
+            } else if let Some(rest) = line.strip_prefix(b"TracerPid:\t") {
+                status.tracer = number(rest, 0);
+            } else if let Some(rest) = line.strip_prefix(b"Uid:\t") {
                 // Real, effective, saved, file system.
-                "Uid" => status.user = words.nth(3).flatten(),
-                "Gid" => status.group = words.nth(3).flatten(),
-                "Seccomp_filters" => status.filters = words.next().flatten(),
-                _ => {}
+                status.user = number(rest, 3);
+            } else if let Some(rest) = line.strip_prefix(b"Gid:\t") {
+                status.group = number(rest, 3);
+            } else if let Some(rest) = line.strip_prefix(b"Seccomp_filters:\t") {
+                status.filters = number(rest, 0);
             }
         }
         status
+    }
+}
+
+/// A thread that has asked before. Both lead to it as long as it lives, and nowhere after that,
+/// whoever then has its number.
+#[derive(Debug)]
+struct Known {
+    thread: u32,
+    directory: OwnedFd,
+    status: File,
+}
+
+impl Known {
+    /// Its network namespace, and its status; `None` when one of them cannot be had.
+    fn look(&self) -> Option<((u64, u64), Status)> {
+        let network = rustix::fs::statat(&self.directory, "ns/net", AtFlags::empty()).ok()?;
+        Some((identity(&network), self.status()?))
+    }
+
+    /// `None` also when it is longer than it may be: then its end is missing.
+    fn status(&self) -> Option<Status> {
+        let mut text = [0; 4096];
+        let got = self.status.read_at(&mut text, 0).ok()?;
+        if got < text.len() {
+            return Some(Status::parse(text.get(..got)?));
+        }
+        // Somebody with thousands of groups.
+        let mut text = vec![0; 1 << 20];
+        let got = self.status.read_at(&mut text, 0).ok()?;
+        (got < text.len()).then(|| text.get(..got).map(Status::parse)).flatten()
     }
 }
 
@@ -104,23 +149,25 @@ impl Surroundings {
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
             filters: None,
+            known: RefCell::default(),
+            most_known: getrlimit(Resource::Nofile)
+                .current
+                .map_or(32, |descriptors| (descriptors / 8).clamp(1, 32) as usize),
         };
         // The one that the program gets is not here yet.
-        this.filters = this.status("self").and_then(|status| status.filters).map(|own| own + 1);
+        let own = rustix::process::getpid().as_raw_nonzero().get().cast_unsigned();
+        let status = this.meet(own).and_then(|own| own.status());
+        this.filters = status.and_then(|status| status.filters).map(|own| own + 1);
         Some(this)
     }
 
     /// Whom a socket for this thread must belong to, if it may have one of ours.
     pub(super) fn owner(&self, thread: u32) -> Result<Owner, Unsuited> {
-        let network = format!("{thread}/ns/net");
-        let found = rustix::fs::statat(&self.proc, &network, AtFlags::empty())
-            .map_err(|_| Unsuited::Hidden)?;
-        if identity(&found) != self.network {
+        let (network, status) = self.ask(thread, Known::look).ok_or(Unsuited::Hidden)?;
+        if network != self.network {
             return Err(Unsuited::OtherNamespace);
         }
-        let thread = network.strip_suffix("/ns/net").unwrap_or(&network);
-        let status = self.status(thread).ok_or(Unsuited::Hidden)?;
-        match (status.tracer != 0, status.filters != self.filters) {
+        match (status.tracer != Some(0), status.filters != self.filters) {
             (true, true) => return Err(Unsuited::Confined),
             (true, false) => return Err(Unsuited::Traced),
             (false, true) => return Err(Unsuited::Sandboxed),
@@ -146,25 +193,38 @@ impl Surroundings {
         let got = file.and_then(|file| file.read_at(&mut name, 0).ok()).unwrap_or(0);
         let name = String::from_utf8_lossy(name.get(..got).unwrap_or(&[])).into_owned();
         let name = if name.is_empty() { "?".to_owned() } else { name };
-        let process = self.status(&thread.to_string()).map(|status| status.process);
+        let process = self.ask(thread, Known::status).map(|status| status.process);
         (
             name.strip_suffix('\n').unwrap_or(&name).to_owned(),
             process.filter(|id| *id != 0).unwrap_or(thread),
         )
     }
 
-    /// `None` when it cannot be read, or is longer than it may be: then its end is missing.
-    fn status(&self, thread: &str) -> Option<Status> {
-        let file = self.open(&format!("{thread}/status"))?;
-        let mut text = [0; 4096];
-        let got = file.read_at(&mut text, 0).ok()?;
-        if got < text.len() {
-            return Some(Status::parse(text.get(..got)?));
+    /// Asks about a thread; once more by its number when what was known of that leads nowhere.
+    fn ask<T>(&self, thread: u32, question: impl Fn(&Known) -> Option<T>) -> Option<T> {
+        let mut known = self.known.borrow_mut();
+        if let Some(at) = known.iter().position(|known| known.thread == thread) {
+            if let Some(answer) = known.get(at).and_then(&question) {
+                return Some(answer);
+            }
+            known.remove(at);
         }
-        // Somebody with thousands of groups.
-        let mut text = vec![0; 1 << 20];
-        let got = file.read_at(&mut text, 0).ok()?;
-        (got < text.len()).then(|| text.get(..got).map(Status::parse)).flatten()
+        let new = self.meet(thread)?;
+        let answer = question(&new);
+        if known.len() >= self.most_known {
+            known.remove(0);
+        }
+        known.push(new);
+        answer
+    }
+
+    fn meet(&self, thread: u32) -> Option<Known> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let path = thread.to_string();
+        let directory = rustix::fs::openat(&self.proc, path, flags, Mode::empty()).ok()?;
+        let status = OFlags::RDONLY | OFlags::CLOEXEC;
+        let status = rustix::fs::openat(&directory, "status", status, Mode::empty()).ok()?;
+        Some(Known { thread, directory, status: status.into() })
     }
 
     fn open(&self, path: &str) -> Option<File> {
@@ -187,11 +247,16 @@ mod tests {
         let text = "Name:\tx\\nTracerPid:\t9\nTgid:\t12\nPid:\t13\nTracerPid:\t0\n\
                     Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t \nSeccomp:\t2\n\
                     Seccomp_filters:\t3\n";
-        let expected =
-            Status { process: 12, tracer: 0, user: Some(4), group: Some(8), filters: Some(3) };
+        let expected = Status {
+            process: 12,
+            tracer: Some(0),
+            user: Some(4),
+            group: Some(8),
+            filters: Some(3),
+        };
         assert_eq!(Status::parse(text.as_bytes()), expected);
         // What is not a number is nobody's: then in doubt.
         let found = Status::parse(b"TracerPid:\tx\nUid:\t1\n\xff\n");
-        assert_eq!((found.tracer, found.user, found.filters), (u32::MAX, None, None));
+        assert_eq!((found.tracer, found.user, found.filters), (None, None, None));
     }
 }
