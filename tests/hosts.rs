@@ -164,10 +164,18 @@ fn where_sysctls_are_read_only_the_rest_is_set_up() {
 }
 
 #[test]
-fn where_main_is_asked_before_the_hosts_own_addresses_the_reason_is_told() {
-    for commands in
-        [&["rule delete pref 0"][..], &["rule add pref 32766 lookup local", "rule delete pref 0"]]
-    {
+fn where_there_is_no_place_for_our_rules_the_reason_is_told() {
+    let local = "the local table is not asked before main";
+    let rows: [(&[&str], &str); 3] = [
+        (&["rule delete pref 0"], local),
+        (&["rule add pref 32766 lookup local", "rule delete pref 0"], local),
+        // A networkd that takes the kernel's own rules for foreign ones.
+        (
+            &["rule delete pref 32766", "rule delete pref 32767"],
+            "no rule leads all traffic to the main table",
+        ),
+    ];
+    for (commands, why) in rows {
         let lab = Uplinks::two_subnets("50mbit");
         for command in commands {
             lab.client.net.ip(command);
@@ -176,7 +184,6 @@ fn where_main_is_asked_before_the_hosts_own_addresses_the_reason_is_told() {
         let refused = lab.client.tool("setup").run();
         assert_eq!(refused.code(), 1, "{refused}");
         let what = "there is no place for the source rules";
-        let why = "the local table is not asked before main";
         let said = format!("error: {what}\n  why: {why}\n  fix: ip rule show; ");
         assert!(refused.stderr.starts_with(&said), "{refused}");
         lab.client.tool("run true").run().ok();

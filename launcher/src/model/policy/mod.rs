@@ -163,10 +163,10 @@ fn edges(
             continue;
         }
         let forbidden = vpn::is_forbidden(state, family) && !config.beside_vpn;
-        let place = match forbidden {
+        let place = edge::find(state, family).and_then(|edge| match forbidden {
             true => Err("a route or rule forbids what leaves by the default route".to_owned()),
-            false => edge::find(state, family),
-        };
+            false => Ok(edge),
+        });
         match place {
             Ok(edge) => {
                 edges.insert(family, edge);
