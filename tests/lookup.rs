@@ -287,7 +287,7 @@ fn every_look_up_answers_as_before_but_for_the_uplinks_default_routes() {
     println!("{kept:?}, {moved} look-ups by another uplink, set up beside {styles:?}");
     if all.len() > 1 {
         for enough in [Kept::SetUp, Kept::Captured, Kept::NoPlace, Kept::OnePath] {
-            assert!(kept.get(&enough).is_some_and(|count| *count > 100), "{enough:?}: {kept:?}");
+            assert!(kept.get(&enough).is_some_and(|count| *count > 50), "{enough:?}: {kept:?}");
         }
         assert!(moved > 5_000, "{moved}");
         for beside in [Style::Split, Style::SplitByRule, Style::KillSwitch] {

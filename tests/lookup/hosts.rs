@@ -244,7 +244,7 @@ fn defaults(fib: &mut Fib, random: &mut Random, uplink: &Uplink) {
             }
             fib.add_route(best, Kind::Unicast);
             if random.chance(8) {
-                let second = via.map(|via| neighbour(via));
+                let second = via.map(neighbour);
                 let second =
                     Route { metric: metric + 1000, ..route(MAIN, None, second, dev, family) };
                 fib.add_route(second, Kind::Unicast);
