@@ -123,6 +123,19 @@ fn a_link_that_was_down_and_is_up_again_is_repaired() {
 }
 
 #[test]
+fn a_link_that_is_down_at_the_end_gets_its_sysctls_back() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let client = &lab.client.net;
+    let path = "/proc/sys/net/ipv4/conf/w2/ignore_routes_with_linkdown";
+    let value = || client.enter(|| std::fs::read_to_string(path)).expect("the link is there");
+    lab.client.setup("");
+    assert_eq!(value(), "1\n");
+    client.ip("link set w2 down");
+    lab.client.setup("undo");
+    assert_eq!(value(), "0\n");
+}
+
+#[test]
 fn iproute2_reads_what_we_write_and_we_read_what_it_writes() {
     let lab = Uplinks::three_dongles("15mbit");
     lab.client.setup("");

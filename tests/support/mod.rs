@@ -25,6 +25,7 @@ pub mod netns;
 pub mod observed;
 pub mod overlay;
 pub mod process;
+pub mod random;
 pub mod recorded;
 pub mod scratch;
 pub mod serve;

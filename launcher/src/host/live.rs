@@ -127,7 +127,7 @@ impl Host for Live {
                 state.kernel.most_subflows = capacity.subflows;
             }
         }
-        state.sysctls = sysctls(&state.links);
+        state.sysctls = sysctls(&state.links, ours);
         state.sysctls_read_only = sysctl::are_read_only();
         state.ours = state
             .endpoints
@@ -324,8 +324,9 @@ fn kernel() -> Kernel {
     Kernel { release, mptcp, ..Kernel::default() }
 }
 
-/// The parameters that a plan looks at.
-fn sysctls(links: &[Link]) -> BTreeMap<String, String> {
+/// The parameters that a plan looks at, and those that were changed: a link that is down now is to
+/// get its own back all the same.
+fn sysctls(links: &[Link], ours: &[Change]) -> BTreeMap<String, String> {
     let mut keys = vec!["net.mptcp.enabled".to_owned(), "net.ipv4.conf.all.arp_ignore".to_owned()];
     for link in links.iter().filter(|link| could_be_a_path(link)) {
         let name = link.name.as_str().replace('.', "/");
@@ -333,6 +334,10 @@ fn sysctls(links: &[Link]) -> BTreeMap<String, String> {
         keys.push(format!("net.ipv4.conf.{name}.ignore_routes_with_linkdown"));
         keys.push(format!("net.ipv6.conf.{name}.ignore_routes_with_linkdown"));
     }
+    keys.extend(ours.iter().filter_map(|change| match change {
+        Change::Sysctl { key, .. } => Some(key.clone()),
+        _ => None,
+    }));
     keys.into_iter().filter_map(|key| sysctl::read(&key).map(|value| (key, value))).collect()
 }
 

@@ -83,6 +83,8 @@ pub(super) fn find<'a>(
     }
     before(state, link, usable, family).or_else(|| {
         let peer = link.point_to_point && usable.iter().any(|address| address.peer.is_some());
+        // Where no default route leads anywhere, what the host refuses today it is to refuse on.
+        let peer = peer && (leads_out(state, family) || config.only.contains(&link.name));
         let (via, metric, origin) = (None, NO_METRIC, Origin::PointToPoint);
         peer.then_some(Out { via, metric, origin, in_main: false, route: None })
     })
@@ -138,6 +140,11 @@ pub(super) fn is_for(route: &Route, usable: &[&Address]) -> bool {
 
 pub(super) fn same_network(usable: &[&Address], gateway: IpAddr) -> bool {
     usable.iter().any(|address| address.network().contains(gateway) && address.address != gateway)
+}
+
+/// Does main lead packets from anywhere to the world beyond?
+fn leads_out(state: &HostState, family: Family) -> bool {
+    defaults(state, family).any(|route| route.table == MAIN && route.from.is_none())
 }
 
 /// Default routes that are not ours.

@@ -2,7 +2,7 @@
 //! asked before main and before main itself, and behind everything there is for the last resort.
 
 use crate::model::HostState;
-use crate::model::net::{Family, MAIN, Rule};
+use crate::model::net::{Action, Family, MAIN, Rule};
 use crate::model::policy::is_ours;
 
 /// The table of this host's own addresses (`RT_TABLE_LOCAL`).
@@ -21,7 +21,8 @@ pub(super) struct Edge {
     /// The priority just before main's. Others may have it too: rules of equal priority are asked
     /// in the order in which they were added, so ours come last.
     pub before_main: u32,
-    /// The first priority behind all rules of others; none where there is no room.
+    /// The first priority behind all rules of others; none where there is no room, or where a rule
+    /// leads some traffic past main: it is not to reach the last resort either.
     pub last_resort: Option<u32>,
 }
 
@@ -50,6 +51,10 @@ pub(super) fn find(state: &HostState, family: Family) -> Result<Edge, String> {
     let Some(before_main) = main.checked_sub(1) else {
         return Err("main has the first priority: nothing fits before it".into());
     };
+    let past_main = |rule: &Rule| matches!(rule.action, Action::Goto(target) if target > main);
+    if foreign().any(past_main) {
+        return Ok(Edge { before_main, last_resort: None });
+    }
     let last = foreign().map(|rule| rule.priority).max().unwrap_or(main);
     Ok(Edge { before_main, last_resort: last.checked_add(1).map(|next| next.max(LAST_RESORT)) })
 }
