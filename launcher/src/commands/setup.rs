@@ -135,14 +135,24 @@ pub fn refuse(proposal: &Proposal, state: &HostState, config: &Config) -> Result
     let Some(blocked) = proposal.plan.blocked.first().filter(|_| proposal.is_blocked()) else {
         return Ok(());
     };
-    let managed = state.managers.contains(&crate::model::Manager::Mptcpd);
-    Err(Error::new(Exit::Failed, "a set-up would bond nothing").why(blocked).fix(match managed {
-        true => "in /etc/mptcpd/mptcpd.conf set addr-flags=subflow, then: systemctl restart mptcp"
-            .to_owned(),
-        false => {
-            format!("mptcpize endpoint delete id {} && mptcpize setup", blocked.endpoint.id)
-        }
-    }))
+    // All of them: the first alone would bond two links of several.
+    let mut fix: Vec<String> = proposal
+        .plan
+        .blocked
+        .iter()
+        .map(|blocked| format!("mptcpize endpoint delete id {}", blocked.endpoint.id))
+        .collect();
+    fix.push("mptcpize setup".to_owned());
+    let mut fix = fix.join(" && ");
+    // mptcpd neither removes its endpoints when it ends nor looks at addresses that are there when
+    // it starts: its settings and a restart mend nothing by themselves.
+    if state.managers.contains(&crate::model::Manager::Mptcpd) {
+        fix.push_str(
+            "    (for good: addr-flags=subflow in /etc/mptcpd/mptcpd.conf, and \
+             systemctl restart mptcp before that)",
+        );
+    }
+    Err(Error::new(Exit::Failed, "a set-up would bond nothing").why(blocked).fix(fix))
 }
 
 fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
