@@ -177,9 +177,19 @@ impl Machine {
 
     /// `mptcpize ARGUMENTS` inside.
     pub fn tool(&self, arguments: &str) -> Outcome {
+        self.tool_command(arguments).run()
+    }
+
+    /// The same, for whoever starts it and looks at it meanwhile.
+    pub fn tool_command(&self, arguments: &str) -> Cmd {
         let words: Vec<&str> =
             ["/opt/mptcpize"].into_iter().chain(arguments.split_whitespace()).collect();
-        self.command(&words).env_remove("XDG_CACHE_HOME").env("HOME", "/root").run()
+        self.command(&words).env_remove("XDG_CACHE_HOME").env("HOME", "/root")
+    }
+
+    /// What to write where `ip` wants the name of a namespace (`netns NAME`): the machine's network.
+    pub fn network(&self) -> String {
+        format!("/proc/{}/ns/net", self.init)
     }
 
     /// Writes a file inside; directories above it are made.

@@ -71,7 +71,7 @@ impl Style {
     }
 
     /// `ip` commands that lead traffic into tun0, in the order of the software that has them.
-    fn commands(self) -> &'static [&'static str] {
+    pub fn commands(self) -> &'static [&'static str] {
         match self {
             Style::LowerMetric => &[
                 "route add 10.99.0.1/32 via 10.1.0.254 dev w1",
@@ -171,19 +171,25 @@ pub fn packets(lab: &Uplinks) -> Packets {
     Packets { tunnel: of("tunnel"), beside: of("beside"), joining: of("joining") }
 }
 
-/// Brings the tunnel up, and leads traffic into it. It is there as long as the result.
-pub fn connect(lab: &Uplinks, style: Style) -> Running {
+/// Starts the tunnel between a client and a server with [`SERVER_V4`], which are named by their
+/// network namespaces; its devices still have no addresses.
+pub fn start(style: Style, near: &str, far: &str) -> Running {
     let program =
         scratch::file(&scratch("tunnel").join("tunnel.py"), include_bytes!("tunnel.py"), 0o644);
-    let stations = [&lab.client.net, &lab.server.net];
-    let [near, far] = stations.map(|station| station.path());
     let mark = style.mark().to_string();
-    let mut running = Cmd::new("nice")
+    Cmd::new("nice")
         .args(["-n", "-20", "python3"])
         .arg(program)
-        .args([near.as_str(), "tun0", &mark, &far, "tun0", SERVER_V4, TUNNEL_PORT])
+        .args([near, "tun0", &mark, far, "tun0", SERVER_V4, TUNNEL_PORT])
         .args(["10.8.0.2", "2001:db8:8::2"])
-        .start();
+        .start()
+}
+
+/// Brings the tunnel up, and leads traffic into it. It is there as long as the result.
+pub fn connect(lab: &Uplinks, style: Style) -> Running {
+    let stations = [&lab.client.net, &lab.server.net];
+    let [near, far] = stations.map(|station| station.path());
+    let mut running = start(style, &near, &far);
     for (host, station) in [2, 1].into_iter().zip(stations) {
         wait::until("the device tun0", || {
             assert!(!running.ended(), "tunnel.py ended");
