@@ -45,7 +45,7 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 /// What holds for this host: the file, and what its set-up was asked.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn of_host(record: &Record, paths: &Paths) -> Result<Config, Error> {
     Ok(record.asked.over(file(None, paths)?))
 }
