@@ -217,3 +217,21 @@ fn watching_shows_one_object_a_line_and_ends_with_its_reader() {
     assert!(second["rates_over_ms"].as_u64().is_some_and(|time| time >= 900), "{outcome}");
     assert_eq!(outcome.stderr, "", "{outcome}");
 }
+
+#[test]
+fn where_a_kernel_has_one_scheduler_and_no_parameter_for_it_its_name_is_said() {
+    let mut lab = support::uplinks::Uplinks::two_subnets("50mbit");
+    // The parameters of Linux 6.1, as far as they are read.
+    lab.client.mounting(
+        "mount -t tmpfs tmpfs /proc/sys/net/mptcp
+         for name in enabled=1 pm_type=1; do
+             echo \"${name#*=}\" >\"/proc/sys/net/mptcp/${name%=*}\"
+         done",
+    );
+    let outcome = lab.client.tool("status -j").run();
+    let seen: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    assert_eq!(
+        (&seen["scheduler"], &seen["path_manager"]),
+        (&"default".into(), &"userspace".into())
+    );
+}

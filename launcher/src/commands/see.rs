@@ -11,7 +11,7 @@ use crate::commands::settings;
 use crate::error::Error;
 use crate::host::live::Live;
 use crate::host::names::Names;
-use crate::host::{Host, diag, identity, journal, kernel, programs, services, sysctl, traffic};
+use crate::host::{Host, diag, identity, journal, kernel, programs, services, traffic};
 use crate::model::connection::Connection;
 use crate::model::net::IfName;
 use crate::model::status::{Bytes, Rates, Seen};
@@ -67,7 +67,7 @@ pub(super) fn look(paths: &Paths, shown: usize, bound: usize) -> Result<Seen, Er
             .then(|| journal::age(&paths.run(), identity::netns()))
             .flatten()
             .map(|age| age.as_secs()),
-        scheduler: sysctl::read("net.mptcp.scheduler"),
+        scheduler: kernel::scheduler(),
         path_manager: kernel::path_manager(),
         ..Seen::default()
     };

@@ -87,3 +87,11 @@ pub fn path_manager() -> Option<String> {
         })
     })
 }
+
+/// Which scheduler chooses among subflows. `None` where the kernel does not say.
+pub fn scheduler() -> Option<String> {
+    sysctl::read("net.mptcp.scheduler").or_else(|| {
+        // Before Linux 6.6 there is no choice: what 6.6 calls `default` is built in.
+        sysctl::read("net.mptcp.enabled").map(|_| String::from("default"))
+    })
+}
