@@ -143,16 +143,16 @@ pub fn refuse(proposal: &Proposal, state: &HostState, config: &Config) -> Result
         .map(|blocked| format!("mptcpize endpoint delete id {}", blocked.endpoint.id))
         .collect();
     fix.push("mptcpize setup".to_owned());
-    let mut fix = fix.join(" && ");
+    let mut why = blocked.to_string();
     // mptcpd neither removes its endpoints when it ends nor looks at addresses that are there when
     // it starts: its settings and a restart mend nothing by themselves.
     if state.managers.contains(&crate::model::Manager::Mptcpd) {
-        fix.push_str(
-            "    (for good: addr-flags=subflow in /etc/mptcpd/mptcpd.conf, and \
-             systemctl restart mptcp before that)",
+        why.push_str(
+            "; mptcpd makes such endpoints unless /etc/mptcpd/mptcpd.conf has addr-flags=subflow",
         );
     }
-    Err(Error::new(Exit::Failed, "a set-up would bond nothing").why(blocked).fix(fix))
+    let error = Error::new(Exit::Failed, "a set-up would bond nothing").why(why);
+    Err(error.fix(fix.join(" && ")))
 }
 
 fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
@@ -166,12 +166,13 @@ fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
                 .why(format!("{}; {around}", captured.why()))
                 .fix("sudo mptcpize setup undo")
         }
-        Refused::Captured(captured) => {
-            Error::new(Exit::Failed, captured.what()).why(captured.why()).fix(format!(
-                "sudo mptcpize setup --beside-vpn    (subflows leave outside of {})",
+        Refused::Captured(captured) => Error::new(Exit::Failed, captured.what())
+            .why(format!(
+                "{}; set up beside it, subflows would leave outside of {}",
+                captured.why(),
                 captured.by()
             ))
-        }
+            .fix("sudo mptcpize setup --beside-vpn"),
         Refused::Rules(why) => {
             Error::new(Exit::Failed, policy::NO_PLACE).why(why).fix(policy::SHOW_RULES)
         }
