@@ -9,14 +9,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use mptcpize::inject::elf::{self, Class, Elf, Flaw, ReadAt};
+use mptcpize::inject::elf::{self, Class, Elf, Flaw, MOST_READ, ReadAt};
 
 use support::cc::{self, Build};
 use support::scratch::{executable, file};
 use support::{Cmd, scratch, tool};
-
-/// What elf.rs promises: about 200 KB, whatever the bytes.
-const MOST_READ: usize = 256 * 1024;
 
 /// A file under test: `bytes` up to `length`, with one byte changed, counting what is read.
 struct Hostile<'a> {

@@ -5,6 +5,8 @@
 //! becomes TCP in place (`compat`). Only a program that is named stays TCP from its first call:
 //! one whose listeners must carry MD5 signatures (tcp(7), TCP_MD5SIG), which MPTCP has not.
 //!
+//! Reading the text and asking it about an address are in [`rules`], which needs nothing of a process.
+//!
 //! # The text
 //! `MPTCPIZE_POLICY` holds it; without one it is [`BY_DEFAULT`]. Up to 32 rules with commas between
 //! them and a slash at the end, `e0f00160016,n050000ffff080a,pbird/`
@@ -20,31 +22,17 @@
 //! `launcher/src/model/sockets.rs` writes it and tells people their mistakes. A text that is not
 //! like this is ignored as a whole: our environment is no reason for a program to fail.
 
+mod rules;
+
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use self::rules::{NONE, PROGRAMS, Rules, SOCKETS, parse};
 use crate::sys::net::Address;
 use crate::sys::{self, AtLoad};
 
-/// As many items as a policy may have.
-const MOST: usize = 32;
-
 /// The programs that speak BGP with MD5 signatures.
 const BY_DEFAULT: &[u8] = b"pbird,pbird6,pbgpd,pgobgpd/";
-
-/// There are rules about sockets, about programs.
-const SOCKETS: u32 = 1;
-const PROGRAMS: u32 = 2;
-
-/// A rule: its letter, 0 behind the last one, and what follows.
-#[derive(Clone, Copy)]
-struct Rule {
-    kind: u8,
-    data: [u8; 22],
-}
-
-type Rules = [Rule; MOST];
-const NONE: Rules = [Rule { kind: 0, data: [0; 22] }; MOST];
 
 static RULES: AtLoad<Rules> = AtLoad::new(NONE);
 
@@ -69,71 +57,15 @@ pub(crate) fn in_force() -> bool {
     IN_FORCE.load(Ordering::Acquire) != 0
 }
 
-/// Fills the rules, which are all 0; the sorts that there were. `None`, and anything in the rules,
-/// for a text that is not a policy.
-fn parse(text: &[u8], rules: &mut Rules) -> Option<u32> {
-    let mut places = rules.iter_mut();
-    let mut rule = places.next()?;
-    let (mut sorts, mut length) = (0, 0);
-    for &byte in text {
-        if matches!(byte, b',' | b'/') {
-            sorts |= match rule.kind {
-                0 => 0,
-                b'p' => PROGRAMS,
-                _ if length % 2 == 0 => SOCKETS,
-                _ => return None,
-            };
-            if byte == b'/' {
-                return Some(sorts);
-            }
-            rule = places.next()?;
-            length = 0;
-        } else if rule.kind == 0 {
-            rule.kind = byte;
-        } else if rule.kind == b'p' {
-            *rule.data.get_mut(length)? = byte;
-            length += 1;
-        } else {
-            let digit = char::from(byte).to_digit(16)?;
-            let place = rule.data.get_mut(length / 2)?;
-            *place = (*place << 4) | digit as u8;
-            length += 1;
-        }
-    }
-    None
-}
-
 /// The letter of the rule that makes a socket TCP, before it connects to the address or listens
 /// at its own. Only where a policy is [`in_force`].
 pub(crate) fn wants_tcp(address: &Address, listens: bool) -> Option<u8> {
-    decide(RULES.get(), address, listens)
-}
-
-fn decide(rules: &Rules, address: &Address, listens: bool) -> Option<u8> {
-    let ip = address.plain();
-    let this = if listens { 2 } else { 1 } | if ip.len() == 4 { 4 } else { 8 };
-    let fits = |rule: &&Rule| {
-        let [which, a, b, c, d, bits, prefix @ ..] = rule.data;
-        rule.kind != b'p'
-            && which & this == this
-            && (u16::from_be_bytes([a, b])..=u16::from_be_bytes([c, d])).contains(&address.port())
-            && within(ip, bits, &prefix)
-    };
-    rules.iter().find(fits).map(|rule| rule.kind)
-}
-
-/// Does the address begin with these bits?
-fn within(ip: &[u8], bits: u8, prefix: &[u8]) -> bool {
-    let mut left = u32::from(bits);
-    ip.iter().zip(prefix).all(|(a, b)| {
-        let differ = (u32::from(a ^ b) << left.min(8)) & !0xff;
-        left = left.saturating_sub(8);
-        differ == 0
-    })
+    rules::decide(RULES.get(), address.plain(), address.port(), listens)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::rules::{MOST, decide};
     use super::*;
 
     /// What the launcher writes for `--loopback=tcp --except-ports 22 --only-ports 1-99
@@ -239,7 +171,8 @@ mod tests {
         ];
         let (_, rules) = read(LONG);
         for (name, to, listens, expected) in table {
-            let letter = decide(&rules, &address(to), listens).map(char::from);
+            let to = address(to);
+            let letter = decide(&rules, to.plain(), to.port(), listens).map(char::from);
             assert_eq!(letter, expected, "{name}");
         }
     }

@@ -105,7 +105,7 @@ impl AsFd for Events {
     }
 }
 
-fn decode(message: &[u8]) -> Option<Event> {
+pub(super) fn decode(message: &[u8]) -> Option<Event> {
     let header = GenlHeader::parse(message).ok()?;
     let mut event = Event::new(Kind::of(header.cmd));
     for (kind, value) in attributes(message.get(GENL_HDRLEN..)?) {

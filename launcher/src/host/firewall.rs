@@ -3,7 +3,8 @@
 //! Only rules that name TCP option 30 are found. One that drops packets for another reason shows
 //! when a peer is tried.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::process::Command;
 use std::time::Instant;
@@ -14,9 +15,6 @@ use crate::error::reason;
 use crate::host::helper;
 use crate::model::checks::{Firewall, FirewallRule, Harm};
 use crate::model::shell;
-
-/// How deep jumps from chain to chain are followed.
-const DEPTH: usize = 8;
 
 /// Reads the rules of this network namespace. Only root may.
 pub fn read(until: Instant) -> Firewall {
@@ -64,7 +62,7 @@ fn refusal(stderr: &str) -> String {
 }
 
 /// The harmful rules in the output of `nft -j list ruleset` (libnftables-json(5)).
-fn nftables(ruleset: &Value) -> Vec<FirewallRule> {
+pub(super) fn nftables(ruleset: &Value) -> Vec<FirewallRule> {
     let objects = ruleset["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
     let key = |value: &Value| {
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
@@ -86,10 +84,7 @@ fn nftables(ruleset: &Value) -> Vec<FirewallRule> {
     let mut found = Vec::new();
     for (place, rules) in &chains {
         for rule in rules {
-            let ends = |target: &str| {
-                let chain = (place.0.clone(), target.to_owned());
-                drops_in(&chains, &chain, DEPTH)
-            };
+            let ends = |target: &str| drops_in(&chains, (place.0.clone(), target.to_owned()));
             let Some((harm, joins_only)) = harm(&rule["expr"], ends) else { continue };
             let ((family, table), chain) = place;
             let handle = rule["handle"].as_u64().unwrap_or(0);
@@ -114,7 +109,7 @@ fn delete(family: &str, table: &str, chain: &str, handle: u64) -> String {
         name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-./".contains(letter))
     };
-    if plain(table) && plain(chain) {
+    if [family, table, chain].into_iter().all(plain) {
         return format!("nft delete rule {family} {table} {chain} handle {handle}");
     }
     let rule = json!({"family": family, "table": table, "chain": chain, "handle": handle});
@@ -124,14 +119,28 @@ fn delete(family: &str, table: &str, chain: &str, handle: u64) -> String {
 
 type Place = ((String, String), String);
 
-/// Does a chain drop anything?
-fn drops_in(chains: &BTreeMap<Place, Vec<&Value>>, chain: &Place, depth: usize) -> bool {
-    let Some(rules) = chains.get(chain).filter(|_| depth > 0) else { return false };
-    rules.iter().any(|rule| {
-        ends_in_drop(&rule["expr"], &|target: &str| {
-            drops_in(chains, &(chain.0.clone(), target.to_owned()), depth - 1)
-        })
-    })
+/// Does a chain drop anything, or one that it leads to? Each is looked at once, for chains may lead
+/// to each other in more ways than can be counted.
+fn drops_in(chains: &BTreeMap<Place, Vec<&Value>>, chain: Place) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut left = vec![chain];
+    while let Some(chain) = left.pop() {
+        if !seen.insert(chain.clone()) {
+            continue;
+        }
+        for rule in chains.get(&chain).into_iter().flatten() {
+            let targets = RefCell::new(Vec::new());
+            let later = |target: &str| {
+                targets.borrow_mut().push((chain.0.clone(), target.to_owned()));
+                false
+            };
+            if ends_in_drop(&rule["expr"], &later) {
+                return true;
+            }
+            left.extend(targets.into_inner());
+        }
+    }
+    false
 }
 
 /// What a rule does to MPTCP, and whether to joins alone; `ends` says whether a chain drops.
@@ -179,7 +188,7 @@ fn ends_in_drop(value: &Value, ends: &impl Fn(&str) -> bool) -> bool {
 }
 
 /// The harmful rules in the output of iptables-save(8) (`--tcp-option 30`, the target TCPOPTSTRIP).
-fn xtables(tool: &str, text: &str) -> Vec<FirewallRule> {
+pub(super) fn xtables(tool: &str, text: &str) -> Vec<FirewallRule> {
     let mut table = "filter";
     let mut found = Vec::new();
     for line in text.lines() {
@@ -320,9 +329,26 @@ mod tests {
     }
 
     #[test]
+    fn chains_that_lead_to_each_other_in_many_ways_are_looked_at_once() {
+        // 30 chains, each with 30 jumps to the next one: 30^29 ways from the first to the last.
+        let option = json!({"tcp option": {"name": "mptcp"}});
+        let exists = json!({"match": {"op": "==", "left": option, "right": true}});
+        let rule = |chain: &str, expr: Value| json!({"rule": {"chain": chain, "expr": expr}});
+        let jump = |to: u32| json!([{"jump": {"target": to.to_string()}}]);
+        let mut rules = vec![rule("o", json!([exists, {"jump": {"target": "0"}}]))];
+        for chain in 0..30u32 {
+            rules.extend((0..30).map(|_| rule(&chain.to_string(), jump(chain + 1))));
+        }
+        assert_eq!(nftables(&json!({"nftables": rules})).len(), 0);
+        rules.push(rule("30", json!([{"drop": null}])));
+        assert_eq!(nftables(&json!({"nftables": rules})).len(), 1);
+    }
+
+    #[test]
     fn rules_in_chains_of_any_name_are_deleted_by_a_line_that_can_be_pasted() {
         let expected = "nft delete rule inet fw-1 IN_x.y handle 7";
         assert_eq!(delete("inet", "fw-1", "IN_x.y", 7), expected);
+        assert!(delete("inet;id", "f", "o", 7).starts_with("nft -j '"));
         for odd in ["a;id", "$(id)", "x'y", "-v", "--help", "a b", "9"] {
             let line = delete("inet", odd, "o", 7);
             let quoted = line.strip_prefix("nft -j '").and_then(|rest| rest.strip_suffix('\''));

@@ -34,7 +34,7 @@ impl Protocol {
     }
 }
 
-fn read(message: &[u8]) -> Option<Protocol> {
+pub(super) fn read(message: &[u8]) -> Option<Protocol> {
     let body = message.get(GENL_HDRLEN..)?;
     let id = attribute(body, CTRL_ATTR_FAMILY_ID)?;
     let groups = attributes(attribute(body, CTRL_ATTR_MCAST_GROUPS).unwrap_or_default())

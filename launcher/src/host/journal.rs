@@ -172,19 +172,39 @@ impl Journal {
             .map_err(failed)?;
         // `status` of ordinary users reads it, whatever the umask takes away.
         file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
-        let mut lines = vec![serde_json::to_string(&self.header)];
-        if !self.record.asked.is_empty() {
-            lines.push(serde_json::to_string(&Line::Asked(self.record.asked.clone())));
-        }
-        lines.extend(self.record.entries.iter().map(serde_json::to_string));
-        let lines: Vec<String> = lines.into_iter().map(Result::unwrap_or_default).collect();
-        let text = lines.join("\n") + "\n";
+        let text = render(&self.header, &self.record);
         file.write_all(text.as_bytes()).map_err(failed)?;
         file.sync_data().map_err(failed)?;
         fs::rename(&temporary, &self.path).map_err(failed)?;
         self.file = file;
         Ok(())
     }
+}
+
+/// The text of a journal that says this and no more.
+fn render(header: &Header, record: &Record) -> String {
+    let mut lines = vec![serde_json::to_string(header)];
+    if !record.asked.is_empty() {
+        lines.push(serde_json::to_string(&Line::Asked(record.asked.clone())));
+    }
+    lines.extend(record.entries.iter().map(serde_json::to_string));
+    let lines: Vec<String> = lines.into_iter().map(Result::unwrap_or_default).collect();
+    lines.join("\n") + "\n"
+}
+
+/// What a journal of this boot and namespace says, from its bytes: for tests of the reader.
+///
+/// # Errors
+/// Which line is broken, and why.
+pub(super) fn read_as(bytes: &[u8], boot: &str, netns: u64) -> Result<Record, String> {
+    let header = Header { journal: VERSION, boot: boot.into(), netns };
+    let read = parse(bytes, &header).map_err(|broken| format!("{broken:?}"))?;
+    Ok(read.record)
+}
+
+/// The bytes of such a journal.
+pub(super) fn written_as(record: &Record, boot: &str, netns: u64) -> Vec<u8> {
+    render(&Header { journal: VERSION, boot: boot.into(), netns }, record).into_bytes()
 }
 
 /// Reads the journal of a namespace without locking it: for those who only want to know.

@@ -33,6 +33,8 @@ pub mod probe;
 pub mod proc;
 pub mod processes;
 pub mod programs;
+#[doc(hidden)]
+pub mod readers;
 pub mod resolve;
 pub mod rtnl;
 pub mod services;

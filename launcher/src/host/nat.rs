@@ -100,7 +100,7 @@ fn objects(answer: &Value) -> &[Value] {
 }
 
 /// The translations in the output of `nft -j -a list table` (libnftables-json(5)).
-fn translations(answer: &Value) -> Vec<(Translation, u64)> {
+pub(super) fn translations(answer: &Value) -> Vec<(Translation, u64)> {
     let rule = |object: &Value| {
         let rule = &object["rule"];
         let expressions = rule["expr"].as_array()?;

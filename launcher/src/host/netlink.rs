@@ -233,7 +233,7 @@ pub(super) fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, Kerne
 }
 
 /// What a closing message says: zero, or an error number and perhaps a text.
-fn verdict(header: &NetlinkHeader, payload: &[u8]) -> Result<(), KernelError> {
+pub(super) fn verdict(header: &NetlinkHeader, payload: &[u8]) -> Result<(), KernelError> {
     // Without a number it would be the end of a dump on a kernel of long ago.
     let code = payload.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
     if code == 0 {

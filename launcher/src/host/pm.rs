@@ -108,16 +108,8 @@ impl Pm {
     /// The kernel refuses: it is there, there are too many, its flags contradict each other, or no
     /// `CAP_NET_ADMIN`.
     pub fn add(&mut self, endpoint: &Endpoint) -> Result<(), KernelError> {
-        let mut parts = address_of(endpoint.address, endpoint.port);
-        if endpoint.id != 0 {
-            parts.push(DefaultNla::new(ID, vec![endpoint.id]));
-        }
-        parts.push(DefaultNla::new(FLAGS, endpoint.flags.0.to_ne_bytes().into()));
-        if let Some(dev) = &endpoint.dev {
-            let index = Names::default().index(dev)?;
-            parts.push(DefaultNla::new(LINK, index.to_ne_bytes().into()));
-        }
-        self.tell(ADD, vec![nest(&parts)])
+        let link = endpoint.dev.as_ref().map(|dev| Names::default().index(dev)).transpose()?;
+        self.tell(ADD, vec![described(endpoint, link)])
     }
 
     /// Deletes an endpoint, and with it its subflows in every connection. Id 0 stands for the
@@ -227,6 +219,17 @@ fn message(command: u8, attributes: Vec<DefaultNla>) -> Body<GenlHeader> {
     Body(GenlHeader { cmd: command, version: VERSION }, attributes)
 }
 
+/// All that is said of an endpoint that is added; `link` is the index of its link.
+pub(super) fn described(endpoint: &Endpoint, link: Option<u32>) -> DefaultNla {
+    let mut parts = address_of(endpoint.address, endpoint.port);
+    if endpoint.id != 0 {
+        parts.push(DefaultNla::new(ID, vec![endpoint.id]));
+    }
+    parts.push(DefaultNla::new(FLAGS, endpoint.flags.0.to_ne_bytes().into()));
+    parts.extend(link.map(|index| DefaultNla::new(LINK, index.to_ne_bytes().into())));
+    nest(&parts)
+}
+
 /// An endpoint's attribute, made of its parts.
 fn nest(parts: &[DefaultNla]) -> DefaultNla {
     nest_as(ENDPOINT, parts)
@@ -255,7 +258,7 @@ fn address_of(address: IpAddr, port: Option<u16>) -> Vec<DefaultNla> {
     parts
 }
 
-fn read_endpoint(message: &[u8], names: &mut Names) -> Option<Endpoint> {
+pub(super) fn read_endpoint(message: &[u8], names: &mut Names) -> Option<Endpoint> {
     let body = attribute(message.get(GENL_HDRLEN..)?, ENDPOINT)?;
     let find = |kind| attribute(body, kind);
     let port = find(PORT).and_then(|value| Some(u16::from_ne_bytes(value.try_into().ok()?)));
@@ -274,7 +277,7 @@ fn gone(index: u32) -> Option<IfName> {
     IfName::new(&format!("if{index}")).ok()
 }
 
-fn read_limits(message: &[u8]) -> Option<Limits> {
+pub(super) fn read_limits(message: &[u8]) -> Option<Limits> {
     let body = message.get(GENL_HDRLEN..)?;
     Some(Limits {
         subflows: attribute(body, SUBFLOWS).and_then(number)?,

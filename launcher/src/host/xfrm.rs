@@ -54,7 +54,7 @@ fn read() -> Result<Vec<Policy>, KernelError> {
 }
 
 /// One that encrypts what leaves.
-fn policy(message: &[u8]) -> Option<Policy> {
+pub(super) fn policy(message: &[u8]) -> Option<Policy> {
     let [direction, action] = *message.get(DIRECTION_AT..)?.first_chunk()?;
     attribute(message.get(POLICY..)?, XFRMA_TMPL)?;
     let family = u16::from_ne_bytes(*message.get(FAMILY_AT..)?.first_chunk()?);

@@ -105,6 +105,10 @@ const MOST_HEADER_BYTES: usize = 65536;
 /// `PATH_MAX`, the longest loader name that the kernel takes.
 const MOST_INTERPRETER: u64 = 4096;
 
+/// As much as is read of a file at most, whatever its bytes: the header, the table of program
+/// headers, the loader's name, and what [`go`] looks through (three segments and a version in each).
+pub const MOST_READ: usize = 64 + MOST_HEADER_BYTES + MOST_INTERPRETER as usize + go::MOST_READ;
+
 const PT_LOAD: u32 = 1;
 const PT_INTERP: u32 = 3;
 /// `PF_W`.
@@ -113,7 +117,7 @@ const WRITABLE: u32 = 2;
 /// Reads the headers of `file`.
 ///
 /// # Errors
-/// See [`Flaw`]. Never panics and never reads more than 256 KiB, whatever the bytes.
+/// See [`Flaw`]. Never panics and never reads more than [`MOST_READ`], whatever the bytes.
 pub fn read<R: ReadAt + ?Sized>(file: &R) -> Result<Elf, Flaw> {
     let mut bytes = [0; 64];
     let got = file.read_at(0, &mut bytes)?;

@@ -56,6 +56,10 @@ const MOST_SEGMENTS: usize = 3;
 /// A version is a few dozen bytes; a longer one is not a version.
 const MOST_VERSION: u64 = 256;
 
+/// As much as is read here at most: of each segment what is searched, a string header and a version.
+pub(super) const MOST_READ: usize =
+    MOST_SEGMENTS * (SEARCHED as usize + 16 + MOST_VERSION as usize);
+
 /// The release that built the program, or `None` when Go did not (or hides it).
 pub(super) fn version<R: ReadAt + ?Sized>(
     file: &R,

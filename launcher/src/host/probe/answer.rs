@@ -39,7 +39,7 @@ pub(super) fn question(element: usize) -> [u8; HEADER] {
 
 /// The elements of a list, which the kernel packs by the size that it writes into the header: the
 /// smaller of its own and the one that was asked for. Only whole ones.
-pub(super) fn elements(answer: &[u8]) -> Vec<&[u8]> {
+pub(in crate::host) fn elements(answer: &[u8]) -> Vec<&[u8]> {
     let size = |at| u32_at(answer, at).and_then(|size| usize::try_from(size).ok());
     let (Some(header), Some(count), Some(element)) =
         (size(HEADER_SIZE_AT), size(COUNT_AT), size(ELEMENT_SIZE_AT))
@@ -53,7 +53,7 @@ pub(super) fn elements(answer: &[u8]) -> Vec<&[u8]> {
 }
 
 /// A subflow, from an element of each list.
-pub(super) fn subflow(addresses: &[u8], info: &[u8]) -> Option<Subflow> {
+pub(in crate::host) fn subflow(addresses: &[u8], info: &[u8]) -> Option<Subflow> {
     Some(Subflow {
         from: socket_address(addresses)?.ip(),
         to: socket_address(addresses.get(REMOTE_AT..)?)?,

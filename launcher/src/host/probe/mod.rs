@@ -5,7 +5,7 @@
 //! an error. And a trial with MPTCP is given up before the kernel would take its silence for a
 //! firewall and suspend MPTCP on the whole host (`blackhole_timeout`).
 
-mod answer;
+pub(super) mod answer;
 mod data;
 mod sys;
 

@@ -5,9 +5,9 @@
 //! `read` understands the kernel's messages, `write` makes ours.
 
 mod defaults;
-mod read;
-mod routes;
-mod write;
+pub(super) mod read;
+pub(super) mod routes;
+pub(super) mod write;
 
 pub use write::METRIC_V6;
 

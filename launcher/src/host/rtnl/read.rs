@@ -38,7 +38,7 @@ const FRA_PROTOCOL: u16 = 21;
 
 /// The links that a link names by index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Relatives {
+pub(in crate::host) struct Relatives {
     /// Its bridge or bond.
     pub master: Option<u32>,
     /// The link of this namespace that it lies over.
@@ -46,7 +46,7 @@ pub(super) struct Relatives {
 }
 
 /// A link: its index, itself, and the links that it names.
-pub(super) fn link(message: &[u8]) -> Option<(u32, Link, Relatives)> {
+pub(in crate::host) fn link(message: &[u8]) -> Option<(u32, Link, Relatives)> {
     let header = LinkHeader::parse(message).ok()?;
     let attributes = message.get(header.buffer_len()..)?;
     let name = IfName::new(&text(attribute(attributes, libc::IFLA_IFNAME)?)?).ok()?;
@@ -73,7 +73,7 @@ pub(super) fn link(message: &[u8]) -> Option<(u32, Link, Relatives)> {
 }
 
 /// An address.
-pub(super) fn address(message: &[u8], names: &mut Names) -> Option<Address> {
+pub(in crate::host) fn address(message: &[u8], names: &mut Names) -> Option<Address> {
     let header = AddressHeader::parse(message).ok()?;
     let family = family(header.family)?;
     let attributes = message.get(header.buffer_len()..)?;
@@ -102,7 +102,7 @@ pub(super) fn address(message: &[u8], names: &mut Names) -> Option<Address> {
 }
 
 /// A rule.
-pub(super) fn rule(message: &[u8]) -> Option<Rule> {
+pub(in crate::host) fn rule(message: &[u8]) -> Option<Rule> {
     let header = RuleHeader::parse(message).ok()?;
     let family = family(header.family)?;
     let mut rule = Rule {
@@ -138,8 +138,10 @@ pub(super) fn rule(message: &[u8]) -> Option<Rule> {
     }
     match (header.src_len, source) {
         (0, _) => {}
-        (length, Some(address)) => rule.from = Some(Prefix { address, length }),
-        (_, None) => return None,
+        (length, Some(address)) if length <= family.bits() => {
+            rule.from = Some(Prefix { address, length });
+        }
+        _ => return None,
     }
     rule.action = match header.action {
         RuleAction::ToTable => Action::Lookup,
@@ -301,6 +303,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_prefix_that_is_longer_than_an_address_is_none() {
+        let header = RuleHeader {
+            family: AddressFamily::Inet,
+            src_len: 33,
+            action: RuleAction::ToTable,
+            ..RuleHeader::default()
+        };
+        assert_eq!(rule(&bytes(&Body(header, vec![attribute(FRA_SRC, &[10, 0, 0, 0])]))), None);
+        let route = |to: u8, from: u8| {
+            let header = RouteHeader {
+                address_family: AddressFamily::Inet6,
+                kind: RouteType::Unicast,
+                destination_prefix_length: to,
+                source_prefix_length: from,
+                ..RouteHeader::default()
+            };
+            let parts = vec![
+                attribute(libc::RTA_DST, &[0x20; 16]),
+                attribute(libc::RTA_SRC, &[0x20; 16]),
+                attribute(libc::RTA_OIF, &7u32.to_ne_bytes()),
+            ];
+            routes(&bytes(&Body(header, parts)), &mut names(), Asked::Table).len()
+        };
+        assert_eq!([route(128, 128), route(129, 0), route(64, 129)], [1, 0, 0]);
     }
 
     #[test]

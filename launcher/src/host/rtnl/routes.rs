@@ -25,13 +25,13 @@ const RTA_NH_ID: u16 = 30;
 const NEXT_HOP: usize = 8;
 
 /// Is it a default route? A cheap look before [`routes`].
-pub(super) fn is_default(message: &[u8]) -> bool {
+pub(in crate::host) fn is_default(message: &[u8]) -> bool {
     RouteHeader::parse(message).is_ok_and(|header| header.destination_prefix_length == 0)
 }
 
 /// What a message about a route answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(in crate::host) enum Asked {
     /// What is in the table.
     Table,
     /// Which way a packet takes.
@@ -42,7 +42,7 @@ pub(super) enum Asked {
 ///
 /// Of a table, only unicast routes, and not what the kernel learned for one destination (a cached
 /// redirect or path MTU), nor what the model cannot say: routes for one type of service.
-pub(super) fn routes(message: &[u8], names: &mut Names, asked: Asked) -> Vec<Route> {
+pub(in crate::host) fn routes(message: &[u8], names: &mut Names, asked: Asked) -> Vec<Route> {
     route(message, names, asked).unwrap_or_default()
 }
 
@@ -58,7 +58,8 @@ fn route(message: &[u8], names: &mut Names, asked: Asked) -> Option<Vec<Route>> 
                 && header.tos == 0
         }
     };
-    if !ours {
+    let longest = header.destination_prefix_length.max(header.source_prefix_length);
+    if !ours || longest > family.bits() {
         return None;
     }
     let find = |kind| attribute(body, kind);
@@ -135,7 +136,7 @@ fn metrics(nested: &[u8]) -> Metrics {
 }
 
 /// The table of a route of any kind, and who made it.
-pub(super) fn owner(message: &[u8]) -> Option<(u32, u8)> {
+pub(in crate::host) fn owner(message: &[u8]) -> Option<(u32, u8)> {
     let header = RouteHeader::parse(message).ok()?;
     let table = attribute(message.get(header.buffer_len()..)?, libc::RTA_TABLE).and_then(number);
     Some((table.unwrap_or(header.table.into()), header.protocol.into()))
@@ -143,7 +144,7 @@ pub(super) fn owner(message: &[u8]) -> Option<(u32, u8)> {
 
 /// A next-hop object: its number, and itself or the numbers of a group's members
 /// (`NHA_*`, include/uapi/linux/nexthop.h).
-pub(super) fn next_hop(message: &[u8]) -> Option<(u32, Result<NextHop, Vec<u32>>)> {
+pub(in crate::host) fn next_hop(message: &[u8]) -> Option<(u32, Result<NextHop, Vec<u32>>)> {
     let flags = message.get(4..NEXT_HOP_HEADER).and_then(number)?;
     let body = message.get(NEXT_HOP_HEADER..)?;
     let [id, group, link, gateway, encap] = [1, 2, 5, 6, 8].map(|kind| attribute(body, kind));
@@ -159,7 +160,9 @@ pub(super) fn next_hop(message: &[u8]) -> Option<(u32, Result<NextHop, Vec<u32>>
 }
 
 /// Next-hop objects by number, each group as its members. What is missing leads nowhere.
-pub(super) fn groups(all: Vec<(u32, Result<NextHop, Vec<u32>>)>) -> BTreeMap<u32, Vec<NextHop>> {
+pub(in crate::host) fn groups(
+    all: Vec<(u32, Result<NextHop, Vec<u32>>)>,
+) -> BTreeMap<u32, Vec<NextHop>> {
     let single: BTreeMap<u32, NextHop> =
         all.iter().filter_map(|(id, hop)| Some((*id, hop.clone().ok()?))).collect();
     all.into_iter()

@@ -62,7 +62,7 @@ impl Emitable for NextHopMessage {
 pub(super) const NEXT_HOP_HEADER: usize = 8;
 
 /// An address to add or to delete.
-pub(super) fn address(address: &Address, link: u32) -> Body<AddressHeader> {
+pub(in crate::host) fn address(address: &Address, link: u32) -> Body<AddressHeader> {
     let header = AddressHeader {
         family: number_of(Family::of(address.address)),
         prefix_len: address.length,
@@ -108,7 +108,7 @@ pub(super) fn lookup(
 }
 
 /// A route to add or to delete.
-pub(super) fn route(route: &Route, link: u32) -> RouteMessage {
+pub(in crate::host) fn route(route: &Route, link: u32) -> RouteMessage {
     let mut message = RouteMessage::default();
     let scope = match route.family {
         Family::V4 => route.scope.unwrap_or(usual_scope(route.via)),
@@ -178,7 +178,7 @@ pub(super) fn would_delete_route(route: &Route, other: &Route) -> bool {
 }
 
 /// A rule to add or to delete.
-pub(super) fn rule(rule: &Rule) -> RuleMessage {
+pub(in crate::host) fn rule(rule: &Rule) -> RuleMessage {
     let mut message = RuleMessage::default();
     message.header = RuleHeader {
         family: number_of(rule.family),

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use crate::model::unit::UnitName;
-use crate::model::unit::text::{Word, literal, quoted, words};
+use crate::model::unit::text::{Word, is_continued, literal, quoted, words};
 use crate::plain;
 
 /// Its file name. 50 leaves room before and behind it, as drop-ins sort by name.
@@ -201,11 +201,18 @@ pub fn program(command: &str) -> Option<String> {
 /// A command under `mptcpize run`, all else about it kept.
 ///
 /// # Errors
-/// A clause: it sets `argv[0]`, which `run` cannot.
+/// A clause: it sets `argv[0]`, which `run` cannot, has no program, or would go on in the next line.
 pub fn under_run(command: &str, binary: &Path, options: &[&str]) -> Result<String, String> {
     let (prefix, rest) = prefix(command);
     if prefix.contains('@') {
         return Err("its ExecStart= gives the program another name (@)".into());
+    }
+    if words(rest).is_empty() {
+        return Err("its ExecStart= has no program".into());
+    }
+    if is_continued(rest) {
+        // Behind it there was a blank, which a setting does not keep.
+        return Err("its ExecStart= ends with a backslash".into());
     }
     let options: String = options.iter().flat_map(|option| [" ", option]).collect();
     Ok(format!("{prefix}{} run --no-setup{options} -- {rest}", setting(binary)))
@@ -286,6 +293,8 @@ mod tests {
             Ok("-+/usr/bin/mptcpize run --no-setup --via seccomp -- /bin/x \"a b\" $Y %i")
         );
         assert!(run("@/bin/x y").is_err());
+        assert!(run("-!").is_err());
+        assert!(run(r"/bin/x \").is_err() && run(r"/bin/x \\").is_ok());
         assert_eq!(commands("/a 'x ; y' ; /b c"), ["/a 'x ; y'", "/b c"]);
         assert_eq!(program("!!/usr/bin/x -y").as_deref(), Some("/usr/bin/x"));
         assert_eq!(program(""), None);

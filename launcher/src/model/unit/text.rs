@@ -57,21 +57,26 @@ impl UnitText {
     fn add(&mut self, file: usize, text: &str) {
         let mut section = String::new();
         let mut pending = String::new();
-        for line in text.lines() {
-            let trimmed = line.trim();
+        for line in lines(text) {
+            let trimmed = line.trim_matches(BLANKS);
             // A comment between two continued lines does not end them.
             if trimmed.starts_with(['#', ';']) || (trimmed.is_empty() && pending.is_empty()) {
                 continue;
             }
-            pending.push_str(if pending.is_empty() { line.trim_start() } else { line });
-            if let Some(more) = pending.strip_suffix('\\') {
-                pending = format!("{more} ");
+            pending.push_str(if pending.is_empty() {
+                line.trim_start_matches(BLANKS)
+            } else {
+                line
+            });
+            if is_continued(line) {
+                pending.pop();
+                pending.push(' ');
                 continue;
             }
-            self.line(file, &mut section, pending.trim());
+            self.line(file, &mut section, pending.trim_matches(BLANKS));
             pending.clear();
         }
-        self.line(file, &mut section, pending.trim());
+        self.line(file, &mut section, pending.trim_matches(BLANKS));
     }
 
     fn line(&mut self, file: usize, section: &mut String, line: &str) {
@@ -80,8 +85,8 @@ impl UnitText {
         } else if let Some((key, value)) = line.split_once('=') {
             self.assignments.push(Assignment {
                 section: section.clone(),
-                key: key.trim_end().to_owned(),
-                value: value.trim_start().to_owned(),
+                key: key.trim_end_matches(BLANKS).to_owned(),
+                value: value.trim_start_matches(BLANKS).to_owned(),
                 file,
             });
         }
@@ -136,44 +141,64 @@ impl UnitText {
     }
 }
 
+/// The lines of a file. Each of these ends one (`read_line_full` of systemd, basic/fileio.c).
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r', '\0'])
+}
+
+/// Does a line go on in the next? Two backslashes at its end are one that does not continue it.
+pub fn is_continued(line: &str) -> bool {
+    line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
+}
+
 /// Is it a drop-in that sorts behind this name?
 pub fn counts_behind(file: &Path, name: &str) -> bool {
     file.extension().is_some_and(|kind| kind == "conf")
         && file.file_name().is_some_and(|own| own > name)
 }
 
+/// What separates words and surrounds lines (`WHITESPACE` of systemd, basic/string-util.h): no
+/// other character does, though Unicode has more that are blank.
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// The words of a setting, with quotes and C escapes resolved as systemd does.
 pub fn words(setting: &str) -> Vec<Word> {
     let mut found = Vec::new();
     let mut letters = setting.char_indices().peekable();
     while let Some((start, letter)) = letters.peek().copied() {
-        if letter.is_whitespace() {
+        if BLANKS.contains(&letter) {
             letters.next();
             continue;
         }
-        let mut text = String::new();
+        // Bytes, because an escape is one byte and a letter may be written as several.
+        let mut text = Vec::new();
         let mut quote = None;
         let mut end = setting.len();
         while let Some((at, letter)) = letters.next() {
             match (letter, quote) {
-                ('\\', _) => text.push_str(&escape(&mut letters)),
+                ('\\', _) => escape(&mut letters, &mut text),
                 (letter, Some(open)) if letter == open => quote = None,
                 ('"' | '\'', None) => quote = Some(letter),
-                (letter, None) if letter.is_whitespace() => {
+                (letter, None) if BLANKS.contains(&letter) => {
                     end = at;
                     break;
                 }
-                (letter, _) => text.push(letter),
+                (letter, _) => push(&mut text, letter),
             }
         }
-        found.push(Word { text, start, end });
+        found.push(Word { text: String::from_utf8_lossy(&text).into_owned(), start, end });
     }
     found
 }
 
-/// What follows a backslash (`cunescape_one` of systemd, basic/escape.c).
-fn escape(letters: &mut std::iter::Peekable<std::str::CharIndices<'_>>) -> String {
-    let Some((_, letter)) = letters.next() else { return "\\".into() };
+fn push(text: &mut Vec<u8>, letter: char) {
+    text.extend(letter.encode_utf8(&mut [0; 4]).bytes());
+}
+
+/// What follows a backslash (`cunescape_one` of systemd, basic/escape.c). A number that is none, or
+/// 0, which no string can hold, gives nothing.
+fn escape(letters: &mut std::iter::Peekable<std::str::CharIndices<'_>>, text: &mut Vec<u8>) {
+    let Some((_, letter)) = letters.next() else { return text.push(b'\\') };
     let mut number = |radix: u32, digits: usize, first: Option<char>| {
         let mut text: String = first.into_iter().collect();
         while text.len() < digits
@@ -181,24 +206,25 @@ fn escape(letters: &mut std::iter::Peekable<std::str::CharIndices<'_>>) -> Strin
         {
             text.push(digit);
         }
-        u32::from_str_radix(&text, radix).ok().and_then(char::from_u32)
+        u32::from_str_radix(&text, radix).ok().filter(|number| *number != 0)
     };
-    let plain = match letter {
-        'a' => Some('\x07'),
-        'b' => Some('\x08'),
-        'f' => Some('\x0c'),
-        'n' => Some('\n'),
-        'r' => Some('\r'),
-        't' => Some('\t'),
-        'v' => Some('\x0b'),
-        's' => Some(' '),
-        'x' => number(16, 2, None),
-        'u' => number(16, 4, None),
-        'U' => number(16, 8, None),
-        '0'..='7' => number(8, 3, Some(letter)),
-        other => Some(other),
-    };
-    plain.map(String::from).unwrap_or_default()
+    let byte = |number: Option<u32>| number.and_then(|number| u8::try_from(number).ok());
+    let unicode = |number: Option<u32>| number.and_then(char::from_u32);
+    match letter {
+        'x' => text.extend(byte(number(16, 2, None))),
+        '0'..='7' => text.extend(byte(number(8, 3, Some(letter)))),
+        'u' => unicode(number(16, 4, None)).into_iter().for_each(|it| push(text, it)),
+        'U' => unicode(number(16, 8, None)).into_iter().for_each(|it| push(text, it)),
+        'a' => text.push(0x07),
+        'b' => text.push(0x08),
+        'f' => text.push(0x0c),
+        'n' => text.push(b'\n'),
+        'r' => text.push(b'\r'),
+        't' => text.push(b'\t'),
+        'v' => text.push(0x0b),
+        's' => text.push(b' '),
+        other => push(text, other),
+    }
 }
 
 /// A word in quotes, so that [`words`] reads it back as it is.
@@ -207,7 +233,9 @@ pub fn quoted(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
+            // Either would end the line for systemd.
             '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
             other => quoted.push(other),
         }
     }
@@ -260,8 +288,35 @@ mod tests {
     }
 
     #[test]
+    fn lines_end_and_go_on_as_they_do_for_systemd() {
+        let unit = unit(&[(
+            "/l/a.service",
+            "[Service]\r\nA=1\rB=2\0C=3\nD=x\\\n  y\nE=x\\\\\nF=z\n[Service]\nG=1\\",
+        )]);
+        let table = [
+            ("A", Some("1")),
+            ("B", Some("2")),
+            ("C", Some("3")),
+            ("D", Some("x   y")),
+            ("E", Some(r"x\\")),
+            ("F", Some("z")),
+            ("G", Some("1")),
+        ];
+        for (key, expected) in table {
+            assert_eq!(unit.last("Service", key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_continued_lines_is_read_in_one_go() {
+        // Copying all that was read at each line would take minutes.
+        let text = format!("[Service]\nA=1{}\n", "\\\n".repeat(400_000));
+        assert_eq!(unit(&[("/l/a.service", &text)]).last("Service", "A"), Some("1"));
+    }
+
+    #[test]
     fn words_are_read_as_systemd_reads_them() {
-        let table: [(&str, &[&str]); 8] = [
+        let table: [(&str, &[&str]); 12] = [
             ("a b", &["a", "b"]),
             ("  \"a b\"  c", &["a b", "c"]),
             ("'a \"b'", &["a \"b"]),
@@ -270,6 +325,10 @@ mod tests {
             ("x=\"a b\"y", &["x=a by"]),
             ("%h/$X ${Y}", &["%h/$X", "${Y}"]),
             ("\"open", &["open"]),
+            ("a\u{a0}b", &["a\u{a0}b"]),
+            (r"\xc3\xa9\303\251\u00e9", &["ééé"]),
+            (r"a\x00b\0c", &["abc"]),
+            (r"\777", &[""]),
         ];
         for (text, expected) in table {
             let read: Vec<String> = words(text).into_iter().map(|word| word.text).collect();
@@ -279,7 +338,9 @@ mod tests {
 
     #[test]
     fn what_is_quoted_is_read_back() {
-        for text in ["", "a", "a b", "\"", "\\", "a\nb", "%h \\\" '", "LD_PRELOAD=%t/x.so:/l.so"] {
+        for text in
+            ["", "a", "a b", "\"", "\\", "a\nb", "a\r\nb", "%h \\\" '", "LD_PRELOAD=%t/x.so:/l.so"]
+        {
             let read = words(&quoted(text));
             assert_eq!(read.len(), 1, "{text:?}");
             assert_eq!(read[0].text, text);

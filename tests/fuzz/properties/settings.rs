@@ -1,0 +1,22 @@
+//! /etc/mptcpize.toml.
+
+use mptcpize::model::config::Config;
+use mptcpize::model::sockets::text;
+
+use super::survives_json;
+
+/// Settings that are taken are the same in a report, and the library is given a text that it
+/// understands.
+pub(crate) fn settings(bytes: &[u8]) {
+    let Ok(file) = std::str::from_utf8(bytes) else { return };
+    let config = match Config::read(file) {
+        Ok(config) => config,
+        Err(error) => {
+            assert!(!error.is_empty());
+            return;
+        }
+    };
+    survives_json(&config);
+    let policy = config.sockets.text().expect("it was checked when it was read");
+    assert_eq!(text::check(&policy), Ok(()), "{policy}");
+}
