@@ -33,12 +33,14 @@ use support::uplinks::{SERVER_V4, Uplinks, assert_same};
 /// Everything that a set-up may touch; more than [`support::uplinks::Station::state`].
 fn everything(lab: &Uplinks) -> String {
     let net = &lab.client.net;
+    // First, for it waits until every address has been checked for duplicates.
+    let state = lab.client.state();
     let addresses = net.ip("-o address show");
     // How long an address lives counts down.
     let lives = |line: &str| line.split(" valid_lft ").next().unwrap_or_default().to_owned();
     let addresses: Vec<String> = addresses.lines().map(lives).collect();
     let ruleset = net.command("nft").args(["list", "ruleset"]).run().ok().stdout;
-    format!("{}# addresses\n{}\n# nft\n{ruleset}", lab.client.state(), addresses.join("\n"))
+    format!("{state}# addresses\n{}\n# nft\n{ruleset}", addresses.join("\n"))
 }
 
 /// The links that the set-up sends something by.
