@@ -9,7 +9,7 @@ use rustix::net::{
     AddressFamily, Protocol, SocketFlags, SocketType, accept, bind, listen, socket_with, sockopt,
 };
 
-use super::{Netns, kernel};
+use super::{Netns, kernel, wait};
 
 /// An MPTCP socket.
 pub fn socket() -> OwnedFd {
@@ -24,7 +24,14 @@ pub fn listener(host: &Netns, address: &str) -> TcpListener {
     host.enter(|| {
         let socket = socket();
         sockopt::set_socket_reuseaddr(&socket, true).expect("an option of every socket");
-        bind(&socket, &address).expect("the port is free");
+        // The last listener there may live in a child of another test, until that executes.
+        wait::until("the port is free", || match bind(&socket, &address) {
+            Err(rustix::io::Errno::ADDRINUSE) => false,
+            bound => {
+                bound.expect("an address of this host");
+                true
+            }
+        });
         listen(&socket, 8).expect("it is bound");
         socket.into()
     })
