@@ -149,11 +149,16 @@ pub(crate) fn share_all() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use super::*;
+
+    /// A fork marks every socket of the table, those of another test too.
+    static TABLE: Mutex<()> = Mutex::new(());
 
     #[test]
     fn only_sockets_of_ours_take_bits_and_only_unchanged_ones_are_taken() {
-        // Numbers that the other tests do not use.
+        let _alone = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(!add(60_000, BOUND), "unknown");
         upgraded(60_000);
         assert!(add(60_000, BOUND));
@@ -176,6 +181,7 @@ mod tests {
 
     #[test]
     fn a_fork_shares_what_is_ours_and_nothing_else() {
+        let _alone = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
         upgraded(60_010);
         upgraded(60_011);
         forget(60_011);
