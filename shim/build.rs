@@ -22,6 +22,10 @@ fn main() {
     // The layout; why is in the file.
     println!("cargo::rerun-if-changed=link.ld");
     println!("cargo::rustc-cdylib-link-arg=-T{}/link.ld", env!("CARGO_MANIFEST_DIR"));
+    // The option stays the same when the layout changes; this makes cargo link anew.
+    let layout = std::fs::read_to_string("link.ld").unwrap_or_default();
+    let sum = layout.bytes().fold(0u32, |sum, byte| sum.rotate_left(5) ^ u32::from(byte));
+    println!("cargo::rustc-env=LAYOUT={sum:08x}");
     println!("cargo::rustc-cdylib-link-arg=-Wl,--no-eh-frame-hdr");
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libmptcpize.so");
 }
