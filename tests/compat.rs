@@ -85,6 +85,27 @@ fn what_another_thread_does_to_a_socket_that_becomes_tcp_is_not_lost() {
     }
 }
 
+/// As on a machine that takes the processor away at the worst moment: strace holds one thread there.
+#[test]
+fn nothing_is_lost_however_long_a_thread_is_stopped_while_it_makes_a_socket_tcp() {
+    let program = support::cc::c("meanwhile", support::cc::Build::Plain);
+    for (what, when, held) in [
+        ("bind", "late", "inject=dup3:delay_enter=100000"),
+        ("connect", "late", "inject=dup3:delay_enter=100000"),
+        ("fork", "late", "inject=dup3:delay_enter=100000"),
+        ("bind", "early", "inject=bind:delay_exit=100000"),
+    ] {
+        let strace = Cmd::new("strace").args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]);
+        let tool = strace
+            .args(["-e", "trace=dup3,bind", "-e", held])
+            .arg(support::tool::binary())
+            .arg("run")
+            .arg(&program);
+        let done = tool.args([what, "2", when]).within(&Netns::new()).run().silent();
+        assert_eq!(done.stdout, "0 lost\n", "{what} {when}");
+    }
+}
+
 #[test]
 fn the_trace_tells_what_became_of_an_option_and_why() {
     let namespace = Netns::new();

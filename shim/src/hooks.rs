@@ -112,6 +112,9 @@ pub(crate) unsafe extern "C" fn bind(fd: c_int, to: *const c_void, size: c_uint)
         return -1;
     }
     let mut ours = compat::is_ours(fd);
+    if ours {
+        compat::binding(fd);
+    }
     loop {
         // SAFETY: the program's own arguments.
         let result = unsafe { next::bind(fd, to, size) };

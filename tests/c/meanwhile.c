@@ -1,7 +1,9 @@
 /*
- * meanwhile bind|connect|fork ROUNDS: in each round a thread sets an option that MPTCP refuses, while
- * this one does that to the same new socket. Prints how often something was lost: an address, a
- * connection, or (fork) that parent and child have one socket.
+ * meanwhile bind|connect|fork ROUNDS [late|early]: in each round a thread sets an option that MPTCP refuses,
+ * while this one does that to the same new socket. Prints how often something was lost: an address, a
+ * connection, or (fork) that parent and child have one socket. With "late" it is done once the thread is
+ * in the dup3 that puts TCP in the socket's place; with "early" the thread begins once the socket has
+ * its address. Somebody (strace) must make dup3 or bind take a while then.
  */
 #include "check.h"
 #include <errno.h>
@@ -12,22 +14,53 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static atomic_int round_now, done;
+static atomic_int thread_id;
 static int fd, rounds, result;
+static const char *when = "";
+
+static int port(void)
+{
+	struct sockaddr_in now = { 0 };
+	socklen_t size = sizeof now;
+
+	return getsockname(fd, (void *)&now, &size) ? 0 : now.sin_port;
+}
 
 static void *setter(void *unused)
 {
 	int value = 1234;
 
+	atomic_store(&thread_id, (int)syscall(SYS_gettid));
 	for (int round = 1; round <= rounds; round++) {
 		while (atomic_load(&round_now) < round)
+			;
+		while (!strcmp(when, "early") && !port())
 			;
 		result = setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
 		atomic_store(&done, round);
 	}
 	return unused;
+}
+
+/* Until the thread is in dup3, or through with its call. */
+static void await_dup3(int round)
+{
+	char path[64], line[32];
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/syscall", atomic_load(&thread_id));
+	while (atomic_load(&done) < round) {
+		FILE *file = fopen(path, "r");
+		int number = file && fgets(line, sizeof line, file) ? atoi(line) : -1;
+
+		if (file)
+			fclose(file);
+		if (number == SYS_dup3)
+			return;
+	}
 }
 
 static ino_t inode(void)
@@ -46,6 +79,8 @@ int main(int argc, char **argv)
 	int lost = 0, listener = socket(AF_INET, SOCK_STREAM, 0);
 	const char *what = argc > 2 ? argv[1] : "";
 
+	when = argc > 3 ? argv[3] : "";
+
 	any.sin_addr.s_addr = there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	rounds = argc > 2 ? atoi(argv[2]) : 0;
 	must(bind(listener, (void *)&there, sizeof there) == 0 && listen(listener, 4000) == 0, "listen");
@@ -60,6 +95,8 @@ int main(int argc, char **argv)
 		/* At another moment of the setting each time. */
 		for (volatile int wait = 0; wait < round % 64 * 1000; wait++)
 			;
+		if (!strcmp(when, "late"))
+			await_dup3(round);
 		if (!strcmp(what, "bind")) {
 			must(bind(fd, (void *)&any, sizeof any) == 0, "bind");
 		} else if (!strcmp(what, "connect")) {
@@ -82,7 +119,7 @@ int main(int argc, char **argv)
 		size = sizeof now;
 		memset(&now, 0, sizeof now);
 		if (!strcmp(what, "bind"))
-			lost += getsockname(fd, (void *)&now, &size) || !now.sin_port || result;
+			lost += !port() || result;
 		else if (!strcmp(what, "connect"))
 			lost += getpeername(fd, (void *)&now, &size) != 0;
 		else

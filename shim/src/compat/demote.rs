@@ -11,7 +11,6 @@ use core::ffi::c_int;
 
 use super::table::{self, BOUND, MOVING, OTHER, OURS, POLLED, SHARED, TRIED};
 use super::{epoll, options};
-use crate::sys;
 use crate::sys::net::{self, Address, Own, Set};
 
 /// Why a socket stays MPTCP.
@@ -58,8 +57,11 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>) -> Result<c_int, Stays> {
         let address = net::local(fd);
         let bound = address.port() != 0 || !address.is_any();
         if bound && state & BOUND == 0 {
-            // Another thread is just binding it. (Or the kernel did, for a connection.)
-            net::give_way();
+            if table::get(fd) == state {
+                // The kernel did, for a connection that we know nothing of; or somebody did by
+                // a way that we do not see.
+                return Err(Stays::Unrepeatable);
+            }
             continue;
         }
         if !options::replay(fd, new.fd(), state)
@@ -145,13 +147,18 @@ fn reuse(fd: c_int, value: c_int) {
     net::set_number(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, value);
 }
 
-/// Another thread has taken the socket to replace it: waits, for a while, until it has.
-pub(crate) fn wait_for_tcp(fd: c_int) -> bool {
-    (0..1000).any(|_| {
-        let tcp = net::number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP);
-        if !tcp {
-            sys::net::give_way();
+/// Waits until no other thread is just replacing the socket.
+///
+/// Between its taking the socket and its dup3 a thread may be off the processor for as long as
+/// the machine is busy with others; a second bounds what a thread that died there costs. First
+/// without sleeping, for mostly it is a microsecond.
+pub(crate) fn settle(fd: c_int) {
+    const YIELDS: u32 = 100;
+    const SLEEPS: u32 = 5000;
+    for round in 0..YIELDS + SLEEPS {
+        if !table::is_moving(fd) {
+            return;
         }
-        tcp
-    })
+        net::give_way(round < YIELDS);
+    }
 }

@@ -44,10 +44,18 @@ pub(crate) fn load() {
 }
 
 /// Around fork(3), in parent and child. The child is then the process of its own table.
+///
+/// Before it: what another thread is just replacing would be the old socket in the child and the
+/// new one in the parent.
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn forking() {
-    table::share_all();
-    if is_other_process() {
+    let child = is_other_process();
+    table::share_all(|fd| {
+        if !child {
+            demote::settle(fd);
+        }
+    });
+    if child {
         trace::forget();
     }
     PROCESS.store(sys::pid(), Relaxed);
@@ -156,8 +164,11 @@ fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
         Ok(result) => return Some((Some(result), Verdict::TcpRefuses)),
         Err(stays) => stays,
     };
-    if stays == Stays::NotOurs && state & OURS != 0 && demote::wait_for_tcp(set.fd) {
-        return Some((Some(set.on(set.fd)), Verdict::Demoted));
+    if stays == Stays::NotOurs && state & OURS != 0 {
+        demote::settle(set.fd);
+        if !net::is_mptcp(set.fd) {
+            return Some((Some(set.on(set.fd)), Verdict::Demoted));
+        }
     }
     if let Some(result) = hints::set(set, connected) {
         return Some((Some(result), Verdict::Hint));
@@ -341,8 +352,11 @@ pub(crate) fn going(fd: c_int, to: &Address, binds: bool, why: u32) -> bool {
 pub(crate) fn listening(fd: c_int) {
     let errno = sys::errno();
     let own = net::local(fd);
-    if own.port() == 0 && net::bind(fd, &own) {
-        bound(fd);
+    if own.port() == 0 {
+        binding(fd);
+        if net::bind(fd, &own) {
+            bound(fd);
+        }
     }
     by_policy(fd, &net::local(fd), true);
     sys::set_errno(errno);
@@ -369,6 +383,11 @@ pub(crate) fn has_sockets() -> bool {
     table::is_used()
 }
 
+/// Before `bind` of a socket of ours: from now on its address is the program's.
+pub(crate) fn binding(fd: c_int) {
+    table::add(fd, BOUND);
+}
+
 /// After `bind` of a socket that was ours: false when another thread was just putting TCP in its
 /// place, which has no address.
 pub(crate) fn bound(fd: c_int) -> bool {
@@ -376,11 +395,14 @@ pub(crate) fn bound(fd: c_int) -> bool {
 }
 
 /// Notes what was done to a socket of ours. When another thread is just replacing it: once that is
-/// over. False when the socket is TCP now, and maybe did not see what was done.
+/// over. False when the socket is no longer ours, and maybe did not see what was done.
 #[inline(never)]
 fn remember(fd: c_int, bits: u64) -> bool {
-    // It is not replaced only when dup3 failed, and that it does for a descriptor that was closed.
-    table::add(fd, bits) || !demote::wait_for_tcp(fd)
+    table::add(fd, bits) || {
+        demote::settle(fd);
+        // It is still ours when dup3 failed.
+        table::add(fd, bits)
+    }
 }
 
 /// The file of `fd` has another descriptor now: `new`, or one of another process.

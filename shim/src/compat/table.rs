@@ -18,7 +18,7 @@ pub(crate) const OURS: u64 = 1 << 63;
 pub(crate) const SHARED: u64 = 1 << 62;
 /// `connect` was called: the socket has a past that a new one has not.
 pub(crate) const TRIED: u64 = 1 << 61;
-/// The program gave it its address.
+/// The program gives it its address, or has.
 pub(crate) const BOUND: u64 = 1 << 60;
 /// An option was set that cannot be set again.
 pub(crate) const OTHER: u64 = 1 << 59;
@@ -97,6 +97,11 @@ pub(crate) fn add(fd: c_int, bits: u64) -> bool {
     stays(now) && (now & bits == bits || stays(word.fetch_or(bits, SeqCst)))
 }
 
+/// Is a thread just replacing it?
+pub(crate) fn is_moving(fd: c_int) -> bool {
+    get(fd) & MOVING != 0
+}
+
 /// Clears bits.
 pub(crate) fn remove(fd: c_int, bits: u64) {
     if let Some(word) = state(fd) {
@@ -134,13 +139,14 @@ pub(crate) fn buffer(fd: c_int) -> &'static AtomicU64 {
     &BUFFERS[fd as usize % BUFFERS.len()]
 }
 
-/// A fork copies every descriptor: none of ours is this process's alone any more.
-pub(crate) fn share_all() {
-    for (part, used) in STATE.chunks_exact(PART).zip(&USED) {
+/// A fork copies every descriptor: none of ours is this process's alone any more. `moving` is
+/// called with each that a thread was just about to replace.
+pub(crate) fn share_all(moving: impl Fn(c_int)) {
+    for (index, (part, used)) in STATE.chunks_exact(PART).zip(&USED).enumerate() {
         if used.load(Relaxed) {
-            for word in part {
-                if word.load(Relaxed) & OURS != 0 {
-                    word.fetch_or(SHARED, SeqCst);
+            for (word, fd) in part.iter().zip((index * PART) as c_int..) {
+                if word.load(Relaxed) & OURS != 0 && word.fetch_or(SHARED, SeqCst) & MOVING != 0 {
+                    moving(fd);
                 }
             }
         }
@@ -185,7 +191,7 @@ mod tests {
         upgraded(60_010);
         upgraded(60_011);
         forget(60_011);
-        share_all();
+        share_all(|fd| panic!("nobody replaces {fd}"));
         assert_eq!((get(60_010), get(60_011)), (OURS | SHARED, 0));
     }
 }

@@ -404,8 +404,15 @@ pub(crate) fn epoll_add(epoll: c_int, fd: c_int, events: u32, data: u64) -> bool
     unsafe { syscall(libc::SYS_epoll_ctl, epoll, add, fd, &raw mut event) == 0 }
 }
 
-/// Lets other threads run.
-pub(crate) fn give_way() {
-    // SAFETY: sched_yield(2) takes nothing.
-    unsafe { syscall(libc::SYS_sched_yield) };
+/// Lets other threads run; unless `at_once`, those of a lower priority too, for 200 µs.
+pub(crate) fn give_way(at_once: bool) {
+    let pause = libc::timespec { tv_sec: 0, tv_nsec: 200_000 };
+    let null: *const libc::timespec = core::ptr::null();
+    // SAFETY: sched_yield(2) takes nothing; nanosleep(2) reads a timespec, and writes none to null.
+    unsafe {
+        match at_once {
+            true => syscall(libc::SYS_sched_yield),
+            false => syscall(libc::SYS_nanosleep, &raw const pause, null),
+        }
+    };
 }
