@@ -107,14 +107,14 @@ fn refused(lab: &Uplinks, arguments: &str) -> Outcome {
 fn settings_that_do_not_fit_are_refused_with_their_fix() {
     let lab = Uplinks::two_subnets("15mbit");
     let unknown = "error: there is no interface w7\n  why: this host has w1, w2\n  \
-                   fix: ip link    (lists them)\n";
+                   fix: ip link    # lists them\n";
     for option in ["--only w1,w7", "--exclude w7", "--backup w7", "--gateway w7=10.1.0.254"] {
         refused(&lab, option).says(2, unknown);
     }
     refused(&lab, "--gateway w2=10.1.0.254").says(
         2,
         "error: the gateway 10.1.0.254 is not in a network of w2\n  why: w2 has 10.2.0.0/24\n  \
-         fix: ip addr show dev w2    (shows its networks)\n",
+         fix: ip addr show dev w2    # shows its networks\n",
     );
     for (wrong, why) in [
         ("--confirm 0", "'--confirm <SECONDS>': 0 is not in 1..=86400"),

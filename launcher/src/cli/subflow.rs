@@ -10,7 +10,7 @@ use crate::model::net::IfName;
 const TOKENS: &str = "\
 Tokens are those of mptcpize status -j, mptcpize monitor and ss -M, in hexadecimal.
 Only for connections that began under a path manager in user space:
-  sudo sysctl -w net.mptcp.path_manager=userspace     (before Linux 6.16: net.mptcp.pm_type=1)";
+  sudo sysctl -w net.mptcp.path_manager=userspace     # before Linux 6.16: net.mptcp.pm_type=1";
 
 /// `mptcpize subflow`.
 #[derive(Debug, Args)]

@@ -107,7 +107,7 @@ fn targets(site: &Site, arguments: &Disable) -> Result<Vec<Target>, Error> {
             names.extend(fitting.cloned());
             if names.len() == before {
                 return Err(Error::new(Exit::Missing, format!("no unit that is on fits {text}"))
-                    .fix("mptcpize list    (shows them)"));
+                    .fix("mptcpize list    # shows them"));
             }
             continue;
         }
@@ -130,7 +130,7 @@ fn targets(site: &Site, arguments: &Disable) -> Result<Vec<Target>, Error> {
         if facts.load == "not-found" && !on.contains(&name) {
             return Err(Error::new(Exit::Missing, format!("there is no unit {name}"))
                 .why("and none of that name is on")
-                .fix("mptcpize list    (shows what is on)"));
+                .fix("mptcpize list    # shows what is on"));
         }
         if !targets.iter().any(|target| target.name == name) {
             targets.push(Target { name, facts: Some(facts) });

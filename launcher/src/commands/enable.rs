@@ -99,7 +99,7 @@ fn other_place(site: &Site, runtime: bool, name: &UnitName) -> Result<(), Error>
             Exit::Failed,
             format!("{name} is on already, by {}", other.file(name).display()),
         )
-        .fix(format!("sudo mptcpize disable {}    (then enable it)", shell::operand(name)))),
+        .fix(format!("sudo mptcpize disable {}    # then enable it", shell::operand(name)))),
         _ => Ok(()),
     }
 }
@@ -214,7 +214,7 @@ fn bring_up(systemctl: Systemctl, running: &[&str], stopped: &[&str]) -> Result<
     let tell = |error: Error, names: &[&str]| {
         let units: Vec<String> = names.iter().map(shell::word).collect();
         error
-            .fix(format!("journalctl -u {}    (says more); nothing is changed", units.join(" -u ")))
+            .fix(format!("journalctl -u {}    # says more; nothing is changed", units.join(" -u ")))
     };
     if !running.is_empty() {
         systemctl.restart(running).map_err(|error| tell(error, running))?;

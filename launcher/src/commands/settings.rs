@@ -87,7 +87,7 @@ pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
                 .collect();
             return Err(Error::new(Exit::Usage, format!("there is no interface {name}"))
                 .why(format!("this host has {}", links.join(", ")))
-                .fix("ip link    (lists them)"));
+                .fix("ip link    # lists them"));
         }
     }
     for (name, gateway) in &config.gateway {
@@ -108,7 +108,7 @@ pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
                 format!("the gateway {gateway} is not in a network of {name}"),
             )
             .why(format!("{name} has {}", all.join(", ")))
-            .fix(format!("ip addr show dev {}    (shows its networks)", shell::word(name))));
+            .fix(format!("ip addr show dev {}    # shows its networks", shell::word(name))));
         }
     }
     Ok(())

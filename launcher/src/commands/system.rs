@@ -329,7 +329,7 @@ fn nobody_else_preloads(image: &Image, file: &Path, text: Option<&str>) -> Resul
         None => Ok(()),
         Some((path, _)) => Err(Error::new(Exit::Failed, "LD_PRELOAD is set already")
             .why(format!("{} sets it, and only one value counts", path.display()))
-            .fix("mptcpize enable --system --via preload    (both count there)")),
+            .fix("mptcpize enable --system --via preload    # both count there")),
     }
 }
 

@@ -103,7 +103,7 @@ fn usable(facts: &Facts) -> Result<UnitName, Error> {
         "loaded" => None,
         "not-found" => Some(
             Error::new(Exit::Missing, format!("there is no unit {name}"))
-                .fix("systemctl list-unit-files    (shows what there is)"),
+                .fix("systemctl list-unit-files    # shows what there is"),
         ),
         "masked" => Some(
             Error::new(Exit::Failed, format!("{name} is masked"))

@@ -191,7 +191,7 @@ impl Site {
         };
         let Some(real) = real else {
             return Err(Error::new(Exit::Missing, format!("there is no file {text}"))
-                .fix("systemctl cat NAME    (shows where units are)"));
+                .fix("systemctl cat NAME    # shows where units are"));
         };
         let own = facts.and_then(|facts| facts.files.first());
         let own = own.and_then(|file| self.root().real(file).ok());
@@ -216,7 +216,7 @@ impl Site {
         if usable.is_empty() {
             return Err(Error::new(Exit::Missing, format!("no service fits {pattern}")).fix(
                 format!(
-                    "systemctl list-unit-files {}    (shows what there is)",
+                    "systemctl list-unit-files {}    # shows what there is",
                     shell::operand(pattern)
                 ),
             ));
@@ -233,7 +233,7 @@ pub fn name(text: &str) -> Result<UnitName, Error> {
     UnitName::new(text).map_err(|why| {
         Error::new(Exit::Usage, format!("{text:?} is no unit"))
             .why(why)
-            .fix("systemctl list-units    (shows them)")
+            .fix("systemctl list-units    # shows them")
     })
 }
 

@@ -50,7 +50,7 @@ enum Line {
 
 /// The way out of a journal that cannot be understood.
 const SALVAGE: &str =
-    "sudo mptcpize setup undo --salvage    (undoes what is readable or marked as ours)";
+    "sudo mptcpize setup undo --salvage    # undoes what is readable or marked as ours";
 
 /// The journal of one network namespace, locked for this process.
 #[derive(Debug)]

@@ -54,7 +54,7 @@ pub fn make(directory: &Path) -> Result<(), Error> {
 pub fn check(directory: &Path) -> Result<(), Error> {
     let distrust = |path: &Path, why: String| {
         Error::new(Exit::Failed, format!("cannot trust {}", path.display())).why(why).fix(format!(
-            "find out who made it, then: sudo rm -r {}    (setup undo --salvage still works)",
+            "find out who made it, then: sudo rm -r {}    # setup undo --salvage still works",
             directory.display()
         ))
     };

@@ -196,7 +196,7 @@ impl Systemctl {
 fn silent(verb: &str, patience: Duration) -> Error {
     Error::new(Exit::Failed, format!("systemctl {verb} does not end"))
         .why(format!("no answer in {} s", patience.as_secs()))
-        .fix("systemctl list-jobs    (shows what it waits for)")
+        .fix("systemctl list-jobs    # shows what it waits for")
 }
 
 /// Waits for the end of a child; false when it takes longer.

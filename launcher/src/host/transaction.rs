@@ -143,7 +143,7 @@ fn unplanned(change: &Change) -> Error {
             "{} {change} is still to do: something else changes this host at the same time",
             change.noun()
         ))
-        .fix("mptcpize setup --dry-run    (shows what is missing)")
+        .fix("mptcpize setup --dry-run    # shows what is missing")
 }
 
 /// What an undo did.
@@ -264,7 +264,7 @@ pub fn refusal(change: &Change, refused: &Refused) -> Error {
         libc::ENOENT if sysctl => error.fix(GONE),
         // A gateway is out of reach (ENETUNREACH) when the network of its link has gone.
         libc::ENODEV | libc::ENETDOWN | libc::ENETUNREACH | libc::EADDRNOTAVAIL => error.fix(GONE),
-        _ => error.fix("mptcpize setup --dry-run    (shows the whole plan)"),
+        _ => error.fix("mptcpize setup --dry-run    # shows the whole plan"),
     }
 }
 

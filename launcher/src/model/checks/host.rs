@@ -220,7 +220,7 @@ fn full_house(context: &Context, without: &[IfName]) -> Finding {
     let title = format!("none on {}: this kernel takes {most}", list(without));
     Finding::note("endpoints.full", title)
         .why(format!("{} have the best default routes, and no room is left", list(&with)))
-        .advice("mptcpize setup --exclude IF,…    (gives the place of one to another)")
+        .advice("mptcpize setup --exclude IF,…    # gives the place of one to another")
 }
 
 /// `w2 10.2.0.1 (id 2, backup)`
@@ -296,7 +296,7 @@ fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
             )
             .why("subflows from it reach its own network alone")
             .advice(format!(
-                "mptcpize setup {}    (of its router)",
+                "mptcpize setup {}    # of its router",
                 shell::option("--gateway", format_args!("{dev}=ADDRESS"))
             )),
         );
