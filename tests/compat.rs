@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{Cmd, Netns, Way, serve};
+use support::{Cmd, Netns, Way, kernel, serve};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/compat").join(name)
@@ -44,6 +44,35 @@ fn a_socket_that_others_share_or_that_has_a_past_stays_as_it_is() {
         two epolls: ENOPROTOOPT 262\nunprivileged address: ENOPROTOOPT 262\n\
         after a fork, a new one: ok 6\n";
     assert_eq!(done.stdout, expected);
+}
+
+#[test]
+fn an_option_that_is_set_to_what_it_is_leaves_a_socket_mptcp() {
+    // A socket on a connection cannot say of these what they are; and a listener of TCP takes no
+    // value at all for two, also not the one that changes nothing.
+    let about_the_connection =
+        ["IP_OPTIONS", "TCP_WINDOW_CLAMP", "TCP_REPAIR", "IPV6_2292PKTOPTIONS", "IPV6_MTU"];
+    let of_a_listener = ["TCP_WINDOW_CLAMP", "TCP_REPAIR"];
+    let [native, ours] = Way::BOTH.map(|way| {
+        let options = fs::read_to_string(file("pairs.txt")).expect("the list is in the tree");
+        let program = python(way, &Netns::new(), "unchanged.py").input(options);
+        program.run().silent().stdout
+    });
+    let mut same = 0;
+    for (native, ours) in native.lines().zip(ours.lines()) {
+        let fields = |line: &str| -> Vec<String> { line.split('\t').map(str::to_owned).collect() };
+        let (native, ours) = (fields(native), fields(ours));
+        let (state, option) = (native[0].as_str(), native[1].as_str());
+        let excused = match state {
+            "listening" => of_a_listener.contains(&option),
+            "connected" | "accepted" => about_the_connection.contains(&option),
+            _ => false,
+        };
+        assert!(native[..3] == ours[..3] || excused, "{native:?}, ours {ours:?}");
+        assert_eq!(ours[3], "262", "{ours:?}");
+        same += usize::from(native[2] == "ok, the same");
+    }
+    assert!(same > 300, "{native}");
 }
 
 #[test]
@@ -195,6 +224,22 @@ fn vsftpd_serves_curl_lftp_and_pythons_ftplib() {
         let client = way.command("python3").args(["-c", program]).within(&namespace);
         assert_eq!(client.run().silent().stdout, "200000\n", "{way:?}");
     }
+}
+
+#[test]
+fn haproxy_serves_mptcp_as_it_is_configured_mostly() {
+    // It sets TCP_USER_TIMEOUT on every listener, to 0 where nothing is configured.
+    let namespace = Netns::new();
+    let configuration = "defaults\n mode http\n timeout connect 9s\n timeout client 9s\n \
+         timeout server 9s\nfrontend f\n bind 127.0.0.1:8080\n \
+         http-request return status 200 content-type text/plain string through\n";
+    let file = support::scratch("haproxy").join("haproxy.cfg");
+    let file = support::scratch::file(&file, configuration, 0o644);
+    let proxy = Way::Tool.command("haproxy").arg("-db").arg("-f").arg(file).within(&namespace);
+    let _proxy = serve::listening(&namespace, proxy.quiet(), 8080);
+    let client = Way::Tool.command("curl").args(["-sS", "-m", "20", "http://127.0.0.1:8080/"]);
+    assert_eq!(client.within(&namespace).run().silent().stdout, "through");
+    assert_eq!(kernel::accepted(&namespace), 1);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(crate) fn was_set(set: &Set, state: u64, errno: c_int) {
     kept.store(0, Relaxed);
     if bytes < ENOUGH {
         let mut verdict = Verdict::Demoted;
-        if bytes >= SMALL || demote::to_tcp(set.fd, Some(set)) != Ok(0) {
+        if bytes >= SMALL || demote::to_tcp(set.fd, Some(set), None) != Ok(0) {
             let size = net::number(set.fd, set.level, libc::SO_RCVBUF).unwrap_or(0);
             let cookie = hints::net_cookie(set.fd);
             kept.store((u64::from(cookie) << 32) | u64::from(size.cast_unsigned()), Relaxed);

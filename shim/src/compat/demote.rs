@@ -34,15 +34,21 @@ pub(crate) enum Stays {
 }
 
 /// Makes it TCP; `call` is the program's own, for the new socket. The result is that of `call`,
-/// with its errno.
+/// with its errno. `made` is a new socket on which it has been made already.
 #[inline(never)]
-pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>) -> Result<c_int, Stays> {
+pub(crate) fn to_tcp(
+    fd: c_int,
+    call: Option<&Set>,
+    mut made: Option<Own>,
+) -> Result<c_int, Stays> {
     // A thread that sets options meanwhile makes us start again; not for ever.
     for _ in 0..1000 {
         let state = table::get(fd);
         check(fd, state)?;
-        let new = Own::like(fd).ok_or(Stays::Busy)?;
+        let ready = made.is_some();
+        let new = made.take().or_else(|| Own::like(fd)).ok_or(Stays::Busy)?;
         if let Some(call) = call
+            && !ready
             && call.on(new.fd()) != 0
         {
             return Ok(-1);

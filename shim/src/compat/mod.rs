@@ -3,6 +3,7 @@
 //! MPTCP refuses options that TCP takes, and behaves otherwise here and there. Where a program
 //! runs into that, in this order:
 //! * a **hint** (`hints.rs`), an option whose refusal changes nothing, is answered and remembered;
+//! * so is a value that the option has already (`unchanged.rs`);
 //! * a socket without a connection becomes TCP in place (`demote.rs`), and the call is made on it;
 //! * a question is answered from a TCP socket that we make for it;
 //! * otherwise the refusal is the program's, with the errno that TCP would have used for an option
@@ -21,6 +22,7 @@ mod hints;
 pub(crate) mod inq;
 mod options;
 pub(crate) mod table;
+mod unchanged;
 
 pub(crate) use demote::Stays;
 
@@ -159,7 +161,13 @@ fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
     if hints::comes_first(set) {
         return hints::set(set, connected).map(|result| (Some(result), Verdict::Hint));
     }
-    let stays = match demote::to_tcp(set.fd, Some(set)) {
+    let tried = unchanged::tried(set);
+    if tried.as_ref().is_some_and(|tried| !tried.changes) {
+        // A hint may have had another value meanwhile.
+        return Some((hints::set(set, connected).or(Some(0)), Verdict::Hint));
+    }
+    let made = tried.filter(|tried| tried.result == 0).map(|tried| tried.tcp);
+    let stays = match demote::to_tcp(set.fd, Some(set), made) {
         Ok(0) => return Some((Some(0), Verdict::Demoted)),
         Ok(result) => return Some((Some(result), Verdict::TcpRefuses)),
         Err(stays) => stays,
@@ -337,7 +345,7 @@ pub(crate) fn going(fd: c_int, to: &Address, binds: bool, why: u32) -> bool {
         if table::get(fd) & (BOUND | TRIED) == BOUND {
             let own = net::local(fd);
             if own.port() == to.port() && (own.ip() == to.ip() || (own.is_any() && to.loops())) {
-                let done = demote::to_tcp(fd, None);
+                let done = demote::to_tcp(fd, None, None);
                 trace::demoted(b"connect(\x01): to itself, where MPTCP loses a byte", fd, 0, done);
             }
         }
@@ -368,7 +376,7 @@ fn by_policy(fd: c_int, address: &Address, listens: bool) {
             true => b"listen(\x01): TCP by policy (\x0c)",
             false => b"connect(\x01): TCP by policy (\x0c)",
         };
-        trace::demoted(what, fd, cause.into(), demote::to_tcp(fd, None));
+        trace::demoted(what, fd, cause.into(), demote::to_tcp(fd, None, None));
     }
 }
 
