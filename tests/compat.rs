@@ -76,6 +76,14 @@ fn an_option_that_is_set_to_what_it_is_leaves_a_socket_mptcp() {
 }
 
 #[test]
+fn the_class_of_ipv6_packets_is_remembered_and_costs_no_socket_its_mptcp() {
+    let [native, ours] =
+        Way::BOTH.map(|way| python(way, &Netns::new(), "class.py").run().silent().stdout);
+    assert!(native.lines().count() > 15, "{native}");
+    assert_eq!(native, ours);
+}
+
+#[test]
 fn a_program_sees_the_end_of_a_stream_and_itself_as_on_tcp() {
     let native = python(Way::Native, &Netns::new(), "inq.py").run().silent().stdout;
     let ours = python(Way::Tool, &Netns::new(), "inq.py").run().silent().stdout;
@@ -177,6 +185,34 @@ fn socat_with_options_that_mptcp_refuses_runs() {
         client.input("through\n").run().silent();
         assert_eq!(server.finish().silent().stdout, "through\n", "{way:?}");
     }
+}
+
+#[test]
+fn ssh_over_ipv6_is_mptcp_at_both_ends_and_sshd_has_nothing_to_complain_of() {
+    let namespace = Netns::new();
+    let home = support::scratch("sshd");
+    let key = home.join("key");
+    Cmd::line("ssh-keygen -q -t ed25519 -N").arg("").arg("-f").arg(&key).run().silent();
+    let key = key.display();
+    let configuration = format!(
+        "ListenAddress [::1]:2222\nHostKey {key}\nAuthorizedKeysFile {key}.pub\nStrictModes no\n\
+         UsePAM no\nPidFile none\nPermitRootLogin yes\nIPQoS af21 cs1\n"
+    );
+    let file = support::scratch::file(&home.join("sshd.conf"), configuration, 0o600);
+    // It wants an empty directory of this name, and to be called by its whole path.
+    let server = Cmd::new("sh").args(["-c", "mkdir -p /run/sshd; exec \"$0\" \"$@\""]);
+    let server = server.arg(support::tool::binary()).args(["run", "/usr/sbin/sshd", "-D", "-e"]);
+    let server = server.arg("-f").arg(file).within(&namespace);
+    let server = serve::listening(&namespace, server, 2222);
+    let options = "-6 -F none -p 2222 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+        -o IPQoS=af21 -o LogLevel=ERROR -i";
+    let client = Way::Tool.command("ssh").args(options.split_whitespace()).arg(key.to_string());
+    let client = client.args(["root@::1", "echo", "through"]).within(&namespace);
+    assert_eq!(client.run().silent().stdout, "through\n");
+    assert_eq!(kernel::accepted(&namespace), 1);
+    let said = server.stop().stderr;
+    assert!(said.contains("Accepted publickey for root"), "{said}");
+    assert!(!said.contains("setsockopt"), "{said}");
 }
 
 /// vsftpd for a directory, with the sandboxes that it makes for itself.

@@ -8,7 +8,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::{demote, hints, is_mptcp_for_tcp, table, tell};
+use super::{demote, is_mptcp_for_tcp, table, tell};
 use crate::sys;
 use crate::sys::net::{self, Set};
 use crate::trace::Verdict;
@@ -41,7 +41,7 @@ pub(crate) fn was_set(set: &Set, state: u64, errno: c_int) {
         let mut verdict = Verdict::Demoted;
         if bytes >= SMALL || demote::to_tcp(set.fd, Some(set), None) != Ok(0) {
             let size = net::number(set.fd, set.level, libc::SO_RCVBUF).unwrap_or(0);
-            let cookie = hints::net_cookie(set.fd);
+            let cookie = net::cookie(set.fd);
             kept.store((u64::from(cookie) << 32) | u64::from(size.cast_unsigned()), Relaxed);
             net::set_number(set.fd, set.level, set.name, ENOUGH as c_int);
             verdict = Verdict::Raised;
@@ -54,5 +54,5 @@ pub(crate) fn was_set(set: &Set, state: u64, errno: c_int) {
 /// The size that the program is to see, if it is another than the socket has.
 pub(crate) fn shown(fd: c_int) -> Option<c_int> {
     let kept = table::buffer(fd).load(Relaxed);
-    (kept != 0 && hints::net_cookie(fd) == (kept >> 32) as u32).then_some(kept as c_int)
+    (kept != 0 && net::cookie(fd) == (kept >> 32) as u32).then_some(kept as c_int)
 }

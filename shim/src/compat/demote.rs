@@ -36,11 +36,7 @@ pub(crate) enum Stays {
 /// Makes it TCP; `call` is the program's own, for the new socket. The result is that of `call`,
 /// with its errno. `made` is a new socket on which it has been made already.
 #[inline(never)]
-pub(crate) fn to_tcp(
-    fd: c_int,
-    call: Option<&Set>,
-    mut made: Option<Own>,
-) -> Result<c_int, Stays> {
+pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>, mut made: Option<Own>) -> Result<c_int, Stays> {
     // A thread that sets options meanwhile makes us start again; not for ever.
     for _ in 0..1000 {
         let state = table::get(fd);

@@ -7,7 +7,7 @@
 use core::ffi::c_int;
 
 use super::{buffer, table};
-use crate::sys::net::{Get, Own, Set, number};
+use crate::sys::net::{Get, Own, Set, cookie, number, set_number};
 
 /// In which states a hint stands in for the option.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,14 @@ struct Hint {
     width: u8,
 }
 
+impl Hint {
+    /// Its value in these notes.
+    fn value(&self, notes: u64) -> Option<c_int> {
+        let note = notes >> self.shift;
+        (note & (1 << self.width) != 0).then_some((note & ((1 << self.width) - 1)) as c_int)
+    }
+}
+
 const fn hint(level: c_int, name: c_int, when: When, shift: u8, width: u8) -> Hint {
     Hint { level: level as u8, name: name as u8, when, shift, width }
 }
@@ -36,7 +44,7 @@ const fn hint(level: c_int, name: c_int, when: When, shift: u8, width: u8) -> Hi
 /// include/uapi/linux/tcp.h
 const TCP_SAVE_SYN: c_int = 27;
 
-static LIST: [Hint; 9] = [
+static LIST: [Hint; 10] = [
     // When acknowledgements leave; the kernel itself takes it back at any time (tcp(7)).
     hint(libc::IPPROTO_TCP, libc::TCP_QUICKACK, When::Always, 0, 1),
     // How soon a nearly idle stream retransmits; MPTCP retransmits on its own timer as well.
@@ -50,13 +58,21 @@ static LIST: [Hint; 9] = [
     // About SYNs to come, and none come to a connection.
     hint(libc::IPPROTO_TCP, TCP_SAVE_SYN, When::Connected, 16, 2),
     // About binds to come: a connection has its address.
-    hint(libc::SOL_SOCKET, libc::SO_REUSEADDR, When::Connected, 20, 1),
-    hint(libc::IPPROTO_IP, libc::IP_FREEBIND, When::Connected, 22, 1),
-    hint(libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, When::Connected, 24, 1),
+    hint(libc::SOL_SOCKET, libc::SO_REUSEADDR, When::Connected, 19, 1),
+    hint(libc::IPPROTO_IP, libc::IP_FREEBIND, When::Connected, 21, 1),
+    hint(libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, When::Connected, 23, 1),
+    // How routers may treat the packets, if any of them cares. No MPTCP socket can put it into
+    // packets of IPv6; what IP_TOS gives the subflows counts for IPv4 alone, as on TCP.
+    hint(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, When::Always, 25, 8),
 ];
 
 /// The note holds an epoll (`epoll.rs`) and no hints.
 pub(crate) const IS_EPOLL: u64 = 1 << 63;
+
+/// The bits of a note that are for the values of hints. Those between them and [`IS_EPOLL`] are the
+/// socket's cookie, as many of them as there is room for: a number that is used again has had half
+/// a billion sockets between before they are equal.
+const BITS: u32 = 34;
 
 fn find(level: c_int, name: c_int) -> Option<&'static Hint> {
     LIST.iter().find(|hint| c_int::from(hint.level) == level && c_int::from(hint.name) == name)
@@ -79,14 +95,25 @@ pub(crate) fn set(set: &Set, connected: bool) -> Option<c_int> {
     if result != 0 {
         return Some(result);
     }
-    let value = number(scratch.fd(), set.level, set.name)? as u32;
-    let cookie = net_cookie(set.fd);
+    let value = number(scratch.fd(), set.level, set.name)?.cast_unsigned();
+    let cookie = short_cookie(set.fd);
     let kept = known(set.fd, cookie);
     let field = ((1 << hint.width) - 1) | (1 << hint.width);
-    let now = (value & ((1 << hint.width) - 1)) | (1 << hint.width);
+    let now = u64::from(value) & ((1 << hint.width) - 1) | (1 << hint.width);
     let note = (kept & !(field << hint.shift)) | (now << hint.shift);
-    table::set_note(set.fd, (u64::from(cookie) << 32) | u64::from(note));
+    table::set_note(set.fd, (cookie << BITS) | note);
     Some(0)
+}
+
+/// A socket becomes TCP, which takes what was a hint.
+pub(super) fn repeat(from: c_int, to: c_int) {
+    let kept = known(from, short_cookie(from));
+    // The others are remembered only of sockets for which it is too late.
+    for hint in LIST.iter().filter(|hint| hint.when == When::Always) {
+        if let Some(value) = hint.value(kept) {
+            set_number(to, hint.level.into(), hint.name.into(), value);
+        }
+    }
 }
 
 /// The remembered value, which the program is then given.
@@ -94,20 +121,17 @@ pub(crate) fn remembered(get: &Get) -> Option<c_int> {
     if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_RCVBUF) {
         return buffer::shown(get.fd);
     }
-    let hint = find(get.level, get.name)?;
-    let note = known(get.fd, net_cookie(get.fd)) >> hint.shift;
-    (note & (1 << hint.width) != 0).then_some((note & ((1 << hint.width) - 1)) as c_int)
+    find(get.level, get.name)?.value(known(get.fd, short_cookie(get.fd)))
 }
 
 /// The hints of a socket, told by its cookie from one that had the number before.
-fn known(fd: c_int, cookie: u32) -> u32 {
+fn known(fd: c_int, cookie: u64) -> u64 {
     let note = table::note(fd);
-    if note & IS_EPOLL == 0 && (note >> 32) as u32 == cookie { note as u32 } else { 0 }
+    if note & IS_EPOLL == 0 && note >> BITS == cookie { note & ((1 << BITS) - 1) } else { 0 }
 }
 
-/// One bit less than the cookie has, for [`IS_EPOLL`].
-pub(super) fn net_cookie(fd: c_int) -> u32 {
-    crate::sys::net::cookie(fd) & (u32::MAX >> 1)
+fn short_cookie(fd: c_int) -> u64 {
+    u64::from(cookie(fd)) & ((IS_EPOLL >> BITS) - 1)
 }
 
 #[cfg(test)]
@@ -116,11 +140,12 @@ mod tests {
 
     #[test]
     fn the_values_of_hints_do_not_overlap() {
-        let mut seen = 0u32;
+        let mut seen = 0u64;
         for hint in &LIST {
-            let field = ((1u32 << (hint.width + 1)) - 1) << hint.shift;
+            let field = ((1u64 << (hint.width + 1)) - 1) << hint.shift;
             assert_eq!(seen & field, 0, "{} {}", hint.level, hint.name);
             seen |= field;
         }
+        assert!(seen < 1 << BITS);
     }
 }

@@ -6,8 +6,8 @@
 
 use core::ffi::c_int;
 
-use super::buffer;
 use super::table::{OPTION_BITS, OTHER};
+use super::{buffer, hints};
 use crate::sys::net::{self, Set};
 
 const SOCKET: u8 = libc::SOL_SOCKET as u8;
@@ -147,6 +147,7 @@ pub(crate) fn is_unread(set: &Set) -> bool {
 /// Sets on `to` what the bits say was set on `from`. False when something could not be read or
 /// set, for instance without the privilege that the program had when it set it.
 pub(crate) fn replay(from: c_int, to: c_int, bits: u64) -> bool {
+    hints::repeat(from, to);
     LIST.iter().enumerate().all(|(place, &(level, name))| {
         bits & (1 << place) == 0 || replay_one(from, to, level.into(), name.into())
     })
