@@ -188,6 +188,14 @@ fn socat_with_options_that_mptcp_refuses_runs() {
 }
 
 #[test]
+fn asyncio_sets_nodelay_on_every_transport_as_on_tcp() {
+    let [native, ours] = Way::BOTH.map(|way| python(way, &Netns::new(), "nodelay.py").run().ok());
+    assert_eq!(native.stdout.matches(" 6 1\n").count(), 11, "{native}");
+    assert_eq!(native.stdout, ours.stdout);
+    assert_eq!((native.stderr.as_str(), ours.stderr.as_str()), ("alone 6\n", "alone 262\n"));
+}
+
+#[test]
 fn ssh_over_ipv6_is_mptcp_at_both_ends_and_sshd_has_nothing_to_complain_of() {
     let namespace = Netns::new();
     let home = support::scratch("sshd");

@@ -105,9 +105,16 @@ def small(sock):
     sock.setsockopt(s.SOL_SOCKET, s.SO_RCVBUF, 4096)
 
 
-@probe("`SO_PROTOCOL`")
+@probe("`SO_PROTOCOL`, asked alone")
 def _():
     return new().getsockopt(s.SOL_SOCKET, 38)
+
+
+@probe("`SO_PROTOCOL`, asked after `SO_TYPE` or `SO_DOMAIN`")
+def _():
+    sock = new()
+    sock.getsockopt(s.SOL_SOCKET, s.SO_TYPE)
+    return sock.getsockopt(s.SOL_SOCKET, 38)
 
 
 @probe("transfer, `SO_RCVBUF` 4096 set before `connect`")

@@ -19,6 +19,7 @@ mod buffer;
 mod demote;
 pub(crate) mod epoll;
 mod hints;
+mod identity;
 pub(crate) mod inq;
 mod options;
 pub(crate) mod table;
@@ -202,6 +203,9 @@ pub(crate) fn getsockopt(get: Get) -> c_int {
     }
     // Above 0: Linux says so of some options when it cannot write the size.
     if result >= 0 {
+        if identity::is_asked(&get) {
+            identity::asked(&get, errno);
+        }
         if table::note(get.fd) | table::buffer(get.fd).load(Relaxed) != 0 {
             recall(&get, errno);
         }
