@@ -42,7 +42,8 @@ fn a_socket_that_others_share_or_that_has_a_past_stays_as_it_is() {
     let expected = "dup: ENOPROTOOPT 262\ndup2: ENOPROTOOPT 262\nfork, parent: ENOPROTOOPT 262\n\
         fork, child: ENOPROTOOPT 262\nSCM_RIGHTS: ENOPROTOOPT 262\nfailed connect: ENOPROTOOPT 262\n\
         two epolls: ENOPROTOOPT 262\nunprivileged address: ENOPROTOOPT 262\n\
-        after a fork, a new one: ok 6\n";
+        after a fork, a new one: ok 6\nclone, inherited: ENOPROTOOPT 262\n\
+        clone, a new one: ok 6\nclone, inherited still: ENOPROTOOPT 262\n";
     assert_eq!(done.stdout, expected);
 }
 

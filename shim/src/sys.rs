@@ -9,6 +9,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicBool;
 
 pub(crate) mod memory;
 pub(crate) mod message;
@@ -236,6 +237,30 @@ pub(crate) fn write(fd: c_int, bytes: &[u8]) {
 pub(crate) fn pid() -> c_int {
     // SAFETY: getpid(2) takes nothing and cannot fail.
     unsafe { syscall(libc::SYS_getpid) as c_int }
+}
+
+/// The byte that is 0 in every child; link.ld gives it a page of its own.
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) fn emptied_in_children() -> &'static AtomicBool {
+    unsafe extern "C" {
+        static mptcpize_emptied: AtomicBool;
+    }
+    // SAFETY: link.ld defines it, with a page of zeros.
+    unsafe { &mptcpize_emptied }
+}
+
+#[cfg(not(test))]
+core::arch::global_asm!(".hidden mptcpize_emptied");
+
+/// Has the kernel empty the page that this byte begins in every child with memory of its own.
+pub(crate) fn empty_in_children(page: &AtomicBool) {
+    // SAFETY: the page is of the library's own data, and nothing else is in it. Where it is no whole
+    // page the kernel refuses, and nothing is lost but what `compat::process` says.
+    unsafe {
+        let page: *const AtomicBool = page;
+        syscall(libc::SYS_madvise, page, 1usize, libc::MADV_WIPEONFORK);
+    }
 }
 
 /// The name of the calling thread (prctl(2), PR_GET_NAME), NUL-terminated.

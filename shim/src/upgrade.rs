@@ -42,7 +42,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     let mut fd = sys::next::socket_at_once(domain, kind, libc::IPPROTO_MPTCP);
     let mut outcome = Outcome::Mptcp;
     if fd >= 0 {
-        table::upgraded(fd);
+        compat::upgraded(fd);
     } else {
         (fd, outcome) = fall_back(domain, kind, protocol, before);
     }

@@ -1,12 +1,15 @@
 """Sockets that cannot become TCP, for they are shared or have a past: the refusal is the
 program's, and they stay what they were."""
 import array
+import ctypes
 import errno
 import os
 import select
+import signal
 import socket as s
 
 TCP, USER_TIMEOUT = 6, 18
+SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 
 
 def attempt(name, sock):
@@ -62,3 +65,13 @@ attempt("unprivileged address", sock)
 os.seteuid(0)
 
 attempt("after a fork, a new one", s.socket())
+
+# A child of clone(2), which libc knows nothing of: what it inherited is not its own, what it makes is.
+sock = s.socket()
+child = ctypes.CDLL(None).syscall(SYS_CLONE[os.uname().machine], signal.SIGCHLD, 0, 0, 0, 0)
+if child == 0:
+    attempt("clone, inherited", sock)
+    attempt("clone, a new one", s.socket())
+    attempt("clone, inherited still", sock)
+    os._exit(0)
+os.waitpid(child, 0)

@@ -1,0 +1,130 @@
+//! `getsockopt`: what the program reads of a socket, where that is not what MPTCP says.
+//!
+//! A question never changes a socket: what MPTCP refuses to say a fresh TCP socket is asked.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::{hints, identity, is_mptcp_for_tcp, table};
+use crate::config;
+use crate::sys;
+use crate::sys::net::{self, Get, Own};
+
+/// The hook behind the exported `getsockopt`.
+#[inline]
+pub(crate) fn getsockopt(get: Get) -> c_int {
+    let errno = sys::errno();
+    let result = get.on(get.fd);
+    if get.level == libc::IPPROTO_IPV6 && is_of_ipv4(get.fd) {
+        sys::set_errno(libc::EOPNOTSUPP);
+        return -1;
+    }
+    // Above 0: Linux says so of some options when it cannot write the size.
+    if result >= 0 {
+        if identity::is_asked(&get) {
+            identity::asked(&get, errno);
+        }
+        if table::note(get.fd) | table::buffer(get.fd).load(Relaxed) != 0 {
+            recall(&get, errno);
+        }
+        return result;
+    }
+    unanswered(&get, errno)
+}
+
+/// Is it an MPTCP socket of IPv4? One of TCP has no options of IPv6.
+#[cold]
+#[inline(never)]
+fn is_of_ipv4(fd: c_int) -> bool {
+    let errno = sys::errno();
+    let is = net::number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN) == Some(libc::AF_INET)
+        && is_mptcp_for_tcp(fd, table::get(fd));
+    sys::set_errno(errno);
+    is
+}
+
+/// The socket has hints, and the option may be one of them.
+#[cold]
+fn recall(get: &Get, errno: c_int) {
+    if let Some(value) = hints::remembered(get) {
+        get.answer(value);
+    }
+    sys::set_errno(errno);
+}
+
+/// The kernel refused a question. A question never changes a socket, so the answer comes from a
+/// fresh TCP socket: nothing else can have been set, for setting it would have demoted this one.
+#[cold]
+fn unanswered(get: &Get, errno: c_int) -> c_int {
+    let refusal = sys::errno();
+    // EFAULT too: MPTCP looks at the size before it knows whether it has the option.
+    if !matches!(refusal, libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EFAULT)
+        || config::get().off()
+    {
+        return -1;
+    }
+    let result = from_scratch(get, refusal);
+    match result {
+        Some(0..) => sys::set_errno(errno),
+        Some(_) => {}
+        None => sys::set_errno(refusal),
+    }
+    result.unwrap_or(-1)
+}
+
+#[inline(never)]
+fn from_scratch(get: &Get, refusal: c_int) -> Option<c_int> {
+    /// include/uapi/linux/in.h; what Linux gives is the local port.
+    const IP_PROTOCOL: c_int = 52;
+    if !is_mptcp_for_tcp(get.fd, table::get(get.fd)) {
+        return None;
+    }
+    let scratch = Own::like(get.fd)?;
+    let connected = net::is_connected(get.fd);
+    if connected && is_about_the_connection(get.level, get.name) {
+        return None;
+    }
+    let result = get.on(scratch.fd());
+    // The connection has what a fresh socket lacks, and it could not be written.
+    if result >= 0 && connected && refusal == libc::EFAULT {
+        return None;
+    }
+    if result < 0
+        && connected
+        && refusal != libc::EFAULT
+        && !matches!(sys::errno(), libc::ENOPROTOOPT | libc::EFAULT)
+    {
+        return None;
+    }
+    if result == 0 {
+        if let Some(value) = hints::remembered(get) {
+            get.answer(value);
+        } else if (get.level, get.name) == (libc::IPPROTO_IP, IP_PROTOCOL) {
+            get.answer(net::local(get.fd).port().into());
+        }
+    }
+    Some(result)
+}
+
+/// Answers that a fresh socket does not have: the path's packet size, what came with the SYN, the
+/// peer's options, the window.
+fn is_about_the_connection(level: c_int, name: c_int) -> bool {
+    /// include/uapi/linux/in.h, in6.h, tcp.h, netfilter_ipv4.h
+    const IP_PKTOPTIONS: c_int = 9;
+    const SO_ORIGINAL_DST: c_int = 80;
+    const IPV6_2292PKTOPTIONS: c_int = 6;
+    const IPV6_PATHMTU: c_int = 61;
+    match level {
+        libc::IPPROTO_IP => {
+            matches!(name, libc::IP_MTU | libc::IP_OPTIONS | IP_PKTOPTIONS | SO_ORIGINAL_DST)
+        }
+        libc::IPPROTO_IPV6 => {
+            matches!(name, libc::IPV6_MTU | IPV6_PATHMTU | IPV6_2292PKTOPTIONS | SO_ORIGINAL_DST)
+        }
+        libc::IPPROTO_TCP => matches!(
+            name,
+            libc::TCP_SAVED_SYN | libc::TCP_TIMESTAMP | libc::TCP_WINDOW_CLAMP | libc::TCP_REPAIR
+        ),
+        _ => false,
+    }
+}
