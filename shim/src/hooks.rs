@@ -54,7 +54,7 @@ pub(crate) unsafe extern "C" fn getsockopt(
     compat::getsockopt(unsafe { Get::new(fd, level, name, value, size) })
 }
 
-/// `ioctl(2)`, for FIONREAD and SIOCATMARK.
+/// `ioctl(2)`, for FIONREAD, SIOCOUTQ and SIOCATMARK.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int {
     let errno = crate::sys::errno();
@@ -74,12 +74,25 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
         }
         crate::sys::set_errno(errno);
     }
-    if result != 0
-        && let Some(tcp) = compat::inq::without_marks(fd, request as u32)
-    {
-        crate::sys::set_errno(errno);
+    if result == 0 && compat::inq::is_about_output(request as u32) {
+        if !net::is_mptcp(fd) {
+            crate::sys::set_errno(errno);
+            return result;
+        }
+        // SAFETY: the kernel has just written an int there.
+        let answer = unsafe { (argument as *const c_int).read_unaligned() };
+        crate::sys::set_errno(if answer < 0 { -answer } else { errno });
+        return if answer < 0 { -1 } else { result };
+    }
+    if result != 0 {
         // SAFETY: the program's own arguments.
-        return unsafe { next::ioctl(tcp.fd(), request, argument) };
+        let ask = |tcp| unsafe { next::ioctl(tcp, request, argument) };
+        if let Some(result) = compat::inq::mark(fd, request as u32, ask) {
+            if result == 0 {
+                crate::sys::set_errno(errno);
+            }
+            return result;
+        }
     }
     result
 }

@@ -17,7 +17,7 @@ import threading
 import time
 
 PROTOCOL = 262 if sys.argv[1:] == ["mptcp"] else 0
-SIOCATMARK, SIOCOUTQNSD = 0x8905, 0x894B
+SIOCATMARK, SIOCOUTQNSD, SIOCOUTQ = 0x8905, 0x894B, 0x5411
 SO_ZEROCOPY, MSG_ZEROCOPY, SO_EE_ORIGIN_ZEROCOPY = 60, 0x4000000, 5
 SO_TIMESTAMPING, TX_SOFTWARE = 37, 1 << 1 | 1 << 4
 PROBES = []
@@ -189,6 +189,11 @@ def _():
 @probe("`SIOCATMARK`, nothing urgent")
 def _():
     return ask(pair()[1], SIOCATMARK)
+
+
+@probe("`SIOCOUTQ` of a listener")
+def _():
+    return ask(listening(), SIOCOUTQ)
 
 
 @probe("`MSG_OOB`: the urgent byte")

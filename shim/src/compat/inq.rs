@@ -7,6 +7,7 @@
 use core::ffi::c_int;
 
 use crate::sys;
+use crate::sys::aside;
 use crate::sys::net::{self, Own};
 
 /// The answer TCP would give where the kernel's, about an MPTCP socket, was `answer`, above 0.
@@ -21,18 +22,28 @@ pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {
     if answer == 1 && ready & libc::POLLERR != 0 { 0 } else { net::peek(fd, answer) }
 }
 
-/// After a refusal: a TCP socket to be asked for SIOCATMARK instead. It has no urgent data either,
-/// so it says no, or what it says to a bad pointer. Where there is none, errno is the refusal's.
-pub(crate) fn without_marks(fd: c_int, request: u32) -> Option<Own> {
-    /// include/uapi/asm-generic/sockios.h
-    const SIOCATMARK: u32 = 0x8905;
+/// include/uapi/asm-generic/sockios.h, include/uapi/linux/sockios.h
+const SIOCATMARK: u32 = 0x8905;
+const SIOCOUTQNSD: u32 = 0x894b;
+
+/// After a refusal: SIOCATMARK of a TCP socket. It has no urgent data either, so it says no, or what
+/// it says to a bad pointer. `None`, with the refusal's errno, where that is no answer.
+pub(crate) fn mark(fd: c_int, request: u32, ask: impl Fn(c_int) -> c_int) -> Option<c_int> {
     if request != SIOCATMARK {
         return None;
     }
     let refusal = sys::errno();
-    let tcp = net::is_mptcp(fd).then(|| Own::like(fd)).flatten();
-    if tcp.is_none() {
+    let result = net::is_mptcp(fd)
+        .then(|| aside::ask(fd, || Own::like(fd).map(|tcp| ask(tcp.fd()))))
+        .flatten();
+    if result.is_none() {
         sys::set_errno(refusal);
     }
-    tcp
+    result
+}
+
+/// Is the request about what has not been sent or acknowledged? A listener of MPTCP answers such a
+/// one with a negative number, which is the errno that TCP gives.
+pub(crate) fn is_about_output(request: u32) -> bool {
+    matches!(request, SIOCOUTQNSD) || request == libc::TIOCOUTQ as u32
 }

@@ -36,6 +36,7 @@ pub(crate) use questions::getsockopt;
 use crate::config;
 use crate::policy;
 use crate::sys;
+use crate::sys::aside;
 use crate::sys::net::{self, Address, Own, Set};
 use crate::trace::{self, Verdict};
 use table::{BOUND, OURS, SHARED, TRIED};
@@ -92,7 +93,8 @@ fn noted(set: &Set, errno: c_int) {
 #[inline(never)]
 fn is_refused_by_tcp(set: &Set, state: u64, errno: c_int) -> bool {
     let refused = is_mptcp_for_tcp(set.fd, state)
-        && Own::like(set.fd).is_some_and(|scratch| set.on(scratch.fd()) != 0);
+        && aside::ask(set.fd, || Own::like(set.fd).map(|scratch| set.on(scratch.fd()) != 0))
+            == Some(true);
     if !refused {
         sys::set_errno(errno);
     }
@@ -108,7 +110,7 @@ fn refused(set: &Set, state: u64, errno: c_int) -> c_int {
     {
         return -1;
     }
-    let (result, verdict) = match answer(set, state) {
+    let (result, verdict) = match aside::ask(set.fd, || answer(set, state)) {
         Some(answer) => answer,
         None => {
             sys::set_errno(refusal);

@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::{hints, identity, is_mptcp_for_tcp, table};
 use crate::config;
 use crate::sys;
+use crate::sys::aside;
 use crate::sys::net::{self, Get, Own};
 
 /// The hook behind the exported `getsockopt`.
@@ -63,7 +64,7 @@ fn unanswered(get: &Get, errno: c_int) -> c_int {
     {
         return -1;
     }
-    let result = from_scratch(get, refusal);
+    let result = aside::ask(get.fd, || from_scratch(get, refusal));
     match result {
         Some(0..) => sys::set_errno(errno),
         Some(_) => {}

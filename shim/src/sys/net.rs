@@ -8,7 +8,7 @@ use core::ffi::{c_int, c_long, c_uint, c_void};
 use core::mem::size_of;
 use core::ptr;
 
-use super::{memory, next, syscall};
+use super::{aside, memory, next, syscall};
 
 /// The program's `setsockopt`.
 #[derive(Clone, Copy)]
@@ -261,8 +261,8 @@ pub(crate) fn is_fenced(fd: c_int, to: &Address, binds: bool) -> bool {
     // To bind, IPv4 takes an address without a family for one of its own.
     let names_a_port = to.is_inet() || (binds && to.family() == libc::AF_UNSPEC);
     let errno = super::errno();
-    let scratch = (names_a_port && is_mptcp(fd)).then(|| Own::tcp(libc::AF_INET)).flatten();
-    let refused = scratch.is_some_and(|scratch| {
+    let asks = || {
+        let scratch = Own::tcp(libc::AF_INET)?;
         let (call, [a, b, c, d]) = match binds {
             true => (libc::SYS_bind, [240, 0, 0, 1]),
             false => (libc::SYS_connect, [127, 255, 255, 255]),
@@ -271,11 +271,10 @@ pub(crate) fn is_fenced(fd: c_int, to: &Address, binds: bool) -> bool {
         let [first, second] = (libc::AF_INET as u16).to_ne_bytes();
         let address = [first, second, high, low, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0];
         // SAFETY: the pointer and the length are those of one array.
-        unsafe {
-            syscall(call, scratch.fd(), address.as_ptr(), address.len()) != 0
-                && super::errno() == libc::EACCES
-        }
-    });
+        let result = unsafe { syscall(call, scratch.fd(), address.as_ptr(), address.len()) };
+        Some(result != 0 && super::errno() == libc::EACCES)
+    };
+    let refused = names_a_port && is_mptcp(fd) && aside::ask(fd, asks) == Some(true);
     if !refused {
         super::set_errno(errno);
     }
