@@ -211,6 +211,7 @@ const WORDS: &[u8] = b"\
     \x0b\x04it has tried to connect\0\x0b\x05it has other descriptors (dup, fork)\0\
     \x0b\x06what was set or bound cannot be repeated\0\x0b\x07its epoll cannot be told\0\
     \x0b\x08no descriptor is free, or another thread is at it\0\
+    \x0b\x09its number is above 65535\0\
     \x0cdclient only\0\x0ctserver only\0\x0cmloopback\0\x0cfits port\0\x0cpits port\0\
     \x0coits network\0";
 
@@ -371,7 +372,8 @@ mod tests {
             Stays::Shared => Some(Stays::Unrepeatable),
             Stays::Unrepeatable => Some(Stays::Polled),
             Stays::Polled => Some(Stays::Busy),
-            Stays::Busy => None,
+            Stays::Busy => Some(Stays::Beyond),
+            Stays::Beyond => None,
         };
         let mut stays = Some(Stays::NotOurs);
         while let Some(this) = stays {

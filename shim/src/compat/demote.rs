@@ -31,6 +31,8 @@ pub(crate) enum Stays {
     Polled,
     /// No descriptor, no memory, or other threads do not leave it alone.
     Busy,
+    /// Its number is beyond those that are looked after.
+    Beyond,
 }
 
 /// Makes it TCP; `call` is the program's own, for the new socket. The result is that of `call`,
@@ -90,6 +92,9 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>, mut made: Option<Own>) -> Re
 }
 
 fn check(fd: c_int, state: u64) -> Result<(), Stays> {
+    if table::is_beyond(fd) {
+        return Err(Stays::Beyond);
+    }
     if state & (OURS | MOVING) != OURS || !net::is_mptcp(fd) {
         return Err(Stays::NotOurs);
     }

@@ -8,7 +8,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
-/// The descriptors that are looked after; those above are plain MPTCP. Linux programs may have a
+/// The descriptors that are looked after; those above never become TCP. Linux programs may have a
 /// million, but few have more than this many, and the tables are address space.
 const SIZE: usize = 65536;
 
@@ -49,6 +49,11 @@ static ANY: AtomicBool = AtomicBool::new(false);
 fn state(fd: c_int) -> Option<&'static AtomicU64> {
     // A negative number becomes one beyond the end.
     STATE.get(fd as usize)
+}
+
+/// Is it none of those that are looked after?
+pub(crate) fn is_beyond(fd: c_int) -> bool {
+    fd as usize >= SIZE
 }
 
 /// A new MPTCP socket that the program takes for TCP.
@@ -180,6 +185,7 @@ mod tests {
         assert!(!add(60_000, 1), "no longer ours");
         for outside in [-1, c_int::MIN, SIZE as c_int, c_int::MAX] {
             upgraded(outside);
+            assert!(is_beyond(outside) && !is_beyond(60_000));
             assert_eq!(get(outside), 0);
             assert!(!add(outside, 1) && !take(outside, 0));
         }
