@@ -106,6 +106,13 @@ fn may(fd: c_int, to: *const c_void, size: c_uint, bind: bool) -> bool {
     looks == 0 || Address::of(to, size).is_none_or(|to| compat::going(fd, &to, bind, looks))
 }
 
+/// Before a send that connects (MSG_FASTOPEN).
+#[inline(never)]
+fn opens(fd: c_int, to: *const c_void, size: c_uint) -> bool {
+    compat::fastopen::sends(fd);
+    may(fd, to, size, false)
+}
+
 /// `connect(2)`. What it returns is narrowed to an int nowhere, or the jump would be a call; the
 /// program takes the half that is one.
 #[unsafe(no_mangle)]
@@ -225,7 +232,7 @@ pub(crate) unsafe extern "C" fn sendto(
     to: *const c_void,
     size: c_uint,
 ) -> isize {
-    if flags & libc::MSG_FASTOPEN != 0 && !may(fd, to, size, false) {
+    if flags & libc::MSG_FASTOPEN != 0 && !opens(fd, to, size) {
         return -1;
     }
     // A jump: this waits, see link.ld.
@@ -241,7 +248,7 @@ fn sends(fd: c_int, message: *const c_void, flags: c_int) -> bool {
     fn looked_at(fd: c_int, message: *const c_void, flags: c_int) -> bool {
         let Some(message) = Message::of(message) else { return true };
         message.passes(|fd| compat::shared(fd, None));
-        flags & libc::MSG_FASTOPEN == 0 || may(fd, message.name, message.name_size, false)
+        flags & libc::MSG_FASTOPEN == 0 || opens(fd, message.name, message.name_size)
     }
     // Not by the table whether this one is a Unix socket: the number may have been another's.
     !(compat::has_sockets() || flags & libc::MSG_FASTOPEN != 0) || looked_at(fd, message, flags)

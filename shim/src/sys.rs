@@ -11,6 +11,7 @@ use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicBool;
 
+mod address;
 pub(crate) mod aside;
 pub(crate) mod memory;
 pub(crate) mod message;

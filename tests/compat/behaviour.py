@@ -247,6 +247,13 @@ def _():
     return "held back" if wait(server, select.POLLIN) else "lost"
 
 
+@probe("`sendto` with `MSG_FASTOPEN`, which connects")
+def _():
+    listener = listening()
+    new().sendto(b"hello", s.MSG_FASTOPEN, listener.getsockname())
+    return listener.accept()[0].recv(5, s.MSG_WAITALL).decode()
+
+
 @probe("`MSG_ZEROCOPY`, `SO_ZEROCOPY` set before `connect`")
 def _():
     client, server = pair(lambda sock: sock.setsockopt(s.SOL_SOCKET, SO_ZEROCOPY, 1))

@@ -18,6 +18,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 mod buffer;
 mod demote;
 pub(crate) mod epoll;
+pub(crate) mod fastopen;
 mod hints;
 mod identity;
 pub(crate) mod inq;

@@ -4,10 +4,11 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{c_int, c_long, c_uint, c_void};
+use core::ffi::{c_int, c_uint, c_void};
 use core::mem::size_of;
 use core::ptr;
 
+pub(crate) use super::address::{Address, bind, is_connected, local};
 use super::{aside, memory, next, syscall};
 
 /// The program's `setsockopt`.
@@ -160,86 +161,6 @@ pub(crate) fn cookie(fd: c_int) -> u32 {
     u64::from_ne_bytes(bytes) as u32
 }
 
-/// A socket address as the kernel gives it; family first, in host order.
-pub(crate) struct Address {
-    bytes: [u8; 28],
-    size: c_uint,
-}
-
-impl Address {
-    /// The address that the program names; `None` for one that the kernel refuses to read, or that
-    /// is shorter than any of TCP (include/linux/socket.h, `sizeof(struct sockaddr_storage)`).
-    pub(crate) fn of(from: *const c_void, size: c_uint) -> Option<Self> {
-        let there = size as usize;
-        if !(16..=128).contains(&there) || !memory::is_readable(from, there) {
-            return None;
-        }
-        let mut address = Address { bytes: [0; 28], size: 28 };
-        // SAFETY: the kernel has just said that they can be read; the destination has 28 bytes.
-        unsafe {
-            ptr::copy_nonoverlapping(from.cast(), address.bytes.as_mut_ptr(), there.min(28));
-        }
-        Some(address)
-    }
-
-    pub(crate) fn family(&self) -> c_int {
-        let [low, high, ..] = self.bytes;
-        c_int::from(u16::from_ne_bytes([low, high]))
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        let [_, _, high, low, ..] = self.bytes;
-        u16::from_be_bytes([high, low])
-    }
-
-    /// The IP address: 4 bytes, or 16.
-    pub(crate) fn ip(&self) -> &[u8] {
-        let range = if self.family() == libc::AF_INET6 { 8..24 } else { 4..8 };
-        self.bytes.get(range).unwrap_or(&[])
-    }
-
-    /// The same, and 4 bytes for an IPv4 address that is written as one of IPv6 (RFC 4291).
-    pub(crate) fn plain(&self) -> &[u8] {
-        let ip = self.ip();
-        ip.strip_prefix(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255]).unwrap_or(ip)
-    }
-
-    pub(crate) fn is_any(&self) -> bool {
-        self.ip().iter().all(|byte| *byte == 0)
-    }
-
-    /// Does a connection to it end on this host, as far as the address tells? Also the unnamed
-    /// address, which connects to the host itself.
-    pub(crate) fn loops(&self) -> bool {
-        let v6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-        self.is_any() || matches!(self.plain(), [127, _, _, _]) || self.ip() == v6
-    }
-
-    pub(crate) fn is_inet(&self) -> bool {
-        matches!(self.family(), libc::AF_INET | libc::AF_INET6)
-    }
-}
-
-/// The local address; family 0 where there is none.
-pub(crate) fn local(fd: c_int) -> Address {
-    ask(libc::SYS_getsockname, fd)
-}
-
-pub(crate) fn is_connected(fd: c_int) -> bool {
-    ask(libc::SYS_getpeername, fd).family() != 0
-}
-
-#[inline(never)]
-fn ask(question: c_long, fd: c_int) -> Address {
-    let mut address = Address { bytes: [0; 28], size: 28 };
-    // SAFETY: both pointers are to `address`, which is as long as its `size` says.
-    unsafe {
-        let size = &raw mut address.size;
-        syscall(question, fd, address.bytes.as_mut_ptr(), size)
-    };
-    address
-}
-
 /// Can there be rules that the program has made for itself about the ports of TCP (landlock(7))?
 /// Whoever is under such rules has no_new_privs, or CAP_SYS_ADMIN.
 #[inline(never)]
@@ -281,9 +202,19 @@ pub(crate) fn is_fenced(fd: c_int, to: &Address, binds: bool) -> bool {
     refused
 }
 
-pub(crate) fn bind(fd: c_int, to: &Address) -> bool {
-    // SAFETY: the pointer and the length are those of one array.
-    unsafe { syscall(libc::SYS_bind, fd, to.bytes.as_ptr(), to.size) == 0 }
+/// Does a socket of this protocol know MSG_FASTOPEN here? Sends nothing, with an address that is
+/// too short to be one.
+pub(crate) fn takes_fastopen(protocol: c_int) -> bool {
+    let Some(scratch) = Own::new(libc::AF_INET, protocol) else { return false };
+    let flags = libc::MSG_FASTOPEN | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let nothing = ptr::null::<c_void>();
+    let address = (libc::AF_INET as u16).to_ne_bytes();
+    // SAFETY: the pointer and the length are those of one array; of nothing, no bytes are read.
+    let sent = unsafe {
+        let (to, size) = (address.as_ptr(), address.len());
+        syscall(libc::SYS_sendto, scratch.fd(), nothing, 0usize, flags, to, size)
+    };
+    sent >= 0 || super::errno() != libc::EOPNOTSUPP
 }
 
 /// A descriptor of ours, closed when dropped; `errno` stays.
@@ -293,15 +224,20 @@ impl Own {
     /// A TCP socket, straight from the kernel: no other library needs to know of it.
     #[inline(always)]
     pub(crate) fn tcp(domain: c_int) -> Option<Self> {
-        let fd = Self::new_tcp(domain);
+        Own::new(domain, libc::IPPROTO_TCP)
+    }
+
+    #[inline(always)]
+    fn new(domain: c_int, protocol: c_int) -> Option<Self> {
+        let fd = Self::number(domain, protocol);
         (fd >= 0).then(|| Own(fd))
     }
 
     #[inline(never)]
-    fn new_tcp(domain: c_int) -> c_int {
+    fn number(domain: c_int, protocol: c_int) -> c_int {
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
         // SAFETY: socket(2) takes integers only.
-        unsafe { syscall(libc::SYS_socket, domain, kind, libc::IPPROTO_TCP) as c_int }
+        unsafe { syscall(libc::SYS_socket, domain, kind, protocol) as c_int }
     }
 
     /// A TCP socket of the family of `fd`.

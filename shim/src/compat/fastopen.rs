@@ -1,0 +1,42 @@
+//! MSG_FASTOPEN, a send that connects: MPTCP takes it since Linux 6.2 and refuses it before, where TCP
+//! connects and sends. There the socket becomes TCP first.
+//!
+//! The kernel is asked once, of sockets and with an address that lead nowhere. A host on which TCP
+//! refuses it too (net.ipv4.tcp_fastopen without its bit for clients) says nothing about MPTCP, and
+//! is asked again.
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use super::{demote, is_ours};
+use crate::sys;
+use crate::sys::net;
+use crate::trace;
+
+/// What is known of this kernel's MPTCP.
+static MPTCP: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const TAKES: u8 = 1;
+const REFUSES: u8 = 2;
+
+/// Before `fd` sends with MSG_FASTOPEN.
+#[cold]
+#[inline(never)]
+pub(crate) fn sends(fd: c_int) {
+    if MPTCP.load(Relaxed) == TAKES || !is_ours(fd) {
+        return;
+    }
+    let errno = sys::errno();
+    if MPTCP.load(Relaxed) == UNKNOWN {
+        if net::takes_fastopen(libc::IPPROTO_MPTCP) {
+            MPTCP.store(TAKES, Relaxed);
+        } else if net::takes_fastopen(libc::IPPROTO_TCP) {
+            MPTCP.store(REFUSES, Relaxed);
+        }
+    }
+    if MPTCP.load(Relaxed) == REFUSES {
+        let done = demote::to_tcp(fd, None, None);
+        trace::demoted(b"send(\x01): MSG_FASTOPEN, which this MPTCP lacks", fd, 0, done);
+    }
+    sys::set_errno(errno);
+}

@@ -1,0 +1,93 @@
+//! Addresses of sockets: the program's, read where the kernel says that it can, and the kernel's.
+
+#![allow(unsafe_code)]
+
+use core::ffi::{c_int, c_long, c_uint, c_void};
+use core::ptr;
+
+use super::{memory, syscall};
+
+/// A socket address as the kernel gives it; family first, in host order.
+pub(crate) struct Address {
+    bytes: [u8; 28],
+    size: c_uint,
+}
+
+impl Address {
+    /// The address that the program names; `None` for one that the kernel refuses to read, or that
+    /// is shorter than any of TCP (include/linux/socket.h, `sizeof(struct sockaddr_storage)`).
+    pub(crate) fn of(from: *const c_void, size: c_uint) -> Option<Self> {
+        let there = size as usize;
+        if !(16..=128).contains(&there) || !memory::is_readable(from, there) {
+            return None;
+        }
+        let mut address = Address { bytes: [0; 28], size: 28 };
+        // SAFETY: the kernel has just said that they can be read; the destination has 28 bytes.
+        unsafe {
+            ptr::copy_nonoverlapping(from.cast(), address.bytes.as_mut_ptr(), there.min(28));
+        }
+        Some(address)
+    }
+
+    pub(crate) fn family(&self) -> c_int {
+        let [low, high, ..] = self.bytes;
+        c_int::from(u16::from_ne_bytes([low, high]))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        let [_, _, high, low, ..] = self.bytes;
+        u16::from_be_bytes([high, low])
+    }
+
+    /// The IP address: 4 bytes, or 16.
+    pub(crate) fn ip(&self) -> &[u8] {
+        let range = if self.family() == libc::AF_INET6 { 8..24 } else { 4..8 };
+        self.bytes.get(range).unwrap_or(&[])
+    }
+
+    /// The same, and 4 bytes for an IPv4 address that is written as one of IPv6 (RFC 4291).
+    pub(crate) fn plain(&self) -> &[u8] {
+        let ip = self.ip();
+        ip.strip_prefix(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255]).unwrap_or(ip)
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        self.ip().iter().all(|byte| *byte == 0)
+    }
+
+    /// Does a connection to it end on this host, as far as the address tells? Also the unnamed
+    /// address, which connects to the host itself.
+    pub(crate) fn loops(&self) -> bool {
+        let v6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        self.is_any() || matches!(self.plain(), [127, _, _, _]) || self.ip() == v6
+    }
+
+    pub(crate) fn is_inet(&self) -> bool {
+        matches!(self.family(), libc::AF_INET | libc::AF_INET6)
+    }
+}
+
+/// The local address; family 0 where there is none.
+pub(crate) fn local(fd: c_int) -> Address {
+    ask(libc::SYS_getsockname, fd)
+}
+
+pub(crate) fn is_connected(fd: c_int) -> bool {
+    ask(libc::SYS_getpeername, fd).family() != 0
+}
+
+#[inline(never)]
+fn ask(question: c_long, fd: c_int) -> Address {
+    let mut address = Address { bytes: [0; 28], size: 28 };
+    // SAFETY: both pointers are to `address`, which is as long as its `size` says.
+    unsafe {
+        let size = &raw mut address.size;
+        syscall(question, fd, address.bytes.as_mut_ptr(), size)
+    };
+    address
+}
+
+pub(crate) fn bind(fd: c_int, to: &Address) -> bool {
+    // SAFETY: the pointer and the length are those of one array.
+    unsafe { syscall(libc::SYS_bind, fd, to.bytes.as_ptr(), to.size) == 0 }
+}
