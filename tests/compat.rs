@@ -198,6 +198,31 @@ fn a_program_with_every_descriptor_that_it_may_have_sees_what_it_would_on_tcp() 
 }
 
 #[test]
+fn a_connection_that_was_redirected_tells_where_it_was_to_go() {
+    let namespace = Netns::new();
+    namespace.ip("address add 10.9.9.9/32 dev lo");
+    namespace.ip("address add fd00::9/128 dev lo nodad");
+    let rules = "table inet redirecting { chain output { type nat hook output priority -100; \
+        tcp dport 80 redirect to :9000; } }";
+    namespace.command("nft").args(["-f", "-"]).input(rules).run().silent();
+    let native = python(Way::Native, &namespace, "original.py").run().silent().stdout;
+    assert_eq!(native.matches("('10.9.9.9', 80, 16)").count(), 2, "{native}");
+    assert_eq!(native.matches("('fd00::9', 80, 28)").count(), 1, "{native}");
+    let ours = python(Way::Tool, &namespace, "original.py").run().silent().stdout;
+    assert_eq!(native, ours);
+    // Nobody but who administers the network is told so; a proxy has listeners of TCP instead.
+    let relay =
+        Cmd::new(support::tool::public_binary()).args(["run", "--client-only", "python3", "-"]);
+    let program = fs::read_to_string(file("original.py")).expect("it is in the tree");
+    let relay = relay.by_nobody().within(&namespace).input(program);
+    let said = relay.run().silent().stdout;
+    let servers = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.contains("client")).map(str::to_owned).collect()
+    };
+    assert_eq!(servers(&said), servers(&native));
+}
+
+#[test]
 fn asyncio_sets_nodelay_on_every_transport_as_on_tcp() {
     let [native, ours] = Way::BOTH.map(|way| python(way, &Netns::new(), "nodelay.py").run().ok());
     assert_eq!(native.stdout.matches(" 6 1\n").count(), 11, "{native}");

@@ -23,6 +23,7 @@ mod hints;
 mod identity;
 pub(crate) mod inq;
 mod options;
+mod original;
 mod process;
 mod questions;
 pub(crate) mod table;

@@ -5,7 +5,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::{hints, identity, is_mptcp_for_tcp, table};
+use super::{hints, identity, is_mptcp_for_tcp, original, table};
 use crate::config;
 use crate::sys;
 use crate::sys::aside;
@@ -82,6 +82,9 @@ fn from_scratch(get: &Get, refusal: c_int) -> Option<c_int> {
     }
     let scratch = Own::like(get.fd)?;
     let connected = net::is_connected(get.fd);
+    if connected && original::is_asked(get) {
+        return original::answer(get);
+    }
     if connected && is_about_the_connection(get.level, get.name) {
         return None;
     }
@@ -110,17 +113,16 @@ fn from_scratch(get: &Get, refusal: c_int) -> Option<c_int> {
 /// Answers that a fresh socket does not have: the path's packet size, what came with the SYN, the
 /// peer's options, the window.
 fn is_about_the_connection(level: c_int, name: c_int) -> bool {
-    /// include/uapi/linux/in.h, in6.h, tcp.h, netfilter_ipv4.h
+    /// include/uapi/linux/in.h, in6.h, tcp.h
     const IP_PKTOPTIONS: c_int = 9;
-    const SO_ORIGINAL_DST: c_int = 80;
     const IPV6_2292PKTOPTIONS: c_int = 6;
     const IPV6_PATHMTU: c_int = 61;
     match level {
         libc::IPPROTO_IP => {
-            matches!(name, libc::IP_MTU | libc::IP_OPTIONS | IP_PKTOPTIONS | SO_ORIGINAL_DST)
+            matches!(name, libc::IP_MTU | libc::IP_OPTIONS | IP_PKTOPTIONS)
         }
         libc::IPPROTO_IPV6 => {
-            matches!(name, libc::IPV6_MTU | IPV6_PATHMTU | IPV6_2292PKTOPTIONS | SO_ORIGINAL_DST)
+            matches!(name, libc::IPV6_MTU | IPV6_PATHMTU | IPV6_2292PKTOPTIONS)
         }
         libc::IPPROTO_TCP => matches!(
             name,

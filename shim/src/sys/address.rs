@@ -14,6 +14,27 @@ pub(crate) struct Address {
 }
 
 impl Address {
+    /// One with this IP address and port, both in network order.
+    pub(crate) fn new(family: c_int, ip: &[u8], port: &[u8]) -> Self {
+        let size = if family == libc::AF_INET6 { 28 } else { 16 };
+        let mut address = Address { bytes: [0; 28], size };
+        let [low, high] = (family as u16).to_ne_bytes();
+        let at = if family == libc::AF_INET6 { 8 } else { 4 };
+        for (place, byte) in
+            address.bytes.iter_mut().zip([low, high].iter().chain(port.iter().take(2)))
+        {
+            *place = *byte;
+        }
+        for (place, byte) in address.bytes.iter_mut().skip(at).zip(ip.iter().take(16)) {
+            *place = *byte;
+        }
+        address
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.size as usize).unwrap_or(&[])
+    }
+
     /// The address that the program names; `None` for one that the kernel refuses to read, or that
     /// is shorter than any of TCP (include/linux/socket.h, `sizeof(struct sockaddr_storage)`).
     pub(crate) fn of(from: *const c_void, size: c_uint) -> Option<Self> {
@@ -72,8 +93,13 @@ pub(crate) fn local(fd: c_int) -> Address {
     ask(libc::SYS_getsockname, fd)
 }
 
+/// The peer's; family 0 where there is none.
+pub(crate) fn peer(fd: c_int) -> Address {
+    ask(libc::SYS_getpeername, fd)
+}
+
 pub(crate) fn is_connected(fd: c_int) -> bool {
-    ask(libc::SYS_getpeername, fd).family() != 0
+    peer(fd).family() != 0
 }
 
 #[inline(never)]

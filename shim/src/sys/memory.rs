@@ -52,6 +52,21 @@ fn ask(at: usize) -> bool {
     readable
 }
 
+/// May these bytes, [`UNIT`] at least, be written? They are, with what nobody is meant to read: the
+/// same call says which signals are blocked.
+pub(crate) fn is_writable(to: *mut c_void, size: usize) -> bool {
+    let Some(last) = size.checked_sub(UNIT) else { return false };
+    let before = errno();
+    let nothing: *const c_void = ptr::null();
+    let written = (0..last).step_by(UNIT).chain([last]).all(|at| {
+        let at = to.wrapping_byte_add(at);
+        // SAFETY: no set is given, so nothing is changed but the memory, if the kernel can.
+        unsafe { syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, nothing, at, UNIT) == 0 }
+    });
+    set_errno(before);
+    written && !to.is_null()
+}
+
 /// A copy of a part of the program's memory.
 ///
 /// # Safety
@@ -66,6 +81,20 @@ pub(crate) unsafe fn copy<T: Copy>(from: *const c_void) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_can_be_written_is_written_to_its_end_and_not_beyond() {
+        let mut bytes = [0xaau8; 64];
+        let at = bytes.as_mut_ptr().cast::<c_void>();
+        for size in [8, 9, 16, 28] {
+            assert!(is_writable(at, size), "{size}");
+            assert!(bytes[..size].iter().all(|byte| *byte != 0xaa), "{size}: {bytes:?}");
+            assert!(bytes[size..].iter().all(|byte| *byte == 0xaa), "{size}: {bytes:?}");
+        }
+        assert!(!is_writable(at, 7) && !is_writable(ptr::null_mut(), 16));
+        static CONSTANT: [u64; 4] = [1; 4];
+        assert!(!is_writable(CONSTANT.as_ptr().cast_mut().cast(), 16));
+    }
 
     #[test]
     fn memory_is_what_the_kernel_says_it_is() {

@@ -8,7 +8,7 @@ use core::ffi::{c_int, c_uint, c_void};
 use core::mem::size_of;
 use core::ptr;
 
-pub(crate) use super::address::{Address, bind, is_connected, local};
+pub(crate) use super::address::{Address, bind, is_connected, local, peer};
 use super::{aside, memory, next, syscall};
 
 /// The program's `setsockopt`.
@@ -91,6 +91,26 @@ impl Get {
                 ptr::write_unaligned(self.value.cast(), number as u8);
             }
         }
+    }
+}
+
+impl Get {
+    /// The size of the program's buffer as it gives it; `None` when it cannot be read.
+    pub(crate) fn room(&self) -> Option<c_int> {
+        let there = memory::is_readable(self.size.cast(), size_of::<c_int>());
+        // SAFETY: the kernel has just said so.
+        there.then(|| unsafe { memory::copy(self.size.cast()) })
+    }
+
+    /// Writes these bytes, for which there is room, where the kernel has no answer; false when they
+    /// cannot be written.
+    pub(crate) fn give(&self, bytes: &[u8]) -> bool {
+        let writable = memory::is_writable(self.value, bytes.len());
+        if writable {
+            // SAFETY: the kernel has just written to all of them.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.value.cast(), bytes.len()) };
+        }
+        writable
     }
 }
 
@@ -205,7 +225,7 @@ pub(crate) fn is_fenced(fd: c_int, to: &Address, binds: bool) -> bool {
 /// Does a socket of this protocol know MSG_FASTOPEN here? Sends nothing, with an address that is
 /// too short to be one.
 pub(crate) fn takes_fastopen(protocol: c_int) -> bool {
-    let Some(scratch) = Own::new(libc::AF_INET, protocol) else { return false };
+    let Some(scratch) = Own::new(libc::AF_INET, libc::SOCK_STREAM, protocol) else { return false };
     let flags = libc::MSG_FASTOPEN | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     let nothing = ptr::null::<c_void>();
     let address = (libc::AF_INET as u16).to_ne_bytes();
@@ -224,20 +244,24 @@ impl Own {
     /// A TCP socket, straight from the kernel: no other library needs to know of it.
     #[inline(always)]
     pub(crate) fn tcp(domain: c_int) -> Option<Self> {
-        Own::new(domain, libc::IPPROTO_TCP)
+        Own::new(domain, libc::SOCK_STREAM, libc::IPPROTO_TCP)
     }
 
     #[inline(always)]
-    fn new(domain: c_int, protocol: c_int) -> Option<Self> {
-        let fd = Self::number(domain, protocol);
+    fn new(domain: c_int, kind: c_int, protocol: c_int) -> Option<Self> {
+        let fd = Self::number(domain, kind | libc::SOCK_CLOEXEC, protocol);
         (fd >= 0).then(|| Own(fd))
     }
 
     #[inline(never)]
-    fn number(domain: c_int, protocol: c_int) -> c_int {
-        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    fn number(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         // SAFETY: socket(2) takes integers only.
         unsafe { syscall(libc::SYS_socket, domain, kind, protocol) as c_int }
+    }
+
+    /// A socket for questions to a part of the kernel.
+    pub(crate) fn netlink(protocol: c_int) -> Option<Self> {
+        Own::new(libc::AF_NETLINK, libc::SOCK_RAW, protocol)
     }
 
     /// A TCP socket of the family of `fd`.
