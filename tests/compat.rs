@@ -203,7 +203,7 @@ fn a_connection_that_was_redirected_tells_where_it_was_to_go() {
     namespace.ip("address add 10.9.9.9/32 dev lo");
     namespace.ip("address add fd00::9/128 dev lo nodad");
     let rules = "table inet redirecting { chain output { type nat hook output priority -100; \
-        tcp dport 80 redirect to :9000; } }";
+        tcp dport 80 redirect to :9000\n}\n}\n";
     namespace.command("nft").args(["-f", "-"]).input(rules).run().silent();
     let native = python(Way::Native, &namespace, "original.py").run().silent().stdout;
     assert_eq!(native.matches("('10.9.9.9', 80, 16)").count(), 2, "{native}");

@@ -8,9 +8,11 @@ import array
 import ctypes
 import errno
 import fcntl
+import os
 import select
 import socket as s
 import struct
+import subprocess
 import sys
 import termios
 import threading
@@ -19,6 +21,7 @@ import time
 PROTOCOL = 262 if sys.argv[1:] == ["mptcp"] else 0
 SIOCATMARK, SIOCOUTQNSD, SIOCOUTQ = 0x8905, 0x894B, 0x5411
 SO_ZEROCOPY, MSG_ZEROCOPY, SO_EE_ORIGIN_ZEROCOPY = 60, 0x4000000, 5
+SO_ATTACH_FILTER, SO_PEEK_OFF, SO_ATTACH_REUSEPORT_CBPF, SO_ORIGINAL_DST = 26, 42, 51, 80
 SO_TIMESTAMPING, TX_SOFTWARE = 37, 1 << 1 | 1 << 4
 PROBES = []
 
@@ -103,6 +106,34 @@ def stalls(prepare=lambda sock: None, of_listener=lambda sock: None):
 
 def small(sock):
     sock.setsockopt(s.SOL_SOCKET, s.SO_RCVBUF, 4096)
+
+
+def filtered(sock, option):
+    """Attaches a filter that lets everything pass; for SO_ATTACH_REUSEPORT_CBPF: the first socket."""
+    verdict = 0 if option == SO_ATTACH_REUSEPORT_CBPF else 0xFFFFFFFF
+    code = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, verdict))  # BPF_RET | BPF_K
+    sock.setsockopt(s.SOL_SOCKET, option, struct.pack("HxxxxxxP", 1, ctypes.addressof(code)))
+    return "taken"
+
+
+def original_destination(ask):
+    """What `ask` gets of a connection to 10.9.9.9 port 80 that was redirected to a listener."""
+    for command in ("ip address replace 10.9.9.9/32 dev lo", "nft add table ip redirecting",
+                    "nft add chain ip redirecting out { type nat hook output priority -100; }",
+                    "nft add rule ip redirecting out tcp dport 80 redirect to :9000"):
+        subprocess.run(command.split(), check=True)
+    with new() as listener, new() as client:
+        listener.setsockopt(s.SOL_SOCKET, s.SO_REUSEADDR, 1)
+        listener.bind(("", 9000))
+        listener.listen()
+        client.connect(("10.9.9.9", 80))
+        with listener.accept()[0] as server:
+            return ask(server)
+
+
+def destination(sock):
+    answer = sock.getsockopt(s.SOL_IP, SO_ORIGINAL_DST, 16)
+    return f"{s.inet_ntoa(answer[4:8])}:{int.from_bytes(answer[2:4], 'big')}"
 
 
 @probe("`SO_PROTOCOL`, asked alone")
@@ -194,6 +225,78 @@ def _():
 @probe("`SIOCOUTQ` of a listener")
 def _():
     return ask(listening(), SIOCOUTQ)
+
+
+@probe("`SO_ORIGINAL_DST` of a redirected connection, with `CAP_NET_ADMIN`")
+def _():
+    return original_destination(destination)
+
+
+@probe("`SO_ORIGINAL_DST` of a redirected connection, without")
+def _():
+    def by_nobody(sock):
+        answers, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.setuid(65534)
+            try:
+                answer = destination(sock)
+            except OSError as error:
+                answer = errno.errorcode[error.errno]
+            os.write(told, answer.encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        return os.read(answers, 100).decode()
+    return original_destination(by_nobody)
+
+
+@probe("class in the packets after `IPV6_TCLASS` 0x48")
+def _():
+    with s.socket(s.AF_PACKET, s.SOCK_DGRAM, s.htons(0x86DD)) as packets:
+        packets.bind(("lo", 0x86DD))
+        with s.socket(s.AF_INET6, s.SOCK_STREAM, PROTOCOL) as listener:
+            listener.bind(("::1", 0))
+            listener.listen()
+            with s.socket(s.AF_INET6, s.SOCK_STREAM, PROTOCOL) as client:
+                client.setsockopt(s.IPPROTO_IPV6, s.IPV6_TCLASS, 0x48)
+                client.connect(listener.getsockname())
+        # The first of the connection.
+        while (packet := packets.recv(100))[6] != s.IPPROTO_TCP:
+            pass
+        return hex((packet[0] & 15) << 4 | packet[1] >> 4)
+
+
+@probe("`SO_ATTACH_FILTER` before `listen`")
+def _():
+    return filtered(new(), SO_ATTACH_FILTER)
+
+
+@probe("`SO_ATTACH_FILTER` on a listener")
+def _():
+    return filtered(listening(), SO_ATTACH_FILTER)
+
+
+@probe("`SO_ATTACH_REUSEPORT_CBPF` before `listen`")
+def _():
+    sock = new()
+    sock.setsockopt(s.SOL_SOCKET, s.SO_REUSEPORT, 1)
+    return filtered(sock, SO_ATTACH_REUSEPORT_CBPF)
+
+
+@probe("`SO_ATTACH_REUSEPORT_CBPF` on a listener")
+def _():
+    sock = new()
+    sock.setsockopt(s.SOL_SOCKET, s.SO_REUSEPORT, 1)
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    return filtered(sock, SO_ATTACH_REUSEPORT_CBPF)
+
+
+@probe("`SO_PEEK_OFF` on a connection")
+def _():
+    client, server = pair()
+    server.setsockopt(s.SOL_SOCKET, SO_PEEK_OFF, 0)
+    return "taken"
 
 
 @probe("`MSG_OOB`: the urgent byte")

@@ -11,6 +11,7 @@ use core::ffi::c_int;
 
 use super::table::{self, BOUND, MOVING, OTHER, OURS, POLLED, SHARED, TRIED};
 use super::{epoll, options};
+use crate::sys;
 use crate::sys::net::{self, Address, Own, Set};
 
 /// Why a socket stays MPTCP.
@@ -43,13 +44,16 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>, mut made: Option<Own>) -> Re
     for _ in 0..1000 {
         let state = table::get(fd);
         check(fd, state)?;
-        let ready = made.is_some();
+        let mut called = made.is_some() || call.is_none();
         let new = made.take().or_else(|| Own::like(fd)).ok_or(Stays::Busy)?;
         if let Some(call) = call
-            && !ready
-            && call.on(new.fd()) != 0
+            && !called
         {
-            return Ok(-1);
+            called = call.on(new.fd()) == 0;
+            // Some values are good only once others are set (SO_ATTACH_REUSEPORT_CBPF).
+            if !called && sys::errno() != libc::EINVAL {
+                return Ok(-1);
+            }
         }
         let registration = match state & POLLED {
             0 => epoll::Found::Nothing,
@@ -73,6 +77,12 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>, mut made: Option<Own>) -> Re
             || (bound && !rebind(fd, new.fd(), &address))
         {
             return Err(Stays::Unrepeatable);
+        }
+        if let Some(call) = call
+            && !called
+            && call.on(new.fd()) != 0
+        {
+            return Ok(-1);
         }
         if !table::take(fd, state) {
             continue;

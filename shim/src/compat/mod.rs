@@ -170,6 +170,7 @@ fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
     // An option that nobody knows has one errno on TCP and another on MPTCP; and TCP looks at the
     // value, which may not be there, before it looks at its own state.
     let scratch = Own::like(set.fd)?;
+    options::replay(set.fd, scratch.fd(), state);
     if set.on(scratch.fd()) != 0
         && (!connected || matches!(sys::errno(), libc::ENOPROTOOPT | libc::EFAULT))
     {
