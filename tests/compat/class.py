@@ -2,7 +2,7 @@
 sockets of IPv6 that also speak IPv4, and together with IP_TOS. What is read then, and at the end of
 each line whether the socket is still what it was made as.
 
-Nothing is said of the packets: an MPTCP socket cannot put a class into those of IPv6.
+An MPTCP connection cannot put a class into its packets of IPv6; one that fell back to TCP can.
 """
 import errno
 import socket as s
@@ -50,6 +50,27 @@ for host in ("::1", "::ffff:127.0.0.1"):
     for sock in (client, server):
         sock.setsockopt(IPV6, TCLASS, 0x28)
         show(host, sock, sock.getsockopt(IP, TOS) if sock == client else "")
+
+# A peer without MPTCP: the connection is one of TCP, and its packets have the class from the moment at
+# which the program has looked whether it is connected, or sets something else.
+plain = s.socket(s.AF_INET6)
+plain.setsockopt(TCP, USER_TIMEOUT, 1)
+plain.bind(("::1", 0))
+plain.listen()
+for then in (lambda sock: sock.getsockopt(s.SOL_SOCKET, s.SO_ERROR),
+             lambda sock: sock.setsockopt(TCP, s.TCP_NODELAY, 1)):
+    with s.socket(s.AF_PACKET, s.SOCK_DGRAM, s.htons(0x86DD)) as packets:
+        packets.bind(("lo", 0x86DD))
+        with s.socket(s.AF_INET6) as client:
+            client.setsockopt(IPV6, TCLASS, 0x48)
+            client.connect(plain.getsockname())
+            then(client)
+            client.send(b"the class of this one")
+            server = plain.accept()[0]
+            server.recv(21, s.MSG_WAITALL)
+        while b"the class" not in (packet := packets.recv(200)):
+            pass
+        print("fallback", hex((packet[0] & 15) << 4 | packet[1] >> 4))
 
 # It is no option of IPv4.
 sock = s.socket()

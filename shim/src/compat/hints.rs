@@ -116,6 +116,18 @@ pub(super) fn repeat(from: c_int, to: c_int) {
     }
 }
 
+/// A connection to a peer without MPTCP is one of TCP, and takes what it refused before: gives it the
+/// class of its packets, if it takes it.
+#[cold]
+#[inline(never)]
+pub(super) fn carry(fd: c_int) {
+    if let Some(hint) = find(libc::IPPROTO_IPV6, libc::IPV6_TCLASS)
+        && let Some(value) = hint.value(known(fd, short_cookie(fd)))
+    {
+        set_number(fd, hint.level.into(), hint.name.into(), value);
+    }
+}
+
 /// The remembered value, which the program is then given.
 pub(crate) fn remembered(get: &Get) -> Option<c_int> {
     if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_RCVBUF) {

@@ -81,6 +81,10 @@ pub(crate) fn setsockopt(set: Set) -> c_int {
 #[inline(never)]
 fn noted(set: &Set, errno: c_int) {
     let bit = options::bit(set.level, set.name);
+    if table::note(set.fd) != 0 {
+        hints::carry(set.fd);
+        sys::set_errno(errno);
+    }
     if options::is_switch(set.level, set.name) && set.number() == Some(0) {
         table::remove(set.fd, bit);
     } else if !remember(set.fd, bit) {

@@ -47,6 +47,10 @@ fn is_of_ipv4(fd: c_int) -> bool {
 /// The socket has hints, and the option may be one of them.
 #[cold]
 fn recall(get: &Get, errno: c_int) {
+    // What programs ask when a connection is made, or has failed.
+    if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_ERROR) {
+        hints::carry(get.fd);
+    }
     if let Some(value) = hints::remembered(get) {
         get.answer(value);
     }
