@@ -68,3 +68,6 @@ else:
     subprocess.run([sys.executable, __file__, number], pass_fds=[listener.fileno()], check=True)
     # Who asks for the protocol alone wants to know whether it is MPTCP.
     print("alone", listener.getsockopt(socket.SOL_SOCKET, 38), file=sys.stderr)
+    # Who asks for MPTCP is told so, however it asks, and from then on of every socket.
+    mptcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+    print("MPTCP", socket.socket(fileno=mptcp.detach()).proto)
