@@ -13,6 +13,7 @@ use core::sync::atomic::AtomicBool;
 
 mod address;
 pub(crate) mod aside;
+mod chain;
 pub(crate) mod conntrack;
 pub(crate) mod memory;
 pub(crate) mod message;

@@ -40,7 +40,7 @@ const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
 
 /// The first of them are always looked up: libc does more than the system call there (a thread
 /// can be cancelled while it waits). For the others the system call is all there is, unless
-/// another library was preloaded too: a look-up costs 0.7 µs at each exec.
+/// another library was preloaded too: each look-up is paid at each exec.
 const ALWAYS: usize = Name::Bind as usize;
 
 /// Addresses, or 0: then the system call.
@@ -61,21 +61,25 @@ static REGISTER_ATFORK: RegisterAtfork = super::__register_atfork;
 /// Looks them up. For load time.
 #[cfg_attr(test, allow(dead_code))]
 pub(super) fn find() {
+    let preloaded = super::getenv(b"LD_PRELOAD").map_or(&b""[..], CStr::to_bytes);
+    let alone = !preloaded.iter().any(|byte| matches!(byte, b':' | b' '));
+    let wanted = NEXT.get(..if alone { ALWAYS } else { NEXT.len() }).unwrap_or(&[]);
+    super::chain::find(NAMES, wanted);
     // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
     // address of a function to be non-null, which a weak one is not.
     let address = unsafe { ptr::read_volatile((&raw const DLSYM).cast::<usize>()) };
     if address == 0 {
         return;
     }
-    let preloaded = super::getenv(b"LD_PRELOAD").map_or(&b""[..], CStr::to_bytes);
-    let alone = !preloaded.iter().any(|byte| matches!(byte, b':' | b' '));
     let mut names = NAMES.iter();
-    for next in NEXT.iter().take(if alone { ALWAYS } else { NEXT.len() }) {
-        let name = names.as_slice().as_ptr();
-        // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name: there
-        // are as many in NAMES as places in NEXT.
-        let found = unsafe { transmute::<usize, Dlsym>(address)(libc::RTLD_NEXT, name.cast()) };
-        next.store(found as usize, Ordering::Relaxed);
+    for next in wanted {
+        if next.load(Ordering::Relaxed) == 0 {
+            let name = names.as_slice().as_ptr();
+            // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name:
+            // there are as many in NAMES as places in NEXT.
+            let found = unsafe { transmute::<usize, Dlsym>(address)(libc::RTLD_NEXT, name.cast()) };
+            next.store(found as usize, Ordering::Relaxed);
+        }
         names.find(|byte| **byte == 0);
     }
     at_fork(address);

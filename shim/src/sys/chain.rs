@@ -1,0 +1,238 @@
+//! The next function of a name among the loaded libraries, as dlsym(3) with RTLD_NEXT tells it.
+//!
+//! dlsym takes 0.7 µs for each name, for it finds its caller, takes a lock and readies itself for
+//! an error, and every exec below us would pay for every hook. So the loader's list of libraries is
+//! read here, at load, when no other thread is there to change it; and it is there where dlsym is
+//! not, before glibc 2.34 in programs without libdl. What is not plain (a library without a GNU hash
+//! table, a function that the loader chooses at run time) is left to dlsym.
+//!
+//! Structures: link.h, elf.h; the hash table as in "GNU hash ELF sections" of the binutils.
+
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_char, c_int};
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// struct link_map: a loaded library. Its `dynamic` section is pairs of a tag and a value.
+#[repr(C)]
+struct Library {
+    bias: usize,
+    name: *const c_char,
+    dynamic: *const [usize; 2],
+    next: *const Library,
+}
+
+/// struct r_debug, by which the loader shows debuggers its list.
+#[repr(C)]
+struct Debug {
+    version: c_int,
+    first: *const Library,
+}
+
+/// Elf64_Sym.
+#[repr(C)]
+struct Symbol {
+    name: u32,
+    info: u8,
+    other: u8,
+    section: u16,
+    value: usize,
+    size: u64,
+}
+
+#[cfg(not(test))]
+core::arch::global_asm!(".weak _r_debug", ".hidden _DYNAMIC");
+
+unsafe extern "C" {
+    static _r_debug: Debug;
+    static _DYNAMIC: [usize; 2];
+}
+
+struct Address(*const Debug);
+// SAFETY: an address, which is only read.
+unsafe impl Sync for Address {}
+
+/// As data, so that it is what the loader wrote here: null under musl, which has no such symbol.
+static DEBUG: Address = Address(&raw const _r_debug);
+
+/// Fills in those places of `into` for which a library behind ours has a function; `names` are
+/// theirs, each with its NUL. The others stay 0. For load time.
+#[cfg(target_pointer_width = "64")]
+pub(super) fn find(names: &[u8], into: &[AtomicUsize]) {
+    // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
+    // address of a symbol to be non-null, which a weak one is not.
+    let debug = unsafe { ptr::read_volatile((&raw const DEBUG).cast::<*const Debug>()) };
+    if debug.is_null() {
+        return;
+    }
+    let own = &raw const _DYNAMIC;
+    // SAFETY: the loader's list is complete before it calls a constructor, and ends with null.
+    let mut rest = unsafe { (*debug).first };
+    while !rest.is_null() && unsafe { (*rest).dynamic } != own {
+        // SAFETY: it is not null.
+        rest = unsafe { (*rest).next };
+    }
+    let mut left = into.len();
+    let mut unclear = 0u64;
+    while left > 0 && !rest.is_null() {
+        // SAFETY: it is not null.
+        rest = unsafe { (*rest).next };
+        if rest.is_null() {
+            break;
+        }
+        // SAFETY: it is not null, and what the loader has loaded.
+        let Some(tables) = (unsafe { Tables::of(&*rest) }) else { return };
+        let mut name = names;
+        for (index, place) in into.iter().enumerate() {
+            let this = CStr::from_bytes_until_nul(name).unwrap_or_default();
+            name = name.get(this.count_bytes() + 1..).unwrap_or(&[]);
+            if place.load(Relaxed) != 0 || unclear & (1 << (index % 64)) != 0 {
+                continue;
+            }
+            match tables.find(this) {
+                Found::Nothing => continue,
+                Found::At(address) => place.store(address, Relaxed),
+                Found::Unclear => unclear |= 1 << (index % 64),
+            }
+            left -= 1;
+        }
+    }
+}
+
+enum Found {
+    Nothing,
+    At(usize),
+    /// Only the loader can tell.
+    Unclear,
+}
+
+/// What a library has to look a name up.
+struct Tables {
+    bias: usize,
+    hash: *const u32,
+    symbols: *const Symbol,
+    strings: *const c_char,
+    /// Null where its names have no versions.
+    versions: *const u16,
+}
+
+impl Tables {
+    /// `None` without a GNU hash table.
+    fn of(library: &Library) -> Option<Self> {
+        const DT_STRTAB: usize = 5;
+        const DT_SYMTAB: usize = 6;
+        const DT_GNU_HASH: usize = 0x6fff_fef5;
+        const DT_VERSYM: usize = 0x6fff_fff0;
+        let bias = library.bias;
+        let (mut hash, mut symbols, mut strings, mut versions) = (0, 0, 0, 0);
+        let mut entry = library.dynamic;
+        // SAFETY: the section ends with the tag 0.
+        while let (tag @ 1.., value) = unsafe { ((*entry)[0], (*entry)[1]) } {
+            // glibc adds the bias to addresses where the section can be written, and there alone.
+            let address = if value < bias { value.wrapping_add(bias) } else { value };
+            match tag {
+                DT_STRTAB => strings = address,
+                DT_SYMTAB => symbols = address,
+                DT_GNU_HASH => hash = address,
+                DT_VERSYM => versions = address,
+                _ => {}
+            }
+            // SAFETY: this was not the last one.
+            entry = unsafe { entry.add(1) };
+        }
+        (hash != 0 && symbols != 0 && strings != 0).then_some(Tables {
+            bias,
+            hash: hash as *const u32,
+            symbols: symbols as *const Symbol,
+            strings: strings as *const c_char,
+            versions: versions as *const u16,
+        })
+    }
+
+    fn find(&self, name: &CStr) -> Found {
+        let sum = name
+            .to_bytes()
+            .iter()
+            .fold(5381u32, |sum, byte| sum.wrapping_mul(33).wrapping_add(u32::from(*byte)));
+        // SAFETY: the table as the linker wrote it: four numbers, as many words of the filter and
+        // buckets as they say, then a chain of sums, each list of which ends with an odd one.
+        unsafe {
+            let [buckets, first, words, shift] = *self.hash.cast::<[u32; 4]>();
+            if buckets == 0 || words == 0 {
+                return Found::Nothing;
+            }
+            let filter = self.hash.add(4).cast::<u64>();
+            let word = *filter.add((sum / 64 % words) as usize);
+            if word >> (sum % 64) & word >> ((sum >> shift) % 64) & 1 == 0 {
+                return Found::Nothing;
+            }
+            let heads = filter.add(words as usize).cast::<u32>();
+            let chain = heads.add(buckets as usize);
+            let mut index = *heads.add((sum % buckets) as usize);
+            if index < first {
+                return Found::Nothing;
+            }
+            loop {
+                let this = *chain.add((index - first) as usize);
+                if this | 1 == sum | 1 {
+                    let found = self.look(index as usize, name);
+                    if !matches!(found, Found::Nothing) {
+                        return found;
+                    }
+                }
+                if this & 1 != 0 {
+                    return Found::Nothing;
+                }
+                index += 1;
+            }
+        }
+    }
+
+    /// Is the symbol of this index the function of the name?
+    ///
+    /// # Safety
+    /// The index is of the hash table.
+    unsafe fn look(&self, index: usize, name: &CStr) -> Found {
+        const NO_TYPE: u8 = 0;
+        const FUNCTION: u8 = 2;
+        /// Of a version: not the one that a name without a version means.
+        const HIDDEN: u16 = 0x8000;
+        // SAFETY: the table has the index, and names are offsets into the strings.
+        let (symbol, text, version) = unsafe {
+            let symbol = &*self.symbols.add(index);
+            let version = if self.versions.is_null() { 0 } else { *self.versions.add(index) };
+            (symbol, CStr::from_ptr(self.strings.add(symbol.name as usize)), version)
+        };
+        if symbol.section == 0 || version & HIDDEN != 0 || text != name {
+            return Found::Nothing;
+        }
+        match symbol.info & 0xf {
+            NO_TYPE | FUNCTION => Found::At(self.bias.wrapping_add(symbol.value)),
+            _ => Found::Unclear,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_is_what_dlsym_finds() {
+        const NAMES: &[u8] =
+            b"socket\0connect\0poll\0fcntl\0epoll_pwait2\0no_such_function\0memcpy\0dlsym\0";
+        let places = [const { AtomicUsize::new(0) }; 8];
+        find(NAMES, &places);
+        let mut names = NAMES.split_inclusive(|byte| *byte == 0);
+        for place in &places {
+            let name = CStr::from_bytes_with_nul(names.next().expect("as many")).expect("a NUL");
+            // SAFETY: dlsym takes a NUL-terminated name.
+            let theirs = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) } as usize;
+            // The loader chooses among several memcpy.
+            let expected = if name == c"memcpy" { 0 } else { theirs };
+            assert_eq!(place.load(Relaxed), expected, "{name:?}");
+        }
+        assert!(places[0].load(Relaxed) != 0);
+    }
+}
