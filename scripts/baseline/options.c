@@ -18,11 +18,13 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -34,11 +36,12 @@
 #define IPPROTO_MPTCP 262
 #endif
 
-enum { SETSOCKOPT, GETSOCKOPT, CONNECT, ACCEPT, SEND, SENDFILE, KINDS };
+enum { SETSOCKOPT, GETSOCKOPT, CONNECT, ACCEPT, SEND, SENDFILE, POLL, EPOLL, RECV, KINDS };
 enum { BATCH = 100, CONNECTIONS = 10, CHUNK = 65536, CHUNKS = 10 };
 
 static const char *const names[KINDS] = { "setsockopt", "getsockopt", "connect",
-					  "accept",	"send",	      "sendfile" };
+					  "accept",	"send",	      "sendfile",
+					  "poll",	"epoll_wait", "recv" };
 
 /* As libc has them, and as the program sees them. */
 static struct calls {
@@ -48,10 +51,14 @@ static struct calls {
 	int (*accept)(int, struct sockaddr *, socklen_t *);
 	ssize_t (*send)(int, const void *, size_t, int);
 	ssize_t (*sendfile)(int, int, off_t *, size_t);
-} calls[2] = { [1] = { setsockopt, getsockopt, (void *)connect, (void *)accept, send, sendfile } };
+	int (*poll)(struct pollfd *, nfds_t, int);
+	int (*epoll)(int, struct epoll_event *, int, int);
+	ssize_t (*recv)(int, void *, size_t, int);
+} calls[2] = { [1] = { setsockopt, getsockopt, (void *)connect, (void *)accept, send, sendfile, poll,
+		       epoll_wait, recv } };
 
 static struct sockaddr_in address = { .sin_family = AF_INET };
-static int listener, client, server, file;
+static int listener, client, server, file, epoll;
 static char chunk[CHUNK];
 
 static int must(int result, const char *what)
@@ -129,6 +136,27 @@ static int64_t bytes(int kind, const struct calls *call)
 	return took / CHUNKS;
 }
 
+/* With a byte to be read, which stays there; poll asks ten times about the connection. */
+static int64_t waits(int kind, const struct calls *call)
+{
+	struct pollfd asked[10];
+	struct epoll_event events[10];
+	char byte;
+
+	for (int i = 0; i < 10; i++)
+		asked[i] = (struct pollfd){ server, POLLIN, 0 };
+	int64_t start = now_ns();
+	for (int i = 0; i < BATCH; i++) {
+		if (kind == POLL)
+			call->poll(asked, 10, -1);
+		else if (kind == EPOLL)
+			call->epoll(epoll, events, 10, -1);
+		else
+			call->recv(server, &byte, 1, MSG_PEEK);
+	}
+	return (now_ns() - start) / BATCH;
+}
+
 static int64_t batch(int kind, int hooked)
 {
 	switch (kind) {
@@ -138,6 +166,10 @@ static int64_t batch(int kind, int hooked)
 	case CONNECT:
 	case ACCEPT:
 		return connections(kind, &calls[hooked]);
+	case POLL:
+	case EPOLL:
+	case RECV:
+		return waits(kind, &calls[hooked]);
 	default:
 		return bytes(kind, &calls[hooked]);
 	}
@@ -212,6 +244,17 @@ static void prepare(void)
 	must((int)write(file, chunk, CHUNK), "write");
 }
 
+/* From now on a byte waits to be read. */
+static void one_waits(void)
+{
+	struct epoll_event event = { EPOLLIN, { .fd = server } };
+
+	epoll = must(epoll_create1(0), "epoll");
+	must(epoll_ctl(epoll, EPOLL_CTL_ADD, server, &event), "epoll_ctl");
+	must((int)send(client, chunk, 1, 0), "send");
+	must((int)recv(server, chunk, 1, MSG_PEEK), "recv");
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 0;
@@ -225,6 +268,9 @@ int main(int argc, char **argv)
 	calls[0].accept = dlsym(libc, "accept");
 	calls[0].send = dlsym(libc, "send");
 	calls[0].sendfile = dlsym(libc, "sendfile");
+	calls[0].poll = dlsym(libc, "poll");
+	calls[0].epoll = dlsym(libc, "epoll_wait");
+	calls[0].recv = dlsym(libc, "recv");
 	prepare();
 
 	int64_t *native = calloc(rounds, sizeof *native), *added = calloc(rounds, sizeof *added);
@@ -232,6 +278,8 @@ int main(int argc, char **argv)
 		error(1, errno, "calloc");
 	srand(1);
 	for (int kind = 0; kind < KINDS; kind++) {
+		if (kind == POLL)
+			one_waits();
 		for (int round = 0; round < rounds; round++) {
 			int64_t took[2];
 			int first = rand() & 1;

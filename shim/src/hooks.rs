@@ -15,6 +15,8 @@
 
 use core::ffi::{c_int, c_uint, c_ulong, c_void};
 
+mod wait;
+
 use crate::compat;
 use crate::policy;
 use crate::sys::message::Message;
@@ -216,8 +218,8 @@ pub(crate) unsafe extern "C" fn epoll_ctl(
 ) -> c_int {
     // SAFETY: the program's own arguments.
     let result = unsafe { next::epoll_ctl(epoll, operation, fd, event) };
-    if result == 0 && operation == libc::EPOLL_CTL_ADD {
-        compat::epoll::registered(epoll, fd);
+    if result == 0 && matches!(operation, libc::EPOLL_CTL_ADD | libc::EPOLL_CTL_MOD) {
+        compat::epoll::registered(epoll, fd, event);
     }
     result
 }

@@ -21,6 +21,7 @@ pub(crate) mod net;
 pub(crate) mod next;
 #[cfg(any(test, feature = "system"))]
 pub(crate) mod start;
+pub(crate) mod wait;
 
 #[cfg(not(test))]
 core::arch::global_asm!(

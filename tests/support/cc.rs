@@ -21,6 +21,8 @@ pub enum Build {
     Bits32,
     /// A shared library, to be preloaded.
     Library,
+    /// With the host's C library, and cleaned up by the unwinder.
+    Exceptions,
     /// With a loader that does not exist.
     NoLoader,
 }
@@ -37,6 +39,7 @@ impl Build {
             Build::Musl => ("musl-gcc", vec![]),
             Build::Bits32 => ("cc", option("-m32")),
             Build::Library => ("cc", vec!["-shared".to_owned(), "-fPIC".to_owned()]),
+            Build::Exceptions => ("cc", option("-fexceptions")),
             Build::NoLoader => ("cc", vec![format!("-Wl,--dynamic-linker={NO_LOADER}")]),
         }
     }

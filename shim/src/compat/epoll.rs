@@ -4,29 +4,42 @@
 //! We note which epoll it was; what was registered the kernel tells (proc(5), fdinfo). A socket
 //! in two epolls is not demoted.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
 
 use super::hints::IS_EPOLL;
 use super::table;
 use crate::sys::net::{Own, epoll_add};
+use crate::sys::wait::registered_events;
 use crate::trace::Line;
 
 /// More than one epoll.
 const SEVERAL: u64 = 1 << 62;
 
-/// Notes that `fd`, a socket of ours, was registered in `epoll`.
-pub(crate) fn registered(epoll: c_int, fd: c_int) {
+/// Where a note has the events of the registration that are about reading.
+const EVENTS: u32 = 40;
+const READING: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM | libc::EPOLLRDHUP) as u32;
+
+/// Notes that `fd`, a socket of ours, was registered in `epoll`, or that its registration was changed.
+pub(crate) fn registered(epoll: c_int, fd: c_int, event: *const c_void) {
     let before = table::get(fd);
     if !table::add(fd, table::POLLED) {
         return;
     }
-    let this = IS_EPOLL | u64::from(epoll.cast_unsigned());
+    let events = registered_events(event) & READING;
+    let this = IS_EPOLL | u64::from(events) << EVENTS | u64::from(epoll.cast_unsigned());
     // The first time, a note is an earlier socket's.
     let note = if before & table::POLLED == 0 { 0 } else { table::note(fd) };
     // A hint that was there is forgotten: it can be read no more, which is better than a socket
     // that wakes nobody.
-    let now = if note & IS_EPOLL == 0 || note == this { this } else { note | SEVERAL };
-    table::set_note(fd, now);
+    let same = note & IS_EPOLL == 0 || (note & SEVERAL == 0 && note as u32 == this as u32);
+    table::set_note(fd, if same { this } else { note | SEVERAL });
+}
+
+/// The events about reading that `fd` is registered with in `epoll`, as far as we know.
+pub(crate) fn reading(epoll: c_int, fd: c_int) -> u32 {
+    let note = table::note(fd);
+    let known = note & IS_EPOLL != 0 && note & SEVERAL == 0 && note as u32 as c_int == epoll;
+    if known { (note >> EVENTS) as u32 & READING } else { 0 }
 }
 
 /// A registration.

@@ -17,6 +17,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 mod buffer;
 mod demote;
+pub(crate) mod ended;
 pub(crate) mod epoll;
 pub(crate) mod fastopen;
 mod hints;

@@ -5,7 +5,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::{hints, identity, is_mptcp_for_tcp, original, table};
+use super::{ended, hints, identity, is_mptcp_for_tcp, original, table};
 use crate::config;
 use crate::sys;
 use crate::sys::aside;
@@ -27,6 +27,9 @@ pub(crate) fn getsockopt(get: Get) -> c_int {
         }
         if table::note(get.fd) | table::buffer(get.fd).load(Relaxed) != 0 {
             recall(&get, errno);
+        }
+        if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_ERROR) && get.answered() != 0 {
+            ended::tell(get.fd);
         }
         return result;
     }

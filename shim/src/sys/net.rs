@@ -80,6 +80,14 @@ impl Get {
         unsafe { next::getsockopt(fd, self.level, self.name, self.value, self.size) }
     }
 
+    /// The number that the kernel has answered with; 0 for an answer that is none.
+    pub(crate) fn answered(&self) -> c_int {
+        // SAFETY: as in `answer`.
+        unsafe {
+            if *self.size as usize >= size_of::<c_int>() { memory::copy(self.value) } else { 0 }
+        }
+    }
+
     /// Answers with a number, after a call that the kernel answered with one.
     pub(crate) fn answer(&self, number: c_int) {
         // SAFETY: the kernel has just written there: `size` bytes, which it left in `size`.
@@ -237,6 +245,12 @@ pub(crate) fn takes_fastopen(protocol: c_int) -> bool {
     sent >= 0 || super::errno() != libc::EOPNOTSUPP
 }
 
+/// Shuts both directions down.
+pub(crate) fn shut(fd: c_int) {
+    // SAFETY: shutdown(2) takes integers.
+    unsafe { syscall(libc::SYS_shutdown, fd, libc::SHUT_RDWR) };
+}
+
 /// A descriptor of ours, closed when dropped; `errno` stays.
 pub(crate) struct Own(c_int);
 
@@ -268,6 +282,12 @@ impl Own {
     #[inline(never)]
     pub(crate) fn like(fd: c_int) -> Option<Self> {
         Own::tcp(number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)
+    }
+
+    /// Another descriptor of the same file, with a high number.
+    pub(crate) fn copy(fd: c_int) -> Option<Self> {
+        let copy = super::keep_high(fd);
+        (copy >= 0).then(|| Own(copy))
     }
 
     /// Opens a file for reading. `path` ends with a NUL.

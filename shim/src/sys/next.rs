@@ -22,6 +22,12 @@ enum Name {
     Sendmsg,
     Sendto,
     Fcntl,
+    Poll,
+    Ppoll,
+    EpollWait,
+    EpollPwait,
+    EpollPwait2,
+    Recvfrom,
     // From here on: see `ALWAYS`.
     Bind,
     Listen,
@@ -32,11 +38,13 @@ enum Name {
     Dup2,
     Dup3,
     EpollCtl,
+    Recv,
 }
 
 /// One text and no table of pointers: those would have to be relocated at each exec.
 const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
-    bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0";
+    poll\0ppoll\0epoll_wait\0epoll_pwait\0epoll_pwait2\0recvfrom\0\
+    bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0recv\0";
 
 /// The first of them are always looked up: libc does more than the system call there (a thread
 /// can be cancelled while it waits). For the others the system call is all there is, unless
@@ -44,7 +52,7 @@ const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
 const ALWAYS: usize = Name::Bind as usize;
 
 /// Addresses, or 0: then the system call.
-static NEXT: [AtomicUsize; 14] = [const { AtomicUsize::new(0) }; 14];
+static NEXT: [AtomicUsize; 21] = [const { AtomicUsize::new(0) }; 21];
 
 /// `dlsym` as data, so that its address is what the loader wrote here: null where the process
 /// has none (before glibc 2.34 it lived in libdl, which few programs load).
@@ -192,6 +200,100 @@ short!(
 // the two and a call of its jump.
 short!(fn dup_above(fd: c_int, command: c_int, argument: usize; 0, 0), Fcntl, SYS_fcntl);
 short!(fn ioctl(fd: c_int, request: c_ulong, argument: usize; 0, 0), Ioctl, SYS_ioctl);
+
+/// The functions that a [`Step`](super::wait::Step) names.
+#[derive(Clone, Copy)]
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) enum Waiting {
+    Poll,
+    Ppoll,
+    EpollWait,
+    EpollPwait,
+    EpollPwait2,
+    Recvfrom,
+    Recv,
+}
+
+/// The address of the next of them in the chain, or of the system call.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn waiting(which: Waiting) -> usize {
+    let (name, raw) = match which {
+        Waiting::Poll => (Name::Poll, raw::poll as Raw),
+        Waiting::Ppoll => (Name::Ppoll, raw::ppoll as Raw),
+        Waiting::EpollWait => (Name::EpollWait, raw::epoll_wait as Raw),
+        Waiting::EpollPwait => (Name::EpollPwait, raw::epoll_pwait as Raw),
+        Waiting::EpollPwait2 => (Name::EpollPwait2, raw::epoll_pwait2 as Raw),
+        Waiting::Recvfrom => (Name::Recvfrom, raw::recvfrom as Raw),
+        Waiting::Recv => match address(Name::Recv) {
+            0 => (Name::Recvfrom, raw::recvfrom as Raw),
+            next => return next,
+        },
+    };
+    match address(name) {
+        0 => raw as usize,
+        next => next,
+    }
+}
+
+type Raw = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> isize;
+
+/// The system calls themselves, where nobody can tell libc's functions (before glibc 2.34, in a
+/// program without libdl).
+mod raw {
+    use core::ffi::c_int;
+    use core::ptr;
+
+    use super::super::syscall;
+
+    /// The size of the kernel's signal set.
+    const SET: usize = 8;
+
+    macro_rules! raw {
+        ($name:ident, $number:ident, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident: $($argument:expr),*) => {
+            pub(super) unsafe extern "C" fn $name(
+                $a: usize, $b: usize, $c: usize, $d: usize, $e: usize, $f: usize,
+            ) -> isize {
+                // SAFETY: the arguments are the program's.
+                unsafe { syscall(libc::$number, $($argument),*) as isize }
+            }
+        };
+    }
+
+    raw!(ppoll, SYS_ppoll, a b c d _e _f: a, b, c, d, SET);
+    raw!(epoll_wait, SYS_epoll_pwait, a b c d _e _f: a, b, c, d, 0usize, SET);
+    raw!(epoll_pwait, SYS_epoll_pwait, a b c d e _f: a, b, c, d, e, SET);
+    raw!(epoll_pwait2, SYS_epoll_pwait2, a b c d e _f: a, b, c, d, e, SET);
+    raw!(recvfrom, SYS_recvfrom, a b c d e f: a, b, c, d, e, f);
+
+    pub(super) unsafe extern "C" fn poll(
+        a: usize,
+        b: usize,
+        milliseconds: usize,
+        _: usize,
+        _: usize,
+        _: usize,
+    ) -> isize {
+        let limit = i64::from(milliseconds as c_int);
+        let time = [limit / 1000, limit % 1000 * 1_000_000];
+        let time = if limit < 0 { ptr::null() } else { time.as_ptr() };
+        // SAFETY: the arguments are the program's; newer architectures lack poll(2).
+        unsafe { syscall(libc::SYS_ppoll, a, b, time, 0usize, SET) as isize }
+    }
+}
+
+/// The next function of a name, looked up now; 0 for none. For a program that is about to end.
+#[cold]
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn by_name(name: &CStr) -> usize {
+    // SAFETY: as in `find`.
+    match unsafe { ptr::read_volatile((&raw const DLSYM).cast::<usize>()) } {
+        0 => 0,
+        // SAFETY: DLSYM is not null, and the name is NUL-terminated.
+        address => unsafe {
+            transmute::<usize, Dlsym>(address)(libc::RTLD_NEXT, name.as_ptr()) as usize
+        },
+    }
+}
 
 /// The next `socket` in the chain, else the system call.
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {

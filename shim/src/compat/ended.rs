@@ -1,0 +1,94 @@
+//! Connections that ended with an error: refused, reset, timed out.
+//!
+//! The kernel says of such a TCP socket that there is something to read, the error and then the end
+//! of the stream. Of an MPTCP socket it forgets the end where the peer is of plain TCP: poll says
+//! POLLERR and POLLHUP and no POLLIN, for ever, and the second recv ENOTCONN in place of 0. A loop
+//! that asks for POLLIN alone never ends.
+//!
+//! shutdown(2) tells it. It changes nothing else: the connection is over already. This is done as
+//! soon as an answer shows the error, before the program sees it.
+
+use core::ffi::c_int;
+
+use super::{epoll, is_mptcp_for_tcp, table};
+use crate::sys;
+use crate::sys::net::{self, Own};
+use crate::sys::wait;
+
+/// Events of poll(2) and epoll_wait(2), which have the same numbers.
+const OVER: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+const READABLE: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM | libc::EPOLLRDHUP) as u32;
+
+/// Do these events show an error and nothing to be read?
+fn looks_over(events: u32) -> bool {
+    events & OVER == OVER && events & READABLE == 0
+}
+
+/// The answer of poll(2) about `count` descriptors.
+pub(crate) fn polled(answers: usize, count: usize) {
+    wait::each_polled(answers, count, |one| {
+        if looks_over(one.revents as u16 as u32) && tell(one.fd) {
+            one.revents = net::ready(one.fd, one.events);
+        }
+    });
+}
+
+/// The answer of epoll_wait(2): `count` events. Which descriptor one is about, only the program
+/// knows; most programs keep the number there. Of any other the kernel itself says the end once the
+/// program has asked for the error.
+pub(crate) fn waited(epoll: c_int, events: usize, count: usize) {
+    wait::each_event(events, count, |events, data| {
+        let fd = data as c_int;
+        if looks_over(*events) && tell(fd) {
+            *events |= epoll::reading(epoll, fd);
+        }
+    });
+}
+
+/// After recv(2) has failed.
+#[cold]
+#[inline(never)]
+pub(crate) fn failed(fd: c_int) {
+    if is_end(sys::errno()) {
+        tell(fd);
+    }
+}
+
+/// Is it an error that ends a connection? (tcp(7))
+pub(crate) fn is_end(errno: c_int) -> bool {
+    matches!(
+        errno,
+        libc::ECONNREFUSED
+            | libc::ECONNRESET
+            | libc::ETIMEDOUT
+            | libc::EPIPE
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::ENETDOWN
+            | libc::ENOPROTOOPT
+            | libc::EPROTO
+            | libc::EACCES
+    )
+}
+
+/// The socket has, or had, an error: tells the kernel that it is at its end, where that is an MPTCP
+/// socket and it does not know. False for all others.
+#[cold]
+#[inline(never)]
+pub(crate) fn tell(fd: c_int) -> bool {
+    let errno = sys::errno();
+    // By a descriptor of our own: the number may be another socket's at any time.
+    let copy = if net::is_mptcp(fd) { Own::copy(fd) } else { None };
+    let told = copy.is_some_and(|copy| {
+        let ready = net::ready(copy.fd(), libc::POLLRDHUP);
+        let over = is_mptcp_for_tcp(copy.fd(), table::get(fd))
+            && ready & (libc::POLLHUP | libc::POLLRDHUP) == libc::POLLHUP;
+        if over {
+            net::shut(copy.fd());
+        }
+        over
+    });
+    sys::set_errno(errno);
+    told
+}

@@ -1,0 +1,152 @@
+//! The hooks of calls that wait and that are looked at before or after: poll, epoll_wait and recv in
+//! their forms. Each is a step (`sys/wait.rs`), which itself never waits.
+
+use core::ffi::{CStr, c_int};
+
+use crate::compat::ended;
+use crate::sys::next::{self, Waiting};
+use crate::sys::wait::{self, Call, Step};
+use crate::waits;
+
+waits!(
+    /// `poll(2)`, for connections that ended with an error.
+    fn poll, poll_step
+);
+waits!(
+    /// `ppoll(2)`.
+    fn ppoll, ppoll_step
+);
+waits!(
+    /// `poll` as `_FORTIFY_SOURCE` has it: with the size of the array.
+    fn __poll_chk, poll_checked
+);
+waits!(
+    /// `ppoll` with the size of the array.
+    fn __ppoll_chk, ppoll_checked
+);
+waits!(
+    /// `epoll_wait(2)`.
+    fn epoll_wait, epoll_wait_step
+);
+waits!(
+    /// `epoll_pwait(2)`.
+    fn epoll_pwait, epoll_pwait_step
+);
+waits!(
+    /// `epoll_pwait2(2)`.
+    fn epoll_pwait2, epoll_pwait2_step
+);
+waits!(
+    /// `recv(2)`.
+    fn recv, recv_step
+);
+waits!(
+    /// `recvfrom(2)`.
+    fn recvfrom, recvfrom_step
+);
+waits!(
+    /// `recv` with the size of the buffer.
+    fn __recv_chk, recv_checked
+);
+
+/// The phase in which every hook begins.
+const START: usize = 0;
+/// In which it has an answer.
+const ANSWERED: usize = 1;
+
+/// Calls the function, looks at an answer that is an int, and returns it.
+fn looked_at(call: &mut Call, result: isize, which: Waiting, look: fn(&Call, c_int)) -> usize {
+    if call.phase == START {
+        call.phase = ANSWERED;
+        return next::waiting(which);
+    }
+    let result = result as c_int;
+    look(call, result);
+    call.done(result as isize)
+}
+
+extern "C" fn poll_step(call: &mut Call, result: isize) -> usize {
+    looked_at(call, result, Waiting::Poll, polled)
+}
+
+extern "C" fn ppoll_step(call: &mut Call, result: isize) -> usize {
+    looked_at(call, result, Waiting::Ppoll, polled)
+}
+
+fn polled(call: &Call, result: c_int) {
+    if result > 0 {
+        ended::polled(call.arguments[0], call.arguments[1]);
+    }
+}
+
+extern "C" fn poll_checked(call: &mut Call, result: isize) -> usize {
+    let fits = call.arguments[3] / wait::SIZE_OF_POLLED >= call.arguments[1];
+    checked(call, result, fits, c"__poll_chk", poll_step)
+}
+
+extern "C" fn ppoll_checked(call: &mut Call, result: isize) -> usize {
+    let fits = call.arguments[4] / wait::SIZE_OF_POLLED >= call.arguments[1];
+    checked(call, result, fits, c"__ppoll_chk", ppoll_step)
+}
+
+/// Where the program's array is as large as it says, the function without this check; else libc's with
+/// it, which ends the program.
+fn checked(call: &mut Call, result: isize, fits: bool, name: &CStr, step: Step) -> usize {
+    if fits {
+        return call.become_step(step);
+    }
+    if call.phase != START {
+        return call.done(result);
+    }
+    call.phase = ANSWERED;
+    call.result = -1;
+    next::by_name(name)
+}
+
+extern "C" fn epoll_wait_step(call: &mut Call, result: isize) -> usize {
+    looked_at(call, result, Waiting::EpollWait, waited)
+}
+
+extern "C" fn epoll_pwait_step(call: &mut Call, result: isize) -> usize {
+    looked_at(call, result, Waiting::EpollPwait, waited)
+}
+
+extern "C" fn epoll_pwait2_step(call: &mut Call, result: isize) -> usize {
+    looked_at(call, result, Waiting::EpollPwait2, waited)
+}
+
+fn waited(call: &Call, result: c_int) {
+    if result > 0 {
+        ended::waited(call.fd(), call.arguments[1], result as usize);
+    }
+}
+
+extern "C" fn recvfrom_step(call: &mut Call, result: isize) -> usize {
+    received(call, result, Waiting::Recvfrom)
+}
+
+extern "C" fn recv_step(call: &mut Call, result: isize) -> usize {
+    // What recvfrom(2) has more, which is libc's recv.
+    call.arguments[4] = 0;
+    call.arguments[5] = 0;
+    received(call, result, Waiting::Recv)
+}
+
+extern "C" fn recv_checked(call: &mut Call, result: isize) -> usize {
+    let fits = call.arguments[2] <= call.arguments[3];
+    if fits {
+        call.arguments[3] = call.arguments[4];
+    }
+    checked(call, result, fits, c"__recv_chk", recv_step)
+}
+
+fn received(call: &mut Call, result: isize, which: Waiting) -> usize {
+    if call.phase == START {
+        call.phase = ANSWERED;
+        return next::waiting(which);
+    }
+    if result < 0 {
+        ended::failed(call.fd());
+    }
+    call.done(result)
+}

@@ -1,0 +1,90 @@
+/*
+ * cancelled: a thread is cancelled in each function that waits; what is to be cleaned up on its way
+ * out is. Built with -fexceptions, so that the unwinder does it and every frame must be known to it.
+ * The output is the same natively and under the tool.
+ */
+#include "check.h"
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+
+enum { POLL, PPOLL, EPOLL, EPOLL_PWAIT, RECV, RECVFROM, CONNECT, KINDS };
+
+static const char *const names[KINDS] = { "poll",     "ppoll",  "epoll_wait", "epoll_pwait", "recv",
+					  "recvfrom", "connect" };
+static int listener, client, epoll;
+static int cleaned[KINDS];
+
+static void clean(int **what)
+{
+	**what = 1;
+}
+
+static void *waits(void *argument)
+{
+	int kind = (int)(long)argument;
+	__attribute__((cleanup(clean))) int *mark = &cleaned[kind];
+	struct timespec long_time = { 1000, 0 };
+	struct pollfd one = { listener, POLLIN, 0 };
+	struct epoll_event event;
+	char byte;
+
+	(void)mark;
+	switch (kind) {
+	case POLL:
+		poll(&one, 1, -1);
+		break;
+	case PPOLL:
+		ppoll(&one, 1, &long_time, NULL);
+		break;
+	case EPOLL:
+		epoll_wait(epoll, &event, 1, -1);
+		break;
+	case EPOLL_PWAIT:
+		epoll_pwait(epoll, &event, 1, -1, NULL);
+		break;
+	case RECV:
+		recv(client, &byte, 1, 0);
+		break;
+	case RECVFROM:
+		recvfrom(client, &byte, 1, 0, NULL, NULL);
+		break;
+	case CONNECT: {
+		/* Nobody accepts at that address, and nothing says so. */
+		struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(9),
+					       .sin_addr.s_addr = htonl(0xc0000209) };
+		connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&address, sizeof address);
+	}
+	}
+	return NULL;
+}
+
+int main(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct epoll_event event = { EPOLLIN, { 0 } };
+	socklen_t size = sizeof address;
+
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	must(bind(listener, (void *)&address, size) == 0 && listen(listener, 5) == 0, "listen");
+	getsockname(listener, (void *)&address, &size);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	must(connect(client, (void *)&address, size) == 0, "connect");
+	must(accept(listener, NULL, NULL) >= 0, "accept");
+	epoll = epoll_create1(0);
+	must(epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) == 0, "epoll_ctl");
+	for (int kind = 0; kind < KINDS; kind++) {
+		pthread_t thread;
+		void *result;
+
+		must(pthread_create(&thread, NULL, waits, (void *)(long)kind) == 0, "thread");
+		pthread_cancel(thread);
+		pthread_join(thread, &result);
+		printf("%s: %s, %s\n", names[kind],
+		       result == PTHREAD_CANCELED ? "cancelled" : "not cancelled",
+		       cleaned[kind] ? "cleaned" : "not cleaned");
+	}
+	return 0;
+}

@@ -1,0 +1,53 @@
+//! Calls that wait, natively and under the tool: on connections that end with an error, and in threads
+//! that are cancelled meanwhile.
+//!
+//! Not here: what a wait costs (`scripts/bench options`).
+
+mod support;
+
+use support::cc::{self, Build};
+use support::{Netns, Way};
+
+/// What a C program of tests/c prints, natively and under the tool: the same.
+#[track_caller]
+fn same(name: &str, build: Build) -> String {
+    let program = cc::c(name, build);
+    let [native, ours] = Way::BOTH.map(|way| {
+        let namespace = Netns::new();
+        // So that a connection to 192.0.2.9 is never answered.
+        namespace.ip("addr add 192.0.2.1/24 dev lo");
+        way.command(&program).within(&namespace).run().silent().stdout
+    });
+    assert_eq!(native, ours, "{name} {build:?}");
+    native
+}
+
+#[test]
+fn a_loop_that_waits_for_bytes_ends_when_the_connection_was_refused_or_reset() {
+    for build in [Build::Plain, Build::Musl] {
+        let said = same("ended", build);
+        assert!(said.lines().count() >= 18, "{said}");
+        for line in said.lines() {
+            assert!(line.ends_with(" read, in a few turns"), "{build:?} {line}");
+        }
+    }
+}
+
+#[test]
+fn a_thread_that_is_cancelled_while_it_waits_cleans_up() {
+    let said = same("cancelled", Build::Exceptions);
+    assert_eq!(said.lines().count(), 7, "{said}");
+    for line in said.lines() {
+        assert!(line.ends_with(": cancelled, cleaned"), "{line}");
+    }
+}
+
+#[test]
+fn an_array_that_is_too_small_for_poll_ends_a_fortified_program() {
+    let program = "import ctypes\nlibc = ctypes.CDLL(None)\n\
+        libc.__poll_chk(ctypes.create_string_buffer(8), 2, 0, 8)";
+    for way in Way::BOTH {
+        let done = way.command("python3").args(["-c", program]).run();
+        assert!(done.stderr.contains("buffer overflow detected"), "{way:?}: {done}");
+    }
+}
