@@ -1,5 +1,5 @@
-//! Calls that wait, natively and under the tool: on connections that end with an error, and in threads
-//! that are cancelled meanwhile.
+//! Calls that wait, natively and under the tool: a listener with a time limit, connections that end
+//! with an error, and threads that are cancelled while they wait.
 //!
 //! Not here: what a wait costs (`scripts/bench options`).
 
@@ -23,6 +23,15 @@ fn same(name: &str, build: Build) -> String {
 }
 
 #[test]
+fn a_listener_with_a_time_limit_ends_its_wait_as_on_tcp() {
+    for build in [Build::Plain, Build::Musl] {
+        let said = same("limited", build);
+        assert!(said.contains("nobody comes: Resource temporarily unavailable\n"), "{said}");
+        assert!(said.contains("two threads: one each time\n"), "{said}");
+    }
+}
+
+#[test]
 fn a_loop_that_waits_for_bytes_ends_when_the_connection_was_refused_or_reset() {
     for build in [Build::Plain, Build::Musl] {
         let said = same("ended", build);
@@ -36,7 +45,7 @@ fn a_loop_that_waits_for_bytes_ends_when_the_connection_was_refused_or_reset() {
 #[test]
 fn a_thread_that_is_cancelled_while_it_waits_cleans_up() {
     let said = same("cancelled", Build::Exceptions);
-    assert_eq!(said.lines().count(), 7, "{said}");
+    assert_eq!(said.lines().count(), 10, "{said}");
     for line in said.lines() {
         assert!(line.ends_with(": cancelled, cleaned"), "{line}");
     }

@@ -8,10 +8,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/time.h>
 
-enum { POLL, PPOLL, EPOLL, EPOLL_PWAIT, RECV, RECVFROM, CONNECT, KINDS };
+enum { ACCEPT, LIMITED, ACCEPT4, POLL, PPOLL, EPOLL, EPOLL_PWAIT, RECV, RECVFROM, CONNECT, KINDS };
 
-static const char *const names[KINDS] = { "poll",     "ppoll",  "epoll_wait", "epoll_pwait", "recv",
+static const char *const names[KINDS] = { "accept", "accept with a limit", "accept4", "poll",
+					  "ppoll",  "epoll_wait", "epoll_pwait", "recv",
 					  "recvfrom", "connect" };
 static int listener, client, epoll;
 static int cleaned[KINDS];
@@ -32,6 +34,13 @@ static void *waits(void *argument)
 
 	(void)mark;
 	switch (kind) {
+	case LIMITED:
+	case ACCEPT:
+		accept(listener, NULL, NULL);
+		break;
+	case ACCEPT4:
+		accept4(listener, NULL, NULL, 0);
+		break;
 	case POLL:
 		poll(&one, 1, -1);
 		break;
@@ -64,6 +73,7 @@ int main(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct timeval limit = { 1000, 0 }, none = { 0, 0 };
 	struct epoll_event event = { EPOLLIN, { 0 } };
 	socklen_t size = sizeof address;
 
@@ -79,6 +89,8 @@ int main(void)
 		pthread_t thread;
 		void *result;
 
+		setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, kind == LIMITED ? &limit : &none,
+			   sizeof limit);
 		must(pthread_create(&thread, NULL, waits, (void *)(long)kind) == 0, "thread");
 		pthread_cancel(thread);
 		pthread_join(thread, &result);

@@ -23,6 +23,7 @@ pub(crate) mod fastopen;
 mod hints;
 mod identity;
 pub(crate) mod inq;
+pub(crate) mod limit;
 mod options;
 mod original;
 mod process;

@@ -118,6 +118,17 @@ pub(crate) fn bit(level: c_int, name: c_int) -> u64 {
     OTHER
 }
 
+/// The program has set a limit for receiving, in one form or the other.
+pub(crate) const RECEIVE_LIMIT: u64 = 1 << place(SOCKET, 20) | 1 << place(SOCKET, 66);
+
+const fn place(level: u8, name: u8) -> usize {
+    let mut at = 0;
+    while LIST[at].0 != level || LIST[at].1 != name {
+        at += 1;
+    }
+    at
+}
+
 /// Options of which MPTCP keeps no value that could be read: their bit says "is on".
 pub(crate) fn is_switch(level: c_int, name: c_int) -> bool {
     level == libc::SOL_SOCKET && matches!(name, libc::SO_DONTROUTE | libc::SO_BROADCAST)

@@ -1,13 +1,22 @@
-//! The hooks of calls that wait and that are looked at before or after: poll, epoll_wait and recv in
-//! their forms. Each is a step (`sys/wait.rs`), which itself never waits.
+//! The hooks of calls that wait and that are looked at before or after: accept, poll, epoll_wait and
+//! recv in their forms. Each is a step (`sys/wait.rs`), which itself never waits.
 
 use core::ffi::{CStr, c_int};
 
-use crate::compat::ended;
+use crate::compat::{ended, limit};
+use crate::sys;
 use crate::sys::next::{self, Waiting};
 use crate::sys::wait::{self, Call, Step};
 use crate::waits;
 
+waits!(
+    /// `accept(2)`, for listeners with a time limit.
+    fn accept, accept_step
+);
+waits!(
+    /// `accept4(2)`.
+    fn accept4, accept4_step
+);
 waits!(
     /// `poll(2)`, for connections that ended with an error.
     fn poll, poll_step
@@ -53,6 +62,8 @@ waits!(
 const START: usize = 0;
 /// In which it has an answer.
 const ANSWERED: usize = 1;
+/// In which `accept` has waited for a connection within its limit.
+const POLLED: usize = 2;
 
 /// Calls the function, looks at an answer that is an int, and returns it.
 fn looked_at(call: &mut Call, result: isize, which: Waiting, look: fn(&Call, c_int)) -> usize {
@@ -149,4 +160,63 @@ fn received(call: &mut Call, result: isize, which: Waiting) -> usize {
         ended::failed(call.fd());
     }
     call.done(result)
+}
+
+extern "C" fn accept_step(call: &mut Call, result: isize) -> usize {
+    accepting(call, result, Waiting::Accept)
+}
+
+extern "C" fn accept4_step(call: &mut Call, result: isize) -> usize {
+    accepting(call, result, Waiting::Accept4)
+}
+
+/// Where `kept` has, behind the four arguments of `accept`: when its limit is over, or 0 for none;
+/// and what poll is asked.
+const DEADLINE: usize = 4;
+const ASKED: usize = 5;
+
+/// A listener with a time limit is polled first, and then the connection is there: `accept` itself
+/// does not wait any more.
+fn accepting(call: &mut Call, result: isize, which: Waiting) -> usize {
+    match call.phase {
+        START => {
+            call.kept[..DEADLINE].copy_from_slice(&call.arguments[..DEADLINE]);
+            call.kept[DEADLINE] = 0;
+            if let Some(milliseconds) = limit::of(call.fd()) {
+                call.kept[DEADLINE] = wait::now().saturating_add(milliseconds).max(1) as usize;
+                return poll_listener(call);
+            }
+        }
+        POLLED if result as c_int <= 0 => {
+            if result as c_int == 0 {
+                sys::set_errno(libc::EAGAIN);
+            }
+            return call.done(-1);
+        }
+        POLLED => {
+            if !limit::take(call.kept[0] as c_int) {
+                return poll_listener(call);
+            }
+            call.arguments[..DEADLINE].copy_from_slice(&call.kept[..DEADLINE]);
+        }
+        _ => {
+            if call.kept[DEADLINE] != 0 {
+                limit::give_back();
+            }
+            return call.done(result as c_int as isize);
+        }
+    }
+    call.phase = ANSWERED;
+    next::waiting(which)
+}
+
+fn poll_listener(call: &mut Call) -> usize {
+    let left = (call.kept[DEADLINE] as u64).saturating_sub(wait::now());
+    // struct pollfd: a descriptor, events, and what the kernel answers.
+    call.kept[ASKED] = (libc::POLLIN as usize) << 32 | call.kept[0] as u32 as usize;
+    call.arguments[0] = &raw const call.kept[ASKED] as usize;
+    call.arguments[1] = 1;
+    call.arguments[2] = left.min(c_int::MAX as u64) as usize;
+    call.phase = POLLED;
+    next::waiting(Waiting::Poll)
 }

@@ -245,6 +245,10 @@ pub(crate) fn takes_fastopen(protocol: c_int) -> bool {
     sent >= 0 || super::errno() != libc::EOPNOTSUPP
 }
 
+pub(crate) fn is_listening(fd: c_int) -> bool {
+    number(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == Some(1)
+}
+
 /// Shuts both directions down.
 pub(crate) fn shut(fd: c_int) {
     // SAFETY: shutdown(2) takes integers.
@@ -394,4 +398,11 @@ pub(crate) fn give_way(at_once: bool) {
             false => syscall(libc::SYS_nanosleep, &raw const pause, null),
         }
     };
+}
+
+/// An option that is a time: seconds and microseconds.
+pub(crate) fn time(fd: c_int, level: c_int, name: c_int) -> Option<[u64; 2]> {
+    let mut parts = [[0; 8]; 2];
+    let size = read_option(fd, level, name, parts.as_flattened_mut());
+    (size == Some(16)).then_some(parts.map(u64::from_ne_bytes))
 }

@@ -22,6 +22,8 @@ enum Name {
     Sendmsg,
     Sendto,
     Fcntl,
+    Accept,
+    Accept4,
     Poll,
     Ppoll,
     EpollWait,
@@ -43,7 +45,7 @@ enum Name {
 
 /// One text and no table of pointers: those would have to be relocated at each exec.
 const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
-    poll\0ppoll\0epoll_wait\0epoll_pwait\0epoll_pwait2\0recvfrom\0\
+    accept\0accept4\0poll\0ppoll\0epoll_wait\0epoll_pwait\0epoll_pwait2\0recvfrom\0\
     bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0recv\0";
 
 /// The first of them are always looked up: libc does more than the system call there (a thread
@@ -52,7 +54,7 @@ const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
 const ALWAYS: usize = Name::Bind as usize;
 
 /// Addresses, or 0: then the system call.
-static NEXT: [AtomicUsize; 21] = [const { AtomicUsize::new(0) }; 21];
+static NEXT: [AtomicUsize; 23] = [const { AtomicUsize::new(0) }; 23];
 
 /// `dlsym` as data, so that its address is what the loader wrote here: null where the process
 /// has none (before glibc 2.34 it lived in libdl, which few programs load).
@@ -205,6 +207,8 @@ short!(fn ioctl(fd: c_int, request: c_ulong, argument: usize; 0, 0), Ioctl, SYS_
 #[derive(Clone, Copy)]
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) enum Waiting {
+    Accept,
+    Accept4,
     Poll,
     Ppoll,
     EpollWait,
@@ -218,6 +222,8 @@ pub(crate) enum Waiting {
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn waiting(which: Waiting) -> usize {
     let (name, raw) = match which {
+        Waiting::Accept => (Name::Accept, raw::accept as Raw),
+        Waiting::Accept4 => (Name::Accept4, raw::accept4 as Raw),
         Waiting::Poll => (Name::Poll, raw::poll as Raw),
         Waiting::Ppoll => (Name::Ppoll, raw::ppoll as Raw),
         Waiting::EpollWait => (Name::EpollWait, raw::epoll_wait as Raw),
@@ -259,6 +265,8 @@ mod raw {
         };
     }
 
+    raw!(accept, SYS_accept4, a b c _d _e _f: a, b, c, 0);
+    raw!(accept4, SYS_accept4, a b c d _e _f: a, b, c, d);
     raw!(ppoll, SYS_ppoll, a b c d _e _f: a, b, c, d, SET);
     raw!(epoll_wait, SYS_epoll_pwait, a b c d _e _f: a, b, c, d, 0usize, SET);
     raw!(epoll_pwait, SYS_epoll_pwait, a b c d e _f: a, b, c, d, e, SET);

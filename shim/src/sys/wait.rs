@@ -16,6 +16,7 @@ use core::mem::size_of;
 use core::ptr;
 
 use super::memory;
+use super::syscall;
 
 /// The state of a hook, in its frame.
 #[repr(C)]
@@ -266,4 +267,12 @@ pub(crate) fn each_event(from: usize, count: usize, look: impl Fn(&mut u32, u64)
 pub(crate) fn registered_events(event: *const c_void) -> u32 {
     // SAFETY: the kernel has just read it.
     unsafe { memory::copy::<libc::epoll_event>(event) }.events
+}
+
+/// The time since the boot, in milliseconds.
+pub(crate) fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: one timespec, which the kernel fills.
+    unsafe { syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
+    (time.tv_sec as u64).wrapping_mul(1000).wrapping_add(time.tv_nsec as u64 / 1_000_000)
 }

@@ -1,0 +1,57 @@
+//! A listener with SO_RCVTIMEO: `accept` on TCP ends after that time with EAGAIN. MPTCP takes the
+//! option and waits for ever, for it waits on a socket of its own that has no limit.
+//!
+//! The hook polls the listener that long, and accepts what is there then. Of two threads that wake
+//! for one connection the slower one must not wait in `accept`: one at a time looks again and takes.
+//! Processes that share a listener are not kept apart so.
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
+
+use super::{options, table};
+use crate::sys::net;
+
+/// A thread is between the look and `accept`.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The limit, in milliseconds, of a blocking listener of ours.
+#[inline]
+pub(crate) fn of(fd: c_int) -> Option<u64> {
+    if table::get(fd) & options::RECEIVE_LIMIT == 0 { None } else { asked(fd) }
+}
+
+#[cold]
+#[inline(never)]
+fn asked(fd: c_int) -> Option<u64> {
+    let [seconds, microseconds] = net::time(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO)?;
+    let blocks = net::control(fd, libc::F_GETFL, 0) & libc::O_NONBLOCK == 0;
+    if !blocks || !net::is_listening(fd) || !net::is_mptcp(fd) {
+        return None;
+    }
+    // Rounded up: 0 would be no limit.
+    let limit = seconds.saturating_mul(1000).saturating_add(microseconds.div_ceil(1000));
+    (limit != 0).then_some(limit)
+}
+
+/// After the listener was polled: is there a connection that is this thread's?
+///
+/// A thread that was cancelled in `accept`, or left it from a signal handler, gives nothing back:
+/// after a while the next one goes on without.
+pub(crate) fn take(fd: c_int) -> bool {
+    for turn in 0..200 {
+        if !TAKEN.swap(true, Acquire) {
+            break;
+        }
+        net::give_way(turn < 100);
+    }
+    let ready = net::ready(fd, libc::POLLIN) != 0;
+    if !ready {
+        give_back();
+    }
+    ready
+}
+
+/// After `accept`.
+pub(crate) fn give_back() {
+    TAKEN.store(false, Release);
+}
