@@ -1,12 +1,14 @@
 //! Calls that wait, natively and under the tool: a listener with a time limit, connections that end
-//! with an error, and threads that are cancelled while they wait.
+//! with an error, transfers over loopback, and threads that are cancelled while they wait.
 //!
-//! Not here: what a wait costs (`scripts/bench options`).
+//! Not here: what a wait costs (`scripts/bench options`, `loopback`).
 
 mod support;
 
+use std::path::{Path, PathBuf};
+
 use support::cc::{self, Build};
-use support::{Netns, Way};
+use support::{Netns, Way, tool};
 
 /// What a C program of tests/c prints, natively and under the tool: the same.
 #[track_caller]
@@ -48,6 +50,33 @@ fn a_thread_that_is_cancelled_while_it_waits_cleans_up() {
     assert_eq!(said.lines().count(), 10, "{said}");
     for line in said.lines() {
         assert!(line.ends_with(": cancelled, cleaned"), "{line}");
+    }
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/compat").join(name)
+}
+
+#[test]
+fn a_connection_over_loopback_shows_the_buffers_of_tcp() {
+    let python = |way: Way| way.command("python3").arg(file("loopback.py")).arg("shown");
+    let [native, ours] = Way::BOTH.map(|way| python(way).within(&Netns::new()).run().silent());
+    assert_eq!(native.stdout.lines().count(), 12, "{native}");
+    assert_eq!(native.stdout, ours.stdout);
+}
+
+/// A stall is told by MPTCP's retransmission, which nothing else causes over loopback but a machine
+/// that lets a thread wait for 200 ms.
+#[test]
+fn transfers_over_loopback_do_not_stall() {
+    for mtu in ["65536", "1500"] {
+        let namespace = Netns::new();
+        namespace.ip(&format!("link set lo mtu {mtu}"));
+        let command = tool(&["run", "--no-setup", "python3"]).arg(file("loopback.py"));
+        let done = command.arg("stalls").within(&namespace).run().silent();
+        let stalls: u32 = done.stdout.trim().parse().expect("a number");
+        // Without the wide window a third of the 64 stall.
+        assert!(stalls <= 4, "MTU {mtu}: {stalls} of 64");
     }
 }
 

@@ -154,7 +154,11 @@ pub(crate) unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
         compat::listening(fd);
     }
     // SAFETY: listen(2) takes integers.
-    unsafe { next::listen(fd, backlog) }
+    let result = unsafe { next::listen(fd, backlog) };
+    if result == 0 {
+        compat::room::listening(fd);
+    }
+    result
 }
 
 /// `dup(2)`.

@@ -28,6 +28,7 @@ mod options;
 mod original;
 mod process;
 mod questions;
+pub(crate) mod room;
 pub(crate) mod table;
 mod unchanged;
 
@@ -226,6 +227,9 @@ pub(crate) fn going(fd: c_int, to: &Address, binds: bool, why: u32) -> bool {
                 let done = demote::to_tcp(fd, None, None);
                 trace::demoted(b"connect(\x01): to itself, where MPTCP loses a byte", fd, 0, done);
             }
+        }
+        if to.loops() {
+            room::connecting(fd);
         }
         sys::set_errno(errno);
     }

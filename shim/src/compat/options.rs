@@ -121,6 +121,9 @@ pub(crate) fn bit(level: c_int, name: c_int) -> u64 {
 /// The program has set a limit for receiving, in one form or the other.
 pub(crate) const RECEIVE_LIMIT: u64 = 1 << place(SOCKET, 20) | 1 << place(SOCKET, 66);
 
+/// The program has set a receive buffer.
+pub(crate) const RECEIVE_BUFFER: u64 = 1 << place(SOCKET, 8) | 1 << place(SOCKET, 33);
+
 const fn place(level: u8, name: u8) -> usize {
     let mut at = 0;
     while LIST[at].0 != level || LIST[at].1 != name {

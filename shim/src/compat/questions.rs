@@ -5,7 +5,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::{ended, hints, identity, is_mptcp_for_tcp, original, table};
+use super::{ended, hints, identity, is_mptcp_for_tcp, original, room, table};
 use crate::config;
 use crate::sys;
 use crate::sys::aside;
@@ -28,8 +28,8 @@ pub(crate) fn getsockopt(get: Get) -> c_int {
         if table::note(get.fd) | table::buffer(get.fd).load(Relaxed) != 0 {
             recall(&get, errno);
         }
-        if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_ERROR) && get.answered() != 0 {
-            ended::tell(get.fd);
+        if get.level == libc::SOL_SOCKET && matches!(get.name, libc::SO_ERROR | libc::SO_RCVBUF) {
+            answered(&get, errno);
         }
         return result;
     }
@@ -56,6 +56,21 @@ fn recall(get: &Get, errno: c_int) {
     }
     if let Some(value) = hints::remembered(get) {
         get.answer(value);
+    }
+    sys::set_errno(errno);
+}
+
+/// The kernel has answered, and the answer says more than the program shall know, or less.
+#[cold]
+#[inline(never)]
+fn answered(get: &Get, errno: c_int) {
+    let answer = get.answered();
+    if get.name == libc::SO_RCVBUF {
+        if let Some(size) = room::shown(get.fd, answer) {
+            get.answer(size);
+        }
+    } else if answer != 0 {
+        ended::tell(get.fd);
     }
     sys::set_errno(errno);
 }

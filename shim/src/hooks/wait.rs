@@ -3,14 +3,14 @@
 
 use core::ffi::{CStr, c_int};
 
-use crate::compat::{ended, limit};
+use crate::compat::{ended, limit, room};
 use crate::sys;
 use crate::sys::next::{self, Waiting};
 use crate::sys::wait::{self, Call, Step};
 use crate::waits;
 
 waits!(
-    /// `accept(2)`, for listeners with a time limit.
+    /// `accept(2)`, for listeners with a time limit and connections over loopback.
     fn accept, accept_step
 );
 waits!(
@@ -203,7 +203,11 @@ fn accepting(call: &mut Call, result: isize, which: Waiting) -> usize {
             if call.kept[DEADLINE] != 0 {
                 limit::give_back();
             }
-            return call.done(result as c_int as isize);
+            let new = result as c_int;
+            if new >= 0 {
+                room::accepted(call.kept[0] as c_int, new);
+            }
+            return call.done(new as isize);
         }
     }
     call.phase = ANSWERED;

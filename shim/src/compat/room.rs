@@ -1,0 +1,100 @@
+//! A wide receive window for connections over loopback.
+//!
+//! A receiver that has closed its MPTCP window and read what was there does not always say that
+//! the window is open again. The sender has nothing in flight that could be repeated, waits 200 ms
+//! for MPTCP's own timer, and then repeats what the receiver has long got (MPTCPRetrans and
+//! DuplicateData count one each). Over loopback, where the sender is faster than the window grows,
+//! most transfers of a megabyte or more stall so. A window that does not close needs no word.
+//!
+//! SO_RCVLOWAT makes the kernel widen the window of a connection to that size (from Linux 6.9 on),
+//! and it stays wide when the option is set back; unlike SO_RCVBUF it keeps the kernel's own
+//! adjustment going, and has no limit in net.core. Without such a kernel nothing happens.
+//! `scripts/bench loopback` measures it.
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+use super::{options, table};
+use crate::sys;
+use crate::sys::aside;
+use crate::sys::net::{self, Own};
+
+/// Bytes: none of 200 transfers of up to 4 MB stalls with this, one of ten of 16 MB does; with a
+/// quarter of it one of ten of 16 MB as well, and with the kernel's own every second of 4 MB.
+const ROOM: c_int = 4 << 20;
+
+/// What SO_RCVBUF reads with such a window. The kernel's own limits have a say in it, so it is read
+/// back from the first one.
+static READS: AtomicI32 = AtomicI32::new(0);
+
+/// Before a socket of ours connects to this host.
+pub(crate) fn connecting(fd: c_int) {
+    let state = table::get(fd);
+    if state & (table::OURS | options::RECEIVE_BUFFER) != table::OURS {
+        return;
+    }
+    // The window is the first subflow's. Who asks for an option that only a subflow has makes one; it
+    // is off on every socket, and who had set it has a subflow.
+    /// include/uapi/linux/tcp.h
+    const TCP_FASTOPEN_NO_COOKIE: c_int = 34;
+    if state & options::bit(libc::IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE) == 0 {
+        net::set_number(fd, libc::IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 0);
+    }
+    widen(fd, state);
+}
+
+/// After a socket began to listen: one for this host alone hands its window on.
+pub(crate) fn listening(fd: c_int) {
+    let state = table::get(fd);
+    if state & table::OURS == 0 || state & options::RECEIVE_BUFFER != 0 {
+        return;
+    }
+    let errno = sys::errno();
+    let own = net::local(fd);
+    if !own.is_any() && own.loops() && net::is_mptcp(fd) {
+        widen(fd, state);
+        table::add(fd, table::ROOMY);
+    }
+    sys::set_errno(errno);
+}
+
+/// After a connection was accepted by a listener that serves other hosts too.
+#[inline]
+pub(crate) fn accepted(listener: c_int, new: c_int) {
+    let state = table::get(listener);
+    if state & (table::OURS | table::ROOMY | options::RECEIVE_BUFFER) == table::OURS {
+        from_here(state, new);
+    }
+}
+
+#[inline(never)]
+fn from_here(state: u64, new: c_int) {
+    let errno = sys::errno();
+    if net::peer(new).loops() && net::is_mptcp(new) {
+        widen(new, state);
+    }
+    sys::set_errno(errno);
+}
+
+fn widen(fd: c_int, state: u64) {
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_RCVLOWAT);
+    let before = match state & options::bit(level, name) {
+        0 => 1,
+        _ => net::number(fd, level, name).unwrap_or(1),
+    };
+    if net::set_number(fd, level, name, ROOM) {
+        net::set_number(fd, level, name, before);
+    }
+    if READS.load(Relaxed) == 0 {
+        READS.store(net::number(fd, level, libc::SO_RCVBUF).unwrap_or(0), Relaxed);
+    }
+}
+
+/// The size that the program is to see where SO_RCVBUF reads `size`.
+pub(crate) fn shown(fd: c_int, size: c_int) -> Option<c_int> {
+    if size == 0 || size != READS.load(Relaxed) || !net::is_mptcp(fd) {
+        return None;
+    }
+    let fresh = || net::number(Own::like(fd)?.fd(), libc::SOL_SOCKET, libc::SO_RCVBUF);
+    aside::ask(fd, fresh)
+}
