@@ -30,6 +30,7 @@ fn it_exports_its_hooks_and_nothing_else() {
     let hooks = [
         "__poll_chk",
         "__ppoll_chk",
+        "__read_chk",
         "__recv_chk",
         "accept",
         "accept4",
@@ -49,8 +50,11 @@ fn it_exports_its_hooks_and_nothing_else() {
         "listen",
         "poll",
         "ppoll",
+        "read",
+        "readv",
         "recv",
         "recvfrom",
+        "recvmsg",
         "sendmsg",
         "sendto",
         "setsockopt",
@@ -87,7 +91,7 @@ fn the_one_frame_that_others_find_on_the_stack_has_an_unwind_table() {
     assert!(segments.contains("GNU_EH_FRAME"), "{segments}");
     let table = readelf("--debug-dump=frames");
     assert_eq!(table.matches(" FDE ").count(), 1, "{table}");
-    for name in ["accept", "accept4", "epoll_wait", "poll", "ppoll", "recv", "recvfrom"] {
+    for name in ["accept", "accept4", "epoll_wait", "poll", "ppoll", "read", "recv", "recvfrom"] {
         let option = format!("--disassemble={name}");
         let done = Cmd::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(option).arg(shim());
         let code = done.run().ok().stdout;

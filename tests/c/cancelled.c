@@ -9,12 +9,14 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
-enum { ACCEPT, LIMITED, ACCEPT4, POLL, PPOLL, EPOLL, EPOLL_PWAIT, RECV, RECVFROM, CONNECT, KINDS };
+enum { ACCEPT, LIMITED, ACCEPT4, POLL, PPOLL, EPOLL, EPOLL_PWAIT, RECV, RECVFROM, RECVMSG, READ, READV,
+       CONNECT, KINDS };
 
 static const char *const names[KINDS] = { "accept", "accept with a limit", "accept4", "poll",
 					  "ppoll",  "epoll_wait", "epoll_pwait", "recv",
-					  "recvfrom", "connect" };
+					  "recvfrom", "recvmsg", "read", "readv", "connect" };
 static int listener, client, epoll;
 static int cleaned[KINDS];
 
@@ -31,6 +33,8 @@ static void *waits(void *argument)
 	struct pollfd one = { listener, POLLIN, 0 };
 	struct epoll_event event;
 	char byte;
+	struct iovec part = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
 	(void)mark;
 	switch (kind) {
@@ -58,6 +62,15 @@ static void *waits(void *argument)
 		break;
 	case RECVFROM:
 		recvfrom(client, &byte, 1, 0, NULL, NULL);
+		break;
+	case RECVMSG:
+		recvmsg(client, &message, 0);
+		break;
+	case READ:
+		must(read(client, &byte, 1) != 0, "read");
+		break;
+	case READV:
+		readv(client, &part, 1);
 		break;
 	case CONNECT: {
 		/* Nobody accepts at that address, and nothing says so. */

@@ -11,27 +11,32 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 /* As _FORTIFY_SOURCE calls them; musl has none of these, older glibc no epoll_pwait2. */
 #ifdef __GLIBC__
 extern int __poll_chk(struct pollfd *, nfds_t, int, size_t);
 extern int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
 extern ssize_t __recv_chk(int, void *, size_t, size_t, int);
+extern ssize_t __read_chk(int, void *, size_t, size_t);
 extern int epoll_pwait2(int, struct epoll_event *, int, const struct timespec *, const sigset_t *)
 	__attribute__((weak));
 #else
 #define __poll_chk(fds, count, time, size) -1
 #define __ppoll_chk(fds, count, time, mask, size) -1
 #define __recv_chk(fd, to, count, size, flags) -1
+#define __read_chk(fd, to, count, size) -1
 #define epoll_pwait2(epoll, events, count, time, mask) -1
 #endif
 
 enum { TURNS = 1000, FEW = 3, SECONDS = 20 };
-enum { POLL, PPOLL, POLL_CHK, PPOLL_CHK, SELECT, PSELECT, EPOLL, EPOLL_PWAIT, EPOLL_PWAIT2, WAYS };
+enum { POLL, PPOLL, POLL_CHK, PPOLL_CHK, SELECT, SELECT_RECV, SELECT_RECVMSG, PSELECT, EPOLL,
+       EPOLL_PWAIT, EPOLL_PWAIT2, WAYS };
 
 static const char *const names[WAYS] = { "poll",    "ppoll",      "__poll_chk",
-					 "__ppoll_chk", "select",  "pselect",
-					 "epoll_wait",  "epoll_pwait", "epoll_pwait2" };
+					 "__ppoll_chk", "select and read", "select and recv",
+					 "select and recvmsg", "pselect and readv", "epoll_wait",
+					 "epoll_pwait", "epoll_pwait2" };
 
 static int may_be_read(int way, int fd, int epoll)
 {
@@ -58,6 +63,8 @@ static int may_be_read(int way, int fd, int epoll)
 		ready = __ppoll_chk(&one, 1, &limit, NULL, sizeof one);
 		break;
 	case SELECT:
+	case SELECT_RECV:
+	case SELECT_RECVMSG:
 		return select(fd + 1, &set, NULL, NULL, &same) == 1 && FD_ISSET(fd, &set);
 	case PSELECT:
 		return pselect(fd + 1, &set, NULL, NULL, &limit, NULL) == 1 && FD_ISSET(fd, &set);
@@ -77,18 +84,40 @@ static int may_be_read(int way, int fd, int epoll)
 	return one.revents & POLLIN;
 }
 
-static void read_to_the_end(int way, const char *what, int fd, int epoll)
+/* Another function with each way to wait; select has none that was told before. */
+static ssize_t reads(int way, int fd)
 {
 	char buffer[10];
+	struct iovec part = { buffer, sizeof buffer };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	switch (way) {
+	case POLL_CHK:
+		return __recv_chk(fd, buffer, sizeof buffer, sizeof buffer, 0);
+	case PPOLL_CHK:
+		return __read_chk(fd, buffer, sizeof buffer, sizeof buffer);
+	case PPOLL:
+		return recvfrom(fd, buffer, sizeof buffer, 0, NULL, NULL);
+	case SELECT:
+		return read(fd, buffer, sizeof buffer);
+	case PSELECT:
+		return readv(fd, &part, 1);
+	case SELECT_RECVMSG:
+		return recvmsg(fd, &message, 0);
+	default:
+		return recv(fd, buffer, sizeof buffer, 0);
+	}
+}
+
+static void read_to_the_end(int way, const char *what, int fd, int epoll)
+{
 	int turn;
 
 	printf("%s, %s:", names[way], what);
 	for (turn = 0; turn < TURNS; turn++) {
 		if (!may_be_read(way, fd, epoll))
 			continue;
-		ssize_t got = way == POLL_CHK ? __recv_chk(fd, buffer, 10, 10, 0) :
-			      way == PPOLL    ? recvfrom(fd, buffer, 10, 0, NULL, NULL) :
-						recv(fd, buffer, 10, 0);
+		ssize_t got = reads(way, fd);
 		printf(" %s", got >= 0 ? "read" : strerror(errno));
 		if (got == 0 || (got < 0 && errno == ENOTCONN))
 			break;

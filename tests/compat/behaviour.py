@@ -9,7 +9,9 @@ import ctypes
 import errno
 import fcntl
 import os
+import platform
 import select
+import signal
 import socket as s
 import struct
 import subprocess
@@ -330,6 +332,88 @@ def _():
         wait(client, 0, 20)
         if write == 10:
             return "60 s later"
+
+
+class Alarm(Exception):
+    pass
+
+
+@probe("`accept` on a listener with `SO_RCVTIMEO`")
+def _():
+    def alarm(*_):
+        raise Alarm
+    listener = listening(lambda sock: sock.setsockopt(s.SOL_SOCKET, s.SO_RCVTIMEO,
+                                                      struct.pack("ll", 0, 50_000)))
+    signal.signal(signal.SIGALRM, alarm)
+    signal.setitimer(signal.ITIMER_REAL, 2)
+    try:
+        listener.accept()
+    except BlockingIOError:
+        return "EAGAIN"
+    except Alarm:
+        return "waits for ever"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def names(events):
+    return " ".join(name for name in ("POLLIN", "POLLERR", "POLLHUP")
+                    if events & getattr(select, name))
+
+
+def refused():
+    """A connection that was refused, as a program sees it that does not wait in connect."""
+    port = listening()
+    address = port.getsockname()
+    port.close()
+    sock = new()
+    sock.setblocking(False)
+    sock.connect_ex(address)
+    return sock
+
+
+def reset_by_tcp():
+    """A connection to a peer of plain TCP, whatever the sockets of this program are, and its reset."""
+    number = {"x86_64": 41, "aarch64": 198}[platform.machine()]
+    listener = s.socket(fileno=ctypes.CDLL(None).syscall(number, s.AF_INET, s.SOCK_STREAM, 6))
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    client = new()
+    client.connect(listener.getsockname())
+    reset(listener.accept()[0])
+    return client
+
+
+def answer_of(call):
+    try:
+        return len(call())
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+@probe("`poll` for `POLLIN`, connection refused")
+def _():
+    return names(wait(refused(), select.POLLIN))
+
+
+@probe("`poll` for `POLLIN`, connection reset by a peer of plain TCP")
+def _():
+    return names(wait(reset_by_tcp(), select.POLLIN))
+
+
+@probe("`epoll_wait` for `EPOLLIN`, connection reset by a peer of plain TCP")
+def _():
+    sock, epoll = reset_by_tcp(), select.epoll()
+    epoll.register(sock, select.EPOLLIN)
+    return names(epoll.poll(10)[0][1])
+
+
+@probe("`recv` or `read` after the one that said `ECONNRESET`, peer of plain TCP")
+def _():
+    sock = reset_by_tcp()
+    select.select([sock], [], [])
+    answer_of(lambda: sock.recv(1))
+    return answer_of(lambda: os.read(sock.fileno(), 1))
 
 
 @probe("`MSG_MORE`")

@@ -45,7 +45,7 @@ pub(crate) fn waited(epoll: c_int, events: usize, count: usize) {
     });
 }
 
-/// After recv(2) has failed.
+/// After recv(2) or read(2) has failed.
 #[cold]
 #[inline(never)]
 pub(crate) fn failed(fd: c_int) {

@@ -1,5 +1,5 @@
-//! The hooks of calls that wait and that are looked at before or after: accept, poll, epoll_wait and
-//! recv in their forms. Each is a step (`sys/wait.rs`), which itself never waits.
+//! The hooks of calls that wait and that are looked at before or after: accept, poll, epoll_wait,
+//! recv and read in their forms. Each is a step (`sys/wait.rs`), which itself never waits.
 
 use core::ffi::{CStr, c_int};
 
@@ -56,6 +56,22 @@ waits!(
 waits!(
     /// `recv` with the size of the buffer.
     fn __recv_chk, recv_checked
+);
+waits!(
+    /// `recvmsg(2)`.
+    fn recvmsg, recvmsg_step
+);
+waits!(
+    /// `read(2)`.
+    fn read, read_step
+);
+waits!(
+    /// `read` with the size of the buffer.
+    fn __read_chk, read_checked
+);
+waits!(
+    /// `readv(2)`.
+    fn readv, readv_step
 );
 
 /// The phase in which every hook begins.
@@ -149,6 +165,23 @@ extern "C" fn recv_checked(call: &mut Call, result: isize) -> usize {
         call.arguments[3] = call.arguments[4];
     }
     checked(call, result, fits, c"__recv_chk", recv_step)
+}
+
+extern "C" fn recvmsg_step(call: &mut Call, result: isize) -> usize {
+    received(call, result, Waiting::Recvmsg)
+}
+
+extern "C" fn read_step(call: &mut Call, result: isize) -> usize {
+    received(call, result, Waiting::Read)
+}
+
+extern "C" fn read_checked(call: &mut Call, result: isize) -> usize {
+    let fits = call.arguments[2] <= call.arguments[3];
+    checked(call, result, fits, c"__read_chk", read_step)
+}
+
+extern "C" fn readv_step(call: &mut Call, result: isize) -> usize {
+    received(call, result, Waiting::Readv)
 }
 
 fn received(call: &mut Call, result: isize, which: Waiting) -> usize {

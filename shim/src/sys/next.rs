@@ -30,6 +30,9 @@ enum Name {
     EpollPwait,
     EpollPwait2,
     Recvfrom,
+    Recvmsg,
+    Read,
+    Readv,
     // From here on: see `ALWAYS`.
     Bind,
     Listen,
@@ -46,6 +49,7 @@ enum Name {
 /// One text and no table of pointers: those would have to be relocated at each exec.
 const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
     accept\0accept4\0poll\0ppoll\0epoll_wait\0epoll_pwait\0epoll_pwait2\0recvfrom\0\
+    recvmsg\0read\0readv\0\
     bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0recv\0";
 
 /// The first of them are always looked up: libc does more than the system call there (a thread
@@ -54,7 +58,7 @@ const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
 const ALWAYS: usize = Name::Bind as usize;
 
 /// Addresses, or 0: then the system call.
-static NEXT: [AtomicUsize; 23] = [const { AtomicUsize::new(0) }; 23];
+static NEXT: [AtomicUsize; 26] = [const { AtomicUsize::new(0) }; 26];
 
 /// `dlsym` as data, so that its address is what the loader wrote here: null where the process
 /// has none (before glibc 2.34 it lived in libdl, which few programs load).
@@ -216,6 +220,9 @@ pub(crate) enum Waiting {
     EpollPwait2,
     Recvfrom,
     Recv,
+    Recvmsg,
+    Read,
+    Readv,
 }
 
 /// The address of the next of them in the chain, or of the system call.
@@ -230,6 +237,9 @@ pub(crate) fn waiting(which: Waiting) -> usize {
         Waiting::EpollPwait => (Name::EpollPwait, raw::epoll_pwait as Raw),
         Waiting::EpollPwait2 => (Name::EpollPwait2, raw::epoll_pwait2 as Raw),
         Waiting::Recvfrom => (Name::Recvfrom, raw::recvfrom as Raw),
+        Waiting::Recvmsg => (Name::Recvmsg, raw::recvmsg as Raw),
+        Waiting::Read => (Name::Read, raw::read as Raw),
+        Waiting::Readv => (Name::Readv, raw::readv as Raw),
         Waiting::Recv => match address(Name::Recv) {
             0 => (Name::Recvfrom, raw::recvfrom as Raw),
             next => return next,
@@ -272,6 +282,9 @@ mod raw {
     raw!(epoll_pwait, SYS_epoll_pwait, a b c d e _f: a, b, c, d, e, SET);
     raw!(epoll_pwait2, SYS_epoll_pwait2, a b c d e _f: a, b, c, d, e, SET);
     raw!(recvfrom, SYS_recvfrom, a b c d e f: a, b, c, d, e, f);
+    raw!(recvmsg, SYS_recvmsg, a b c _d _e _f: a, b, c);
+    raw!(read, SYS_read, a b c _d _e _f: a, b, c);
+    raw!(readv, SYS_readv, a b c _d _e _f: a, b, c);
 
     pub(super) unsafe extern "C" fn poll(
         a: usize,
