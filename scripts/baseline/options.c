@@ -36,10 +36,10 @@
 #define IPPROTO_MPTCP 262
 #endif
 
-enum { SETSOCKOPT, GETSOCKOPT, CONNECT, ACCEPT, SEND, SENDFILE, POLL, EPOLL, RECV, KINDS };
+enum { SETSOCKOPT, GETSOCKOPT, CONNECT, LOOPBACK, ACCEPT, SEND, SENDFILE, POLL, EPOLL, RECV, KINDS };
 enum { BATCH = 100, CONNECTIONS = 10, CHUNK = 65536, CHUNKS = 10 };
 
-static const char *const names[KINDS] = { "setsockopt", "getsockopt", "connect",
+static const char *const names[KINDS] = { "setsockopt", "getsockopt", "connect", "loopback",
 					  "accept",	"send",	      "sendfile",
 					  "poll",	"epoll_wait", "recv" };
 
@@ -57,8 +57,9 @@ static struct calls {
 } calls[2] = { [1] = { setsockopt, getsockopt, (void *)connect, (void *)accept, send, sendfile, poll,
 		       epoll_wait, recv } };
 
-static struct sockaddr_in address = { .sin_family = AF_INET };
-static int listener, client, server, file, epoll;
+/* Of loopback, and one that the host has but that is not loopback's. */
+static struct sockaddr_in address = { .sin_family = AF_INET }, other = { .sin_family = AF_INET };
+static int listener, other_listener, client, server, file, epoll;
 static char chunk[CHUNK];
 
 static int must(int result, const char *what)
@@ -101,20 +102,22 @@ static int64_t options(int kind, const struct calls *call)
 
 static int64_t connections(int kind, const struct calls *call)
 {
+	struct sockaddr_in *to = kind == CONNECT ? &other : &address;
+	int at = kind == CONNECT ? other_listener : listener;
 	int64_t took = 0;
 
 	for (int i = 0; i < CONNECTIONS; i++) {
-		int one = must(socket(AF_INET, SOCK_STREAM, 0), "socket"), other;
+		int one = must(socket(AF_INET, SOCK_STREAM, 0), "socket"), end;
 		int64_t start = now_ns();
-		must(call->connect(one, (void *)&address, sizeof address), "connect");
+		must(call->connect(one, (void *)to, sizeof *to), "connect");
 		int64_t between = now_ns();
-		other = must(call->accept(listener, NULL, NULL), "accept");
-		took += kind == CONNECT ? between - start : now_ns() - between;
+		end = must(call->accept(at, NULL, NULL), "accept");
+		took += kind != ACCEPT ? between - start : now_ns() - between;
 		/* A reset leaves no TIME-WAIT behind. */
 		struct linger reset = { 1, 0 };
 		must(setsockopt(one, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), "SO_LINGER");
 		close(one);
-		close(other);
+		close(end);
 	}
 	return took / CONNECTIONS;
 }
@@ -164,6 +167,7 @@ static int64_t batch(int kind, int hooked)
 	case GETSOCKOPT:
 		return options(kind, &calls[hooked]);
 	case CONNECT:
+	case LOOPBACK:
 	case ACCEPT:
 		return connections(kind, &calls[hooked]);
 	case POLL:
@@ -217,26 +221,38 @@ static int64_t demotion(void)
 	return took;
 }
 
+static int listening(struct sockaddr_in *at)
+{
+	int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+	socklen_t size = sizeof *at;
+
+	must(bind(fd, (void *)at, sizeof *at), "bind");
+	must(listen(fd, 100), "listen");
+	must(getsockname(fd, (void *)at, &size), "getsockname");
+	return fd;
+}
+
 static void prepare(void)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
-	socklen_t size = sizeof address;
 	cpu_set_t one;
 
 	must(unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNET : CLONE_NEWNET), "a network namespace");
 	int control = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
 	must(ioctl(control, SIOCSIFFLAGS, &lo), "loopback");
+	other.sin_addr.s_addr = htonl(0xc6120001);
+	struct ifreq more = { .ifr_name = "lo:1" };
+	memcpy(&more.ifr_addr, &other, sizeof other);
+	must(ioctl(control, SIOCSIFADDR, &more), "another address");
 	close(control);
 	CPU_ZERO(&one);
 	CPU_SET(sched_getcpu(), &one);
 	must(sched_setaffinity(0, sizeof one, &one), "one CPU");
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
-	must(bind(listener, (void *)&address, sizeof address), "bind");
-	must(listen(listener, 100), "listen");
-	must(getsockname(listener, (void *)&address, &size), "getsockname");
+	listener = listening(&address);
+	other_listener = listening(&other);
 	client = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
-	must(connect(client, (void *)&address, size), "connect");
+	must(connect(client, (void *)&address, sizeof address), "connect");
 	server = must(accept(listener, NULL, NULL), "accept");
 	if (protocol_of(client) != IPPROTO_MPTCP)
 		error(1, 0, "socket() is not upgraded");

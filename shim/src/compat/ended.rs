@@ -26,8 +26,8 @@ fn looks_over(events: u32) -> bool {
 
 /// The answer of poll(2) about `count` descriptors.
 pub(crate) fn polled(answers: usize, count: usize) {
-    wait::each_polled(answers, count, |one| {
-        if looks_over(one.revents as u16 as u32) && tell(one.fd) {
+    wait::each_polled(answers, count, OVER as i16, |one| {
+        if looks_over(u32::from(one.revents.cast_unsigned())) && tell(one.fd) {
             one.revents = net::ready(one.fd, one.events);
         }
     });

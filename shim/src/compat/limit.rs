@@ -8,21 +8,20 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
-use super::{options, table};
+use super::options;
 use crate::sys::net;
 
 /// A thread is between the look and `accept`.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The limit, in milliseconds, of a blocking listener of ours.
-#[inline]
-pub(crate) fn of(fd: c_int) -> Option<u64> {
-    if table::get(fd) & options::RECEIVE_LIMIT == 0 { None } else { asked(fd) }
+/// Has a listener in this state a limit, maybe?
+#[inline(always)]
+pub(crate) fn may_be(state: u64) -> bool {
+    state & options::RECEIVE_LIMIT != 0
 }
 
-#[cold]
-#[inline(never)]
-fn asked(fd: c_int) -> Option<u64> {
+/// The limit, in milliseconds, of a blocking listener.
+pub(crate) fn of(fd: c_int) -> Option<u64> {
     let [seconds, microseconds] = net::time(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO)?;
     let blocks = net::control(fd, libc::F_GETFL, 0) & libc::O_NONBLOCK == 0;
     if !blocks || !net::is_listening(fd) || !net::is_mptcp(fd) {

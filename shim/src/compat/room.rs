@@ -43,7 +43,8 @@ pub(crate) fn connecting(fd: c_int) {
     widen(fd, state);
 }
 
-/// After a socket began to listen: one for this host alone hands its window on.
+/// After a socket began to listen: one for this host alone hands its window on, and nobody comes
+/// over loopback to one with another address.
 pub(crate) fn listening(fd: c_int) {
     let state = table::get(fd);
     if state & table::OURS == 0 || state & options::RECEIVE_BUFFER != 0 {
@@ -51,27 +52,27 @@ pub(crate) fn listening(fd: c_int) {
     }
     let errno = sys::errno();
     let own = net::local(fd);
-    if !own.is_any() && own.loops() && net::is_mptcp(fd) {
-        widen(fd, state);
+    if !own.is_any() && net::is_mptcp(fd) {
+        if own.loops() {
+            widen(fd, state);
+        }
         table::add(fd, table::ROOMY);
     }
     sys::set_errno(errno);
 }
 
-/// After a connection was accepted by a listener that serves other hosts too.
-#[inline]
-pub(crate) fn accepted(listener: c_int, new: c_int) {
-    let state = table::get(listener);
-    if state & (table::OURS | table::ROOMY | options::RECEIVE_BUFFER) == table::OURS {
-        from_here(state, new);
-    }
+/// Are the connections of a listener in this state to be looked at, because it serves this host and
+/// others?
+#[inline(always)]
+pub(crate) fn is_looked_for(listener: u64) -> bool {
+    listener & (table::OURS | table::ROOMY | options::RECEIVE_BUFFER) == table::OURS
 }
 
-#[inline(never)]
-fn from_here(state: u64, new: c_int) {
+/// After such a connection was accepted.
+pub(crate) fn accepted(listener: c_int, new: c_int) {
     let errno = sys::errno();
     if net::peer(new).loops() && net::is_mptcp(new) {
-        widen(new, state);
+        widen(new, table::get(listener));
     }
     sys::set_errno(errno);
 }

@@ -26,7 +26,7 @@ pub(crate) const OTHER: u64 = 1 << 59;
 pub(crate) const POLLED: u64 = 1 << 58;
 /// A thread is just putting TCP in its place: whatever is done to the old socket now is lost.
 pub(crate) const MOVING: u64 = 1 << 57;
-/// A listener whose connections have a wide window (`room.rs`).
+/// A listener whose connections have the window that they need (`room.rs`).
 pub(crate) const ROOMY: u64 = 1 << 56;
 /// Below: the options that were set, `options::LIST`.
 pub(crate) const OPTION_BITS: u32 = 56;

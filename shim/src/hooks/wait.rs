@@ -3,9 +3,9 @@
 
 use core::ffi::{CStr, c_int};
 
-use crate::compat::{ended, limit, room};
+use crate::compat::{ended, limit, room, table};
 use crate::sys;
-use crate::sys::next::{self, Waiting};
+use crate::sys::next;
 use crate::sys::wait::{self, Call, Step};
 use crate::waits;
 
@@ -82,10 +82,16 @@ const ANSWERED: usize = 1;
 const POLLED: usize = 2;
 
 /// Calls the function, looks at an answer that is an int, and returns it.
-fn looked_at(call: &mut Call, result: isize, which: Waiting, look: fn(&Call, c_int)) -> usize {
+#[inline(always)]
+fn looked_at(
+    call: &mut Call,
+    result: isize,
+    which: fn() -> usize,
+    look: fn(&Call, c_int),
+) -> usize {
     if call.phase == START {
         call.phase = ANSWERED;
-        return next::waiting(which);
+        return which();
     }
     let result = result as c_int;
     look(call, result);
@@ -93,11 +99,11 @@ fn looked_at(call: &mut Call, result: isize, which: Waiting, look: fn(&Call, c_i
 }
 
 extern "C" fn poll_step(call: &mut Call, result: isize) -> usize {
-    looked_at(call, result, Waiting::Poll, polled)
+    looked_at(call, result, next::poll, polled)
 }
 
 extern "C" fn ppoll_step(call: &mut Call, result: isize) -> usize {
-    looked_at(call, result, Waiting::Ppoll, polled)
+    looked_at(call, result, next::ppoll, polled)
 }
 
 fn polled(call: &Call, result: c_int) {
@@ -131,15 +137,15 @@ fn checked(call: &mut Call, result: isize, fits: bool, name: &CStr, step: Step) 
 }
 
 extern "C" fn epoll_wait_step(call: &mut Call, result: isize) -> usize {
-    looked_at(call, result, Waiting::EpollWait, waited)
+    looked_at(call, result, next::epoll_wait, waited)
 }
 
 extern "C" fn epoll_pwait_step(call: &mut Call, result: isize) -> usize {
-    looked_at(call, result, Waiting::EpollPwait, waited)
+    looked_at(call, result, next::epoll_pwait, waited)
 }
 
 extern "C" fn epoll_pwait2_step(call: &mut Call, result: isize) -> usize {
-    looked_at(call, result, Waiting::EpollPwait2, waited)
+    looked_at(call, result, next::epoll_pwait2, waited)
 }
 
 fn waited(call: &Call, result: c_int) {
@@ -149,14 +155,14 @@ fn waited(call: &Call, result: c_int) {
 }
 
 extern "C" fn recvfrom_step(call: &mut Call, result: isize) -> usize {
-    received(call, result, Waiting::Recvfrom)
+    received(call, result, next::recvfrom)
 }
 
 extern "C" fn recv_step(call: &mut Call, result: isize) -> usize {
     // What recvfrom(2) has more, which is libc's recv.
     call.arguments[4] = 0;
     call.arguments[5] = 0;
-    received(call, result, Waiting::Recv)
+    received(call, result, next::recv)
 }
 
 extern "C" fn recv_checked(call: &mut Call, result: isize) -> usize {
@@ -168,11 +174,11 @@ extern "C" fn recv_checked(call: &mut Call, result: isize) -> usize {
 }
 
 extern "C" fn recvmsg_step(call: &mut Call, result: isize) -> usize {
-    received(call, result, Waiting::Recvmsg)
+    received(call, result, next::recvmsg)
 }
 
 extern "C" fn read_step(call: &mut Call, result: isize) -> usize {
-    received(call, result, Waiting::Read)
+    received(call, result, next::read)
 }
 
 extern "C" fn read_checked(call: &mut Call, result: isize) -> usize {
@@ -181,13 +187,14 @@ extern "C" fn read_checked(call: &mut Call, result: isize) -> usize {
 }
 
 extern "C" fn readv_step(call: &mut Call, result: isize) -> usize {
-    received(call, result, Waiting::Readv)
+    received(call, result, next::readv)
 }
 
-fn received(call: &mut Call, result: isize, which: Waiting) -> usize {
+#[inline(always)]
+fn received(call: &mut Call, result: isize, which: fn() -> usize) -> usize {
     if call.phase == START {
         call.phase = ANSWERED;
-        return next::waiting(which);
+        return which();
     }
     if result < 0 {
         ended::failed(call.fd());
@@ -196,58 +203,73 @@ fn received(call: &mut Call, result: isize, which: Waiting) -> usize {
 }
 
 extern "C" fn accept_step(call: &mut Call, result: isize) -> usize {
-    accepting(call, result, Waiting::Accept)
+    accepting(call, result, next::accept)
 }
 
 extern "C" fn accept4_step(call: &mut Call, result: isize) -> usize {
-    accepting(call, result, Waiting::Accept4)
+    accepting(call, result, next::accept4)
 }
 
 /// Where `kept` has, behind the four arguments of `accept`: when its limit is over, or 0 for none;
-/// and what poll is asked.
+/// what poll is asked; and whether the connection is to be looked at.
 const DEADLINE: usize = 4;
 const ASKED: usize = 5;
+const LOOKS: usize = 6;
 
-/// A listener with a time limit is polled first, and then the connection is there: `accept` itself
-/// does not wait any more.
-fn accepting(call: &mut Call, result: isize, which: Waiting) -> usize {
-    match call.phase {
-        START => {
-            call.kept[..DEADLINE].copy_from_slice(&call.arguments[..DEADLINE]);
-            call.kept[DEADLINE] = 0;
-            if let Some(milliseconds) = limit::of(call.fd()) {
-                call.kept[DEADLINE] = wait::now().saturating_add(milliseconds).max(1) as usize;
-                return poll_listener(call);
-            }
+#[inline(always)]
+fn accepting(call: &mut Call, result: isize, which: fn() -> usize) -> usize {
+    if call.phase == START {
+        let state = table::get(call.fd());
+        call.kept[LOOKS] = usize::from(room::is_looked_for(state));
+        if !limit::may_be(state) {
+            call.phase = ANSWERED;
+            return which();
         }
-        POLLED if result as c_int <= 0 => {
-            if result as c_int == 0 {
-                sys::set_errno(libc::EAGAIN);
-            }
-            return call.done(-1);
+    } else if call.phase == ANSWERED {
+        if call.kept[LOOKS] == 0 {
+            return call.done(result as c_int as isize);
         }
-        POLLED => {
-            if !limit::take(call.kept[0] as c_int) {
-                return poll_listener(call);
-            }
-            call.arguments[..DEADLINE].copy_from_slice(&call.kept[..DEADLINE]);
-        }
-        _ => {
-            if call.kept[DEADLINE] != 0 {
-                limit::give_back();
-            }
-            let new = result as c_int;
-            if new >= 0 {
-                room::accepted(call.kept[0] as c_int, new);
-            }
-            return call.done(new as isize);
-        }
+        return accepted(call, result as c_int);
     }
-    call.phase = ANSWERED;
-    next::waiting(which)
+    match within_limit(call, result as c_int) {
+        Within::Accept => which(),
+        Within::Wait => next::poll(),
+        Within::Over => 0,
+    }
 }
 
-fn poll_listener(call: &mut Call) -> usize {
+/// What a listener with a time limit is to do next.
+enum Within {
+    Accept,
+    Wait,
+    Over,
+}
+
+/// The listener is polled first, and then the connection is there: `accept` itself does not wait any
+/// more.
+#[cold]
+#[inline(never)]
+fn within_limit(call: &mut Call, polled: c_int) -> Within {
+    if call.phase == START {
+        call.kept[..DEADLINE].copy_from_slice(&call.arguments[..DEADLINE]);
+        call.kept[DEADLINE] = 0;
+        let Some(milliseconds) = limit::of(call.fd()) else {
+            call.phase = ANSWERED;
+            return Within::Accept;
+        };
+        call.kept[DEADLINE] = wait::now().saturating_add(milliseconds).max(1) as usize;
+    } else if polled <= 0 {
+        if polled == 0 {
+            sys::set_errno(libc::EAGAIN);
+        }
+        call.done(-1);
+        return Within::Over;
+    } else if limit::take(call.kept[0] as c_int) {
+        call.arguments[..DEADLINE].copy_from_slice(&call.kept[..DEADLINE]);
+        call.kept[LOOKS] |= TAKEN;
+        call.phase = ANSWERED;
+        return Within::Accept;
+    }
     let left = (call.kept[DEADLINE] as u64).saturating_sub(wait::now());
     // struct pollfd: a descriptor, events, and what the kernel answers.
     call.kept[ASKED] = (libc::POLLIN as usize) << 32 | call.kept[0] as u32 as usize;
@@ -255,5 +277,21 @@ fn poll_listener(call: &mut Call) -> usize {
     call.arguments[1] = 1;
     call.arguments[2] = left.min(c_int::MAX as u64) as usize;
     call.phase = POLLED;
-    next::waiting(Waiting::Poll)
+    Within::Wait
+}
+
+/// In [`LOOKS`]: this thread has taken the connection.
+const TAKEN: usize = 2;
+
+#[cold]
+#[inline(never)]
+fn accepted(call: &mut Call, new: c_int) -> usize {
+    if call.kept[LOOKS] & TAKEN != 0 {
+        limit::give_back();
+    }
+    if new >= 0 && call.kept[LOOKS] & !TAKEN != 0 {
+        // poll has had the first argument's place, and given it back.
+        room::accepted(call.fd(), new);
+    }
+    call.done(new as isize)
 }

@@ -207,46 +207,41 @@ short!(
 short!(fn dup_above(fd: c_int, command: c_int, argument: usize; 0, 0), Fcntl, SYS_fcntl);
 short!(fn ioctl(fd: c_int, request: c_ulong, argument: usize; 0, 0), Ioctl, SYS_ioctl);
 
-/// The functions that a [`Step`](super::wait::Step) names.
-#[derive(Clone, Copy)]
-#[cfg_attr(test, allow(dead_code))]
-pub(crate) enum Waiting {
-    Accept,
-    Accept4,
-    Poll,
-    Ppoll,
-    EpollWait,
-    EpollPwait,
-    EpollPwait2,
-    Recvfrom,
-    Recv,
-    Recvmsg,
-    Read,
-    Readv,
+/// Defines functions that say where a function is that a [`Step`](super::wait::Step) wants called: the
+/// next one in the chain, or the system call.
+macro_rules! waiting {
+    ($($function:ident, $name:ident, $raw:ident;)*) => {$(
+        #[cfg_attr(test, allow(dead_code))]
+        #[inline(always)]
+        pub(crate) fn $function() -> usize {
+            match address(Name::$name) {
+                0 => raw::$raw as Raw as usize,
+                next => next,
+            }
+        }
+    )*};
 }
 
-/// The address of the next of them in the chain, or of the system call.
+waiting!(
+    accept, Accept, accept;
+    accept4, Accept4, accept4;
+    poll, Poll, poll;
+    ppoll, Ppoll, ppoll;
+    epoll_wait, EpollWait, epoll_wait;
+    epoll_pwait, EpollPwait, epoll_pwait;
+    epoll_pwait2, EpollPwait2, epoll_pwait2;
+    recvfrom, Recvfrom, recvfrom;
+    recvmsg, Recvmsg, recvmsg;
+    read, Read, read;
+    readv, Readv, readv;
+);
+
+/// recv(2), which the kernel has as recvfrom(2).
 #[cfg_attr(test, allow(dead_code))]
-pub(crate) fn waiting(which: Waiting) -> usize {
-    let (name, raw) = match which {
-        Waiting::Accept => (Name::Accept, raw::accept as Raw),
-        Waiting::Accept4 => (Name::Accept4, raw::accept4 as Raw),
-        Waiting::Poll => (Name::Poll, raw::poll as Raw),
-        Waiting::Ppoll => (Name::Ppoll, raw::ppoll as Raw),
-        Waiting::EpollWait => (Name::EpollWait, raw::epoll_wait as Raw),
-        Waiting::EpollPwait => (Name::EpollPwait, raw::epoll_pwait as Raw),
-        Waiting::EpollPwait2 => (Name::EpollPwait2, raw::epoll_pwait2 as Raw),
-        Waiting::Recvfrom => (Name::Recvfrom, raw::recvfrom as Raw),
-        Waiting::Recvmsg => (Name::Recvmsg, raw::recvmsg as Raw),
-        Waiting::Read => (Name::Read, raw::read as Raw),
-        Waiting::Readv => (Name::Readv, raw::readv as Raw),
-        Waiting::Recv => match address(Name::Recv) {
-            0 => (Name::Recvfrom, raw::recvfrom as Raw),
-            next => return next,
-        },
-    };
-    match address(name) {
-        0 => raw as usize,
+#[inline(always)]
+pub(crate) fn recv() -> usize {
+    match address(Name::Recv) {
+        0 => recvfrom(),
         next => next,
     }
 }

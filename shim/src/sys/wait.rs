@@ -232,15 +232,18 @@ pub(crate) type Polled = libc::pollfd;
 
 pub(crate) const SIZE_OF_POLLED: usize = size_of::<Polled>();
 
-/// Looks at what poll(2) has answered about `count` descriptors, and lets `look` change it.
-pub(crate) fn each_polled(from: usize, count: usize, look: impl Fn(&mut Polled)) {
+/// What poll(2) has answered about `count` descriptors: those answers that have all of these events
+/// are looked at, and may be changed.
+#[inline(always)]
+pub(crate) fn each_polled(from: usize, count: usize, all: i16, look: fn(&mut Polled)) {
     for at in 0..count {
         let place = (from as *mut Polled).wrapping_add(at);
-        // SAFETY: the kernel has just written its answer into each of them.
-        let mut one = unsafe { ptr::read_unaligned(place) };
-        let before = one.revents;
-        look(&mut one);
-        if one.revents != before {
+        // SAFETY: the kernel has just written its answer there.
+        let answer = unsafe { (&raw const (*place).revents).read_unaligned() };
+        if answer & all == all {
+            // SAFETY: the same, for the whole of it.
+            let mut one = unsafe { ptr::read_unaligned(place) };
+            look(&mut one);
             // SAFETY: the same.
             unsafe { (&raw mut (*place).revents).write_unaligned(one.revents) };
         }
