@@ -12,6 +12,7 @@ use core::ffi::c_int;
 
 use super::{epoll, is_mptcp_for_tcp, table};
 use crate::sys;
+use crate::sys::aside;
 use crate::sys::net::{self, Own};
 use crate::sys::wait;
 
@@ -79,16 +80,17 @@ pub(crate) fn is_end(errno: c_int) -> bool {
 pub(crate) fn tell(fd: c_int) -> bool {
     let errno = sys::errno();
     // By a descriptor of our own: the number may be another socket's at any time.
-    let copy = if net::is_mptcp(fd) { Own::copy(fd) } else { None };
-    let told = copy.is_some_and(|copy| {
+    let tell = || {
+        let copy = Own::copy(fd)?;
         let ready = net::ready(copy.fd(), libc::POLLRDHUP);
         let over = is_mptcp_for_tcp(copy.fd(), table::get(fd))
             && ready & (libc::POLLHUP | libc::POLLRDHUP) == libc::POLLHUP;
         if over {
             net::shut(copy.fd());
         }
-        over
-    });
+        Some(over)
+    };
+    let told = net::is_mptcp(fd) && aside::ask(fd, tell) == Some(true);
     sys::set_errno(errno);
     told
 }

@@ -288,9 +288,9 @@ impl Own {
         Own::tcp(number(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?)
     }
 
-    /// Another descriptor of the same file, with a high number.
+    /// Another descriptor of the same file.
     pub(crate) fn copy(fd: c_int) -> Option<Self> {
-        let copy = super::keep_high(fd);
+        let copy = control(fd, libc::F_DUPFD_CLOEXEC, 0);
         (copy >= 0).then(|| Own(copy))
     }
 
