@@ -18,7 +18,7 @@ fn every_dynamic_program_gets_mptcp_and_no_program_says_a_word_more() {
     let script = format!(
         r#"
         mptcpize enable --system >/dev/null
-        {plain}; {bits32}; {fixed}; {musl}
+        {plain}; {bits32}; {fixed}; {musl}; {sanitized}; {sanitized32}
         MPTCPIZE=off {plain}
         nobody {plain}
         env -i {plain}
@@ -31,8 +31,10 @@ fn every_dynamic_program_gets_mptcp_and_no_program_says_a_word_more() {
         bits32 = protocol(Build::Bits32),
         fixed = protocol(Build::Static),
         musl = protocol(Build::Musl),
+        sanitized = protocol(Build::Sanitized),
+        sanitized32 = protocol(Build::Sanitized32),
     );
-    let wanted = "262\n6\n6\n6\n6\n262\n262\n262\n262\n6\n";
+    let wanted = "262\n6\n6\n6\n262\n6\n6\n262\n262\n262\n262\n6\n";
     assert_eq!(copy(&script).run().silent().stdout, wanted);
 }
 
@@ -133,9 +135,7 @@ fn a_dry_run_shows_it_and_writes_nothing() {
     }
     let json = rest.lines().find(|line| line.starts_with('{')).expect("one object");
     let json: serde_json::Value = serde_json::from_str(json).expect("JSON");
-    assert_eq!(json["version"], 1);
-    assert_eq!(json["via"], "preload");
-    assert_eq!(json["tried"], serde_json::Value::Null);
+    assert!(json["version"] == 1 && json["via"] == "preload" && json["tried"].is_null(), "{json}");
     assert_eq!(json["changes"].as_array().map(Vec::len), Some(3), "{json}");
     assert!(rest.ends_with("lower\nupper\n"), "nothing in /run: {rest}");
 }
@@ -244,7 +244,7 @@ fn an_image_is_enabled_without_being_entered() {
 
 /// Libraries that must not get into every program: what is wrong with it, its source after the
 /// slot for settings, options of the compiler, and a word of the refusal.
-const BROKEN: [(&str, &str, &str, &str); 8] = [
+const BROKEN: [(&str, &str, &str, &str); 9] = [
     (
         "it crashes",
         "__attribute__((constructor)) static void f(void) { *(volatile int *)0 = 0; }",
@@ -281,6 +281,15 @@ const BROKEN: [(&str, &str, &str, &str); 8] = [
       __attribute__((constructor)) static void f(void) { if (write(1, \"hello\\n\", 6)) {} }",
         "",
         "it prints something else: hello",
+    ),
+    (
+        "it ends programs with AddressSanitizer",
+        "#include <stdlib.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n\
+         int socket(int domain, int type, int protocol) {\n\
+         if (getenv(\"MPTCPIZE_DEBUG\") && write(2, \"mptcpize: MPTCP\\n\", 16)) {}\n\
+         return syscall(SYS_socket, domain, type, protocol); }",
+        "",
+        "ASan runtime does not come first",
     ),
 ];
 

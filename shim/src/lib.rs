@@ -21,7 +21,7 @@
 //! Layout: `hooks` is what the library exports, [`upgrade`] decides which sockets become MPTCP,
 //! [`compat`] bridges what MPTCP refuses or does otherwise, [`config`] is what the environment
 //! asked for, [`policy`] which sockets are to stay TCP, [`trace`] writes the debug records, `mem` is
-//! what the compiler wants of libc, [`sys`] holds every `unsafe` block but those of the entrances in
+//! what the compiler wants of libc, `sanitizer` what AddressSanitizer wants of a preload, [`sys`] holds every `unsafe` block but those of the entrances in
 //! `hooks`. With the feature `system` it is the library for the whole host, whose settings lie in
 //! its own file (`system`).
 
@@ -36,6 +36,8 @@ mod hooks;
 mod mem;
 #[cfg_attr(test, allow(dead_code))]
 mod policy;
+#[cfg(not(test))]
+mod sanitizer;
 #[cfg_attr(test, allow(dead_code))]
 mod sys;
 #[cfg(any(test, feature = "system"))]

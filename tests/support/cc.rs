@@ -19,6 +19,10 @@ pub enum Build {
     Musl,
     /// For 32 bits.
     Bits32,
+    /// With AddressSanitizer, whose runtime is a library.
+    Sanitized,
+    /// The same for 32 bits.
+    Sanitized32,
     /// A shared library, to be preloaded.
     Library,
     /// With the host's C library, and cleaned up by the unwinder.
@@ -38,6 +42,8 @@ impl Build {
             Build::Static => ("cc", option("-static")),
             Build::Musl => ("musl-gcc", vec![]),
             Build::Bits32 => ("cc", option("-m32")),
+            Build::Sanitized => ("cc", option("-fsanitize=address")),
+            Build::Sanitized32 => ("cc", vec!["-m32".to_owned(), "-fsanitize=address".to_owned()]),
             Build::Library => ("cc", vec!["-shared".to_owned(), "-fPIC".to_owned()]),
             Build::Exceptions => ("cc", option("-fexceptions")),
             Build::NoLoader => ("cc", vec![format!("-Wl,--dynamic-linker={NO_LOADER}")]),

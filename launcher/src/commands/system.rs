@@ -349,6 +349,7 @@ fn try_out(
             true => Vec::new(),
             false => vec![(String::from("LD_PRELOAD"), OsString::from(name))],
         },
+        library: OsString::from(name),
     };
     let excluded: &System = &config.system;
     system_trial::self_test(image.root.path(), &change, excluded)

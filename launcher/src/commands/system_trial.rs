@@ -17,6 +17,8 @@ pub(super) struct Change {
     pub(super) file: Option<(PathBuf, Vec<u8>)>,
     /// What every program finds in its environment.
     pub(super) environment: Vec<(String, OsString)>,
+    /// The library, as the line or the variable names it.
+    pub(super) library: OsString,
 }
 
 /// Where a program is, its arguments, and whether an ordinary user runs it: set-user-ID programs
@@ -83,6 +85,15 @@ const SOCKETS: [Row; 3] = [
     ("/usr/bin/python3", &["-c", "import socket; socket.socket()"], true),
 ];
 
+/// Where runtimes of AddressSanitizer are. Programs that are built with them end at once where another
+/// library is the first, and no host has such a program for us; but `true` becomes one by a preload.
+const SANITIZERS: [&str; 4] = [
+    "/usr/lib/x86_64-linux-gnu/libasan.so.8",
+    "/usr/lib/x86_64-linux-gnu/libasan.so.6",
+    "/usr/lib/aarch64-linux-gnu/libasan.so.8",
+    "/usr/lib64/libasan.so.8",
+];
+
 /// Tries a change; gives back how many commands were run with it.
 ///
 /// # Errors
@@ -91,6 +102,12 @@ pub(super) fn self_test(root: &Path, change: &Change, excluded: &System) -> Resu
     aside::in_a_view(root, |view| {
         let trials: Vec<Trial> = PROGRAMS.iter().filter_map(trial).collect();
         let before: Vec<Outcome> = trials.iter().map(|trial| view.run(trial)).collect();
+        // Left out where it cannot be had: it wants more memory than an image's programs get.
+        let sanitizers: Vec<&str> = SANITIZERS
+            .into_iter()
+            .filter(|runtime| Path::new(runtime).is_file())
+            .filter(|runtime| view.run(&sanitized(runtime.into())) == fine())
+            .collect();
         if let Some((path, bytes)) = &change.file {
             view.put(path, bytes)
                 .map_err(|error| Error::new(Exit::Failed, "cannot try it out first").why(error))?;
@@ -106,7 +123,15 @@ pub(super) fn self_test(root: &Path, change: &Change, excluded: &System) -> Resu
             }
         }
         socket(view, change, excluded)?;
-        Ok(trials.len() + 1)
+        for runtime in &sanitizers {
+            let mut preload = change.library.clone();
+            preload.push(format!(":{runtime}"));
+            let trial = sanitized(preload);
+            if let Some(difference) = difference(&fine(), &view.run(&trial), false) {
+                return Err(refused(&format!("{} with {runtime}", words(&trial)), &difference));
+            }
+        }
+        Ok(trials.len() + sanitizers.len() + 1)
     })
 }
 
@@ -119,6 +144,22 @@ fn trial((program, arguments, by_nobody): &Row) -> Option<Trial> {
         by_nobody: *by_nobody,
         environment: Vec::new(),
     })
+}
+
+/// A program that is under AddressSanitizer by this preload.
+fn sanitized(preload: OsString) -> Trial {
+    // What is looked at is its start.
+    let no_leaks = (String::from("ASAN_OPTIONS"), OsString::from("detect_leaks=0"));
+    Trial {
+        program: PathBuf::from("/bin/true"),
+        arguments: Vec::new(),
+        by_nobody: false,
+        environment: vec![(String::from("LD_PRELOAD"), preload), no_leaks],
+    }
+}
+
+fn fine() -> Outcome {
+    Outcome { end: String::from("exit 0"), stdout: String::new(), stderr: String::new() }
 }
 
 fn words(trial: &Trial) -> String {
