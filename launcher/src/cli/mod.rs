@@ -86,8 +86,8 @@ pub enum Command {
 #[derive(Debug, Default, Args)]
 #[command(
     about = "Run a program with its TCP sockets upgraded to MPTCP",
-    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [-v] [--via WAY] [--explain [-j]] \
-                      [--setup | --no-setup] [POLICY] [--] CMD [ARG]...",
+    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [--follow] [-v] [--via WAY] \
+                      [--explain [-j]] [--setup | --no-setup] [POLICY] [--] CMD [ARG]...",
     after_help = EXIT_CODES
 )]
 pub struct Run {
@@ -105,6 +105,10 @@ pub struct Run {
     /// Refuse (exit 5) to run a program that would stay on plain TCP
     #[arg(long)]
     pub strict: bool,
+
+    /// Reach by a filter what the library does not: programs that it starts, plugins of its own
+    #[arg(long)]
+    pub follow: bool,
 
     /// How the program is reached
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]

@@ -23,13 +23,16 @@ pub fn explain(arguments: &cli::Run) -> anyhow::Result<Exit> {
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
     let paths = Paths::from_env(|name| environment.get(name));
     let policy = policy::find(&arguments.policy, &environment, &paths)?;
-    let decision = policy.over(&target, way::decide(&target, arguments.via, &environment));
+    let decision =
+        policy.over(&target, way::decide(&target, arguments.via, arguments.follow, &environment));
     let text = match arguments.json {
         true => json(&name.to_string_lossy(), &target, &decision, &policy),
         false => table(&target, &decision, &policy),
     };
     output::line(&text)?;
-    let falls_short = decision.blocked.is_some() || policy.unheeded(decision.way).is_some();
+    let falls_short = decision.blocked.is_some()
+        || decision.unfollowed.is_some()
+        || policy.unheeded(decision.way).is_some();
     Ok(if arguments.strict && falls_short { Exit::Missing } else { Exit::Done })
 }
 
@@ -52,6 +55,9 @@ fn table(target: &Target, decision: &Decision, policy: &Policy) -> String {
             }
         }
     }
+    if let Some(obstacle) = &decision.unfollowed {
+        row("follow", &format!("no: {obstacle}"));
+    }
     if let Some(words) = policy.words() {
         row("policy", &words);
     }
@@ -71,8 +77,8 @@ fn json(name: &str, target: &Target, decision: &Decision, policy: &Policy) -> St
     let optional = |text: Option<&str>| text.map_or("null".to_owned(), string);
     format!(
         "{{\"version\": 1, \"command\": {}, \"path\": {}, \"binary\": {}, \"via\": {}, \
-         \"why\": {}, \"result\": {}, \"blocked\": {}, \"fix\": {}, \"policy\": {}, \
-         \"policy_not_kept\": {}, \"notes\": [{}]}}",
+         \"why\": {}, \"result\": {}, \"blocked\": {}, \"fix\": {}, \"not_followed\": {}, \
+         \"policy\": {}, \"policy_not_kept\": {}, \"notes\": [{}]}}",
         string(name),
         string(&target.path.to_string_lossy()),
         string(&target.binary.to_string_lossy()),
@@ -81,6 +87,7 @@ fn json(name: &str, target: &Target, decision: &Decision, policy: &Policy) -> St
         string(if blocked.is_none() { "mptcp" } else { "tcp" }),
         optional(blocked.map(|blocked| blocked.text.as_str())),
         optional(blocked.and_then(|blocked| blocked.fix)),
+        optional(decision.unfollowed.map(|obstacle| obstacle.to_string()).as_deref()),
         optional(policy.words().as_deref()),
         optional(policy.unheeded(decision.way)),
         notes.join(", "),

@@ -122,6 +122,7 @@ impl Policy {
                 asked: false,
             }),
             notes: Vec::new(),
+            unfollowed: None,
         }
     }
 
@@ -132,6 +133,9 @@ impl Policy {
             Way::GoDebug => Some("a Go program makes its own system calls, past the library"),
             Way::Seccomp(_) | Way::Covered => {
                 Some("a filter decides at socket(), before it is known where a socket goes")
+            }
+            Way::Followed(_) => {
+                Some("the filter takes no part in it, for what the library does not reach")
             }
             Way::Preload | Way::None => None,
         }

@@ -13,7 +13,7 @@ use crate::commands::before_run::{self, Wish};
 use crate::commands::{policy, way};
 use crate::error::{Error, Exit, reason};
 use crate::inject::exec::{self, Environment};
-use crate::inject::seccomp::{self, Lost, Terms};
+use crate::inject::seccomp::{self, Lost, Obstacle, Terms};
 use crate::inject::target::{Caller, Target};
 use crate::inject::via::{Blocked, Way};
 use crate::inject::{godebug, library, preload, trace_file};
@@ -26,7 +26,8 @@ use crate::paths::Paths;
 /// 127 not found, 126 cannot be executed, 5 with `--strict` when MPTCP is out of reach or when
 /// the library can be placed nowhere.
 pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
-    let cli::Run { debug, strict, via, verbose, setup, no_setup, policy, command, .. } = arguments;
+    let cli::Run { debug, strict, via, follow, verbose, setup, no_setup, policy, command, .. } =
+        arguments;
     let mut environment = Environment::inherited();
     forget_inherited_trace(&mut environment);
     let name = command.first().cloned().unwrap_or_default();
@@ -43,11 +44,14 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
     if wish == Wish::Always {
         before_run::host(wish, &paths)?;
     }
-    let decision = policy.over(&target, way::decide(&target, via, &environment));
+    let decision = policy.over(&target, way::decide(&target, via, follow, &environment));
     // Where something is missing the execution fails, and that error says it all.
     let says_more = strict || target.missing().is_none();
     if let Some(blocked) = decision.blocked.as_ref().filter(|_| says_more) {
         stays_on_tcp(&name, blocked, strict)?;
+    }
+    if let Some(obstacle) = decision.unfollowed {
+        not_followed(&name, obstacle, strict)?;
     }
     if let Some(why) = policy.unheeded(decision.way) {
         not_kept(&name, why, strict)?;
@@ -66,7 +70,19 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
             policy.put_into(&mut environment);
             inject(&target, debug, &mut environment)?;
         }
-        Way::Seccomp(terms) => supervise(&name, terms, debug, strict)?,
+        Way::Followed(terms) => {
+            policy.put_into(&mut environment);
+            inject(&target, debug.clone(), &mut environment)?;
+            if let Err(obstacle) = supervise(&name, terms, debug)? {
+                not_followed(&name, obstacle, strict)?;
+            }
+        }
+        Way::Seccomp(terms) => {
+            if let Err(obstacle) = supervise(&name, terms, debug)? {
+                let text = obstacle.to_string();
+                stays_on_tcp(&name, &Blocked { text, fix: None, asked: false }, strict)?;
+            }
+        }
         Way::Covered | Way::None => {}
     }
     Err(exec::exec(&target, &command, &environment).into())
@@ -86,6 +102,18 @@ fn stays_on_tcp(name: &OsStr, blocked: &Blocked, strict: bool) -> Result<(), Err
     Ok(())
 }
 
+/// The same for what the library does not reach.
+fn not_followed(name: &OsStr, obstacle: Obstacle, strict: bool) -> Result<(), Error> {
+    let name = name.to_string_lossy();
+    if strict {
+        return Err(Error::new(Exit::Missing, format!("{name} cannot be followed"))
+            .why(obstacle)
+            .fix("run it without --follow"));
+    }
+    output::note(&format!("{name} is not followed: {obstacle}"));
+    Ok(())
+}
+
 /// The same for a policy that cannot be kept.
 fn not_kept(name: &OsStr, why: &str, strict: bool) -> Result<(), Error> {
     let name = name.to_string_lossy();
@@ -98,25 +126,22 @@ fn not_kept(name: &OsStr, why: &str, strict: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts this process under a supervisor, last of all: from here on its sockets are MPTCP too.
+/// Puts this process under a supervisor, last of all: from here on its sockets are MPTCP too. What
+/// stands in the way has changed nothing.
 fn supervise(
     name: &OsStr,
     terms: Terms,
     debug: Option<PathBuf>,
-    strict: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Result<(), Obstacle>> {
     let trace = debug.map(|file| trace_destination(&file)).transpose()?;
     match seccomp::supervise(terms, trace.as_deref()) {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => Ok(Ok(())),
         Ok(Err(Lost(error))) => {
             let what = format!("cannot run {}", name.to_string_lossy());
             let why = format!("the supervisor of its sockets was lost: {}", reason(&error));
             Err(Error::new(Exit::Failed, what).why(why).fix("run it again").into())
         }
-        Err(obstacle) => {
-            let text = obstacle.to_string();
-            Ok(stays_on_tcp(name, &Blocked { text, fix: None, asked: false }, strict)?)
-        }
+        Err(obstacle) => Ok(Err(obstacle)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::inject::via::{self, Abilities, Blocked, Decision, Request, Way};
 use crate::output;
 
 /// Decides for this program.
-pub fn decide(target: &Target, via: cli::Via, environment: &Environment) -> Decision {
+pub fn decide(target: &Target, via: cli::Via, follow: bool, environment: &Environment) -> Decision {
     if is_off(environment.get("MPTCPIZE")) {
         let text = "MPTCPIZE=off is in the environment".to_owned();
         return Decision {
@@ -20,6 +20,7 @@ pub fn decide(target: &Target, via: cli::Via, environment: &Environment) -> Deci
             reason: text.clone(),
             blocked: Some(Blocked { text, fix: Some("unset MPTCPIZE"), asked: true }),
             notes: Vec::new(),
+            unfollowed: None,
         };
     }
     let request = match via {
@@ -29,7 +30,8 @@ pub fn decide(target: &Target, via: cli::Via, environment: &Environment) -> Deci
         cli::Via::None => Request::None,
     };
     let abilities = Abilities { kernel, seccomp: seccomp::probe };
-    via::decide(&target.subject(), request, abilities)
+    let decision = via::decide(&target.subject(), request, abilities);
+    if follow { via::follow(decision, seccomp::probe) } else { decision }
 }
 
 /// `MPTCPIZE=off`, in the words that the shim knows too.
@@ -49,7 +51,7 @@ fn kernel() -> Option<Blocked> {
 
 /// `-v`: the decision, as narration.
 pub fn narrate(name: &str, decision: &Decision) {
-    let Decision { way, reason, blocked, notes } = decision;
+    let Decision { way, reason, blocked, notes, .. } = decision;
     if blocked.is_none() {
         output::note(&format!("{name} runs over MPTCP via {}: {reason}", way.name()));
         for note in notes {

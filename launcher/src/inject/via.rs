@@ -29,6 +29,8 @@ pub enum Way {
     GoDebug,
     /// The seccomp filter.
     Seccomp(Terms),
+    /// What the environment can do, and the filter for what that does not reach.
+    Followed(Terms),
     /// The filter of an outer mptcpize.
     Covered,
     /// None; the environment stays as it is.
@@ -42,6 +44,7 @@ impl Way {
             Way::Preload => "preload",
             Way::GoDebug => "godebug",
             Way::Seccomp(_) | Way::Covered => "seccomp",
+            Way::Followed(_) => "preload, seccomp",
             Way::None => "none",
         }
     }
@@ -75,6 +78,8 @@ pub struct Decision {
     pub blocked: Option<Blocked>,
     /// What follows from it for others than the program.
     pub notes: Vec<&'static str>,
+    /// What keeps what the library does not reach from being followed, though it was asked.
+    pub unfollowed: Option<Obstacle>,
 }
 
 /// A program, as far as the decision goes.
@@ -96,7 +101,10 @@ pub struct Abilities<Kernel, Probe> {
 }
 
 const NOT_BELOW: &str = "static programs, Go before 1.21 and setuid programs that it starts stay \
-                         on TCP; --via seccomp reaches all but the last";
+                         on TCP; --follow reaches all but the last";
+const NOT_BESIDE: &str = "so does what loses the library on the way: env -i, sandboxes with a file \
+                          system of their own (bwrap, flatpak), torsocks that it starts, plugins \
+                          loaded with RTLD_DEEPBIND (PHP's curl); --follow reaches it";
 const ALL_BELOW: &str = "everything that it starts is covered too; MPTCPIZE=off down there has no \
                          effect";
 const NO_PRIVILEGE: &str = "setuid programs that it starts lose their privilege (no_new_privs: a \
@@ -122,6 +130,7 @@ pub fn decide(
                 asked: true,
             }),
             notes: Vec::new(),
+            unfollowed: None,
         },
         Request::Seccomp => filtered("--via seccomp".to_owned(), kernel, seccomp),
         Request::Preload => by_environment(subject, "--via preload".to_owned(), kernel),
@@ -178,6 +187,28 @@ fn beyond_preload(
     }
 }
 
+/// The same decision for a program that is followed: the filter stands behind the library, for what
+/// that does not reach in the program and below it. What the library makes is none of its business.
+pub fn follow(decision: Decision, seccomp: impl FnOnce() -> Result<Terms, Obstacle>) -> Decision {
+    let by_environment = matches!(decision.way, Way::Preload | Way::GoDebug);
+    if !by_environment || decision.blocked.is_some() {
+        return decision;
+    }
+    match seccomp() {
+        Ok(terms) => Decision { way: Way::Followed(terms), notes: notes(terms), ..decision },
+        // Its way stays: the program is not the worse for it.
+        Err(Obstacle::Covered) => Decision { notes: vec![ALL_BELOW], ..decision },
+        Err(obstacle) => Decision { unfollowed: Some(obstacle), ..decision },
+    }
+}
+
+fn notes(terms: Terms) -> Vec<&'static str> {
+    match terms.gives_up_privilege {
+        true => vec![ALL_BELOW, NO_PRIVILEGE],
+        false => vec![ALL_BELOW],
+    }
+}
+
 fn filtered(
     reason: String,
     kernel: impl FnOnce() -> Option<Blocked>,
@@ -188,19 +219,17 @@ fn filtered(
         reason: reason.clone(),
         blocked: Some(blocked),
         notes: Vec::new(),
+        unfollowed: None,
     };
     if let Some(blocked) = kernel() {
         return stays(blocked);
     }
     let (way, notes) = match seccomp() {
-        Ok(terms) if terms.gives_up_privilege => {
-            (Way::Seccomp(terms), vec![ALL_BELOW, NO_PRIVILEGE])
-        }
-        Ok(terms) => (Way::Seccomp(terms), vec![ALL_BELOW]),
+        Ok(terms) => (Way::Seccomp(terms), notes(terms)),
         Err(Obstacle::Covered) => (Way::Covered, vec![ALL_BELOW]),
         Err(obstacle) => return stays(Blocked::by(format!("{reason}, and {obstacle}"))),
     };
-    Decision { way, reason, blocked: None, notes }
+    Decision { way, reason, blocked: None, notes, unfollowed: None }
 }
 
 /// Preload and GODEBUG, whether they reach the program itself or only what it starts.
@@ -217,7 +246,8 @@ fn by_environment(
         Reach::No(why) => Some(Blocked::by(why)),
         _ => kernel(),
     };
-    Decision { way, reason, blocked, notes: vec![NOT_BELOW] }
+    let notes = vec![NOT_BELOW, NOT_BESIDE];
+    Decision { way, reason, blocked, notes, unfollowed: None }
 }
 
 #[cfg(test)]
@@ -290,6 +320,23 @@ mod tests {
         for (name, reach, request, seccomp, expected) in table {
             assert_eq!(way(reach, request, seccomp), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_the_library_reaches_can_be_followed_by_a_filter() {
+        let decided = |reach, seccomp: fn() -> Result<Terms, Obstacle>| {
+            let subject = Subject { reach, filterable: true };
+            let abilities = Abilities { kernel: || None, seccomp };
+            let decision = follow(decide(&subject, Request::Auto, abilities), seccomp);
+            (decision.way.name(), decision.blocked.is_none(), decision.unfollowed)
+        };
+        let forbidden = Some(Obstacle::Forbidden(1));
+        assert_eq!(decided(Reach::Preload, costly), ("preload, seccomp", true, None));
+        assert_eq!(decided(Reach::GoDebug(GO_23), free), ("preload, seccomp", true, None));
+        assert_eq!(decided(Reach::Preload, covered), ("preload", true, None));
+        assert_eq!(decided(Reach::Preload, refused), ("preload", true, forbidden));
+        assert_eq!(decided(Reach::No(Why::Static), free), ("seccomp", true, None));
+        assert_eq!(decided(Reach::No(Why::Static), refused), ("preload", false, None));
     }
 
     #[test]

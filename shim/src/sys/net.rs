@@ -255,6 +255,10 @@ pub(crate) fn shut(fd: c_int) {
     unsafe { syscall(libc::SYS_shutdown, fd, libc::SHUT_RDWR) };
 }
 
+/// A fourth argument, which socket(2) does not have: by it the filter of `mptcpize run --follow`
+/// knows a TCP socket that is to stay one (`launcher/src/inject/seccomp/filter.rs`).
+const LEAVE: c_int = 0x7463_7021;
+
 /// A descriptor of ours, closed when dropped; `errno` stays.
 pub(crate) struct Own(c_int);
 
@@ -274,7 +278,7 @@ impl Own {
     #[inline(never)]
     fn number(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         // SAFETY: socket(2) takes integers only.
-        unsafe { syscall(libc::SYS_socket, domain, kind, protocol) as c_int }
+        unsafe { syscall(libc::SYS_socket, domain, kind, protocol, LEAVE) as c_int }
     }
 
     /// A socket for questions to a part of the kernel.

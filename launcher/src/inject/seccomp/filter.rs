@@ -13,6 +13,10 @@ use crate::inject::seccomp::abi::Abi;
 /// The call of [`Abi::socketcall`] that makes a socket (`SYS_SOCKET`, linux/net.h).
 pub const SYS_SOCKET: u32 = 1;
 
+/// What our own library gives as a fourth argument, which the kernel does not look at, when it makes a
+/// TCP socket that is to stay one (`shim/src/sys/net.rs`).
+pub const LEAVE: u32 = 0x7463_7021;
+
 /// The bits of `type` that are the socket type (`SOCK_TYPE_MASK`, include/linux/net.h).
 pub const TYPE_MASK: u32 = 0xf;
 
@@ -60,6 +64,8 @@ fn block(abi: &Abi) -> Vec<sock_filter> {
         Load(argument(2)),
         Equals(0, To::At(5), To::Next),
         Equals(libc::IPPROTO_TCP as u32, To::Next, To::Allow),
+        Load(argument(3)),
+        Equals(LEAVE, To::Allow, To::Next),
         Load(argument(1)),
         And(TYPE_MASK),
         Equals(libc::SOCK_STREAM as u32, To::Next, To::Allow),
@@ -130,7 +136,7 @@ mod tests {
     use libc::{AF_INET, AF_INET6, AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM};
 
     /// What the kernel would do with a call.
-    fn answer(program: &[sock_filter], arch: u32, number: u32, arguments: [u64; 3]) -> u32 {
+    fn answer(program: &[sock_filter], arch: u32, number: u32, arguments: [u64; 4]) -> u32 {
         let mut data = [0u8; 64];
         data[0..4].copy_from_slice(&number.to_le_bytes());
         data[4..8].copy_from_slice(&arch.to_le_bytes());
@@ -158,11 +164,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_our_library_makes_tcp_stays_tcp() {
+        let program = build(&[X86_64]);
+        for (mark, expected) in
+            [(LEAVE, libc::SECCOMP_RET_ALLOW), (0, libc::SECCOMP_RET_USER_NOTIF)]
+        {
+            let arguments = [AF_INET, SOCK_STREAM, 6, mark.cast_signed()].map(|it| it as u64);
+            let found = answer(&program, X86_64.audit_arch, X86_64.socket, arguments);
+            assert_eq!(found, expected);
+        }
+    }
+
     fn asks(arch: &Abi, number: u32, arguments: [i32; 3]) -> bool {
         let program = build(&[X86_64, I386, AARCH64]);
         // The upper halves hold what a register happened to hold.
-        let noise = arguments.map(|argument| 0xdead_beef_0000_0000 | u64::from(argument as u32));
-        answer(&program, arch.audit_arch, number, noise) == libc::SECCOMP_RET_USER_NOTIF
+        let [a, b, c] =
+            arguments.map(|argument| 0xdead_beef_0000_0000 | u64::from(argument as u32));
+        answer(&program, arch.audit_arch, number, [a, b, c, 0xdead_beef_dead_beef])
+            == libc::SECCOMP_RET_USER_NOTIF
     }
 
     #[test]
@@ -201,7 +221,7 @@ mod tests {
     #[test]
     fn what_is_not_in_the_tables_passes() {
         let program = build(&[X86_64, I386]);
-        let tcp = [AF_INET as u64, SOCK_STREAM as u64, 0];
+        let tcp = [AF_INET as u64, SOCK_STREAM as u64, 0, 0];
         let x32 = 0x4000_0000 | X86_64.socket;
         for (arch, number) in [(AARCH64.audit_arch, AARCH64.socket), (X86_64.audit_arch, x32)] {
             assert_eq!(answer(&program, arch, number, tcp), libc::SECCOMP_RET_ALLOW);
