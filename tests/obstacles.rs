@@ -128,3 +128,38 @@ fn a_sandbox_that_shows_usr_has_a_library_of_the_package() {
     );
     assert_eq!(copy(&script).run().silent().stdout, "6\n1\n262\n");
 }
+
+/// A SOCKS 5 server that answers what is behind it itself: 200 and nothing more.
+const SOCKS: &str = "
+import socket
+server = socket.create_server(('127.0.0.1', 9050))
+while True:
+    one = server.accept()[0]
+    methods = one.recv(1000)
+    one.sendall(b'\\5\\0' if 0 in methods[2:] else b'\\5\\2')
+    if 0 not in methods[2:]:
+        one.recv(1000)
+        one.sendall(b'\\1\\0')
+    one.recv(1000)
+    one.sendall(b'\\5\\0\\0\\1' + bytes(6))
+    one.recv(1000)
+    one.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n')
+    one.close()
+";
+
+#[test]
+fn torsocks_is_taken_along_from_both_sides() {
+    let namespace = Netns::new();
+    let server = Way::Tool.command("python3").args(["-c", SOCKS]).within(&namespace);
+    let _server = serve::listening(&namespace, server, 9050);
+    let binary = support::tool::binary().display().to_string();
+    let curl = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "http://192.0.2.1/"];
+    for before in
+        [&["torsocks", &binary, "run", "--strict"][..], &[&binary, "run", "--follow", "torsocks"]]
+    {
+        let earlier = accepted(&namespace);
+        let command = Cmd::new(before[0]).args(&before[1..]).args(curl).within(&namespace);
+        assert_eq!(command.run().silent().stdout, "200", "{before:?}");
+        assert_eq!(accepted(&namespace), earlier + 1, "{before:?}");
+    }
+}

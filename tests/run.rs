@@ -57,7 +57,7 @@ fn added(command: Cmd) -> Vec<String> {
 }
 
 #[test]
-fn the_preload_is_appended_once_to_what_is_there() {
+fn the_preload_comes_once_before_what_is_there() {
     let other = cc::c("other", Build::Library).display().to_string();
     let binary = support::tool::binary().display().to_string();
     let alone = added(tool(&["run", "env"]));
@@ -72,13 +72,13 @@ fn the_preload_is_appended_once_to_what_is_there() {
     assert!(ours.ends_with(".so"), "{ours}");
     let table = [
         ("alone, nested", "", &["run", &binary, "run", "env"][..], ours.to_owned()),
-        ("theirs", &other, &["run", "env"], format!("{other}:{ours}")),
-        ("theirs, nested", &other, &["run", &binary, "run", "env"], format!("{other}:{ours}")),
+        ("theirs", &other, &["run", "env"], format!("{ours}:{other}")),
+        ("theirs, nested", &other, &["run", &binary, "run", "env"], format!("{ours}:{other}")),
         (
             "separated by a blank",
             &format!("{other} {other}"),
             &["run", "env"],
-            format!("{other}:{other}:{ours}"),
+            format!("{ours}:{other}:{other}"),
         ),
     ];
     for (name, preload, arguments, expected) in table {
@@ -187,7 +187,7 @@ fn the_exit_status_of_the_program_is_passed_on() {
 
 #[test]
 fn wrong_usage_is_exit_2_and_names_the_right_one() {
-    let usage = "Usage: mptcpize run [-d | --debug[=FILE]] [--strict] [-v] [--via WAY] \
+    let usage = "Usage: mptcpize run [-d | --debug[=FILE]] [--strict] [--follow] [-v] [--via WAY] \
                  [--explain [-j]] [--setup | --no-setup] [POLICY] [--] CMD";
     for arguments in [&["run"][..], &["run", "-d"], &["run", "--"], &["run", "--bogus", "true"]] {
         let done = tool(arguments).run();

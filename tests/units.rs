@@ -134,7 +134,7 @@ fn what_a_unit_sets_itself_is_kept() {
     const OTHER: &str = "/usr/local/lib/other.so";
     const OURS: &str = "/usr/local/lib/mptcpize/units/libmptcpize.so";
     // The lines of the unit, those of a drop-in behind ours, LD_PRELOAD, GODEBUG, a third one.
-    let both = format!("{OTHER}:{OURS}");
+    let both = format!("{OURS}:{OTHER}");
     let table: [(&str, String, &str, &str, &str, &str); 9] = [
         (
             "plain",
@@ -148,7 +148,7 @@ fn what_a_unit_sets_itself_is_kept() {
             "list",
             format!("Environment='LD_PRELOAD={OTHER} {OTHER}' \"A=b c\""),
             "",
-            "OTHER:OTHER:OURS",
+            "OURS:OTHER:OTHER",
             "multipathtcp=1",
             "b c",
         ),
@@ -156,7 +156,7 @@ fn what_a_unit_sets_itself_is_kept() {
             "specifier",
             "Environment=\"LD_PRELOAD=/usr/local/lib/%%%p.so\" A=%n".into(),
             "",
-            "/usr/local/lib/%env-specifier.so:OURS",
+            "OURS:/usr/local/lib/%env-specifier.so",
             "multipathtcp=1",
             "env-specifier.service",
         ),

@@ -102,7 +102,7 @@ fn enabling_an_image_and_disabling_it_leaves_it_as_it_was() {
     assert_eq!(said, expected);
     let text = read(&root, DROPIN);
     let line =
-        "Environment=\"LD_PRELOAD=/lib/own.so:/usr/local/lib/mptcpize/units/libmptcpize.so\"\n";
+        "Environment=\"LD_PRELOAD=/usr/local/lib/mptcpize/units/libmptcpize.so:/lib/own.so\"\n";
     assert!(text.contains(line), "{text}");
     assert!(root.join("usr/local/lib/mptcpize/units/libmptcpize.so").is_file());
     let list = on(&root, "list").silent().stdout;
@@ -213,10 +213,10 @@ fn the_files_of_a_unit_are_those_that_systemd_would_read() {
     );
     on(&root, "enable www a-b@one.service").silent();
     let text = read(&root, DROPIN);
-    assert!(text.contains("LD_PRELOAD=/shown.so:/usr/local"), "{text}");
+    assert!(text.contains("/libmptcpize.so:/shown.so\""), "{text}");
     assert!(text.contains("GODEBUG=y=1,multipathtcp=1"), "{text}");
     let text = read(&root, &format!("{system}/a-b@one.service.d/50-mptcpize.conf"));
-    assert!(text.contains("LD_PRELOAD=/x.so:/usr/local"), "{text}");
+    assert!(text.contains("/libmptcpize.so:/x.so\""), "{text}");
     assert!(!root.join(system).join("www.service.d").exists());
     let listed = on(&root, "list --json").silent().stdout;
     let listed: serde_json::Value = serde_json::from_str(&listed).expect("it is JSON");

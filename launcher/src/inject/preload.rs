@@ -12,22 +12,20 @@ pub fn can_name(path: &Path) -> bool {
     !path.as_os_str().as_bytes().iter().any(|byte| b" \t\n:$".contains(byte))
 }
 
-/// Keeps what is there, in its order, and appends `library` unless it is there already.
+/// Puts `library` in front of what is there, which keeps its order.
 ///
-/// An older library of ours (from an outer `mptcpize run` of another release) gives way: two of
-/// them in one process would only be slower.
+/// In front, because ours calls the next library of the same function, and not all others do:
+/// torsocks goes to libc, past whatever stands behind it. An older library of ours (from an outer
+/// `mptcpize run` of another release) gives way: two of them in one process would only be slower.
 pub fn merge(existing: Option<&OsStr>, library: &Path) -> OsString {
-    let ours = library.as_os_str().as_bytes();
-    let mut entries: Vec<&[u8]> = existing
+    let entries = existing
         .map(OsStr::as_bytes)
         .unwrap_or_default()
         .split(|byte| *byte == b':' || *byte == b' ')
         .filter(|entry| !entry.is_empty())
-        .filter(|entry| *entry == ours || !library::is_ours(Path::new(OsStr::from_bytes(entry))))
-        .collect();
-    if !entries.contains(&ours) {
-        entries.push(ours);
-    }
+        .filter(|entry| !library::is_ours(Path::new(OsStr::from_bytes(entry))));
+    let entries: Vec<&[u8]> =
+        std::iter::once(library.as_os_str().as_bytes()).chain(entries).collect();
     OsString::from_vec(entries.join(&b':'))
 }
 
@@ -36,16 +34,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ours_is_appended_once_and_others_are_kept() {
+    fn ours_comes_first_and_once_and_others_are_kept() {
         let table = [
             (None, "/l/libmptcpize.so"),
             (Some(""), "/l/libmptcpize.so"),
-            (Some("/a.so"), "/a.so:/l/libmptcpize.so"),
-            (Some("/a.so /b.so"), "/a.so:/b.so:/l/libmptcpize.so"),
+            (Some("/a.so"), "/l/libmptcpize.so:/a.so"),
+            (Some("/a.so /b.so"), "/l/libmptcpize.so:/a.so:/b.so"),
             (Some("/l/libmptcpize.so"), "/l/libmptcpize.so"),
             (Some("/l/libmptcpize.so:/a.so"), "/l/libmptcpize.so:/a.so"),
-            (Some("/old/libmptcpize-0011aabb.so:/a.so"), "/a.so:/l/libmptcpize.so"),
-            (Some("libc_malloc_debug.so.0"), "libc_malloc_debug.so.0:/l/libmptcpize.so"),
+            (Some("/a.so:/l/libmptcpize.so"), "/l/libmptcpize.so:/a.so"),
+            (Some("/old/libmptcpize-0011aabb.so:/a.so"), "/l/libmptcpize.so:/a.so"),
+            (Some("libc_malloc_debug.so.0"), "/l/libmptcpize.so:libc_malloc_debug.so.0"),
         ];
         for (existing, expected) in table {
             let merged = merge(existing.map(OsStr::new), Path::new("/l/libmptcpize.so"));
