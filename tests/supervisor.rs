@@ -289,11 +289,18 @@ fn the_tables_agree_with_the_headers_of_the_kernel() {
         value.unwrap_or_else(|| panic!("{file}: no {name}"))
     };
     // aarch64 has the generic numbers (arch/arm64/include/uapi/asm/unistd.h).
-    assert_eq!(AARCH64.socket, number(&format!("{include}/asm-generic/unistd.h"), "__NR_socket"));
-    assert_eq!(X86_64.socket, number(&format!("{arch}/asm/unistd_64.h"), "__NR_socket"));
-    let i386 = format!("{arch}/asm/unistd_32.h");
-    assert_eq!(I386.socket, number(&i386, "__NR_socket"));
-    assert_eq!(I386.socketcall, Some(number(&i386, "__NR_socketcall")));
+    let files = [
+        (AARCH64, format!("{include}/asm-generic/unistd.h")),
+        (X86_64, format!("{arch}/asm/unistd_64.h")),
+        (I386, format!("{arch}/asm/unistd_32.h")),
+    ];
+    for (abi, file) in &files {
+        assert_eq!(abi.socket, number(file, "__NR_socket"));
+        assert_eq!(abi.setsockopt, number(file, "__NR_setsockopt"));
+        assert_eq!(abi.getsockopt, number(file, "__NR_getsockopt"));
+    }
+    let i386 = &files[2].1;
+    assert_eq!(I386.socketcall, Some(number(i386, "__NR_socketcall")));
     for (abi, name, bits) in
         [(X86_64, "EM_X86_64", 64), (I386, "EM_386", 32), (AARCH64, "EM_AARCH64", 64)]
     {

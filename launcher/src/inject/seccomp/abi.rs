@@ -1,4 +1,4 @@
-//! The numbers by which programs ask for a socket, for each kind of program that this processor
+//! The numbers by which programs ask for a socket and for its options, for each kind of program that this processor
 //! runs. Pure tables; tests compare them with the kernel's own headers.
 //!
 //! Not here: 32-bit ARM on aarch64 and x32 on x86-64; a filter lets their calls pass, over TCP.
@@ -12,6 +12,10 @@ pub struct Abi {
     pub machine: u16,
     /// `socket`.
     pub socket: u32,
+    /// `setsockopt`.
+    pub setsockopt: u32,
+    /// `getsockopt`.
+    pub getsockopt: u32,
     /// `socketcall`, the one number for all calls about sockets that i386 began with; programs of
     /// glibc use it to this day.
     pub socketcall: Option<u32>,
@@ -22,14 +26,32 @@ const LITTLE: u32 = 0x4000_0000;
 const LITTLE_64: u32 = 0xc000_0000;
 
 /// 64-bit x86.
-pub const X86_64: Abi =
-    Abi { audit_arch: LITTLE_64 | 62, machine: 62, socket: 41, socketcall: None };
+pub const X86_64: Abi = Abi {
+    audit_arch: LITTLE_64 | 62,
+    machine: 62,
+    socket: 41,
+    setsockopt: 54,
+    getsockopt: 55,
+    socketcall: None,
+};
 /// 32-bit x86.
-pub const I386: Abi =
-    Abi { audit_arch: LITTLE | 3, machine: 3, socket: 359, socketcall: Some(102) };
+pub const I386: Abi = Abi {
+    audit_arch: LITTLE | 3,
+    machine: 3,
+    socket: 359,
+    setsockopt: 366,
+    getsockopt: 365,
+    socketcall: Some(102),
+};
 /// 64-bit ARM.
-pub const AARCH64: Abi =
-    Abi { audit_arch: LITTLE_64 | 183, machine: 183, socket: 198, socketcall: None };
+pub const AARCH64: Abi = Abi {
+    audit_arch: LITTLE_64 | 183,
+    machine: 183,
+    socket: 198,
+    setsockopt: 208,
+    getsockopt: 209,
+    socketcall: None,
+};
 
 /// What this processor runs.
 pub const HERE: &[Abi] = if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {

@@ -1,16 +1,15 @@
-//! Answering one call: what was asked for, who asks, an MPTCP socket made and handed over, or the
-//! call left to the kernel, which then makes the TCP socket that was asked for.
+//! Answering one socket(2): who asks, an MPTCP socket made and handed over, or the call left to the
+//! kernel, which then makes the TCP socket that was asked for.
 
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use libc::seccomp_data;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
 
-use crate::inject::seccomp::abi;
-use crate::inject::seccomp::filter::TYPE_MASK;
-use crate::inject::seccomp::memory::{Place, Words};
+use crate::inject::seccomp::call::Wanted;
+use crate::inject::seccomp::refused::Refused;
+use crate::inject::seccomp::sockets;
 use crate::inject::seccomp::surroundings::{Owner, Surroundings, Unsuited};
 use crate::inject::seccomp::sys::{self, Desk, Reply};
 use crate::inject::seccomp::trace::Trace;
@@ -20,29 +19,7 @@ const MPTCP: Protocol = Protocol::from_raw(NonZeroU32::new(262).expect("262 is n
 
 /// A call that killed its supervisor this often is left to the kernel: something (a sandbox that
 /// the rehearsal did not meet) does not let us make its socket.
-const MOST_ATTEMPTS: u32 = 5;
-
-/// The arguments of a socket(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) domain: i32,
-    pub(super) kind: i32,
-    pub(super) protocol: i32,
-}
-
-impl Wanted {
-    /// The same question that the filter asks, for arguments that it could not see.
-    fn is_tcp(self) -> bool {
-        matches!(self.domain, libc::AF_INET | libc::AF_INET6)
-            && self.kind & TYPE_MASK as i32 == libc::SOCK_STREAM
-            && matches!(self.protocol, 0 | libc::IPPROTO_TCP)
-    }
-
-    /// What is not the type in `type`.
-    pub(super) fn flags(self) -> i32 {
-        self.kind & !(TYPE_MASK as i32)
-    }
-}
+pub(super) const MOST_ATTEMPTS: u32 = 5;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +34,6 @@ pub(super) enum Outcome {
     Unsuited(Unsuited),
     /// As TCP: see [`MOST_ATTEMPTS`].
     GivenUp,
-    /// It was about something else than TCP.
-    NotTcp,
     /// The caller is gone, or was called away by a signal.
     Gone,
 }
@@ -70,6 +45,8 @@ pub(super) struct Clerk {
     pub(super) desk: Desk,
     pub(super) surroundings: Surroundings,
     pub(super) trace: Option<Trace>,
+    /// What the filter asks about besides sockets.
+    pub(super) refused: Refused,
     /// Hand the descriptor over first and let the call return it second, instead of both at once
     /// (`SECCOMP_ADDFD_FLAG_SEND`).
     ///
@@ -81,39 +58,10 @@ pub(super) struct Clerk {
 }
 
 impl Clerk {
-    /// Where the arguments of the call in this slot lie, if they are in memory that must be read
-    /// before it can be answered.
-    pub(super) fn place(&self, number: usize) -> Option<Place> {
-        let slot = self.desk.read(number);
-        let decided = slot.given > 0 || slot.attempts >= MOST_ATTEMPTS;
-        let data = &slot.call.data;
-        (!decided && is_socketcall(data))
-            .then_some(Place { thread: slot.call.pid, address: data.args[1] as u32 })
-    }
-
-    /// Answers the call in this slot and empties it. `words` are those of [`Self::place`].
-    pub(super) fn answer(&self, number: usize, words: Words) {
-        let mut slot = self.desk.read(number);
-        slot.attempts += 1;
-        self.desk.write(number, slot);
-        let (id, thread) = (slot.call.id, slot.call.pid);
-        // Asked before the answer: afterwards the caller may be gone.
+    /// Answers a socket(2) for TCP.
+    pub(super) fn socket(&self, number: usize, id: u64, thread: u32, wanted: Wanted) {
         let who = self.trace.as_ref().map(|_| self.surroundings.name(thread));
-        let wanted = wanted(&slot.call.data, words);
-        let outcome = if slot.given > 0 {
-            self.finish(id, Reply::Value(slot.given - 1), Outcome::Mptcp(slot.given - 1))
-        } else if slot.attempts > MOST_ATTEMPTS {
-            self.finish(id, Reply::Continue, Outcome::GivenUp)
-        } else {
-            match wanted {
-                Some(wanted) if wanted.is_tcp() => self.give(number, id, thread, wanted),
-                Some(_) => self.finish(id, Reply::Continue, Outcome::NotTcp),
-                None => self.finish(id, Reply::Continue, Outcome::Unsuited(Unsuited::Unread)),
-            }
-        };
-        let unknown = Wanted { domain: -1, kind: libc::SOCK_STREAM, protocol: 0 };
-        let wanted = wanted.unwrap_or(unknown);
-        self.desk.clear(number);
+        let outcome = self.give(number, id, thread, wanted);
         if let (Some(trace), Some(who)) = (&self.trace, who) {
             trace.call(&who, wanted, outcome);
         }
@@ -164,6 +112,11 @@ impl Clerk {
                 Some(MPTCP),
             )
         };
+        let make = || {
+            let socket = make()?;
+            sockets::mark(socket.as_fd());
+            Ok(socket)
+        };
         if self.surroundings.is_us(owner) {
             return make();
         }
@@ -189,7 +142,7 @@ impl Clerk {
         }
     }
 
-    fn finish(&self, id: u64, reply: Reply, outcome: Outcome) -> Outcome {
+    pub(super) fn finish(&self, id: u64, reply: Reply, outcome: Outcome) -> Outcome {
         match sys::reply(self.listener(), id, reply) {
             Ok(()) => outcome,
             Err(_) => Outcome::Gone,
@@ -199,23 +152,4 @@ impl Clerk {
     pub(super) fn listener(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
-}
-
-fn is_socketcall(call: &seccomp_data) -> bool {
-    abi::of_arch(call.arch)
-        .is_some_and(|abi| abi.socketcall.is_some_and(|number| number == call.nr as u32))
-}
-
-/// The arguments of a call; `None` when they are in memory that could not be read.
-fn wanted(call: &seccomp_data, words: Words) -> Option<Wanted> {
-    let [domain, kind, protocol] = match is_socketcall(call) {
-        true => words?,
-        // The low halves, as the kernel takes them.
-        false => [call.args[0] as u32, call.args[1] as u32, call.args[2] as u32],
-    };
-    Some(Wanted {
-        domain: domain.cast_signed(),
-        kind: kind.cast_signed(),
-        protocol: protocol.cast_signed(),
-    })
 }

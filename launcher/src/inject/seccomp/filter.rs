@@ -1,5 +1,6 @@
 //! The filter: a program for the kernel's classic BPF machine that picks out the calls that ask
-//! for a TCP socket and lets every other call pass. Pure; tests run it on an interpreter.
+//! for a TCP socket, or for an option that MPTCP refuses, and lets every other call pass. Pure; tests run
+//! it on an interpreter.
 //!
 //! Other calls cost next to nothing: the kernel sees that the answer for their numbers cannot
 //! depend on arguments, and remembers it (5.11 and later). Source: seccomp(2), bpf(4).
@@ -9,6 +10,7 @@ use std::mem::offset_of;
 use libc::{seccomp_data, sock_filter};
 
 use crate::inject::seccomp::abi::Abi;
+use crate::inject::seccomp::refused::{LEVELS, Refused};
 
 /// The call of [`Abi::socketcall`] that makes a socket (`SYS_SOCKET`, linux/net.h).
 pub const SYS_SOCKET: u32 = 1;
@@ -20,12 +22,17 @@ pub const LEAVE: u32 = 0x7463_7021;
 /// The bits of `type` that are the socket type (`SOCK_TYPE_MASK`, include/linux/net.h).
 pub const TYPE_MASK: u32 = 0xf;
 
+/// The calls of [`Abi::socketcall`] about options (linux/net.h).
+pub const SYS_SETSOCKOPT: u32 = 14;
+/// See [`SYS_SETSOCKOPT`].
+pub const SYS_GETSOCKOPT: u32 = 15;
+
 /// Where a jump leads.
 #[derive(Clone, Copy)]
 enum To {
     /// The instruction behind it.
     Next,
-    /// The instruction of this number in the same block.
+    /// The instruction of this number in the same section.
     At(usize),
     /// Let the call pass.
     Allow,
@@ -42,27 +49,57 @@ enum Step {
     Equals(u32, To, To),
 }
 
-/// The filter for these ways into the kernel.
-pub fn build(abis: &[Abi]) -> Vec<sock_filter> {
+/// The filter for these ways into the kernel, and for these options.
+pub fn build(abis: &[Abi], refused: &Refused) -> Vec<sock_filter> {
     let mut program = vec![statement(LOAD, offset_of!(seccomp_data, arch) as u32)];
     for abi in abis {
-        let block = block(abi);
-        program.push(jump(abi.audit_arch, 0, block.len() as u8));
+        let block = block(abi, refused);
+        program.extend(only_if(abi.audit_arch, block.len()));
         program.extend(block);
     }
     program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
     program
 }
 
-/// All that is asked about a call of one ABI; ends with its own two answers.
-fn block(abi: &Abi) -> Vec<sock_filter> {
+/// All that is asked about a call of one ABI: which call it is, and a section for each of them,
+/// which ends with its own answers.
+fn block(abi: &Abi, refused: &Refused) -> Vec<sock_filter> {
+    let mut sections = vec![(abi.socket, socket())];
+    if refused.set.iter().any(|names| !names.is_empty()) {
+        sections.push((abi.setsockopt, options(&refused.set)));
+    }
+    if refused.get.iter().any(|names| !names.is_empty()) {
+        sections.push((abi.getsockopt, options(&refused.get)));
+    }
+    if let Some(number) = abi.socketcall {
+        sections.push((number, socketcall(refused)));
+    }
+    let mut block = vec![statement(LOAD, offset_of!(seccomp_data, nr) as u32)];
+    // A call that is none of these passes at once, whatever comes behind.
+    let mut way = 2 * sections.len() + 1;
+    for (number, section) in &sections {
+        way -= 2;
+        block.push(jump(*number, 0, 1));
+        block.push(statement(ALWAYS, way as u32));
+        way += section.len();
+    }
+    block.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
+    block.extend(sections.into_iter().flat_map(|(_, section)| section));
+    block
+}
+
+/// Goes on behind `length` instructions unless the word is this.
+fn only_if(word: u32, length: usize) -> [sock_filter; 2] {
+    [jump(word, 1, 0), statement(ALWAYS, length as u32)]
+}
+
+/// socket(2): does it ask for TCP?
+fn socket() -> Vec<sock_filter> {
     use Step::{And, Equals, Load};
-    let mut steps = vec![
-        Load(offset_of!(seccomp_data, nr)),
-        Equals(abi.socket, To::Next, To::Allow),
+    section(vec![
         // The protocol first: the call of a program that asks for MPTCP itself ends here.
         Load(argument(2)),
-        Equals(0, To::At(5), To::Next),
+        Equals(0, To::At(3), To::Next),
         Equals(libc::IPPROTO_TCP as u32, To::Next, To::Allow),
         Load(argument(3)),
         Equals(LEAVE, To::Allow, To::Next),
@@ -72,19 +109,38 @@ fn block(abi: &Abi) -> Vec<sock_filter> {
         Load(argument(0)),
         Equals(libc::AF_INET as u32, To::Notify, To::Next),
         Equals(libc::AF_INET6 as u32, To::Notify, To::Allow),
-    ];
-    if let Some(number) = abi.socketcall {
-        // Its arguments are in the program's memory, where a filter cannot look.
-        let at = steps.len();
-        steps[1] = Equals(abi.socket, To::Next, To::At(at));
-        steps.extend([
-            Equals(number, To::Next, To::Allow),
-            Load(argument(0)),
-            Equals(SYS_SOCKET, To::Notify, To::Allow),
-        ]);
+    ])
+}
+
+/// setsockopt(2) or getsockopt(2): is it one of these, named for each level?
+fn options(names: &[Vec<u32>; 4]) -> Vec<sock_filter> {
+    let mut all = vec![statement(LOAD, argument(1) as u32)];
+    for (level, names) in LEVELS.iter().zip(names) {
+        let mut steps = vec![Step::Load(argument(2))];
+        steps.extend(names.iter().map(|name| Step::Equals(*name, To::Notify, To::Next)));
+        let part = section(steps);
+        all.extend(only_if(level.cast_unsigned(), part.len()));
+        all.extend(part);
     }
+    all.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
+    all
+}
+
+/// i386's own: its arguments are in the program's memory, where a filter cannot look.
+fn socketcall(refused: &Refused) -> Vec<sock_filter> {
+    let mut steps = vec![Step::Load(argument(0)), Step::Equals(SYS_SOCKET, To::Notify, To::Next)];
+    if *refused != Refused::default() {
+        steps.push(Step::Equals(SYS_SETSOCKOPT, To::Notify, To::Next));
+        steps.push(Step::Equals(SYS_GETSOCKOPT, To::Notify, To::Next));
+    }
+    section(steps)
+}
+
+/// Steps, and behind them the two answers; what comes to their end passes.
+fn section(steps: Vec<Step>) -> Vec<sock_filter> {
+    use Step::{And, Equals, Load};
     let count = steps.len();
-    let mut block: Vec<sock_filter> = steps
+    let mut section: Vec<sock_filter> = steps
         .into_iter()
         .enumerate()
         .map(|(here, step)| {
@@ -95,7 +151,7 @@ fn block(abi: &Abi) -> Vec<sock_filter> {
                     To::Allow => count,
                     To::Notify => count + 1,
                 };
-                // Blocks have fewer than twenty instructions.
+                // A hundred names at most, see `refused.rs`: it fits.
                 (target - here - 1) as u8
             };
             match step {
@@ -105,12 +161,12 @@ fn block(abi: &Abi) -> Vec<sock_filter> {
             }
         })
         .collect();
-    block.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
-    block.push(statement(RETURN, libc::SECCOMP_RET_USER_NOTIF));
-    block
+    section.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
+    section.push(statement(RETURN, libc::SECCOMP_RET_USER_NOTIF));
+    section
 }
 
-/// The low half of an argument: socket(2) takes ints, and the kernel looks at no more of them.
+/// The low half of an argument: these calls take ints, and the kernel looks at no more of them.
 /// Every processor in the tables is little-endian.
 fn argument(number: usize) -> usize {
     offset_of!(seccomp_data, args) + 8 * number
@@ -119,6 +175,7 @@ fn argument(number: usize) -> usize {
 const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
 const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
 const EQUALS: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+const ALWAYS: u32 = libc::BPF_JMP | libc::BPF_JA;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
 fn statement(code: u32, k: u32) -> sock_filter {
@@ -157,6 +214,7 @@ mod tests {
                     word = u32::from_le_bytes(bytes);
                 }
                 AND => word &= step.k,
+                ALWAYS => at += step.k as usize,
                 EQUALS => at += usize::from(if word == step.k { step.jt } else { step.jf }),
                 RETURN => return step.k,
                 other => panic!("instruction {other}"),
@@ -166,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_our_library_makes_tcp_stays_tcp() {
-        let program = build(&[X86_64]);
+        let program = build(&[X86_64], &options());
         for (mark, expected) in
             [(LEAVE, libc::SECCOMP_RET_ALLOW), (0, libc::SECCOMP_RET_USER_NOTIF)]
         {
@@ -177,12 +235,41 @@ mod tests {
     }
 
     fn asks(arch: &Abi, number: u32, arguments: [i32; 3]) -> bool {
-        let program = build(&[X86_64, I386, AARCH64]);
+        let program = build(&[X86_64, I386, AARCH64], &options());
         // The upper halves hold what a register happened to hold.
         let [a, b, c] =
             arguments.map(|argument| 0xdead_beef_0000_0000 | u64::from(argument as u32));
         answer(&program, arch.audit_arch, number, [a, b, c, 0xdead_beef_dead_beef])
             == libc::SECCOMP_RET_USER_NOTIF
+    }
+
+    /// TCP_USER_TIMEOUT to be set, IP_TTL to be read, and as many more as there can be.
+    fn options() -> Refused {
+        let mut refused = Refused::default();
+        refused.set[2] = vec![18];
+        refused.set[3] = (0..=100).collect();
+        refused.get[1] = vec![2];
+        refused
+    }
+
+    #[test]
+    fn exactly_the_options_that_are_refused_are_notified() {
+        for abi in [X86_64, I386, AARCH64] {
+            let table = [
+                (abi.setsockopt, [7, 6, 18], true),
+                (abi.setsockopt, [7, 6, 1], false),
+                (abi.setsockopt, [7, 0, 18], false),
+                (abi.setsockopt, [7, 41, 100], true),
+                (abi.setsockopt, [7, 41, 101], false),
+                (abi.setsockopt, [7, 41, -1], false),
+                (abi.setsockopt, [7, 284, 18], false),
+                (abi.getsockopt, [7, 0, 2], true),
+                (abi.getsockopt, [7, 6, 18], false),
+            ];
+            for (number, arguments, expected) in table {
+                assert_eq!(asks(&abi, number, arguments), expected, "{number} {arguments:?}");
+            }
+        }
     }
 
     #[test]
@@ -212,7 +299,9 @@ mod tests {
     #[test]
     fn socketcall_is_looked_at_on_i386_only() {
         let number = I386.socketcall.expect("i386 has it");
-        assert!(asks(&I386, number, [1, 0, 0]), "SYS_SOCKET");
+        for call in [SYS_SOCKET, SYS_SETSOCKOPT, SYS_GETSOCKOPT] {
+            assert!(asks(&I386, number, [call.cast_signed(), 0, 0]), "{call}");
+        }
         assert!(!asks(&I386, number, [3, 0, 0]), "SYS_CONNECT");
         // The same number is getuid(2) on x86-64.
         assert!(!asks(&X86_64, number, [1, 0, 0]));
@@ -220,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_tables_passes() {
-        let program = build(&[X86_64, I386]);
+        let program = build(&[X86_64, I386], &options());
         let tcp = [AF_INET as u64, SOCK_STREAM as u64, 0, 0];
         let x32 = 0x4000_0000 | X86_64.socket;
         for (arch, number) in [(AARCH64.audit_arch, AARCH64.socket), (X86_64.audit_arch, x32)] {

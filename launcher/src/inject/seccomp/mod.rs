@@ -1,5 +1,6 @@
 //! The way into programs that no preload reaches: a seccomp filter hands each socket(2) for TCP
-//! to a supervisor, which makes an MPTCP socket and puts it into the program (seccomp_unotify(2)).
+//! to a supervisor, which makes an MPTCP socket and puts it into the program (seccomp_unotify(2)); and
+//! each setsockopt(2) and getsockopt(2) that MPTCP refuses, so that it can do what the library does.
 //!
 //! ```text
 //!   launcher ── probe: a child tries all of it, and may be killed for it
@@ -10,7 +11,7 @@
 //!      ▼ execve: the program is this process, and everything that it starts is under the filter
 //! ```
 //!
-//! [`abi`] and [`filter`] are pure; [`sys`] holds every `unsafe`. What is not reached: calls made
+//! [`abi`] and [`filter`] are pure; [`sys`] and [`sockets`] hold every `unsafe`. What is not reached: calls made
 //! through io_uring, and threads that are in another network namespace or may not be looked at; a
 //! thread that is traced, or has put a filter of its own below ours, is left to the kernel, because
 //! our answer would stand before the word of whoever confines it.
@@ -24,10 +25,17 @@
 
 pub mod abi;
 mod answer;
+mod call;
 pub mod filter;
+mod holders;
 mod memory;
 mod message;
+mod option;
 mod probe;
+pub mod refused;
+mod replay;
+mod sockets;
+mod steps;
 mod supervisor;
 mod surroundings;
 mod sys;
@@ -39,6 +47,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 pub use probe::{Obstacle, Terms, probe};
+use refused::Refused;
 
 /// Puts this process, and so the program that it becomes, under a supervisor. `trace` is the value
 /// of `MPTCPIZE_DEBUG`.
@@ -50,12 +59,13 @@ pub fn supervise(terms: Terms, trace: Option<&OsStr>) -> Result<Result<(), Lost>
     let no_process = |error: io::Error| Obstacle::NoProcess(error.raw_os_error().unwrap_or(0));
     let (control, theirs) = supervisor::pair().map_err(no_process)?;
     let trace = trace.and_then(trace::destination);
+    let refused = Refused::ask();
     // Twice, so that the program has no child that it does not know of.
     let Some(between) = sys::fork().map_err(no_process)? else {
         drop(control);
         sys::exit(match sys::fork() {
             Ok(Some(_)) => 0,
-            Ok(None) => supervisor::run(theirs, terms.wait_killable, trace).unwrap_or(1),
+            Ok(None) => supervisor::run(theirs, terms.wait_killable, trace, refused).unwrap_or(1),
             Err(error) => error.raw_os_error().unwrap_or(1),
         });
     };
@@ -71,7 +81,7 @@ pub fn supervise(terms: Terms, trace: Option<&OsStr>) -> Result<Result<(), Lost>
     if terms.gives_up_privilege {
         sys::set_no_new_privs().map_err(no_process)?;
     }
-    let program = filter::build(abi::HERE);
+    let program = filter::build(abi::HERE, &refused);
     let listener = install(&program, terms.wait_killable)
         .map_err(|error| Obstacle::Forbidden(error.raw_os_error().unwrap_or(0)))?;
     Ok(hand_over(control, listener))

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 
+use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::surroundings::Surroundings;
 use crate::inject::seccomp::sys::{self, End, Shared};
 use crate::inject::seccomp::{abi, filter, message};
@@ -145,11 +146,13 @@ fn rehearse() -> u64 {
         drop(ours);
         let _ = message::receive_word(theirs.as_fd());
     }
-    let _ = sys::words_of(rustix::process::getpid().as_raw_nonzero().get().cast_unsigned(), 0);
+    let own = rustix::process::getpid().as_raw_nonzero().get().cast_unsigned();
+    let _ = sys::bytes_of(own, 0, 4);
     sys::let_alarms_interrupt();
     sys::alarm(0);
     let _ = rustix::process::test_kill_process(rustix::process::getpid());
-    let program = filter::build(abi::HERE);
+    // Asked here too: a sandbox may kill for an option.
+    let program = filter::build(abi::HERE, &Refused::ask());
     let mut found = word::INSTALLED | word::KILLABLE;
     let mut installed = super::install(&program, true);
     // Without CAP_SYS_ADMIN the kernel wants the promise; it looks at that before the flags.

@@ -21,6 +21,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::inject::seccomp::answer::Clerk;
 use crate::inject::seccomp::memory::Memory;
 use crate::inject::seccomp::message;
+use crate::inject::seccomp::refused::Refused;
+use crate::inject::seccomp::steps::{Progress, Step};
 use crate::inject::seccomp::surroundings::Surroundings;
 use crate::inject::seccomp::sys::{self, Desk, SLOTS};
 use crate::inject::seccomp::trace::Trace;
@@ -42,7 +44,12 @@ const BURIAL: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// It cannot get ready. The launcher reads that from the end of `control`.
-pub(super) fn run(control: OwnedFd, in_two_steps: bool, trace: Option<File>) -> io::Result<i32> {
+pub(super) fn run(
+    control: OwnedFd,
+    in_two_steps: bool,
+    trace: Option<File>,
+    refused: Refused,
+) -> io::Result<i32> {
     let control = leave(control, trace.as_ref())?;
     let trace = trace.map(Trace::start).transpose()?;
     let surroundings = Surroundings::look().ok_or(io::ErrorKind::NotFound)?;
@@ -53,7 +60,8 @@ pub(super) fn run(control: OwnedFd, in_two_steps: bool, trace: Option<File>) -> 
         drop((control, ours));
         let listener = message::receive_listener(theirs.as_fd())?;
         message::send_word(theirs.as_fd(), 0)?;
-        return Ok(stand_by(&Clerk { listener, desk, surroundings, trace, in_two_steps }, theirs));
+        let clerk = Clerk { listener, desk, surroundings, trace, refused, in_two_steps };
+        return Ok(stand_by(&clerk, theirs));
     }
     drop(theirs);
     sys::set_name(WORKING);
@@ -65,7 +73,8 @@ pub(super) fn run(control: OwnedFd, in_two_steps: bool, trace: Option<File>) -> 
     message::receive_word(ours.as_fd())?;
     message::send_word(control.as_fd(), 0)?;
     drop(control);
-    Ok(serve(&Clerk { listener, desk, surroundings, trace, in_two_steps }, Some(ours)))
+    let clerk = Clerk { listener, desk, surroundings, trace, refused, in_two_steps };
+    Ok(serve(&clerk, Some(ours)))
 }
 
 /// Leaves everything that the program may want to close, end or unmount.
@@ -107,6 +116,7 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
         }
     }
     let mut memory = Memory::default();
+    let mut progress: Vec<Progress> = (0..SLOTS).map(|_| Progress::New).collect();
     loop {
         // Wanted only while there is room, else a full desk would keep us from answering.
         let interest = if free.is_empty() { PollFlags::empty() } else { PollFlags::IN };
@@ -137,21 +147,18 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
             continue;
         }
         let mut ready = memory.step(spoke);
-        if ready.is_none()
-            && let Some(number) = taken.pop_front()
-        {
-            match clerk.place(number) {
-                Some(place) => {
-                    memory.add(number, place);
-                    continue;
-                }
-                None => ready = Some((number, None)),
-            }
+        if ready.is_none() {
+            ready = taken.pop_front().map(|number| (number, None));
         }
-        if let Some((number, words)) = ready {
-            clerk.answer(number, words);
-            free.push(number);
-            alone_for += u32::from(standby.is_none());
+        if let Some((number, got)) = ready {
+            let Some(progress) = progress.get_mut(number) else { continue };
+            match clerk.go_on(number, progress, got) {
+                Step::Ask(question) => memory.add(number, question),
+                Step::Done => {
+                    free.push(number);
+                    alone_for += u32::from(standby.is_none());
+                }
+            }
             continue;
         }
         if calls.contains(PollFlags::HUP) {

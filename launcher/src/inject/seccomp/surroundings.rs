@@ -6,9 +6,12 @@
 //! and `_SEND` look for the notification's own id). So nothing needs to be asked twice.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::process::{Resource, getrlimit};
@@ -26,9 +29,26 @@ pub(super) struct Surroundings {
     filters: Option<u32>,
     /// The threads that asked last, the latest at the end: a look at one of them costs half.
     known: RefCell<Vec<Known>>,
+    outside: RefCell<Outside>,
     /// As many of them as are remembered, two descriptors each: not what sockets need.
     most_known: usize,
 }
+
+/// Processes that are not the program's, as they were found lately: most of a host.
+#[derive(Debug)]
+struct Outside {
+    since: Instant,
+    processes: HashSet<u32>,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Outside { since: Instant::now(), processes: HashSet::new() }
+    }
+}
+
+/// How long they are remembered: a number is not given out again so soon.
+const OUTSIDE: Duration = Duration::from_secs(1);
 
 /// The user that a socket shall belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +170,7 @@ impl Surroundings {
             group: rustix::process::getegid().as_raw(),
             filters: None,
             known: RefCell::default(),
+            outside: RefCell::default(),
             most_known: getrlimit(Resource::Nofile)
                 .current
                 .map_or(32, |descriptors| (descriptors / 8).clamp(1, 32) as usize),
@@ -225,6 +246,45 @@ impl Surroundings {
         let status = OFlags::RDONLY | OFlags::CLOEXEC;
         let status = rustix::fs::openat(&directory, "status", status, Mode::empty()).ok()?;
         Some(Known { thread, directory, status: status.into() })
+    }
+
+    /// The process of a thread.
+    pub(super) fn process(&self, thread: u32) -> Option<u32> {
+        self.ask(thread, Known::status).map(|status| status.process).filter(|id| *id != 0)
+    }
+
+    /// Has this process fewer filters than those that are under ours? Then it never was and never will
+    /// be under it.
+    pub(super) fn is_outside(&self, process: u32) -> bool {
+        let mut outside = self.outside.borrow_mut();
+        if outside.since.elapsed() > OUTSIDE {
+            *outside = Outside::default();
+        }
+        if outside.processes.contains(&process) {
+            return true;
+        }
+        let text = self.text(&format!("{process}/status"));
+        let filters = text.map(|text| Status::parse(text.as_bytes()).filters);
+        // Gone, or from before 5.9: in doubt, it is looked at.
+        let is_outside =
+            matches!((filters, self.filters), (Some(Some(its)), Some(ours)) if its < ours);
+        if is_outside {
+            outside.processes.insert(process);
+        }
+        is_outside
+    }
+
+    /// /proc, as it was at the start.
+    pub(super) fn proc(&self) -> BorrowedFd<'_> {
+        self.proc.as_fd()
+    }
+
+    /// A file of /proc, unless it is longer than a mebibyte.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        const MOST: u64 = 1 << 20;
+        let mut text = String::new();
+        let got = self.open(path)?.take(MOST).read_to_string(&mut text).ok()?;
+        ((got as u64) < MOST).then_some(text)
     }
 
     fn open(&self, path: &str) -> Option<File> {

@@ -107,21 +107,19 @@ pub(super) fn alarm(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
-/// The three words at `address` in the memory of a 32-bit thread. May wait for ever, but can be
-/// killed then, which reading /proc/PID/mem can not.
-pub(super) fn words_of(thread: u32, address: u32) -> io::Result<[u32; 3]> {
-    let mut words = [0u32; 3];
-    let size = size_of_val(&words);
-    let ours = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: size };
+/// So many bytes at `address` in the memory of a thread. May wait for ever, but can be killed then,
+/// which reading /proc/PID/mem can not.
+pub(super) fn bytes_of(thread: u32, address: u64, size: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0u8; size];
+    let ours = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: size };
     let theirs =
         libc::iovec { iov_base: ptr::without_provenance_mut(address as usize), iov_len: size };
-    // SAFETY: `ours` is exactly `words`, of which every bit pattern is valid; `theirs` is in another
-    // process, where the kernel looks.
+    // SAFETY: `ours` is exactly the vector; `theirs` is in another process, where the kernel looks.
     let got = unsafe {
         libc::process_vm_readv(thread.cast_signed(), &raw const ours, 1, &raw const theirs, 1, 0)
     };
     match checked(got as libc::c_long)? as usize {
-        got if got == size => Ok(words),
+        got if got == size => Ok(bytes),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }

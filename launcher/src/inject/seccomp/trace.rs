@@ -11,7 +11,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use crate::inject::seccomp::answer::{Outcome, Wanted};
+use crate::inject::seccomp::answer::Outcome;
+use crate::inject::seccomp::call::{SocketOption, Wanted};
+use crate::inject::seccomp::option::Set;
 use crate::inject::seccomp::surroundings::Unsuited;
 use crate::inject::seccomp::writer::Queue;
 use crate::inject::trace_file;
@@ -44,6 +46,25 @@ impl Trace {
         if !line.is_empty() {
             self.0.put(&line);
         }
+    }
+
+    /// The same about an option that MPTCP refuses; nothing where the program has its way.
+    pub(super) fn option(&self, (name, pid): &(String, u32), asked: SocketOption, set: Set) {
+        let end = match set {
+            Set::Replaced => "the socket is TCP now",
+            Set::Kernel => "it stays MPTCP",
+            Set::Done | Set::Failed(_) => return,
+        };
+        let level = match asked.level {
+            libc::IPPROTO_IP => "IPPROTO_IP",
+            libc::IPPROTO_TCP => "IPPROTO_TCP",
+            libc::IPPROTO_IPV6 => "IPPROTO_IPV6",
+            _ => "SOL_SOCKET",
+        };
+        let (name, fd, option) = (shown(name.as_bytes()), asked.fd, asked.name);
+        self.0.put(&format!(
+            "mptcpize: {name}[{pid}] setsockopt({fd}, {level}, {option}): MPTCP refused; {end}\n"
+        ));
     }
 
     /// There are no more records.
@@ -90,7 +111,7 @@ fn line((name, pid): &(String, u32), wanted: Wanted, outcome: Outcome) -> String
             "? TCP: its arguments could not be read in time".to_owned()
         }
         Outcome::GivenUp => "? TCP: the supervisor was killed over it".to_owned(),
-        Outcome::NotTcp | Outcome::Gone => return String::new(),
+        Outcome::Gone => return String::new(),
     };
     let name = shown(name.as_bytes());
     format!("mptcpize: {name}[{pid}] socket({domain}, {kind}, {protocol}) = {result}\n")

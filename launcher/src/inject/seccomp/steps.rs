@@ -1,0 +1,205 @@
+//! Answering one call, step by step where its program's memory must be asked: arguments, values.
+//!
+//! Not here: what is answered (`answer.rs`, `option.rs`), how memory is asked (`memory.rs`).
+
+use std::mem;
+
+use crate::inject::seccomp::answer::{Clerk, MOST_ATTEMPTS, Outcome};
+use crate::inject::seccomp::call::{self, Call, SocketOption, Wanted};
+use crate::inject::seccomp::memory::{Answer, Question};
+use crate::inject::seccomp::option::{self, Set};
+use crate::inject::seccomp::sockets::{self, MOST_VALUE};
+use crate::inject::seccomp::surroundings::Unsuited;
+use crate::inject::seccomp::sys::Reply;
+
+/// How far the answer to a call has come, where it takes more than one step.
+#[derive(Debug, Default)]
+pub(super) enum Progress {
+    #[default]
+    New,
+    /// Its arguments are read.
+    Arguments,
+    /// The value of a setsockopt(2) is read.
+    Value(SocketOption),
+    /// The room that a getsockopt(2) has is read.
+    Room(SocketOption),
+    /// The memory is opened for this answer.
+    Opening(SocketOption, Vec<u8>),
+    /// The answer is written, of so many bytes.
+    Writing(SocketOption, usize),
+    /// Its length is written.
+    Ending,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A question to the program's memory.
+    Ask(Question),
+    /// The call is answered, and its slot empty.
+    Done,
+}
+
+impl Clerk {
+    /// Goes on with the call in this slot; `got` is the answer to what it asked.
+    pub(super) fn go_on(&self, number: usize, progress: &mut Progress, got: Answer) -> Step {
+        let slot = self.desk.read(number);
+        let (id, thread) = (slot.call.id, slot.call.pid);
+        let step = match (mem::take(progress), got) {
+            (Progress::New, _) => self.begin(number, progress),
+            (Progress::Arguments, Some(bytes)) => match call::of(&slot.call.data, &bytes) {
+                Some(call) => self.call(number, call, progress),
+                None => self.unread(id, thread),
+            },
+            (Progress::Arguments, None) => self.unread(id, thread),
+            (Progress::Value(asked), Some(value)) => self.set(id, thread, asked, &value),
+            (Progress::Room(asked), Some(room)) => self.look_up(id, thread, asked, &room, progress),
+            // What was opened is the caller's if it still waits.
+            (Progress::Opening(asked, value), Some(_))
+                if sockets::is_waiting(self.listener(), id) =>
+            {
+                *progress = Progress::Writing(asked, value.len());
+                Some(Question::Write { address: asked.value, bytes: value })
+            }
+            (Progress::Writing(asked, size), Some(_)) => {
+                *progress = Progress::Ending;
+                let bytes = (size as u32).to_ne_bytes().to_vec();
+                Some(Question::Write { address: asked.size, bytes })
+            }
+            (Progress::Ending, Some(_)) => self.end(id, Reply::Value(0)),
+            (Progress::Writing(..) | Progress::Ending, None) => {
+                self.end(id, Reply::Error(libc::EFAULT))
+            }
+            (_, _) => self.end(id, Reply::Continue),
+        };
+        match step {
+            Some(question) => Step::Ask(question),
+            None => {
+                self.desk.clear(number);
+                Step::Done
+            }
+        }
+    }
+
+    fn begin(&self, number: usize, progress: &mut Progress) -> Option<Question> {
+        let mut slot = self.desk.read(number);
+        slot.attempts += 1;
+        self.desk.write(number, slot);
+        let (id, thread) = (slot.call.id, slot.call.pid);
+        if slot.given > 0 {
+            let fd = slot.given - 1;
+            return self.close(id, thread, Reply::Value(fd), Outcome::Mptcp(fd));
+        }
+        if slot.attempts > MOST_ATTEMPTS {
+            return self.close(id, thread, Reply::Continue, Outcome::GivenUp);
+        }
+        if let Some((address, size)) = call::in_memory(&slot.call.data) {
+            *progress = Progress::Arguments;
+            return Some(Question::Read { thread, address, size });
+        }
+        let call = call::of(&slot.call.data, &[]).unwrap_or(Call::Other);
+        self.call(number, call, progress)
+    }
+
+    /// A call whose arguments are known.
+    fn call(&self, number: usize, call: Call, progress: &mut Progress) -> Option<Question> {
+        let slot = self.desk.read(number);
+        let (id, thread) = (slot.call.id, slot.call.pid);
+        let (sets, asked) = match call {
+            Call::Socket(wanted) if wanted.is_tcp() => {
+                self.socket(number, id, thread, wanted);
+                return None;
+            }
+            Call::Set(asked) => (true, asked),
+            Call::Get(asked) => (false, asked),
+            Call::Socket(_) | Call::Other => return self.end(id, Reply::Continue),
+        };
+        // Of socketcall(2) all are seen here.
+        if !self.refused.has(sets, asked.level, asked.name) {
+            return self.end(id, Reply::Continue);
+        }
+        match self.surroundings.owner(thread) {
+            Ok(_) => {}
+            // As for socket(2).
+            Err(Unsuited::Confined) => return self.end(id, Reply::Error(libc::EPERM)),
+            Err(_) => return self.end(id, Reply::Continue),
+        }
+        let size = asked.size as u32;
+        if !option::is_ours(&self.surroundings, thread, asked.fd)
+            || (sets && size as usize > MOST_VALUE)
+        {
+            return self.end(id, Reply::Continue);
+        }
+        Some(if sets {
+            *progress = Progress::Value(asked);
+            Question::Read { thread, address: asked.value, size }
+        } else {
+            *progress = Progress::Room(asked);
+            Question::Read { thread, address: asked.size, size: 4 }
+        })
+    }
+
+    fn set(&self, id: u64, thread: u32, asked: SocketOption, value: &[u8]) -> Option<Question> {
+        // Asked before the answer: afterwards the caller may be gone.
+        let who = self.trace.as_ref().map(|_| self.surroundings.name(thread));
+        let call = (self.listener(), id, thread);
+        let set = option::set(&self.surroundings, &self.refused.both, call, asked, value);
+        self.end(
+            id,
+            match set {
+                Set::Kernel | Set::Replaced => Reply::Continue,
+                Set::Done => Reply::Value(0),
+                Set::Failed(errno) => Reply::Error(errno),
+            },
+        );
+        if let (Some(trace), Some(who)) = (&self.trace, who) {
+            trace.option(&who, asked, set);
+        }
+        None
+    }
+
+    /// What a getsockopt(2) is to say.
+    fn look_up(
+        &self,
+        id: u64,
+        thread: u32,
+        asked: SocketOption,
+        room: &[u8],
+        progress: &mut Progress,
+    ) -> Option<Question> {
+        let room = room.first_chunk().map_or(-1, |room| i32::from_ne_bytes(*room));
+        let Ok(room) = usize::try_from(room) else {
+            return self.end(id, Reply::Error(libc::EINVAL));
+        };
+        match option::get(&self.surroundings, thread, asked, room) {
+            None => self.end(id, Reply::Continue),
+            Some(Err(errno)) => self.end(id, Reply::Error(errno)),
+            Some(Ok(value)) => {
+                *progress = Progress::Opening(asked, value);
+                Some(Question::Open { thread })
+            }
+        }
+    }
+
+    /// Answers, whether the caller still waits or not.
+    fn end(&self, id: u64, reply: Reply) -> Option<Question> {
+        self.finish(id, reply, Outcome::Gone);
+        None
+    }
+
+    /// The same, with a record; what was asked for is not known any more.
+    fn close(&self, id: u64, thread: u32, reply: Reply, outcome: Outcome) -> Option<Question> {
+        let who = self.trace.as_ref().map(|_| self.surroundings.name(thread));
+        let outcome = self.finish(id, reply, outcome);
+        if let (Some(trace), Some(who)) = (&self.trace, who) {
+            let unknown = Wanted { domain: -1, kind: libc::SOCK_STREAM, protocol: 0 };
+            trace.call(&who, unknown, outcome);
+        }
+        None
+    }
+
+    /// Arguments that nobody can read.
+    fn unread(&self, id: u64, thread: u32) -> Option<Question> {
+        self.close(id, thread, Reply::Continue, Outcome::Unsuited(Unsuited::Unread))
+    }
+}
