@@ -64,7 +64,6 @@ pub(super) fn run(
         return Ok(stand_by(&clerk, theirs));
     }
     drop(theirs);
-    sys::set_name(WORKING);
     message::send_word(control.as_fd(), rustix::process::getpid().as_raw_nonzero().get())?;
 
     let listener = message::receive_listener(control.as_fd())?;
@@ -73,6 +72,8 @@ pub(super) fn run(
     message::receive_word(ours.as_fd())?;
     message::send_word(control.as_fd(), 0)?;
     drop(control);
+    // From here on the standby can do without us.
+    sys::set_name(WORKING);
     let clerk = Clerk { listener, desk, surroundings, trace, refused, in_two_steps };
     Ok(serve(&clerk, Some(ours)))
 }
