@@ -3,14 +3,18 @@
  *   via ROUNDS KIND PROTOCOL
  *
  * KIND is stream (asks for TCP), mptcp or datagram (which a filter of ours looks at and lets pass),
- * or getppid (that call instead of the pair, which a filter need not even look at). Prints the
- * median over the rounds, nanoseconds for one pair. Ends with 1 when the sockets do not have
+ * timeout (asks for TCP, and sets TCP_USER_TIMEOUT, for which the socket becomes TCP), or one call
+ * instead of the pair: getppid (which a filter need not even look at), nodelay (TCP_NODELAY set on an
+ * MPTCP socket, passes), ttl (IP_TTL set on a UDP socket, which a supervisor hands back). Prints the
+ * median over the rounds, nanoseconds for one turn. Ends with 1 when the sockets do not have
  * PROTOCOL (6, 17, 262). Sockets are made and closed, never bound or connected: no traffic. On one CPU,
  * because where a supervisor answers, two would measure how fast an idle one wakes up.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <error.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,17 +44,19 @@ int main(int argc, char **argv)
 {
 	int rounds = argc == 4 ? atoi(argv[1]) : 0, protocol = 0;
 	if (rounds < 1)
-		error(2, 0, "usage: via ROUNDS stream|mptcp|datagram|getppid PROTOCOL");
-	int other = strcmp(argv[2], "getppid") == 0;
-	int type = strcmp(argv[2], "datagram") == 0 ? SOCK_DGRAM : SOCK_STREAM;
-	int asked = strcmp(argv[2], "mptcp") == 0 ? 262 : 0;
+		error(2, 0, "usage: via ROUNDS stream|mptcp|datagram|timeout|getppid|nodelay|ttl PROTOCOL");
+	int other = strcmp(argv[2], "getppid") == 0, nodelay = strcmp(argv[2], "nodelay") == 0;
+	int timeout = strcmp(argv[2], "timeout") == 0, ttl = strcmp(argv[2], "ttl") == 0;
+	int type = strcmp(argv[2], "datagram") == 0 || ttl ? SOCK_DGRAM : SOCK_STREAM;
+	int asked = strcmp(argv[2], "mptcp") == 0 || nodelay ? 262 : 0, value = 64, made;
 	int fd = socket(AF_INET, type, asked);
 	socklen_t size = sizeof protocol;
 	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size))
 		error(1, errno, "socket");
 	if (protocol != atoi(argv[3]))
 		error(1, 0, "socket() gave protocol %d, not %s", protocol, argv[3]);
-	close(fd);
+	if (!nodelay && !ttl)
+		close(fd);
 
 	int64_t *took = calloc(rounds, sizeof *took);
 	if (!took)
@@ -60,7 +66,16 @@ int main(int argc, char **argv)
 		for (int i = 0; i < BATCH; i++)
 			if (other)
 				syscall(SYS_getppid);
-			else
+			else if (nodelay)
+				setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
+			else if (ttl)
+				setsockopt(fd, IPPROTO_IP, IP_TTL, &value, sizeof value);
+			else if (timeout) {
+				made = socket(AF_INET, type, 0);
+				if (setsockopt(made, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value))
+					error(1, errno, "TCP_USER_TIMEOUT");
+				close(made);
+			} else
 				close(socket(AF_INET, type, asked));
 		took[round] = now_ns() - start;
 	}

@@ -12,11 +12,11 @@ use crate::inject::seccomp::sockets;
 
 /// The levels of a TCP socket (`SOL_SOCKET` and the three protocols).
 pub const LEVELS: [i32; 4] =
-    [libc::SOL_SOCKET, libc::IPPROTO_IP, libc::IPPROTO_TCP, libc::IPPROTO_IPV6];
+    [libc::SOL_SOCKET, libc::IPPROTO_IPV6, libc::IPPROTO_IP, libc::IPPROTO_TCP];
 
-/// Higher than any option of these levels; from 64 on, those of IP are of packet filters.
-const MOST: i32 = 100;
-const MOST_OF_IP: i32 = 63;
+/// How far each of them is looked through: further than any option of today. From 64 on, those of IP
+/// are of packet filters.
+const MOST: [i32; 4] = [95, 95, 63, 63];
 
 /// Names of options that are refused, for each of [`LEVELS`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,14 +34,18 @@ impl Refused {
     pub fn ask() -> Self {
         let mut refused = Refused::default();
         // IPv6 has all levels, and a host may have none of it.
-        for (family, levels) in [(AddressFamily::INET6, 0..4), (AddressFamily::INET, 0..3)] {
+        for (family, without) in
+            [(AddressFamily::INET6, None), (AddressFamily::INET, Some(libc::IPPROTO_IPV6))]
+        {
             let make = |protocol| {
                 socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(protocol)).ok()
             };
             let mptcp = NonZeroU32::new(262).map(Protocol::from_raw).and_then(make);
             let (Some(mptcp), Some(tcp)) = (mptcp, make(ipproto::TCP)) else { continue };
-            for at in levels {
-                refused.ask_level(at, (&mptcp, &tcp));
+            for (at, level) in LEVELS.into_iter().enumerate() {
+                if Some(level) != without {
+                    refused.ask_level(at, (&mptcp, &tcp));
+                }
             }
             break;
         }
@@ -51,8 +55,7 @@ impl Refused {
     fn ask_level(&mut self, at: usize, (mptcp, tcp): (&OwnedFd, &OwnedFd)) {
         let (mptcp, tcp) = (mptcp.as_fd(), tcp.as_fd());
         let level = LEVELS[at];
-        let most = if level == libc::IPPROTO_IP { MOST_OF_IP } else { MOST };
-        for name in 0..=most {
+        for name in 0..=MOST[at] {
             let number = name.unsigned_abs();
             let got = sockets::get(tcp, level, name);
             let told = sockets::get(mptcp, level, name);
