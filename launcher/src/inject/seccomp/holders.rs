@@ -4,9 +4,10 @@
 //! What is in flight between processes (SCM_RIGHTS) and what io_uring has registered is not seen.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, getxattr, openat, readlinkat, statat};
+use rustix::io::Errno;
 
 use crate::inject::seccomp::sockets;
 use crate::inject::seccomp::surroundings::Surroundings;
@@ -35,6 +36,18 @@ impl Surroundings {
         let held = Held { socket, thread, process, fd, inode };
         // A thread can have descriptors of its own; the copy is of the process's.
         self.is_there(&held).then_some(held)
+    }
+
+    /// Can that descriptor be an MPTCP socket? Asked by its name and without a copy of it, which would be
+    /// the last one if the program closed its own meanwhile, and ours to wait for (SO_LINGER).
+    pub(super) fn may_be_mptcp(&self, thread: u32, fd: RawFd) -> bool {
+        let path = format!("/proc/self/fd/{}/{thread}/fd/{fd}", self.proc().as_raw_fd());
+        let mut name = [0u8; 32];
+        match getxattr(path, "system.sockprotoname", &mut name) {
+            Ok(size) => name.get(..size).is_some_and(|name| name.starts_with(b"MPTCP")),
+            // No socket, or none of this kind; else in doubt.
+            Err(error) => !matches!(error, Errno::OPNOTSUPP | Errno::NODATA | Errno::NOENT),
+        }
     }
 
     /// Does the number still lead to it?

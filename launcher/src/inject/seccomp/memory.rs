@@ -1,48 +1,44 @@
-//! Reading what a call left in its program's memory, and writing what it wants there, where that may
-//! take for ever.
+//! What a call needs that may take for ever, because its program can make it so: reading and writing
+//! memory, and asking a socket.
 //!
 //! A page can belong to a file that nobody delivers (FUSE): whoever touches it waits, and a caller
-//! can choose such a page. So a process of its own does it, one call at a time, while the supervisor
+//! can choose such a page; a thread that waits for one while it sends holds its socket, and who asks
+//! that one waits too. So a process of its own does it, one call at a time, while the supervisor
 //! answers the others; one that is late is killed, and its call is left to the kernel. After a few of
-//! them no memory is touched any more: what needs it stays as the kernel has it.
+//! them nothing is done any more: what needs it stays as the kernel has it.
 //!
-//! To write, the memory is opened first; then the supervisor looks whether the call still waits, which
-//! says that what was opened is its caller's and not that of who has its number now; then it is
-//! written.
-//!
-//! Not here: what the bytes mean (`answer.rs`, `option.rs`). The reader is started with the first call
-//! that needs it: one of a 32-bit program, or about an option that MPTCP refuses.
+//! Not here: what is done about options (`option.rs`). The process is started with the first call that
+//! needs it: one of a 32-bit program, or about an option that MPTCP refuses.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
-use crate::inject::seccomp::sockets::MOST_VALUE;
+use crate::inject::seccomp::answer::Clerk;
+use crate::inject::seccomp::call::SocketOption;
+use crate::inject::seccomp::option;
 use crate::inject::seccomp::supervisor::pair;
 use crate::inject::seccomp::sys::{self, SLOTS};
 
 /// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Question {
     /// So many bytes of a thread's memory.
     Read { thread: u32, address: u64, size: u32 },
-    /// Have the memory at hand.
-    Open { thread: u32 },
-    /// Write them into the memory that was opened last.
-    Write { address: u64, bytes: Vec<u8> },
+    /// The option of the call `id`, set or told.
+    Option { id: u64, thread: u32, sets: bool, asked: SocketOption },
 }
 
-/// The bytes that were read, none for the others; `None` when it could not be done, or not in time.
+/// What was read, or what came of an option ([`Verdict::bytes`]); `None` when it could not be done, or
+/// not in time.
 pub(super) type Answer = Option<Vec<u8>>;
 
-/// The longest message: kind, thread, size, address, and a value with room for its length.
-const MOST: usize = 20 + MOST_VALUE;
+/// The longest question, and the longest answer: five words of arguments, and whether they are there.
+const MOST: usize = 64;
 
 /// How long a reading may take. A page in use takes microseconds, one that was swapped out
 /// milliseconds, and on a machine that is busy with other things more; only calls that need memory
@@ -55,8 +51,9 @@ const CROWD: usize = SLOTS / 2;
 const MOST_LATE: u32 = 3;
 
 /// The calls whose memory is to be read, and the one that is.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
+#[derive(Debug)]
+pub(super) struct Memory<'a> {
+    clerk: &'a Clerk,
     waiting: VecDeque<(usize, Question)>,
     reader: Option<Reader>,
     late: u32,
@@ -71,14 +68,15 @@ struct Reader {
     asked: Option<(usize, Instant)>,
 }
 
-impl Memory {
-    /// The call in this slot waits for an answer. What follows on an opened memory must come next: no
-    /// other may be opened in between.
+impl<'a> Memory<'a> {
+    /// Nothing waits, and no process is there.
+    pub(super) fn new(clerk: &'a Clerk) -> Self {
+        Memory { clerk, waiting: VecDeque::new(), reader: None, late: 0 }
+    }
+
+    /// The call in this slot waits for an answer.
     pub(super) fn add(&mut self, slot: usize, question: Question) {
-        match question {
-            Question::Write { .. } => self.waiting.push_front((slot, question)),
-            _ => self.waiting.push_back((slot, question)),
-        }
+        self.waiting.push_back((slot, question));
     }
 
     /// What to wait on for the next answer, and how long at most; `None` when none is awaited.
@@ -107,7 +105,7 @@ impl Memory {
             return None;
         }
         let (slot, question) = self.waiting.pop_front()?;
-        if self.late >= MOST_LATE || self.ask(slot, &question).is_err() {
+        if self.late >= MOST_LATE || self.ask(slot, question).is_err() {
             return Some((slot, None));
         }
         None
@@ -135,10 +133,10 @@ impl Memory {
         Some((slot, None))
     }
 
-    fn ask(&mut self, slot: usize, question: &Question) -> io::Result<()> {
+    fn ask(&mut self, slot: usize, question: Question) -> io::Result<()> {
         let reader = match &mut self.reader {
             Some(reader) => reader,
-            none => none.insert(Reader::start()?),
+            none => none.insert(Reader::start(self.clerk)?),
         };
         send(&reader.line, &question.message(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
         reader.asked = Some((slot, Instant::now()));
@@ -147,38 +145,43 @@ impl Memory {
 }
 
 impl Question {
-    fn message(&self) -> Vec<u8> {
-        let (kind, thread, size, address, bytes) = match self {
-            Question::Read { thread, address, size } => (0, *thread, *size, *address, &[][..]),
-            Question::Open { thread } => (1, *thread, 0, 0, &[][..]),
-            Question::Write { address, bytes } => (2, 0, 0, *address, &bytes[..]),
+    fn message(self) -> Vec<u8> {
+        let words = match self {
+            Question::Read { thread, address, size } => {
+                [0, thread.into(), address, size.into(), 0, 0, 0, 0]
+            }
+            Question::Option { id, thread, sets, asked } => {
+                let [fd, level, name] =
+                    [asked.fd, asked.level, asked.name].map(|word| u64::from(word.cast_unsigned()));
+                let kind = if sets { 1 } else { 2 };
+                [kind, thread.into(), id, fd, level, name, asked.value, asked.size]
+            }
         };
-        let mut message = Vec::with_capacity(MOST);
-        for word in [kind, thread, size] {
-            message.extend(u32::to_ne_bytes(word));
-        }
-        message.extend(address.to_ne_bytes());
-        message.extend(bytes);
-        message
+        words.into_iter().flat_map(u64::to_ne_bytes).collect()
     }
 
     fn parse(message: &[u8]) -> Option<Self> {
-        let (words, rest) = message.split_first_chunk::<12>()?;
-        let (address, bytes) = rest.split_first_chunk()?;
-        let (words, _) = words.as_chunks::<4>();
-        let [kind, thread, size] = [0, 1, 2].map(|at| u32::from_ne_bytes(words[at]));
-        let address = u64::from_ne_bytes(*address);
-        match kind {
-            0 => Some(Question::Read { thread, address, size }),
-            1 => Some(Question::Open { thread }),
-            2 => Some(Question::Write { address, bytes: bytes.to_vec() }),
-            _ => None,
+        let (words, _) = message.as_chunks::<8>();
+        let words: [u64; 8] = words
+            .iter()
+            .map(|word| u64::from_ne_bytes(*word))
+            .collect::<Vec<_>>()
+            .try_into()
+            .ok()?;
+        let [kind, thread, first, rest @ ..] = words;
+        let thread = thread as u32;
+        if kind == 0 {
+            return Some(Question::Read { thread, address: first, size: rest[0] as u32 });
         }
+        let [fd, level, name, value, size] = rest;
+        let int = |word: u64| (word as u32).cast_signed();
+        let asked = SocketOption { fd: int(fd), level: int(level), name: int(name), value, size };
+        Some(Question::Option { id: first, thread, sets: kind == 1, asked })
     }
 }
 
 impl Reader {
-    fn start() -> io::Result<Self> {
+    fn start(clerk: &Clerk) -> io::Result<Self> {
         let (line, theirs) = pair()?;
         match sys::fork()? {
             Some(pid) => Ok(Reader { pid, line, asked: None }),
@@ -186,10 +189,11 @@ impl Reader {
                 // Before anything else: without its parent nobody would end it.
                 let _ = set_parent_process_death_signal(Some(Signal::KILL));
                 sys::set_name(c"mptcpize-reader");
-                // Neither the listener, which must end with the supervisors, nor their lines.
-                sys::close_all_but(vec![theirs.as_raw_fd()]);
-                let mut opened = None;
-                while answer(theirs.as_fd(), &mut opened).is_ok() {}
+                // Not the lines of the supervisors, whose ends tell each other's death.
+                clerk.surroundings.forget();
+                let proc = clerk.surroundings.proc().as_raw_fd();
+                sys::close_all_but(vec![theirs.as_raw_fd(), clerk.listener().as_raw_fd(), proc]);
+                while answer(clerk, theirs.as_fd()).is_ok() {}
                 sys::exit(0);
             }
         }
@@ -219,23 +223,22 @@ impl Drop for Reader {
 }
 
 /// The reader's work: one question, one answer.
-fn answer(line: BorrowedFd<'_>, opened: &mut Option<File>) -> io::Result<()> {
+fn answer(clerk: &Clerk, line: BorrowedFd<'_>) -> io::Result<()> {
     let mut question = [0; MOST];
     let (_, got) = recv(line, &mut question, RecvFlags::empty())?;
     let question = question.get(..got).and_then(Question::parse);
-    let question = question.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let answer = match question {
+    let answer = match question.ok_or(io::ErrorKind::UnexpectedEof)? {
         Question::Read { thread, address, size } => {
-            sys::bytes_of(thread, address, (size as usize).min(MOST_VALUE)).ok()
+            sys::bytes_of(thread, address, (size as usize).min(MOST - 1)).ok()
         }
-        Question::Open { thread } => {
-            *opened = OpenOptions::new().write(true).open(format!("/proc/{thread}/mem")).ok();
-            opened.as_ref().map(|_| Vec::new())
+        Question::Option { id, thread, sets, asked } => {
+            let call = (clerk.listener(), id, thread);
+            let verdict = match sets {
+                true => option::set(&clerk.surroundings, &clerk.refused.both, call, asked),
+                false => option::get(&clerk.surroundings, call, asked),
+            };
+            Some(verdict.bytes().to_vec())
         }
-        Question::Write { address, bytes } => opened
-            .as_ref()
-            .and_then(|memory| memory.write_all_at(&bytes, address).ok())
-            .map(|()| Vec::new()),
     };
     let mut reply = vec![u8::from(answer.is_some())];
     reply.extend(answer.unwrap_or_default());

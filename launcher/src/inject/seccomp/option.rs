@@ -9,82 +9,137 @@
 //!   privileges.
 //! * In all else the refusal is MPTCP's.
 //!
-//! Not here: reading and writing the program's memory (`memory.rs`).
+//! It runs in the process that may be killed (`memory.rs`): it reads and writes the program's memory and
+//! asks its socket.
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{Mode, OFlags, openat};
 
 use crate::inject::seccomp::call::SocketOption;
 use crate::inject::seccomp::holders::Held;
 use crate::inject::seccomp::surroundings::Surroundings;
-use crate::inject::seccomp::{replay, sockets};
+use crate::inject::seccomp::{replay, sockets, sys};
 
-/// What becomes of a setsockopt(2).
+/// What comes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Set {
+pub(super) enum Verdict {
     /// The kernel does it, whatever comes of it.
     Kernel,
     /// The socket is TCP now; the kernel does it.
     Replaced,
+    /// It cannot become TCP; the kernel refuses.
+    Stays,
     /// It is done, as far as the program can see.
     Done,
     /// TCP refuses it too.
     Failed(i32),
 }
 
-/// Sets it, or makes room for the kernel to set it.
+impl Verdict {
+    /// It as a message between two processes of ours.
+    pub(super) fn bytes(self) -> [u8; 4] {
+        let number = match self {
+            Verdict::Kernel => 0,
+            Verdict::Replaced => -1,
+            Verdict::Done => -2,
+            Verdict::Stays => -3,
+            Verdict::Failed(errno) => errno,
+        };
+        number.to_ne_bytes()
+    }
+
+    /// The other way.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        match bytes.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes)) {
+            Some(-1) => Verdict::Replaced,
+            Some(-2) => Verdict::Done,
+            Some(-3) => Verdict::Stays,
+            Some(errno @ 1..) => Verdict::Failed(errno),
+            _ => Verdict::Kernel,
+        }
+    }
+}
+
+/// The call: the listener, its id, the thread that makes it.
+type Caller<'a> = (BorrowedFd<'a>, u64, u32);
+
+/// setsockopt(2): sets it, or makes room for the kernel to set it.
 pub(super) fn set(
     around: &Surroundings,
     options: &[(i32, i32)],
-    (listener, id, thread): (BorrowedFd<'_>, u64, u32),
+    (listener, id, thread): Caller<'_>,
     asked: SocketOption,
-    value: &[u8],
-) -> Set {
-    let Some((held, family)) = hold(around, thread, asked.fd) else { return Set::Kernel };
+) -> Verdict {
+    let size = asked.size as u32 as usize;
+    if size > sockets::MOST_VALUE {
+        return Verdict::Kernel;
+    }
+    let Ok(value) = sys::bytes_of(thread, asked.value, size) else { return Verdict::Kernel };
+    let Some((held, family)) = hold(around, thread, asked.fd) else { return Verdict::Kernel };
     let socket = held.socket.as_fd();
     // On a socket that goes nowhere: what it would be.
-    let Some(scratch) = replay::fresh_tcp(family) else { return Set::Kernel };
+    let Some(scratch) = replay::fresh_tcp(family) else { return Verdict::Kernel };
     let before = sockets::get(scratch.as_fd(), asked.level, asked.name);
-    if let Err(errno) = sockets::set(scratch.as_fd(), asked.level, asked.name, value) {
-        return Set::Failed(errno);
+    if let Err(errno) = sockets::set(scratch.as_fd(), asked.level, asked.name, &value) {
+        return Verdict::Failed(errno);
     }
     let after = sockets::get(scratch.as_fd(), asked.level, asked.name);
     if after.is_ok() && before == after {
-        return Set::Done;
+        return Verdict::Done;
     }
     if is_class(asked) {
-        let _ = sockets::set(socket, libc::IPPROTO_IP, libc::IP_TOS, value);
-        return Set::Done;
+        let _ = sockets::set(socket, libc::IPPROTO_IP, libc::IP_TOS, &value);
+        return Verdict::Done;
     }
     if is_hint(asked, is_connected(socket)) {
-        return Set::Done;
+        return Verdict::Done;
     }
     match replaced(around, options, (listener, id), &held, family) {
-        Some(()) => Set::Replaced,
+        Some(()) => Verdict::Replaced,
         // MPTCP always delivers urgent data inline: what is asked for happens anyway.
-        None if (asked.level, asked.name) == (libc::SOL_SOCKET, libc::SO_OOBINLINE) => Set::Done,
-        None => Set::Kernel,
+        None if (asked.level, asked.name) == (libc::SOL_SOCKET, libc::SO_OOBINLINE) => {
+            Verdict::Done
+        }
+        None => Verdict::Stays,
     }
 }
 
-/// A TCP socket's answer, with so much room; `None` where the kernel is to answer.
+/// getsockopt(2): tells what a TCP socket would.
 pub(super) fn get(
     around: &Surroundings,
-    thread: u32,
+    (listener, id, thread): Caller<'_>,
     asked: SocketOption,
-    room: usize,
-) -> Option<Result<Vec<u8>, i32>> {
-    let (held, family) = hold(around, thread, asked.fd)?;
-    if is_class(asked) {
-        let socket = held.socket.as_fd();
-        return Some(sockets::get_at_most(socket, libc::IPPROTO_IP, libc::IP_TOS, room));
+) -> Verdict {
+    let Ok(room) = sys::bytes_of(thread, asked.size, 4) else { return Verdict::Kernel };
+    let room = room.first_chunk().map_or(-1, |room| i32::from_ne_bytes(*room));
+    let Ok(room) = usize::try_from(room) else { return Verdict::Failed(libc::EINVAL) };
+    let Some((held, family)) = hold(around, thread, asked.fd) else { return Verdict::Kernel };
+    let told = if is_class(asked) {
+        sockets::get_at_most(held.socket.as_fd(), libc::IPPROTO_IP, libc::IP_TOS, room)
+    } else {
+        let Some(scratch) = replay::fresh_tcp(family) else { return Verdict::Kernel };
+        sockets::get_at_most(scratch.as_fd(), asked.level, asked.name, room)
+    };
+    let value = match told {
+        Ok(value) => value,
+        Err(errno) => return Verdict::Failed(errno),
+    };
+    // Opened first, and then looked whether the call still waits: what was opened is its caller's, and
+    // not that of who has its number now.
+    let (flags, mode) = (OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    let memory = openat(around.proc(), format!("{thread}/mem"), flags, mode).map(File::from);
+    let Ok(memory) = memory else { return Verdict::Kernel };
+    if !sockets::is_waiting(listener, id) {
+        return Verdict::Kernel;
     }
-    let scratch = replay::fresh_tcp(family)?;
-    Some(sockets::get_at_most(scratch.as_fd(), asked.level, asked.name, room))
-}
-
-/// Is it about a socket that we answer for?
-pub(super) fn is_ours(around: &Surroundings, thread: u32, fd: i32) -> bool {
-    hold(around, thread, fd).is_some()
+    let size = (value.len() as u32).to_ne_bytes();
+    let written = memory
+        .write_all_at(&value, asked.value)
+        .and_then(|()| memory.write_all_at(&size, asked.size));
+    if written.is_ok() { Verdict::Done } else { Verdict::Failed(libc::EFAULT) }
 }
 
 /// The socket, if it is MPTCP though the program asked for TCP, and its family: one that we made, or one

@@ -1,4 +1,4 @@
-//! Answering one call, step by step where its program's memory must be asked: arguments, values.
+//! Answering one call, step by step where its program's memory or socket must be asked.
 //!
 //! Not here: what is answered (`answer.rs`, `option.rs`), how memory is asked (`memory.rs`).
 
@@ -7,28 +7,19 @@ use std::mem;
 use crate::inject::seccomp::answer::{Clerk, MOST_ATTEMPTS, Outcome};
 use crate::inject::seccomp::call::{self, Call, SocketOption, Wanted};
 use crate::inject::seccomp::memory::{Answer, Question};
-use crate::inject::seccomp::option::{self, Set};
-use crate::inject::seccomp::sockets::{self, MOST_VALUE};
+use crate::inject::seccomp::option::Verdict;
 use crate::inject::seccomp::surroundings::Unsuited;
 use crate::inject::seccomp::sys::Reply;
 
 /// How far the answer to a call has come, where it takes more than one step.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Progress {
     #[default]
     New,
     /// Its arguments are read.
     Arguments,
-    /// The value of a setsockopt(2) is read.
-    Value(SocketOption),
-    /// The room that a getsockopt(2) has is read.
-    Room(SocketOption),
-    /// The memory is opened for this answer.
-    Opening(SocketOption, Vec<u8>),
-    /// The answer is written, of so many bytes.
-    Writing(SocketOption, usize),
-    /// Its length is written.
-    Ending,
+    /// An option is looked after; true when it is to be set.
+    Option(bool, SocketOption),
 }
 
 /// What comes next.
@@ -52,25 +43,10 @@ impl Clerk {
                 None => self.unread(id, thread),
             },
             (Progress::Arguments, None) => self.unread(id, thread),
-            (Progress::Value(asked), Some(value)) => self.set(id, thread, asked, &value),
-            (Progress::Room(asked), Some(room)) => self.look_up(id, thread, asked, &room, progress),
-            // What was opened is the caller's if it still waits.
-            (Progress::Opening(asked, value), Some(_))
-                if sockets::is_waiting(self.listener(), id) =>
-            {
-                *progress = Progress::Writing(asked, value.len());
-                Some(Question::Write { address: asked.value, bytes: value })
+            (Progress::Option(sets, asked), got) => {
+                let verdict = got.map_or(Verdict::Kernel, |bytes| Verdict::of(&bytes));
+                self.option(id, thread, (sets, asked), verdict)
             }
-            (Progress::Writing(asked, size), Some(_)) => {
-                *progress = Progress::Ending;
-                let bytes = (size as u32).to_ne_bytes().to_vec();
-                Some(Question::Write { address: asked.size, bytes })
-            }
-            (Progress::Ending, Some(_)) => self.end(id, Reply::Value(0)),
-            (Progress::Writing(..) | Progress::Ending, None) => {
-                self.end(id, Reply::Error(libc::EFAULT))
-            }
-            (_, _) => self.end(id, Reply::Continue),
         };
         match step {
             Some(question) => Step::Ask(question),
@@ -124,61 +100,34 @@ impl Clerk {
             Err(Unsuited::Confined) => return self.end(id, Reply::Error(libc::EPERM)),
             Err(_) => return self.end(id, Reply::Continue),
         }
-        let size = asked.size as u32;
-        if !option::is_ours(&self.surroundings, thread, asked.fd)
-            || (sets && size as usize > MOST_VALUE)
-        {
+        if !self.surroundings.may_be_mptcp(thread, asked.fd) {
             return self.end(id, Reply::Continue);
         }
-        Some(if sets {
-            *progress = Progress::Value(asked);
-            Question::Read { thread, address: asked.value, size }
-        } else {
-            *progress = Progress::Room(asked);
-            Question::Read { thread, address: asked.size, size: 4 }
-        })
+        *progress = Progress::Option(sets, asked);
+        Some(Question::Option { id, thread, sets, asked })
     }
 
-    fn set(&self, id: u64, thread: u32, asked: SocketOption, value: &[u8]) -> Option<Question> {
-        // Asked before the answer: afterwards the caller may be gone.
-        let who = self.trace.as_ref().map(|_| self.surroundings.name(thread));
-        let call = (self.listener(), id, thread);
-        let set = option::set(&self.surroundings, &self.refused.both, call, asked, value);
-        self.end(
-            id,
-            match set {
-                Set::Kernel | Set::Replaced => Reply::Continue,
-                Set::Done => Reply::Value(0),
-                Set::Failed(errno) => Reply::Error(errno),
-            },
-        );
-        if let (Some(trace), Some(who)) = (&self.trace, who) {
-            trace.option(&who, asked, set);
-        }
-        None
-    }
-
-    /// What a getsockopt(2) is to say.
-    fn look_up(
+    fn option(
         &self,
         id: u64,
         thread: u32,
-        asked: SocketOption,
-        room: &[u8],
-        progress: &mut Progress,
+        (sets, asked): (bool, SocketOption),
+        verdict: Verdict,
     ) -> Option<Question> {
-        let room = room.first_chunk().map_or(-1, |room| i32::from_ne_bytes(*room));
-        let Ok(room) = usize::try_from(room) else {
-            return self.end(id, Reply::Error(libc::EINVAL));
-        };
-        match option::get(&self.surroundings, thread, asked, room) {
-            None => self.end(id, Reply::Continue),
-            Some(Err(errno)) => self.end(id, Reply::Error(errno)),
-            Some(Ok(value)) => {
-                *progress = Progress::Opening(asked, value);
-                Some(Question::Open { thread })
-            }
+        // Asked before the answer: afterwards the caller may be gone.
+        let who = self.trace.as_ref().filter(|_| sets).map(|_| self.surroundings.name(thread));
+        self.end(
+            id,
+            match verdict {
+                Verdict::Kernel | Verdict::Replaced | Verdict::Stays => Reply::Continue,
+                Verdict::Done => Reply::Value(0),
+                Verdict::Failed(errno) => Reply::Error(errno),
+            },
+        );
+        if let (Some(trace), Some(who)) = (&self.trace, who) {
+            trace.option(&who, asked, verdict);
         }
+        None
     }
 
     /// Answers, whether the caller still waits or not.

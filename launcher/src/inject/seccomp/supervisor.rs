@@ -116,7 +116,7 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
             _ => taken.push_front(number),
         }
     }
-    let mut memory = Memory::default();
+    let mut memory = Memory::new(clerk);
     let mut progress: Vec<Progress> = (0..SLOTS).map(|_| Progress::New).collect();
     loop {
         // Wanted only while there is room, else a full desk would keep us from answering.

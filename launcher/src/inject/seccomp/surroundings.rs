@@ -274,6 +274,11 @@ impl Surroundings {
         is_outside
     }
 
+    /// Forgets the threads that have asked, and closes what led to them.
+    pub(super) fn forget(&self) {
+        self.known.borrow_mut().clear();
+    }
+
     /// /proc, as it was at the start.
     pub(super) fn proc(&self) -> BorrowedFd<'_> {
         self.proc.as_fd()

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use crate::inject::seccomp::answer::Outcome;
 use crate::inject::seccomp::call::{SocketOption, Wanted};
-use crate::inject::seccomp::option::Set;
+use crate::inject::seccomp::option::Verdict;
 use crate::inject::seccomp::surroundings::Unsuited;
 use crate::inject::seccomp::writer::Queue;
 use crate::inject::trace_file;
@@ -49,11 +49,16 @@ impl Trace {
     }
 
     /// The same about an option that MPTCP refuses; nothing where the program has its way.
-    pub(super) fn option(&self, (name, pid): &(String, u32), asked: SocketOption, set: Set) {
-        let end = match set {
-            Set::Replaced => "the socket is TCP now",
-            Set::Kernel => "it stays MPTCP",
-            Set::Done | Set::Failed(_) => return,
+    pub(super) fn option(
+        &self,
+        (name, pid): &(String, u32),
+        asked: SocketOption,
+        verdict: Verdict,
+    ) {
+        let end = match verdict {
+            Verdict::Replaced => "the socket is TCP now",
+            Verdict::Stays => "it stays MPTCP",
+            Verdict::Kernel | Verdict::Done | Verdict::Failed(_) => return,
         };
         let level = match asked.level {
             libc::IPPROTO_IP => "IPPROTO_IP",
