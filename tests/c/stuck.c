@@ -1,15 +1,20 @@
 /*
  * stuck COUNT FILE COMMAND...: makes of FILE one that is never delivered (a file system of its own,
- * fuse(4)), has COUNT processes ask for a socket with arguments that lie in it (socketcall, for 32
- * bits), and runs the command once the first page of it is wanted. Ends as the command does.
+ * fuse(4)), has COUNT processes make calls that need it, and runs the command once the first page of it
+ * is wanted. Ends as the command does. The calls: a socket with arguments that lie in it (socketcall, for
+ * 32 bits); else an option with a value that lies in it, and, by each second one, an option of a socket
+ * that is held meanwhile by who sends the page.
  */
 #include "check.h"
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -50,6 +55,38 @@ static void serve(int fuse, int wanted)
 	_exit(0);
 }
 
+#ifdef SYS_socketcall
+static void attack(int number, void *page)
+{
+	(void)number;
+	syscall(SYS_socketcall, 1, page);
+}
+#else
+static void attack(int number, void *page)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	socklen_t size = sizeof address;
+	int listener, fd = socket(AF_INET, SOCK_STREAM, 0), time = 5000;
+
+	if (number % 2 == 0) {
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, page, sizeof time);
+		return;
+	}
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	must(bind(listener, (struct sockaddr *)&address, size) == 0 && listen(listener, 1) == 0, "listen");
+	must(getsockname(listener, (struct sockaddr *)&address, &size) == 0, "getsockname");
+	must(connect(fd, (struct sockaddr *)&address, size) == 0, "connect");
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		send(fd, page, 4096, 0);
+		_exit(0);
+	}
+	for (;;)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &time, sizeof time);
+}
+#endif
+
 int main(int argc, char **argv)
 {
 	int fuse, two[2], file, status, count;
@@ -80,9 +117,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < count; i++) {
 		attackers[i] = fork();
 		if (attackers[i] == 0) {
-#ifdef SYS_socketcall
-			syscall(SYS_socketcall, 1, page);
-#endif
+			attack(i, page);
 			_exit(0);
 		}
 	}

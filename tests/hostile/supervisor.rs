@@ -25,10 +25,16 @@ fn protocol(build: Build) -> PathBuf {
 fn memory_that_nobody_delivers_holds_up_nobody_but_its_owner() {
     // How many attackers there are, and what a 32-bit program gets meanwhile: its arguments are in
     // memory too, and after a few that came too late no memory is read any more.
-    for (attackers, of_32_bits) in [("1", &["262\n"][..]), ("20", &["262\n", "6\n"])] {
+    let table = [
+        (Build::Bits32, "1", &["262\n"][..]),
+        (Build::Bits32, "20", &["262\n", "6\n"]),
+        // The same with options, whose values are in memory and which are asked of sockets.
+        (Build::Static, "4", &["262\n", "6\n"]),
+    ];
+    for (build, attackers, of_32_bits) in table {
         let file = scratch("never").join("delivered");
         fs::write(&file, "").expect("a scratch file can be written");
-        let stuck = supervised(&[]).arg(cc::c("stuck", Build::Bits32)).arg(attackers).arg(&file);
+        let stuck = supervised(&[]).arg(cc::c("stuck", build)).arg(attackers).arg(&file);
         let done = stuck
             .args(["sh", "-c", "\"$0\"; \"$1\"; \"$0\"; exec \"$2\" 2 100 calm"])
             .args([protocol(Build::Static), protocol(Build::Bits32)])
