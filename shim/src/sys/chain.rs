@@ -12,7 +12,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 /// struct link_map: a loaded library. Its `dynamic` section is pairs of a tag and a value.
 #[repr(C)]
@@ -49,12 +49,9 @@ unsafe extern "C" {
     static _DYNAMIC: [usize; 2];
 }
 
-struct Address(*const Debug);
-// SAFETY: an address, which is only read.
-unsafe impl Sync for Address {}
-
-/// As data, so that it is what the loader wrote here: null under musl, which has no such symbol.
-static DEBUG: Address = Address(&raw const _r_debug);
+/// As data, so that its address is what the loader wrote here: null under musl, which has no such
+/// symbol. Filled in before anything of ours runs.
+static DEBUG: AtomicPtr<Debug> = AtomicPtr::new((&raw const _r_debug).cast_mut());
 
 /// Fills in those places of `into` for which a library behind ours has a function; `names` are
 /// theirs, each with its NUL. The others stay 0. For load time.
@@ -63,26 +60,25 @@ pub(super) fn find(names: &[u8], into: &[AtomicUsize]) {
     // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
     // address of a symbol to be non-null, which a weak one is not.
     let debug = unsafe { ptr::read_volatile((&raw const DEBUG).cast::<*const Debug>()) };
-    if debug.is_null() {
-        return;
-    }
+    // SAFETY: null, or the loader's own, which stays where it is.
+    let Some(debug) = (unsafe { debug.as_ref() }) else { return };
     let own = &raw const _DYNAMIC;
-    // SAFETY: the loader's list is complete before it calls a constructor, and ends with null.
-    let mut rest = unsafe { (*debug).first };
-    while !rest.is_null() && unsafe { (*rest).dynamic } != own {
-        // SAFETY: it is not null.
-        rest = unsafe { (*rest).next };
+    let mut rest = debug.first;
+    loop {
+        // SAFETY: the loader's list is complete before it calls a constructor, and ends with null.
+        let Some(library) = (unsafe { rest.as_ref() }) else { return };
+        rest = library.next;
+        if library.dynamic == own {
+            break;
+        }
     }
     let mut left = into.len();
     let mut unclear = 0u64;
-    while left > 0 && !rest.is_null() {
-        // SAFETY: it is not null.
-        rest = unsafe { (*rest).next };
-        if rest.is_null() {
-            break;
-        }
-        // SAFETY: it is not null, and what the loader has loaded.
-        let Some(tables) = (unsafe { Tables::of(&*rest) }) else { return };
+    while left > 0 {
+        // SAFETY: as above.
+        let Some(library) = (unsafe { rest.as_ref() }) else { return };
+        rest = library.next;
+        let Some(tables) = Tables::of(library) else { return };
         let mut name = names;
         for (index, place) in into.iter().enumerate() {
             let this = CStr::from_bytes_until_nul(name).unwrap_or_default();
