@@ -13,6 +13,7 @@ pub mod connection;
 pub mod counters;
 pub mod environment;
 pub mod event;
+pub mod lacks;
 pub mod metrics;
 pub mod mptcp;
 pub mod nat;
