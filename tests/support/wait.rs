@@ -1,18 +1,27 @@
 //! Waiting: for a condition, with a deadline; never for a time.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, Timespec, poll};
 
 /// How long anything here may take. Generous, because a loaded machine is no bug: no test
-/// passes or fails by how long it took.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+/// passes or fails by how long it took. `MPTCPIZE_PATIENCE` times as long where scripts/kernels
+/// runs a test on a processor that is emulated.
+pub fn deadline() -> Duration {
+    static TIMES: OnceLock<u32> = OnceLock::new();
+    let times = TIMES.get_or_init(|| {
+        let said = std::env::var("MPTCPIZE_PATIENCE").ok();
+        said.and_then(|text| text.parse().ok()).unwrap_or(1)
+    });
+    Duration::from_secs(60) * *times
+}
 
 /// Looks again until `condition` holds; panics when it does not come true.
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        assert!(start.elapsed() < deadline(), "waited in vain: {what}");
         pause(&mut []);
     }
 }
