@@ -21,6 +21,8 @@ pub enum Lack {
     NoDelay,
     /// A path manager in user space (`subflow`).
     Userspace,
+    /// Events of listeners.
+    Listeners,
     /// A choice of packet schedulers.
     Scheduler,
     /// Connections start as TCP for a while where SYNs with MPTCP vanish.
@@ -59,6 +61,7 @@ impl Lack {
             Lack::Info => "MPTCP_INFO",
             Lack::NoDelay => "TCP_NODELAY on MPTCP sockets",
             Lack::Userspace => "path manager in user space",
+            Lack::Listeners => "events of listeners",
             Lack::Scheduler => "choice of schedulers",
             Lack::Blackhole => "blackhole detection",
             Lack::Rejections => "count of refused joins",
@@ -74,6 +77,7 @@ impl Lack {
             Lack::Info => "5.16",
             Lack::NoDelay => "5.17",
             Lack::Userspace => "5.19",
+            Lack::Listeners => "6.2",
             Lack::Scheduler => "6.6",
             Lack::Blackhole => "6.12",
             Lack::Rejections => "6.16",
@@ -90,6 +94,7 @@ pub fn of(kernel: &Kernel, has: Has) -> Vec<Lack> {
         (has.info, Lack::Info),
         (has.no_delay, Lack::NoDelay),
         (has.userspace, Lack::Userspace),
+        (kernel.at_least(6, 2), Lack::Listeners),
         (has.scheduler, Lack::Scheduler),
         (has.blackhole, Lack::Blackhole),
         (has.rejections, Lack::Rejections),
@@ -147,8 +152,8 @@ mod tests {
                 "6.1.0-56-amd64",
                 Has { scheduler: false, blackhole: false, rejections: false, ..ALL },
                 Some(
-                    "no choice of schedulers (Linux 6.6), no blackhole detection (6.12), \
-                     no count of refused joins (6.16), no laminar endpoints (6.18)",
+                    "no events of listeners (Linux 6.2), no choice of schedulers (6.6), \
+                     no blackhole detection (6.12), no count of refused joins (6.16), no laminar endpoints (6.18)",
                 ),
             ),
             (
@@ -157,7 +162,7 @@ mod tests {
                 Some(
                     "no events (Linux 5.12), no fullmesh endpoints (5.15), no MPTCP_INFO (5.16), \
                      no TCP_NODELAY on MPTCP sockets (5.17), no path manager in user space (5.19), \
-                     no choice of schedulers (6.6), no blackhole detection (6.12), \
+                     no events of listeners (6.2), no choice of schedulers (6.6), no blackhole detection (6.12), \
                      no count of refused joins (6.16), no laminar endpoints (6.18)",
                 ),
             ),
@@ -170,7 +175,8 @@ mod tests {
     #[test]
     fn a_distributors_kernel_lacks_only_what_it_says_itself_to_lack() {
         // With what a later Linux brought, as enterprise distributions do.
-        let expected = Some("no fullmesh endpoints (Linux 5.15), no laminar endpoints (6.18)");
-        assert_eq!(linux("5.14.0-503.el9", ALL).as_deref(), expected);
+        let expected = "no fullmesh endpoints (Linux 5.15), no events of listeners (6.2), \
+                        no laminar endpoints (6.18)";
+        assert_eq!(linux("5.14.0-503.el9", ALL).as_deref(), Some(expected));
     }
 }
