@@ -7,6 +7,7 @@
 # that of a machine which does not nest.
 # Not here: which tests run and what their results mean. Sourced, never run; the caller has `work`, a
 # directory, and `root`, the tree.
+# shellcheck disable=SC2154
 
 # The suites that have kernels, oldest first. Debian keeps 5.10 in bullseye, 6.1 in bookworm, 6.12 in
 # trixie and bookworm's security archive, and what is newer in trixie-backports.
@@ -124,15 +125,15 @@ guest_init() {
 		$b mount -t overlay -o lowerdir=/host,upperdir=/over/upper,workdir=/over/work o /root
 		for d in tmp run root var/tmp var/log var/cache mnt; do $b mount -t tmpfs t /root/$d; done
 		# A share of its own: the tree may lie in /root or /tmp.
-		$b mkdir -p "/root$tree" /over/tree/upper /over/tree/work /tree /root/mnt/kernel /root/run/netns
+		$b mkdir -p "/root$tree" /over/tree/upper /over/tree/work /tree /root/kernel /root/run/netns
 		$b mount -t 9p -o $share tree /tree
 		$b mount -t overlay -o lowerdir=/tree,upperdir=/over/tree/upper,workdir=/over/tree/work o "/root$tree"
-		$b mount -o move /kernel /root/mnt/kernel
+		$b mount -o move /kernel /root/kernel
 		$b mount -t proc p /root/proc; $b mount -t sysfs s /root/sys
 		$b mount -t devtmpfs d /root/dev; $b mkdir -p /root/dev/pts /root/dev/shm
 		$b mount -t devpts p /root/dev/pts; $b mount -t tmpfs t /root/dev/shm
 		$b mount -t cgroup2 c /root/sys/fs/cgroup; $b mount -t bpf b /root/sys/fs/bpf
-		printf '#!/bin/sh\nexec /sbin/modprobe -d /mnt/kernel/files "$@"\n' >/root/tmp/modprobe
+		printf '#!/bin/sh\nexec /sbin/modprobe -d /kernel/files "$@"\n' >/root/tmp/modprobe
 		$b chmod +x /root/tmp/modprobe
 		$b cat >/root/tmp/first <<-'END'
 			echo /tmp/modprobe >/proc/sys/kernel/modprobe
@@ -142,7 +143,7 @@ guest_init() {
 			export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 			export NO_COLOR=1
 			echo "==== begin"
-			bash /mnt/kernel/script
+			bash /kernel/script
 			echo "==== end $?"
 			busybox poweroff -f
 		END
@@ -181,7 +182,8 @@ pack_often() {
 			with_links "$file"
 			ldd "$(realpath "$file")" 2>/dev/null | grep -o '/[^ ]*' || true
 		done | while read -r file; do with_links "/${file#/}"; done
-		file=$(cc -print-prog-name=cc1) && [[ $file != /* ]] || with_links "$file"
+		file=$(cc -print-prog-name=cc1)
+		if [[ $file == /* ]]; then with_links "$file"; fi
 		find "$(python3 -c 'import os; print(os.path.dirname(os.__file__))')" \
 			\( -name test -o -name '*-packages' \) -prune -o -name '*.py*' -type f -size -200k -print | sed 's|^/||'
 	} | sort -u | (cd / && cpio -o -H newc --quiet) >"$1"

@@ -26,14 +26,14 @@ fn without(arguments: &[&str]) -> Outcome {
         return tool(arguments).within(&host).run();
     }
     let refuse = cc::c("refuse", Build::Plain);
-    let (refuse, binary) = (refuse.display(), support::tool::binary().display());
+    let refuse = refuse.display();
     let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
     let script = format!(
         "mkdir /mnt/net && mount --bind /proc/sys/net /mnt/net && cover /proc/sys/net
          for part in core ipv4 ipv6; do
              mkdir /proc/sys/net/$part && mount --bind /mnt/net/$part /proc/sys/net/$part
          done
-         exec {refuse} {EPROTONOSUPPORT} {binary} {}\n",
+         exec {refuse} {EPROTONOSUPPORT} /mnt/mptcpize {}\n",
         words.join(" ")
     );
     mounts::private(&script).within(&host).run()
