@@ -62,7 +62,7 @@ fetch() {
 		return 0
 	fi
 	read_lists
-	name=$(own_apt apt-cache search --names-only "^linux-image-${version//./\\.}[.][0-9][^-]*(-[^-]*)?-amd64$" |
+	name=$(own_apt apt-cache search --names-only "^linux-image-${version//./\\.}[.][0-9][^-]*(-[0-9][^-]*)?-amd64$" |
 		sed -n 's/^\(linux-image-[^ ]*\) .*/\1/p' | sort -V | tail -n 1)
 	[[ -n $name ]] || die 5 "Debian has no Linux $version" "looked in $(echo "$suites" | tr -s '\n\t' ' ')"
 	release=${name#linux-image-}
@@ -198,8 +198,8 @@ prepare() {
 	cp "$(command -v busybox)" "$dir/first/bin/busybox"
 	for module in virtio_pci 9pnet_virtio 9p overlay; do
 		modprobe -d "$dir/files" -S "$release" --show-depends "$module" |
-			sed -n 's/^insmod \([^ ]*\).*/\1/p'
-	done | awk '!seen[$0]++' >"$dir/modules"
+			sed -n 's/^insmod \([^ ]*\).*/\1/p' || true
+	done 2>/dev/null | awk '!seen[$0]++' >"$dir/modules"
 	while read -r file; do
 		name=$(basename "$file" .xz)
 		case $file in

@@ -51,7 +51,7 @@ def answers(level, option):
     except OSError:
         return False
 print(linux >= (5, 12), linux >= (5, 15), answers(284, 1), answers(6, 1), bool(have & {'pm_type', 'path_manager'}),
-      linux >= (6, 2), 'scheduler' in have, 'blackhole_timeout' in have,
+      linux >= (6, 2), linux >= (6, 3), 'scheduler' in have, 'blackhole_timeout' in have,
       ' MPJoinRejected ' in open('/proc/net/netstat').read(), linux >= (6, 18))";
     let names = [
         "events",
@@ -60,6 +60,7 @@ print(linux >= (5, 12), linux >= (5, 15), answers(284, 1), answers(6, 1), bool(h
         "TCP_NODELAY on MPTCP sockets",
         "path manager in user space",
         "events of listeners",
+        "subflows of the other family than the connection's",
         "choice of schedulers",
         "blackhole detection",
         "count of refused joins",

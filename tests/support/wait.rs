@@ -6,15 +6,20 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, Timespec, poll};
 
 /// How long anything here may take. Generous, because a loaded machine is no bug: no test
-/// passes or fails by how long it took. `MPTCPIZE_PATIENCE` times as long where scripts/kernels
-/// runs a test on a processor that is emulated.
+/// passes or fails by how long it took.
 pub fn deadline() -> Duration {
+    Duration::from_secs(60) * slower()
+}
+
+/// How many times slower than others this machine is: `MPTCPIZE_SLOWER`, which scripts/kernels sets
+/// where the processor is emulated. Deadlines are longer by it, and links of a laboratory slower, so
+/// that they and not the processor limit what is measured.
+pub fn slower() -> u32 {
     static TIMES: OnceLock<u32> = OnceLock::new();
-    let times = TIMES.get_or_init(|| {
-        let said = std::env::var("MPTCPIZE_PATIENCE").ok();
+    *TIMES.get_or_init(|| {
+        let said = std::env::var("MPTCPIZE_SLOWER").ok();
         said.and_then(|text| text.parse().ok()).unwrap_or(1)
-    });
-    Duration::from_secs(60) * *times
+    })
 }
 
 /// Looks again until `condition` holds; panics when it does not come true.

@@ -23,6 +23,8 @@ pub enum Lack {
     Userspace,
     /// Events of listeners.
     Listeners,
+    /// Subflows of the other family than the connection's.
+    OtherFamily,
     /// A choice of packet schedulers.
     Scheduler,
     /// Connections start as TCP for a while where SYNs with MPTCP vanish.
@@ -62,6 +64,7 @@ impl Lack {
             Lack::NoDelay => "TCP_NODELAY on MPTCP sockets",
             Lack::Userspace => "path manager in user space",
             Lack::Listeners => "events of listeners",
+            Lack::OtherFamily => "subflows of the other family than the connection's",
             Lack::Scheduler => "choice of schedulers",
             Lack::Blackhole => "blackhole detection",
             Lack::Rejections => "count of refused joins",
@@ -78,6 +81,7 @@ impl Lack {
             Lack::NoDelay => "5.17",
             Lack::Userspace => "5.19",
             Lack::Listeners => "6.2",
+            Lack::OtherFamily => "6.3",
             Lack::Scheduler => "6.6",
             Lack::Blackhole => "6.12",
             Lack::Rejections => "6.16",
@@ -95,6 +99,7 @@ pub fn of(kernel: &Kernel, has: Has) -> Vec<Lack> {
         (has.no_delay, Lack::NoDelay),
         (has.userspace, Lack::Userspace),
         (kernel.at_least(6, 2), Lack::Listeners),
+        (kernel.mixes_families(), Lack::OtherFamily),
         (has.scheduler, Lack::Scheduler),
         (has.blackhole, Lack::Blackhole),
         (has.rejections, Lack::Rejections),
@@ -152,8 +157,9 @@ mod tests {
                 "6.1.0-56-amd64",
                 Has { scheduler: false, blackhole: false, rejections: false, ..ALL },
                 Some(
-                    "no events of listeners (Linux 6.2), no choice of schedulers (6.6), \
-                     no blackhole detection (6.12), no count of refused joins (6.16), no laminar endpoints (6.18)",
+                    "no events of listeners (Linux 6.2), \
+                     no subflows of the other family than the connection's (6.3), \
+                     no choice of schedulers (6.6), no blackhole detection (6.12), no count of refused joins (6.16), no laminar endpoints (6.18)",
                 ),
             ),
             (
@@ -162,7 +168,9 @@ mod tests {
                 Some(
                     "no events (Linux 5.12), no fullmesh endpoints (5.15), no MPTCP_INFO (5.16), \
                      no TCP_NODELAY on MPTCP sockets (5.17), no path manager in user space (5.19), \
-                     no events of listeners (6.2), no choice of schedulers (6.6), no blackhole detection (6.12), \
+                     no events of listeners (6.2), \
+                     no subflows of the other family than the connection's (6.3), \
+                     no choice of schedulers (6.6), no blackhole detection (6.12), \
                      no count of refused joins (6.16), no laminar endpoints (6.18)",
                 ),
             ),
@@ -176,6 +184,7 @@ mod tests {
     fn a_distributors_kernel_lacks_only_what_it_says_itself_to_lack() {
         // With what a later Linux brought, as enterprise distributions do.
         let expected = "no fullmesh endpoints (Linux 5.15), no events of listeners (6.2), \
+                        no subflows of the other family than the connection's (6.3), \
                         no laminar endpoints (6.18)";
         assert_eq!(linux("5.14.0-503.el9", ALL).as_deref(), Some(expected));
     }

@@ -161,6 +161,12 @@ impl Kernel {
         let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
         matches!((number(), number()), (Some(a), Some(b)) if (a, b) >= (major, minor))
     }
+
+    /// Does its path manager open subflows of the other family than the connection's? From Linux 6.3
+    /// on; nothing else tells, and the kernel's own tests go by the release too.
+    pub fn mixes_families(&self) -> bool {
+        self.at_least(6, 3)
+    }
 }
 
 /// Which MPTCP a kernel has.
