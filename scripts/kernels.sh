@@ -70,7 +70,7 @@ fetch() {
 		return 0
 	fi
 	# Newer ones come in parts, and the image leads to them.
-	for package in image binary modules; do
+	for package in image binary modules base; do
 		own_apt apt-cache show "linux-$package-$release" >/dev/null 2>&1 && packages+=("linux-$package-$release")
 	done
 	rm -rf "${dir:?}" && mkdir -p "$dir/debs"

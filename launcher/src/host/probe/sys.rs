@@ -8,6 +8,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
+use rustix::net::sockopt;
+
 use super::answer;
 use crate::model::checks::peer::Subflow;
 
@@ -78,11 +80,11 @@ fn tcp_info(socket: impl AsFd) -> Option<Vec<u8>> {
 
 /// Is MPTCP in use on a connected MPTCP socket? After a fallback the options are TCP's, which does
 /// not know `MPTCP_INFO`. Before Linux 5.16 MPTCP does not know it either, but neither does it know
-/// `TCP_INFO`: only a socket that fell back answers that.
+/// `TCP_NODELAY` (5.17): only a socket that fell back answers that.
 pub(super) fn is_in_use(socket: impl AsFd) -> bool {
     match info(&socket) {
         Ok(info) => answer::u32_at(&info, FLAGS_AT).is_some_and(|flags| flags & FALLBACK == 0),
-        Err(_) => tcp_info(socket).is_none(),
+        Err(_) => sockopt::tcp_nodelay(socket).is_err(),
     }
 }
 
