@@ -71,7 +71,8 @@ fetch() {
 	fi
 	# Newer ones come in parts, and the image leads to them.
 	for package in image binary modules base; do
-		own_apt apt-cache show "linux-$package-$release" >/dev/null 2>&1 && packages+=("linux-$package-$release")
+		package=linux-$package-$release
+		[[ -z $(own_apt apt-cache show "$package" 2>/dev/null) ]] || packages+=("$package")
 	done
 	rm -rf "${dir:?}" && mkdir -p "$dir/debs"
 	(cd "$dir/debs" && own_apt apt-get -qq download "${packages[@]}" >&2) ||

@@ -398,9 +398,13 @@ impl Moved {
         self
     }
 
-    /// It got at least 85 % of all links together, where `one` is what one link gives to TCP.
+    /// It got at least 85 % of all links together, where `one` is what one link gives to TCP. An
+    /// emulated processor gets no such share of its machine that a clock in it could tell.
     #[track_caller]
     pub fn got_the_sum(&self, one: &Moved) -> &Self {
+        if wait::slower() > 1 {
+            return self;
+        }
         let sum = one.rate * self.by_link.len() as f64;
         assert!(self.rate >= 0.85 * sum, "{self:?} of {sum}, one link: {one:?}");
         self
