@@ -14,6 +14,7 @@ use mptcpize::model::checks::{
     self, Finding, FirewallRule, Harm, Observed, Severity, Shim, Socket,
 };
 use mptcpize::model::config::Role;
+use mptcpize::model::lacks::Lack;
 use mptcpize::model::net::MAIN;
 use mptcpize::model::{Flavour, HostState, Manager, way};
 use mptcpize::output::check::Screen;
@@ -62,6 +63,11 @@ fn each_observation_gives_its_findings() {
             "a sandbox that forbids it",
             |seen| seen.socket = Socket::Refused("operation not permitted".into()),
             &["kernel.refused", "shim", "endpoints", "limits", "counters"],
+        ),
+        (
+            "an older kernel, which is no fault",
+            |seen| seen.lacks = vec![Lack::Scheduler, Lack::Laminar],
+            &["kernel.lacks"],
         ),
         (
             "a path manager of userspace that is not there, on an older kernel",

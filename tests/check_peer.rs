@@ -162,8 +162,9 @@ fn a_firewall_before_the_peer_is_found_and_never_taken_for_a_blackhole() {
     for _ in 0..2 {
         check(&lab.client, &peer()).finds(&["peer.blocked"], "MPTCP is dropped everywhere");
     }
-    // The kernel did not count a blackhole, and did not suspend MPTCP.
-    for name in ["Blackhole", "MPCapableSYNTXDrop", "MPCapableSYNTXDisabled"] {
+    // The kernel did not count a blackhole, and did not suspend MPTCP. An older one never does.
+    let names = ["Blackhole", "MPCapableSYNTXDrop", "MPCapableSYNTXDisabled"];
+    for name in names.into_iter().filter(|_| kernel::detects_blackholes()) {
         assert_eq!(counter(&lab.client.net, "MPTcpExt", name), 0, "{name}");
     }
 }
@@ -179,7 +180,8 @@ fn a_peer_that_refuses_joins_is_mended_there() {
     assert!(advice.contains("limits set subflows 8"), "{advice}");
     // On the peer, its own check says the same of its clients' joins; there it is mended.
     let seen = check(&lab.server, "");
-    assert!(seen.codes().contains("counters.joins_rejected"), "{seen:?}");
+    let counted = seen.codes().contains("counters.joins_rejected");
+    assert_eq!(counted, kernel::counts_refused_joins(&lab.server.net), "{seen:?}");
     paste(&lab.server, "mptcpize limits set subflows 8");
     mend(&lab.server, &seen);
     check(&lab.server, "").finds(&[], "the peer");
@@ -214,9 +216,16 @@ fn a_suspension_of_mptcp_is_found_and_ended() {
     // A program that goes on as TCP, whereupon the kernel believes in a blackhole.
     let outcome = lab.client.tool("run --no-setup python3 -c");
     let script = format!("import socket; socket.create_connection(('{SERVER_V4}', {PORT}), 50)");
-    outcome.arg(script).run().ok();
+    let outcome = outcome.arg(script).run();
     lab.router.command("nft").args(["flush", "ruleset"]).run().silent();
     let checked = check(&lab.client, &peer());
+    if !kernel::detects_blackholes() {
+        // It never goes on as TCP, and so suspends nothing.
+        assert_eq!(outcome.code(), 1, "{outcome}");
+        checked.finds(&[], "an older kernel, the firewall gone");
+        return;
+    }
+    outcome.ok();
     assert!(checked.codes().contains("kernel.suspended"), "{checked:?}");
     assert_eq!(checked.topic("peer")["depends_on"], "kernel");
     mend(&lab.client, &checked);
@@ -230,12 +239,13 @@ fn a_suspension_of_mptcp_is_found_and_ended() {
 fn the_time_limit_holds_whatever_is_silent() {
     let (lab, _server) = lab();
     filter(&lab.router, "\"r*\"", "drop");
-    let checked = check(&lab.client, &format!("{} --timeout 1", peer()));
+    let seconds = wait::slower();
+    let checked = check(&lab.client, &format!("{} --timeout {seconds}", peer()));
     checked.finds(&["peer.unreachable"], "nothing answers");
     let tries = checked.0["observed"]["peer"]["tries"].as_array().expect("a list");
     for tried in tries {
         let waited = tried["tcp"]["silent"]["waited_ms"].as_u64().expect("it was silent");
-        assert!(waited <= 1000, "{tried}");
+        assert!(waited <= 1000 * u64::from(seconds), "{tried}");
     }
     // Progress is for people: into a pipe there is none (`read` asserts it).
     let outcome = lab.client.tool("check --timeout 0").run();

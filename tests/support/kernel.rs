@@ -1,5 +1,7 @@
 //! Questions for the kernel: the answers that decide a test.
 
+use std::path::Path;
+
 use super::{Netns, wait};
 
 /// `IPPROTO_MPTCP` (include/uapi/linux/in.h).
@@ -17,6 +19,24 @@ pub fn counter(namespace: &Netns, group: &str, name: &str) -> u64 {
     let place = names.split(' ').position(|word| word == name);
     let value = place.and_then(|place| values.split(' ').nth(place));
     value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{group} has no {name}"))
+}
+
+/// Is the kernel's release at least this one? For what it cannot be asked.
+pub fn is_at_least(major: u32, minor: u32) -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    (number(), number()) >= (Some(major), Some(minor))
+}
+
+/// Does the kernel take MPTCP SYNs that vanish for a blackhole (Linux 6.12)?
+pub fn detects_blackholes() -> bool {
+    Path::new("/proc/sys/net/mptcp/blackhole_timeout").exists()
+}
+
+/// Does it count joins that it refused (Linux 6.16)?
+pub fn counts_refused_joins(namespace: &Netns) -> bool {
+    namespace.proc_net("netstat").contains(" MPJoinRejected ")
 }
 
 /// Connections that were accepted as MPTCP: the third packet of the handshake carried both keys.

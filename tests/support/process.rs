@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 
-use super::wait::{self, DEADLINE};
+use super::wait::{self, deadline};
 use super::{Netns, mounts, netns, scratch};
 
 /// Held for reading while a child is between fork and exec, for writing by whoever writes an
@@ -223,7 +223,7 @@ impl Running {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
             }
-            if start.elapsed() > DEADLINE {
+            if start.elapsed() > deadline() {
                 self.kill();
                 let said = self.said();
                 panic!("{} does not end\n{said}", self.label);
@@ -238,7 +238,7 @@ impl Running {
     fn text(&mut self, stdout: bool) -> String {
         let pipe = if stdout { self.stdout.take() } else { self.stderr.take() };
         let Some(pipe) = pipe else { return String::new() };
-        let bytes = pipe.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+        let bytes = pipe.recv_timeout(deadline()).unwrap_or_else(|_| {
             panic!("{}: something it started still holds its output", self.label)
         });
         String::from_utf8_lossy(&bytes).into_owned()

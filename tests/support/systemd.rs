@@ -1,7 +1,7 @@
 //! A machine with a real systemd: booted once for a test process, lent to one test at a time.
 //!
 //! systemd-nspawn on an overlay of this host, so its programs and units are there, and what tests
-//! write is not here. It has a network of its own with nothing but loopback.
+//! write is not here; or on that of another system whose root `MPTCPIZE_MACHINE` names. It has a network of its own with nothing but loopback.
 
 #![allow(unsafe_code, reason = "atexit(3): the kernel keeps empty cgroups until they are removed")]
 
@@ -71,7 +71,8 @@ fn boot() -> Machine {
                 .arg(format!("{join}{BOOT}"))
                 .arg("bash")
                 .arg(tool::binary())
-                .arg(scratch("machine"));
+                .arg(scratch("machine"))
+                .args(std::env::var_os("MPTCPIZE_MACHINE"));
         let running: Running = container.start();
         send.send(running.pid()).expect("the test waits for it");
         loop {

@@ -1,6 +1,7 @@
 # A machine with systemd as its first process, for tests: an overlay of this host's files, its own
-# processes, network, /run and cgroups. Sourced by bash with the binary under test as $1 and an
-# empty directory as $2. Becomes the machine; nothing of it outlives this process.
+# processes, network, /run and cgroups. Sourced by bash with the binary under test as $1, an empty
+# directory as $2 and, where it is to be another system than this host, the root of that as $3.
+# Becomes the machine; nothing of it outlives this process.
 set -euo pipefail
 
 # systemd-nspawn keeps locks here, which are the host's otherwise.
@@ -8,7 +9,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/systemd/system
 mount -t tmpfs -o mode=755 tmpfs "$2"
 mkdir "$2/upper" "$2/work" "$2/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$2/upper,workdir=$2/work" "$2/root"
+mount -t overlay overlay -o "lowerdir=${3:-/},upperdir=$2/upper,workdir=$2/work" "$2/root"
 cd "$2/root"
 
 : >etc/machine-id

@@ -1,18 +1,32 @@
 //! Waiting: for a condition, with a deadline; never for a time.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, Timespec, poll};
 
 /// How long anything here may take. Generous, because a loaded machine is no bug: no test
 /// passes or fails by how long it took.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub fn deadline() -> Duration {
+    Duration::from_secs(60) * slower()
+}
+
+/// How many times slower than others this machine is: `MPTCPIZE_SLOWER`, which scripts/kernels sets
+/// where the processor is emulated. Deadlines are longer by it, and links of a laboratory slower, so
+/// that they and not the processor limit what is measured.
+pub fn slower() -> u32 {
+    static TIMES: OnceLock<u32> = OnceLock::new();
+    *TIMES.get_or_init(|| {
+        let said = std::env::var("MPTCPIZE_SLOWER").ok();
+        said.and_then(|text| text.parse().ok()).unwrap_or(1)
+    })
+}
 
 /// Looks again until `condition` holds; panics when it does not come true.
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        assert!(start.elapsed() < deadline(), "waited in vain: {what}");
         pause(&mut []);
     }
 }

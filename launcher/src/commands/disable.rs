@@ -7,9 +7,8 @@ use crate::commands::units::{self, Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::units::Facts;
-use crate::model::shell;
 use crate::model::unit::{UnitName, dropin, matches};
-use crate::output::services::{Done, done, done_json};
+use crate::output::services::{Done, done, done_json, restart as restart_line};
 use crate::output::{self};
 use crate::paths::Paths;
 
@@ -160,10 +159,7 @@ fn report(all: &[Done], arguments: &Disable) -> anyhow::Result<Exit> {
     let restart: Vec<&str> =
         all.iter().filter(|one| one.restart).map(|one| one.unit.as_str()).collect();
     if !restart.is_empty() && !place.dry_run {
-        output::line(&format!(
-            "from their next start on; now: {user} restart {}",
-            shell::operands(restart)
-        ))?;
+        output::line(&format!("from their next start on; now: {}", restart_line(user, &restart)))?;
     }
     Ok(Exit::Done)
 }

@@ -15,7 +15,7 @@ use crate::host::systemctl::Systemctl;
 use crate::model::shell;
 use crate::model::unit::UnitName;
 use crate::model::unit::dropin::{self, Way};
-use crate::output::services::{Done, done, done_json, texts};
+use crate::output::services::{Done, done, done_json, restart as restart_line, texts};
 use crate::output::{self};
 use crate::paths::Paths;
 
@@ -283,10 +283,7 @@ fn report(jobs: &[Job], arguments: &Enable) -> anyhow::Result<Exit> {
     let restart: Vec<&str> =
         all.iter().filter(|one| one.restart).map(|one| one.unit.as_str()).collect();
     if !restart.is_empty() {
-        output::line(&format!(
-            "from their next start on; now: {user} restart {}",
-            shell::operands(restart)
-        ))?;
+        output::line(&format!("from their next start on; now: {}", restart_line(user, &restart)))?;
     }
     Ok(Exit::Done)
 }

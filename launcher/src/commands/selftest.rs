@@ -39,7 +39,7 @@ pub(super) fn shim(paths: &Paths, until: Instant) -> Shim {
         }
     };
     let library = place.display().to_string();
-    let mut fails = None;
+    let (mut fails, mut late) = (None, None);
     for (program, arguments) in PROGRAMS {
         let until = until.min(Instant::now() + PATIENCE);
         let preload = preload::merge(std::env::var_os("LD_PRELOAD").as_deref(), &place);
@@ -48,15 +48,18 @@ pub(super) fn shim(paths: &Paths, until: Instant) -> Shim {
             Ok(Some(Trace::Mptcp)) => {
                 return Shim::Upgrades { library, program: program.into() };
             }
+            // A loaded machine, or little time left.
+            Ok(Some(Trace::Late)) => drop(late.get_or_insert(program)),
             // A static one: another may be dynamic.
             Ok(Some(Trace::Nothing(why) | Trace::Tcp(why))) | Err(why) => {
                 fails.get_or_insert((program, why));
             }
         }
     }
-    match fails {
-        Some((program, why)) => Shim::Fails { library, program: program.into(), why },
-        None => Shim::NoProgram { library },
+    match (fails, late) {
+        (Some((program, why)), _) => Shim::Fails { library, program: program.into(), why },
+        (None, Some(program)) => Shim::Late { library, program: program.into() },
+        (None, None) => Shim::NoProgram { library },
     }
 }
 
@@ -65,6 +68,7 @@ enum Trace {
     Mptcp,
     Tcp(String),
     Nothing(String),
+    Late,
 }
 
 /// Runs one program; none where this host does not have it.
@@ -85,7 +89,7 @@ fn trial(
         Ok(said) => said,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            return Err("it did not end in time".into());
+            return Ok(Some(Trace::Late));
         }
         Err(error) => return Err(crate::error::reason(&error)),
     };

@@ -2,21 +2,27 @@
 
 use crate::error::Exit;
 use crate::host::kernel::{Mptcp, release};
+use crate::host::lacks;
 use crate::inject::library;
+use crate::model::{self, Kernel};
 use crate::output;
 
-/// Prints three lines for a bug report.
+/// Prints three lines for a bug report, and on an older kernel a fourth about what it lacks.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub fn version() -> anyhow::Result<Exit> {
+    let kernel = Kernel { release: release(), ..Kernel::default() };
     output::line(&format!(
         "mptcpize {}\nshim     sha256 {} ({} bytes)\nkernel   {}: {}",
         env!("CARGO_PKG_VERSION"),
         library::SHA256,
         library::BYTES.len(),
-        release(),
+        kernel.release,
         Mptcp::probe(),
     ))?;
+    if let Some(lacks) = model::lacks::words(&lacks::look(&kernel)) {
+        output::line(&format!("lacks    {lacks}"))?;
+    }
     Ok(Exit::Done)
 }

@@ -36,6 +36,14 @@ pub enum News {
     Lost,
 }
 
+/// Does the path manager of this kernel tell events? Everybody may ask.
+pub fn are_there() -> bool {
+    Connection::open(NETLINK_GENERIC)
+        .ok()
+        .and_then(|mut connection| Protocol::find(&mut connection, pm::NAME).ok())
+        .is_some_and(|protocol| protocol.groups.iter().any(|(name, _)| name == GROUP))
+}
+
 /// Listens to events.
 pub struct Events {
     socket: Socket,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::num::NonZeroU32;
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
@@ -33,14 +34,17 @@ pub enum Mptcp {
 impl Mptcp {
     /// Asks the kernel for a socket, the only answer that counts.
     pub fn probe() -> Self {
-        let asked =
-            socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(MPTCP));
-        match asked {
+        match Self::socket() {
             Ok(_) => Mptcp::On,
             Err(Errno::NOPROTOOPT) => Mptcp::Off,
             Err(Errno::INVAL | Errno::PROTONOSUPPORT) => Mptcp::Absent,
             Err(other) => Mptcp::Refused(other.raw_os_error()),
         }
+    }
+
+    /// An MPTCP socket.
+    pub(super) fn socket() -> rustix::io::Result<OwnedFd> {
+        socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(MPTCP))
     }
 
     /// The line that would switch it on, where one would.

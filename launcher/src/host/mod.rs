@@ -18,6 +18,7 @@ pub mod journal;
 pub mod kept;
 pub mod kernel;
 pub mod known;
+pub mod lacks;
 pub mod live;
 pub mod loaders;
 pub mod lock;

@@ -7,7 +7,7 @@ use crate::error::reason;
 use crate::host::kernel::Mptcp;
 use crate::host::proc::Netstat;
 use crate::host::rtnl::Rtnl;
-use crate::host::{enabled, firewall, probe, sysctl};
+use crate::host::{enabled, firewall, lacks, probe, sysctl};
 use crate::model::HostState;
 use crate::model::checks::{Beyond, Covered, Hop, Observed, Shim, Socket, Way, conf_key};
 use crate::model::config::Config;
@@ -36,6 +36,7 @@ pub fn survey(
     let counters = netstat.mptcp();
     let mut observed = Observed {
         socket: socket(),
+        lacks: lacks::look(&host.kernel),
         suspended: counters.get("Blackhole") > 0 && probe::is_suspended(until),
         firewall: firewall::read(until.min(Instant::now() + PATIENCE)),
         reverse_path_drops: netstat

@@ -99,7 +99,33 @@ impl Systemctl {
     /// # Errors
     /// One does not come up again.
     pub fn restart(self, units: &[&str]) -> Result<(), Error> {
-        self.verb("try-restart", units)
+        let (sockets, others): (Vec<&str>, Vec<&str>) =
+            units.iter().partition(|unit| unit.ends_with(".socket"));
+        if !sockets.is_empty() {
+            self.open_again(&sockets)?;
+        }
+        if others.is_empty() { Ok(()) } else { self.verb("try-restart", &others) }
+    }
+
+    /// Restarts sockets. systemd opens none while the service that has taken the old one runs, and
+    /// starts that service at the next client until the socket is closed: both go first.
+    fn open_again(self, sockets: &[&str]) -> Result<(), Error> {
+        let shown = self.show(sockets, &["Triggers"])?;
+        let words = shown.iter().filter_map(|one| one.get("Triggers")).flatten();
+        let services: Vec<&str> = words.flat_map(|words| words.split_whitespace()).collect();
+        let states = self.show(&services, &["ActiveState"])?;
+        let runs = |state: &Properties| {
+            let state = state.get("ActiveState").and_then(|values| values.first());
+            state.is_some_and(|state| state == "active" || state == "reloading")
+        };
+        let running: Vec<&str> = services
+            .iter()
+            .zip(&states)
+            .filter_map(|(service, state)| runs(state).then_some(*service))
+            .collect();
+        self.stop(&[sockets, &services].concat())?;
+        self.start(sockets)?;
+        if running.is_empty() { Ok(()) } else { self.start(&running) }
     }
 
     /// Starts units that do not run.

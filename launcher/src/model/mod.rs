@@ -13,6 +13,7 @@ pub mod connection;
 pub mod counters;
 pub mod environment;
 pub mod event;
+pub mod lacks;
 pub mod metrics;
 pub mod mptcp;
 pub mod nat;
@@ -159,6 +160,12 @@ impl Kernel {
         let mut parts = self.release.split(|letter: char| !letter.is_ascii_digit());
         let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
         matches!((number(), number()), (Some(a), Some(b)) if (a, b) >= (major, minor))
+    }
+
+    /// Does its path manager open subflows of the other family than the connection's? From Linux 6.3
+    /// on; nothing else tells, and the kernel's own tests go by the release too.
+    pub fn mixes_families(&self) -> bool {
+        self.at_least(6, 3)
     }
 }
 

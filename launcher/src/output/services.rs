@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::model::shell;
 use crate::plain;
 
 /// One unit that `enable` or `disable` was about.
@@ -26,6 +27,25 @@ pub struct Done {
     pub restart: bool,
     /// What a person should know besides.
     pub notes: Vec<String>,
+}
+
+/// The line to paste that restarts units. A socket is not opened while the service that took the old
+/// one runs, so both are stopped.
+pub fn restart(systemctl: &str, units: &[&str]) -> String {
+    let (sockets, others): (Vec<&str>, Vec<&str>) =
+        units.iter().partition(|unit| unit.ends_with(".socket"));
+    let mut parts = Vec::new();
+    if !others.is_empty() {
+        parts.push(format!("{systemctl} restart {}", shell::operands(others)));
+    }
+    if !sockets.is_empty() {
+        let service = |socket: &&str| format!("{}.service", socket.trim_end_matches(".socket"));
+        let services: Vec<String> = sockets.iter().map(service).collect();
+        let all = sockets.iter().copied().chain(services.iter().map(String::as_str));
+        parts.push(format!("{systemctl} stop {}", shell::operands(all)));
+        parts.push(format!("{systemctl} start {}", shell::operands(sockets)));
+    }
+    parts.join(" && ")
 }
 
 /// The lines for all units.
@@ -173,4 +193,20 @@ pub fn list_json(rows: &[Row]) -> Value {
         })
         .collect();
     json!({ "version": 1, "units": units })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_closed_with_its_service_before_it_is_opened_again() {
+        let systemctl = "sudo systemctl";
+        assert_eq!(restart(systemctl, &["a.service"]), "sudo systemctl restart a.service");
+        assert_eq!(
+            restart(systemctl, &["a.socket", "b.service"]),
+            "sudo systemctl restart b.service && sudo systemctl stop a.socket a.service && \
+             sudo systemctl start a.socket"
+        );
+    }
 }

@@ -12,7 +12,7 @@ mod sys;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -53,6 +53,11 @@ pub struct Target {
     pub from: Option<IpAddr>,
     /// To this one.
     pub to: SocketAddr,
+}
+
+/// Does the kernel say of a socket whether MPTCP is in use (`MPTCP_INFO`, Linux 5.16)?
+pub(super) fn tells_info(socket: impl AsFd) -> bool {
+    sys::info(socket).is_ok()
 }
 
 /// Tries a peer over each target, then over all together. `joins` are the addresses from which the

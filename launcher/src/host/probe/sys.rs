@@ -8,6 +8,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
+use rustix::net::sockopt;
+
 use super::answer;
 use crate::model::checks::peer::Subflow;
 
@@ -76,12 +78,22 @@ fn tcp_info(socket: impl AsFd) -> Option<Vec<u8>> {
     asked(socket, libc::IPPROTO_TCP, libc::TCP_INFO, vec![0; ELEMENT])
 }
 
-/// Is MPTCP in use on a connected MPTCP socket? After a fallback the option is TCP's, which does
-/// not know it.
+/// Is MPTCP in use on a connected MPTCP socket? After a fallback the options are TCP's, which does
+/// not know `MPTCP_INFO`. Before Linux 5.16 MPTCP does not know it either, but neither does it know
+/// `TCP_NODELAY` (5.17): only a socket that fell back answers that.
 pub(super) fn is_in_use(socket: impl AsFd) -> bool {
-    asked(socket, SOL_MPTCP, MPTCP_INFO, vec![0; ELEMENT])
-        .and_then(|info| answer::u32_at(&info, FLAGS_AT))
-        .is_some_and(|flags| flags & FALLBACK == 0)
+    match info(&socket) {
+        Ok(info) => answer::u32_at(&info, FLAGS_AT).is_some_and(|flags| flags & FALLBACK == 0),
+        Err(_) => sockopt::tcp_nodelay(socket).is_err(),
+    }
+}
+
+/// The `struct mptcp_info` of an MPTCP socket, as far as it is looked at.
+pub(super) fn info(socket: impl AsFd) -> io::Result<Vec<u8>> {
+    let mut room = vec![0; ELEMENT];
+    let length = get(socket, SOL_MPTCP, MPTCP_INFO, &mut room)?;
+    room.truncate(length);
+    Ok(room)
 }
 
 /// The subflows of an MPTCP socket, the first one first; none after a fallback.

@@ -8,7 +8,7 @@ use crate::model::config::Role;
 use crate::model::mptcp::{Endpoint, Flags};
 use crate::model::net::{Family, IfName};
 use crate::model::policy::{self, Refused};
-use crate::model::{Flavour, Manager, shell, sysctl};
+use crate::model::{Flavour, Manager, lacks, shell, sysctl};
 
 pub(super) fn kernel(context: &Context) -> Vec<Finding> {
     let host = &context.seen.host;
@@ -91,6 +91,9 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
         let scheduler = scheduler.map(|name| format!(", scheduler {name}")).unwrap_or_default();
         found.push(Finding::fine("kernel", format!("{release}, MPTCP on{scheduler}")));
     }
+    if let Some(lacks) = lacks::words(&context.seen.lacks) {
+        found.push(Finding::note("kernel.lacks", lacks));
+    }
     found
 }
 
@@ -104,6 +107,11 @@ pub(super) fn shim(context: &Context) -> Vec<Finding> {
             Finding::note("shim.no_program", format!("{library} is there, and was not tried"))
                 .why("this host has none of the programs to try it with (bash, python3, curl, …)")
         }
+        Shim::Late { library, program } => Finding::new(
+            Severity::Unknown,
+            "shim.late",
+            format!("{program} was not through in time with {library}"),
+        ),
         Shim::Fails { library, program, why } => {
             Finding::problem("shim.fails", format!("{program} stays on TCP with {library}"))
                 .why(why.clone())

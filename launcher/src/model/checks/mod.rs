@@ -24,6 +24,7 @@ use crate::model::HostState;
 use crate::model::change::Change;
 use crate::model::config::Config;
 use crate::model::counters::Counters;
+use crate::model::lacks::Lack;
 use crate::model::net::{IfName, Route};
 use crate::model::paths::Path;
 use crate::model::policy;
@@ -39,6 +40,8 @@ pub struct Observed {
     pub asked: Config,
     /// What the kernel said to `socket(…, IPPROTO_MPTCP)`.
     pub socket: Socket,
+    /// What this kernel lacks that later ones have.
+    pub lacks: Vec<Lack>,
     /// New connections start as TCP, because the kernel believes that a firewall eats MPTCP.
     pub suspended: bool,
     /// The preload library.
@@ -104,6 +107,13 @@ pub enum Shim {
         program: String,
         /// What was seen.
         why: String,
+    },
+    /// The program was not through in the time that there was: nothing follows.
+    Late {
+        /// The library.
+        library: String,
+        /// The program that was run.
+        program: String,
     },
     /// The library can be placed nowhere.
     Nowhere {
