@@ -25,15 +25,14 @@ const PAGE: usize = 4096;
 
 /// May these bytes, one at least, be read?
 ///
-/// Asked of whole words, which lie in one page each: the first, the first of each further page, and
-/// the last.
+/// Asked of a word in each page, the last in which something lies.
 #[inline(never)]
 pub(crate) fn is_readable(from: *const c_void, size: usize) -> bool {
     let start = from as usize;
     let Some(end) = start.checked_add(size).filter(|end| *end > start) else { return false };
     let last = (end - 1) & !(UNIT - 1);
     let mut at = start & !(UNIT - 1);
-    while at < last {
+    while at | (PAGE - 1) < last {
         if !ask(at) {
             return false;
         }
