@@ -33,8 +33,8 @@ pub(super) enum Question {
     Option { id: u64, thread: u32, sets: bool, asked: SocketOption },
 }
 
-/// What was read, or what came of an option ([`Verdict::bytes`]); `None` when it could not be done, or
-/// not in time.
+/// What was read, or the bytes of the verdict about an option (`option.rs`); `None` when it could not
+/// be done, or not in time.
 pub(super) type Answer = Option<Vec<u8>>;
 
 /// The longest question, and the longest answer: five words of arguments, and whether they are there.
