@@ -161,7 +161,8 @@ core::arch::global_asm!(
 
 // The unwind table of that one function, and the index of one entry by which it is found (DWARF 4,
 // 6.4; Linux Standard Base, .eh_frame and .eh_frame_hdr). By hand, because the assembler's own would
-// lie among those of all other functions.
+// lie among those of all other functions. Aligned to 4 and no more: the linker takes longer padding
+// out of a .eh_frame, and does not know of this index.
 #[cfg(not(test))]
 core::arch::global_asm!(
     ".section .unwind, \"a\"",
@@ -177,7 +178,7 @@ core::arch::global_asm!(
     ".uleb128 1",
     ".byte 0x1b", // addresses are relative, in four bytes
     "entry",
-    ".balign 8, 0",
+    ".balign 4, 0",
     ".Lcommon_end:",
     ".Lentry:",
     ".long .Lentry_end - .Lentry - 4",
@@ -186,7 +187,7 @@ core::arch::global_asm!(
     ".long .Lend - mptcpize_waits",
     ".uleb128 0",
     "moves",
-    ".balign 8, 0",
+    ".balign 4, 0",
     ".Lentry_end:",
     ".long 0",
     ".section .unwind_index, \"a\"",
