@@ -10,7 +10,7 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{c_char, c_int};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
@@ -53,10 +53,41 @@ unsafe extern "C" {
 /// symbol. Filled in before anything of ours runs.
 static DEBUG: AtomicPtr<Debug> = AtomicPtr::new((&raw const _r_debug).cast_mut());
 
+/// A name in a text of many: its sum in a GNU hash table, and where it is, with its NUL.
+#[derive(Clone, Copy)]
+pub(super) struct Name {
+    sum: u32,
+    start: u16,
+    end: u16,
+}
+
+impl Name {
+    pub(super) fn start(self) -> usize {
+        self.start.into()
+    }
+}
+
+/// The names of a text, each of which ends with a NUL. For compile time: it is half of a look-up.
+pub(super) const fn names<const COUNT: usize>(text: &[u8]) -> [Name; COUNT] {
+    let mut names = [Name { sum: 5381, start: 0, end: 0 }; COUNT];
+    let (mut index, mut at) = (0, 0);
+    while index < COUNT {
+        names[index].start = at as u16;
+        while text[at] != 0 {
+            names[index].sum = names[index].sum.wrapping_mul(33).wrapping_add(text[at] as u32);
+            at += 1;
+        }
+        at += 1;
+        names[index].end = at as u16;
+        index += 1;
+    }
+    names
+}
+
 /// Fills in those places of `into` for which a library behind ours has a function; `names` are
-/// theirs, each with its NUL. The others stay 0. For load time.
+/// theirs, in `text`. The others stay 0. For load time.
 #[cfg(target_pointer_width = "64")]
-pub(super) fn find(names: &[u8], into: &[AtomicUsize]) {
+pub(super) fn find(text: &[u8], names: &[Name], into: &[AtomicUsize]) {
     // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
     // address of a symbol to be non-null, which a weak one is not.
     let debug = unsafe { ptr::read_volatile((&raw const DEBUG).cast::<*const Debug>()) };
@@ -79,14 +110,12 @@ pub(super) fn find(names: &[u8], into: &[AtomicUsize]) {
         let Some(library) = (unsafe { rest.as_ref() }) else { return };
         rest = library.next;
         let Some(tables) = Tables::of(library) else { return };
-        let mut name = names;
-        for (index, place) in into.iter().enumerate() {
-            let this = CStr::from_bytes_until_nul(name).unwrap_or_default();
-            name = name.get(this.count_bytes() + 1..).unwrap_or(&[]);
+        for (index, (place, name)) in into.iter().zip(names).enumerate() {
             if place.load(Relaxed) != 0 || unclear & (1 << (index % 64)) != 0 {
                 continue;
             }
-            match tables.find(this) {
+            let wanted = text.get(name.start.into()..name.end.into()).unwrap_or(&[]);
+            match tables.find(name.sum, wanted) {
                 Found::Nothing => continue,
                 Found::At(address) => place.store(address, Relaxed),
                 Found::Unclear => unclear |= 1 << (index % 64),
@@ -108,7 +137,7 @@ struct Tables {
     bias: usize,
     hash: *const u32,
     symbols: *const Symbol,
-    strings: *const c_char,
+    strings: *const u8,
     /// Null where its names have no versions.
     versions: *const u16,
 }
@@ -141,16 +170,12 @@ impl Tables {
             bias,
             hash: hash as *const u32,
             symbols: symbols as *const Symbol,
-            strings: strings as *const c_char,
+            strings: strings as *const u8,
             versions: versions as *const u16,
         })
     }
 
-    fn find(&self, name: &CStr) -> Found {
-        let sum = name
-            .to_bytes()
-            .iter()
-            .fold(5381u32, |sum, byte| sum.wrapping_mul(33).wrapping_add(u32::from(*byte)));
+    fn find(&self, sum: u32, name: &[u8]) -> Found {
         // SAFETY: the table as the linker wrote it: four numbers, as many words of the filter and
         // buckets as they say, then a chain of sums, each list of which ends with an odd one.
         unsafe {
@@ -189,19 +214,26 @@ impl Tables {
     ///
     /// # Safety
     /// The index is of the hash table.
-    unsafe fn look(&self, index: usize, name: &CStr) -> Found {
+    unsafe fn look(&self, index: usize, name: &[u8]) -> Found {
         const NO_TYPE: u8 = 0;
         const FUNCTION: u8 = 2;
         /// Of a version: not the one that a name without a version means.
         const HIDDEN: u16 = 0x8000;
-        // SAFETY: the table has the index, and names are offsets into the strings.
-        let (symbol, text, version) = unsafe {
-            let symbol = &*self.symbols.add(index);
+        // SAFETY: the table has the index.
+        let (symbol, version) = unsafe {
             let version = if self.versions.is_null() { 0 } else { *self.versions.add(index) };
-            (symbol, CStr::from_ptr(self.strings.add(symbol.name as usize)), version)
+            (&*self.symbols.add(index), version)
         };
-        if symbol.section == 0 || version & HIDDEN != 0 || text != name {
+        if symbol.section == 0 || version & HIDDEN != 0 {
             return Found::Nothing;
+        }
+        let mut letter = self.strings.wrapping_add(symbol.name as usize);
+        for wanted in name {
+            // SAFETY: names are offsets into the strings; the last letter of `name` is the NUL.
+            if unsafe { *letter } != *wanted {
+                return Found::Nothing;
+            }
+            letter = letter.wrapping_add(1);
         }
         match symbol.info & 0xf {
             NO_TYPE | FUNCTION => Found::At(self.bias.wrapping_add(symbol.value)),
@@ -212,6 +244,8 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CStr;
+
     use super::*;
 
     #[test]
@@ -219,7 +253,7 @@ mod tests {
         const NAMES: &[u8] =
             b"socket\0connect\0poll\0fcntl\0epoll_pwait2\0no_such_function\0memcpy\0dlsym\0";
         let places = [const { AtomicUsize::new(0) }; 8];
-        find(NAMES, &places);
+        find(NAMES, &names::<8>(NAMES), &places);
         let mut names = NAMES.split_inclusive(|byte| *byte == 0);
         for place in &places {
             let name = CStr::from_bytes_with_nul(names.next().expect("as many")).expect("a NUL");

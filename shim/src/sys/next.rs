@@ -11,7 +11,7 @@ use core::mem::transmute;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{dlsym, syscall};
+use super::{chain, dlsym, syscall};
 
 /// The places of [`NEXT`], in the order of [`NAMES`].
 #[derive(Clone, Copy)]
@@ -52,6 +52,9 @@ const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
     recvmsg\0read\0readv\0\
     bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0recv\0";
 
+/// The same for `chain`.
+static TABLE: [chain::Name; NEXT.len()] = chain::names(NAMES);
+
 /// The first of them are always looked up: libc does more than the system call there (a thread
 /// can be cancelled while it waits). For the others the system call is all there is, unless
 /// another library was preloaded too: each look-up is paid at each exec.
@@ -78,23 +81,20 @@ pub(super) fn find() {
     let preloaded = super::getenv(b"LD_PRELOAD").map_or(&b""[..], CStr::to_bytes);
     let alone = !preloaded.iter().any(|byte| matches!(byte, b':' | b' '));
     let wanted = NEXT.get(..if alone { ALWAYS } else { NEXT.len() }).unwrap_or(&[]);
-    super::chain::find(NAMES, wanted);
+    chain::find(NAMES, &TABLE, wanted);
     // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
     // address of a function to be non-null, which a weak one is not.
     let address = unsafe { ptr::read_volatile((&raw const DLSYM).cast::<usize>()) };
     if address == 0 {
         return;
     }
-    let mut names = NAMES.iter();
-    for next in wanted {
+    for (next, name) in wanted.iter().zip(&TABLE) {
         if next.load(Ordering::Relaxed) == 0 {
-            let name = names.as_slice().as_ptr();
-            // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name:
-            // there are as many in NAMES as places in NEXT.
+            let name = NAMES.as_ptr().wrapping_add(name.start());
+            // SAFETY: DLSYM is not null, and dlsym takes RTLD_NEXT and a NUL-terminated name.
             let found = unsafe { transmute::<usize, Dlsym>(address)(libc::RTLD_NEXT, name.cast()) };
             next.store(found as usize, Ordering::Relaxed);
         }
-        names.find(|byte| **byte == 0);
     }
     at_fork(address);
 }
