@@ -99,3 +99,13 @@ fn the_same(seed: u32, count: usize) {
 fn a_hundred_thousand_calls_of_each_function_end_as_they_do_natively() {
     the_same(1, 100_000);
 }
+
+#[test]
+fn a_number_of_descriptors_is_the_half_that_the_kernel_takes() {
+    for build in [Build::Plain, Build::Musl] {
+        let program = cc::c("halves", build);
+        let [native, ours] = Way::BOTH.map(|way| way.command(&program).run().silent().stdout);
+        assert_eq!(native, "poll 1 1\nppoll 1 1\n", "{build:?}");
+        assert_eq!(ours, native, "{build:?}");
+    }
+}

@@ -237,7 +237,8 @@ pub(crate) const SIZE_OF_POLLED: usize = size_of::<Polled>();
 /// are looked at, and may be changed.
 #[inline(always)]
 pub(crate) fn each_polled(from: usize, count: usize, all: i16, look: fn(&mut Polled)) {
-    for at in 0..count {
+    // The kernel takes the lower half, whatever is in the other one.
+    for at in 0..count as u32 as usize {
         let place = (from as *mut Polled).wrapping_add(at);
         // SAFETY: the kernel has just written its answer there.
         let answer = unsafe { (&raw const (*place).revents).read_unaligned() };
