@@ -7,6 +7,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+
+#define PAGE 4096
 
 static int fresh(int family)
 {
@@ -83,6 +86,27 @@ static void wrong(void)
 	printf(" %d\n", errno);
 }
 
+/* An answer into memory that the program may not write. */
+static void forbidden(void)
+{
+	static const int constant = 1;
+	int fd = fresh(AF_INET);
+	socklen_t size = 4;
+	char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(pages != MAP_FAILED && mprotect(pages + PAGE, PAGE, PROT_NONE) == 0, "mmap");
+	printf("read only: %d", getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (void *)&constant, &size));
+	printf(" %d %d", errno, *(const volatile int *)&constant);
+	printf(", beyond the end: %d",
+	       getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, pages + PAGE - 2, &size));
+	printf(" %d", errno);
+	printf(", no size: %d", getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, pages, (void *)-1));
+	printf(" %d", errno);
+	printf(", half a size: %d",
+	       getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, pages, (void *)(pages + PAGE - 2)));
+	printf(" %d\n", errno);
+}
+
 int main(void)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -101,6 +125,7 @@ int main(void)
 	tell("a class of IPv6", fresh(AF_INET6), IPPROTO_IPV6, IPV6_TCLASS, 32);
 	tell("of no TCP", socket(AF_INET, SOCK_DGRAM, 0), IPPROTO_IP, IP_TTL, 7);
 	wrong();
+	forbidden();
 	fd = fresh(AF_INET);
 	other = dup(fd);
 	tell("shared", fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);

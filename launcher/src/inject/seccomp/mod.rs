@@ -28,6 +28,7 @@ mod answer;
 mod call;
 pub mod filter;
 mod holders;
+mod mappings;
 mod memory;
 mod message;
 mod option;

@@ -13,6 +13,7 @@
 //! asks its socket.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
@@ -21,7 +22,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use crate::inject::seccomp::call::SocketOption;
 use crate::inject::seccomp::holders::Held;
 use crate::inject::seccomp::surroundings::Surroundings;
-use crate::inject::seccomp::{replay, sockets, sys};
+use crate::inject::seccomp::{mappings, replay, sockets, sys};
 
 /// What comes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,10 +114,19 @@ pub(super) fn get(
     (listener, id, thread): Caller<'_>,
     asked: SocketOption,
 ) -> Verdict {
-    let Ok(room) = sys::bytes_of(thread, asked.size, 4) else { return Verdict::Kernel };
-    let room = room.first_chunk().map_or(-1, |room| i32::from_ne_bytes(*room));
-    let Ok(room) = usize::try_from(room) else { return Verdict::Failed(libc::EINVAL) };
     let Some((held, family)) = hold(around, thread, asked.fd) else { return Verdict::Kernel };
+    let room = match sys::bytes_of(thread, asked.size, 4) {
+        Ok(room) => room.first_chunk().map_or(-1, |room| i32::from_ne_bytes(*room)),
+        // None of it can be read, or a part.
+        Err(error)
+            if error.raw_os_error() == Some(libc::EFAULT)
+                || error.kind() == io::ErrorKind::UnexpectedEof =>
+        {
+            return Verdict::Failed(libc::EFAULT);
+        }
+        Err(_) => return Verdict::Kernel,
+    };
+    let Ok(room) = usize::try_from(room) else { return Verdict::Failed(libc::EINVAL) };
     let told = if is_class(asked) {
         sockets::get_at_most(held.socket.as_fd(), libc::IPPROTO_IP, libc::IP_TOS, room)
     } else {
@@ -132,10 +142,16 @@ pub(super) fn get(
     let (flags, mode) = (OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
     let memory = openat(around.proc(), format!("{thread}/mem"), flags, mode).map(File::from);
     let Ok(memory) = memory else { return Verdict::Kernel };
+    let Some(mappings) = around.text(&format!("{thread}/maps")) else { return Verdict::Kernel };
     if !sockets::is_waiting(listener, id) {
         return Verdict::Kernel;
     }
     let size = (value.len() as u32).to_ne_bytes();
+    // This file writes to whatever is mapped, also where the program itself may only read.
+    let may = |at, length| mappings::may_write(&mappings, at, length);
+    if !may(asked.value, value.len()) || !may(asked.size, size.len()) {
+        return Verdict::Failed(libc::EFAULT);
+    }
     let written = memory
         .write_all_at(&value, asked.value)
         .and_then(|()| memory.write_all_at(&size, asked.size));
