@@ -263,6 +263,36 @@ fn ssh_over_ipv6_is_mptcp_at_both_ends_and_sshd_has_nothing_to_complain_of() {
     assert!(!said.contains("setsockopt"), "{said}");
 }
 
+/// Before a login sshd is in a sandbox that kills for every call that it does not know, and with `-d`
+/// it ends with its first connection.
+#[test]
+fn sshd_says_who_reset_a_connection_before_the_login() {
+    let client = "import socket, struct\n\
+        s = socket.create_connection(('127.0.0.1', 2222))\n\
+        s.recv(100)\n\
+        s.sendall(b'SSH-2.0-OpenSSH_9\\r\\n')\n\
+        assert s.recv(5)\n\
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n\
+        s.close()";
+    let home = support::scratch("sshd");
+    let key = home.join("key");
+    Cmd::line("ssh-keygen -q -t ed25519 -N").arg("").arg("-f").arg(&key).run().silent();
+    let configuration = format!(
+        "ListenAddress 127.0.0.1:2222\nHostKey {}\nUsePAM no\nPidFile none\n",
+        key.display()
+    );
+    let file = support::scratch::file(&home.join("sshd.conf"), configuration, 0o600);
+    for way in Way::BOTH {
+        let namespace = Netns::new();
+        Cmd::line("mkdir -p /run/sshd").run().silent();
+        let server = way.command("/usr/sbin/sshd").args(["-d", "-e", "-f"]).arg(&file);
+        let server = serve::listening(&namespace, server.within(&namespace), 2222);
+        Cmd::new("python3").args(["-c", client]).within(&namespace).run().silent();
+        let said = server.finish().stderr;
+        assert!(said.contains("Connection reset by 127.0.0.1 port"), "{way:?}: {said}");
+    }
+}
+
 /// vsftpd for a directory, with the sandboxes that it makes for itself.
 fn vsftpd(namespace: &Netns, way: Way, directory: &Path) -> support::Running {
     let home = support::scratch("vsftpd");

@@ -51,6 +51,7 @@ fn it_exports_its_hooks_and_nothing_else() {
         "listen",
         "poll",
         "ppoll",
+        "prctl",
         "read",
         "readv",
         "recv",

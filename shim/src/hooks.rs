@@ -1,7 +1,7 @@
 //! The functions that the library exports: each in place of libc's of the same name.
 //!
 //! Only the way in; what they do is `upgrade` and `compat`. Those that C declares with `...`
-//! (fcntl, ioctl) are here functions of three arguments: on x86-64 and AArch64 Linux the callers
+//! (fcntl, ioctl, prctl) are here functions of as many arguments as there can be: on x86-64 and AArch64 Linux the callers
 //! pass integers and pointers the same way for both, and an argument that was not passed is a
 //! register that nobody reads.
 //!
@@ -22,6 +22,7 @@ use crate::policy;
 use crate::sys::message::Message;
 use crate::sys::net::{self, Address, Get, Set};
 use crate::sys::next;
+use crate::sys::seal;
 use crate::upgrade;
 
 /// `socket(2)` as the program sees it: a descriptor, or -1 with `errno` as plain TCP leaves it.
@@ -274,4 +275,18 @@ pub(crate) unsafe extern "C" fn sendmsg(
     // A jump: this waits, see link.ld.
     // SAFETY: the program's own arguments.
     unsafe { next::sendmsg(fd, message, flags) }
+}
+
+/// `prctl(2)`, for PR_SET_SECCOMP.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn prctl(
+    option: c_int,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+) -> c_int {
+    seal::comes(option, a, b);
+    // SAFETY: the program's own arguments.
+    unsafe { next::prctl(option, a, b, c, d) }
 }

@@ -19,6 +19,7 @@ pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod net;
 pub(crate) mod next;
+pub(crate) mod seal;
 #[cfg(any(test, feature = "system"))]
 pub(crate) mod start;
 pub(crate) mod wait;

@@ -34,3 +34,13 @@ fn landlock_is_obeyed_under_every_descriptor_that_a_socket_can_have() {
     assert_eq!((lines, native.stderr), (3 * 60 + 8, "6\n".repeat(lines)));
     assert_eq!(ours.stderr, "262\n".repeat(lines));
 }
+
+#[test]
+fn a_program_that_has_shut_itself_in_is_not_killed_for_a_call_of_ours() {
+    let program = cc::c("sealed", Build::Plain);
+    let [native, ours] =
+        Way::BOTH.map(|way| way.command(&program).within(&Netns::new()).run().silent().stdout);
+    assert_eq!(native.lines().count(), 10, "{native}");
+    assert!(!native.contains("killed"), "{native}");
+    assert_eq!(ours, native);
+}

@@ -14,6 +14,7 @@ use super::{epoll, is_mptcp_for_tcp, table};
 use crate::sys;
 use crate::sys::aside;
 use crate::sys::net::{self, Own};
+use crate::sys::seal;
 use crate::sys::wait;
 
 /// Events of poll(2) and epoll_wait(2), which have the same numbers.
@@ -90,7 +91,7 @@ pub(crate) fn tell(fd: c_int) -> bool {
         }
         Some(over)
     };
-    let told = net::is_mptcp(fd) && aside::ask(fd, tell) == Some(true);
+    let told = !seal::is_sealed() && net::is_mptcp(fd) && aside::ask(fd, tell) == Some(true);
     sys::set_errno(errno);
     told
 }

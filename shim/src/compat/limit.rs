@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
 use super::options;
 use crate::sys::net;
+use crate::sys::seal;
 
 /// A thread is between the look and `accept`.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -22,6 +23,9 @@ pub(crate) fn may_be(state: u64) -> bool {
 
 /// The limit, in milliseconds, of a blocking listener.
 pub(crate) fn of(fd: c_int) -> Option<u64> {
+    if seal::is_sealed() {
+        return None;
+    }
     let [seconds, microseconds] = net::time(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO)?;
     let blocks = net::control(fd, libc::F_GETFL, 0) & libc::O_NONBLOCK == 0;
     if !blocks || !net::is_listening(fd) || !net::is_mptcp(fd) {

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
 use super::{demote, table};
 use crate::sys;
+use crate::sys::seal;
 use crate::trace;
 
 /// The process whose descriptors the table is about; 0 before the library was loaded.
@@ -55,6 +56,9 @@ pub(crate) fn makes_one() {
 #[cold]
 #[inline(never)]
 fn first() {
+    if seal::is_sealed() {
+        return;
+    }
     let errno = sys::errno();
     if table::is_used() && is_other_process() {
         forking();

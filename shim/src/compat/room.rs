@@ -18,6 +18,7 @@ use super::{options, table};
 use crate::sys;
 use crate::sys::aside;
 use crate::sys::net::{self, Own};
+use crate::sys::seal;
 
 /// Bytes: none of 200 transfers of up to 4 MB stalls with this, one of ten of 16 MB does; with a
 /// quarter of it one of ten of 16 MB as well, and with the kernel's own every second of 4 MB.
@@ -30,7 +31,7 @@ static READS: AtomicI32 = AtomicI32::new(0);
 /// Before a socket of ours connects to this host.
 pub(crate) fn connecting(fd: c_int) {
     let state = table::get(fd);
-    if state & (table::OURS | options::RECEIVE_BUFFER) != table::OURS {
+    if state & (table::OURS | options::RECEIVE_BUFFER) != table::OURS || seal::is_sealed() {
         return;
     }
     // The window is the first subflow's. Who asks for an option that only a subflow has makes one; it
@@ -47,7 +48,7 @@ pub(crate) fn connecting(fd: c_int) {
 /// over loopback to one with another address.
 pub(crate) fn listening(fd: c_int) {
     let state = table::get(fd);
-    if state & table::OURS == 0 || state & options::RECEIVE_BUFFER != 0 {
+    if state & (table::OURS | options::RECEIVE_BUFFER) != table::OURS || seal::is_sealed() {
         return;
     }
     let errno = sys::errno();
@@ -70,6 +71,9 @@ pub(crate) fn is_looked_for(listener: u64) -> bool {
 
 /// After such a connection was accepted.
 pub(crate) fn accepted(listener: c_int, new: c_int) {
+    if seal::is_sealed() {
+        return;
+    }
     let errno = sys::errno();
     if net::peer(new).loops() && net::is_mptcp(new) {
         widen(new, table::get(listener));
@@ -93,7 +97,7 @@ fn widen(fd: c_int, state: u64) {
 
 /// The size that the program is to see where SO_RCVBUF reads `size`.
 pub(crate) fn shown(fd: c_int, size: c_int) -> Option<c_int> {
-    if size == 0 || size != READS.load(Relaxed) || !net::is_mptcp(fd) {
+    if size == 0 || seal::is_sealed() || size != READS.load(Relaxed) || !net::is_mptcp(fd) {
         return None;
     }
     let fresh = || net::number(Own::like(fd)?.fd(), libc::SOL_SOCKET, libc::SO_RCVBUF);

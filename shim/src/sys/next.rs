@@ -44,13 +44,14 @@ enum Name {
     Dup3,
     EpollCtl,
     Recv,
+    Prctl,
 }
 
 /// One text and no table of pointers: those would have to be relocated at each exec.
 const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
     accept\0accept4\0poll\0ppoll\0epoll_wait\0epoll_pwait\0epoll_pwait2\0recvfrom\0\
     recvmsg\0read\0readv\0\
-    bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0recv\0";
+    bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0recv\0prctl\0";
 
 /// The same for `chain`.
 static TABLE: [chain::Name; NEXT.len()] = chain::names(NAMES);
@@ -61,7 +62,7 @@ static TABLE: [chain::Name; NEXT.len()] = chain::names(NAMES);
 const ALWAYS: usize = Name::Bind as usize;
 
 /// Addresses, or 0: then the system call.
-static NEXT: [AtomicUsize; 26] = [const { AtomicUsize::new(0) }; 26];
+static NEXT: [AtomicUsize; 27] = [const { AtomicUsize::new(0) }; 27];
 
 /// `dlsym` as data, so that its address is what the loader wrote here: null where the process
 /// has none (before glibc 2.34 it lived in libdl, which few programs load).
@@ -373,5 +374,18 @@ pub(crate) unsafe fn sendto(
         0 => unsafe { syscall(libc::SYS_sendto, fd, bytes, length, flags, to, size) as isize },
         // SAFETY: dlsym gave this address for `sendto`, whose signature POSIX fixes.
         next => unsafe { transmute::<usize, Function>(next)(fd, bytes, length, flags, to, size) },
+    }
+}
+
+/// # Safety
+/// The arguments are what `option` asks for.
+#[inline(always)]
+pub(crate) unsafe fn prctl(option: c_int, a: usize, b: usize, c: usize, d: usize) -> c_int {
+    type Function = unsafe extern "C" fn(c_int, ...) -> c_int;
+    match address(Name::Prctl) {
+        // SAFETY: the caller vouches for the arguments.
+        0 => unsafe { syscall(libc::SYS_prctl, option, a, b, c, d) as c_int },
+        // SAFETY: dlsym gave this address for `prctl`; called as the variadic function it is.
+        next => unsafe { transmute::<usize, Function>(next)(option, a, b, c, d) },
     }
 }
