@@ -8,7 +8,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use support::cc::{self, Build};
-use support::{Netns, Way, tool};
+use support::{Cmd, Netns, Way, tool};
 
 /// What a C program of tests/c prints, natively and under the tool: the same.
 #[track_caller]
@@ -42,6 +42,19 @@ fn a_loop_that_waits_for_bytes_ends_when_the_connection_was_refused_or_reset() {
             assert!(line.ends_with(" read, in a few turns"), "{build:?} {line}");
         }
     }
+}
+
+/// As on a machine that takes the processor away at the worst moment: strace holds the thread that
+/// has seen the connection before it takes it, and the other must not wait in accept for ever.
+#[test]
+fn of_two_threads_the_slower_one_ends_however_long_the_other_is_stopped_before_accept() {
+    let program = cc::c("limited", Build::Plain);
+    let native = Way::Native.command(&program).within(&Netns::new()).run().silent().stdout;
+    let strace = Cmd::new("strace").args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]);
+    let held = strace.args(["-e", "trace=accept,accept4"]);
+    let held = held.args(["-e", "inject=accept,accept4:delay_enter=50000"]);
+    let tool = held.arg(support::tool::binary()).arg("run").arg(&program);
+    assert_eq!(tool.within(&Netns::new()).run().silent().stdout, native);
 }
 
 #[test]

@@ -165,17 +165,6 @@ fn reuse(fd: c_int, value: c_int) {
 }
 
 /// Waits until no other thread is just replacing the socket.
-///
-/// Between its taking the socket and its dup3 a thread may be off the processor for as long as
-/// the machine is busy with others; a second bounds what a thread that died there costs. First
-/// without sleeping, for mostly it is a microsecond.
 pub(crate) fn settle(fd: c_int) {
-    const YIELDS: u32 = 100;
-    const SLEEPS: u32 = 5000;
-    for round in 0..YIELDS + SLEEPS {
-        if !table::is_moving(fd) {
-            return;
-        }
-        net::give_way(round < YIELDS);
-    }
+    net::settle(|| !table::is_moving(fd));
 }

@@ -41,12 +41,7 @@ pub(crate) fn of(fd: c_int) -> Option<u64> {
 /// A thread that was cancelled in `accept`, or left it from a signal handler, gives nothing back:
 /// after a while the next one goes on without.
 pub(crate) fn take(fd: c_int) -> bool {
-    for turn in 0..200 {
-        if !TAKEN.swap(true, Acquire) {
-            break;
-        }
-        net::give_way(turn < 100);
-    }
+    net::settle(|| !TAKEN.swap(true, Acquire));
     let ready = net::ready(fd, libc::POLLIN) != 0;
     if !ready {
         give_back();

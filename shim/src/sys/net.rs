@@ -391,17 +391,29 @@ pub(crate) fn epoll_add(epoll: c_int, fd: c_int, events: u32, data: u64) -> bool
     unsafe { syscall(libc::SYS_epoll_ctl, epoll, add, fd, &raw mut event) == 0 }
 }
 
-/// Lets other threads run; unless `at_once`, those of a lower priority too, for 200 µs.
-pub(crate) fn give_way(at_once: bool) {
+/// Waits until `over`, for what another thread does in a microsecond while it has a processor.
+///
+/// It may be off the processor for as long as the machine is busy with others; a second bounds what
+/// a thread that died meanwhile costs. At first without sleeping; afterwards threads of a lower
+/// priority run too.
+pub(crate) fn settle(over: impl Fn() -> bool) {
+    const YIELDS: u32 = 100;
+    const SLEEPS: u32 = 5000;
     let pause = libc::timespec { tv_sec: 0, tv_nsec: 200_000 };
     let null: *const libc::timespec = core::ptr::null();
-    // SAFETY: sched_yield(2) takes nothing; nanosleep(2) reads a timespec, and writes none to null.
-    unsafe {
-        match at_once {
-            true => syscall(libc::SYS_sched_yield),
-            false => syscall(libc::SYS_nanosleep, &raw const pause, null),
+    for round in 0..YIELDS + SLEEPS {
+        if over() {
+            return;
         }
-    };
+        // SAFETY: sched_yield(2) takes nothing; nanosleep(2) reads a timespec, and writes none to
+        // null.
+        unsafe {
+            match round < YIELDS {
+                true => syscall(libc::SYS_sched_yield),
+                false => syscall(libc::SYS_nanosleep, &raw const pause, null),
+            }
+        };
+    }
 }
 
 /// An option that is a time: seconds and microseconds.
