@@ -1,5 +1,5 @@
-//! What an ELF file is: class, machine, loader, Go. Reads a few kilobytes of headers, whatever the
-//! size of the file, and takes every field as hostile.
+//! What an ELF file is: class, machine, loader, Go. Reads a few kilobytes of headers, where they do not
+//! tell all the data segments too, and takes every field as hostile.
 //!
 //! Not here: symbols, relocations, what the program does. Source: elf(5), System V ABI chapter 4.
 
@@ -8,7 +8,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::inject::go::{self, GoVersion};
+use crate::inject::build_info::{self, Program};
+use crate::inject::go::GoVersion;
 
 /// Something that can be read at an offset: a file, or bytes in a test.
 pub trait ReadAt {
@@ -106,8 +107,9 @@ const MOST_HEADER_BYTES: usize = 65536;
 const MOST_INTERPRETER: u64 = 4096;
 
 /// As much as is read of a file at most, whatever its bytes: the header, the table of program
-/// headers, the loader's name, and what [`go`] looks through (three segments and a version in each).
-pub const MOST_READ: usize = 64 + MOST_HEADER_BYTES + MOST_INTERPRETER as usize + go::MOST_READ;
+/// headers, the loader's name, and what [`build_info`] looks through.
+pub const MOST_READ: usize =
+    64 + MOST_HEADER_BYTES + MOST_INTERPRETER as usize + build_info::MOST_READ;
 
 const PT_LOAD: u32 = 1;
 const PT_INTERP: u32 = 3;
@@ -144,7 +146,7 @@ pub fn read<R: ReadAt + ?Sized>(file: &R) -> Result<Elf, Flaw> {
         class: if fields.wide { Class::Bits64 } else { Class::Bits32 },
         machine: fields.u16(header, 18).ok_or(Flaw::Broken("the header is cut off"))?,
         interpreter,
-        go: go::version(file, fields, &segments),
+        go: Program { file, header, fields, segments: &segments }.go_version(),
     })
 }
 
