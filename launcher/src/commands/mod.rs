@@ -24,6 +24,7 @@ pub mod status;
 pub mod subflow;
 pub mod system;
 mod system_files;
+mod system_leftovers;
 mod system_trial;
 mod told;
 #[cfg(feature = "top")]

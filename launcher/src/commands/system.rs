@@ -2,7 +2,8 @@
 //!
 //! The order keeps the host bootable wherever it stops: the library is on the medium before
 //! anything names it, nothing names it before the self-test has passed, and the names go before
-//! the library does. What stops half-way is finished by the next run of either.
+//! the library does, which stays for those that name it still (`commands::system_leftovers`). What
+//! stops half-way is finished by the next run of either.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,11 +14,12 @@ use std::rc::Rc;
 use crate::cli::unit::{Disable, Enable, Place, Way};
 use crate::commands::settings;
 use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
+use crate::commands::system_leftovers::Leftovers;
 use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
 use crate::host::{files, loaders, lock, privilege};
-use crate::inject::system_library;
+use crate::inject::{empty_library, system_library};
 use crate::model::config::Config;
 use crate::model::sockets::{Loopback, Sockets, VARIABLE};
 use crate::model::system::{self, System};
@@ -62,9 +64,11 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     let names = names(&image, by_preload.then_some(&name), (!by_preload).then_some(&name))?;
     let current = |path: &PathBuf| libraries.iter().any(|library| library.path == *path);
     let obsolete = installed(&image.root).into_iter().filter(|path| !current(path)).collect();
+    let library = libraries.first().and_then(|library| library.after.clone());
+    let obsolete = Leftovers::new(&image.root, obsolete, &names, library);
     let wanted = Files { root: Rc::clone(&image.root), libraries, names, obsolete };
 
-    let rows = wanted.rows();
+    let rows = wanted.rows(wanted.obsolete.rows());
     if !place.dry_run {
         wanted.sweep()?;
     }
@@ -72,11 +76,11 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
         output::text(&screen::enabled(&rows, by_preload, place.dry_run, None, place.json))?;
         return Ok(Exit::Done);
     }
-    let tried = carry_out(&wanted, || match arguments.no_trial {
+    let done = carry_out(&wanted, || match arguments.no_trial {
         true => Ok(0),
         false => try_out(&image, &wanted, &name, by_preload, &config),
     })?;
-    let tried = Some(tried).filter(|_| !arguments.no_trial);
+    let tried = Some(done.tried).filter(|_| !arguments.no_trial);
     output::text(&screen::enabled(&rows, by_preload, false, tried, place.json))?;
     Ok(Exit::Done)
 }
@@ -89,22 +93,28 @@ pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
     let place = &arguments.place;
     let image = find(place, paths)?;
     let _lock = if place.dry_run { None } else { Some(alone(&image.root, paths)?) };
-    let wanted = Files {
-        root: Rc::clone(&image.root),
-        libraries: Vec::new(),
-        names: names(&image, None, None)?,
-        obsolete: installed(&image.root),
-    };
-    let rows = wanted.rows();
-    if !place.dry_run {
+    let names = names(&image, None, None)?;
+    let obsolete = Leftovers::new(&image.root, installed(&image.root), &names, None);
+    let wanted = Files { root: Rc::clone(&image.root), libraries: Vec::new(), names, obsolete };
+    let mut still_named = false;
+    let rows = if place.dry_run {
+        wanted.rows(wanted.obsolete.rows())
+    } else {
         wanted.sweep()?;
-        carry_out(&wanted, || Ok(0))?;
+        let settled = carry_out(&wanted, || Ok(0))?.settled;
+        still_named = settled.still_named;
         // What was killed before it wrote a library left its directory.
         for directory in directories(&image.root) {
             files::remove_if_empty(&image.root, &directory);
         }
-    }
+        wanted.rows(settled.rows)
+    };
     output::text(&screen::disabled(&rows, place.dry_run, place.json))?;
+    if still_named && !place.json {
+        output::line(
+            "what runs hands the name of the library on: one that does nothing has that name until the next boot",
+        )?;
+    }
     Ok(Exit::Done)
 }
 
@@ -197,7 +207,7 @@ fn libraries(
         let mut library = FileChange::read(&image.root, path, why)?;
         library.after = Some(match loader.native {
             true => copy.clone(),
-            false => system_library::empty(system_library::I386),
+            false => empty_library::bytes(empty_library::Kind::I386),
         });
         libraries.push(library);
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::commands::system_leftovers::{Leftovers, Settled};
 use crate::error::{Error, Exit, reason};
 use crate::host::{files, privilege};
 use crate::model::{environment, shell};
@@ -45,6 +46,13 @@ impl FileChange {
             (_, None) => files::remove(root, &self.path).map(|_| ()),
         };
         made.map_err(|error| cannot("write", &self.shown(), &error))
+    }
+
+    /// Did it give programs a library of ours by their environment?
+    pub(super) fn was_environment(&self) -> bool {
+        let before = self.before.as_deref().unwrap_or_default();
+        !self.path.ends_with("ld.so.preload")
+            && String::from_utf8_lossy(before).contains("libmptcpize-system-")
     }
 
     /// The change back.
@@ -96,8 +104,8 @@ pub(super) struct Files {
     pub(super) libraries: Vec<FileChange>,
     /// Files that name a library, or did. Those that name one come first.
     pub(super) names: Vec<FileChange>,
-    /// Libraries that nothing names any more.
-    pub(super) obsolete: Vec<PathBuf>,
+    /// Libraries that no file names any more.
+    pub(super) obsolete: Leftovers,
 }
 
 impl Files {
@@ -113,16 +121,19 @@ impl Files {
         Ok(())
     }
 
-    /// The changes, for the screen.
-    pub(super) fn rows(&self) -> Vec<screen::Row> {
-        let obsolete = self.obsolete.iter().map(|path| screen::Row {
-            sign: '-',
-            path: self.root.shown(path).display().to_string(),
-            why: "nothing names it any more",
-        });
+    /// The changes, for the screen; `obsolete` those of the libraries that are to go.
+    pub(super) fn rows(&self, obsolete: Vec<screen::Row>) -> Vec<screen::Row> {
         let needed = self.libraries.iter().chain(&self.names).filter(|change| change.is_needed());
         needed.map(FileChange::row).chain(obsolete).collect()
     }
+}
+
+/// What was done.
+pub(super) struct Done {
+    /// Commands that were tried.
+    pub(super) tried: usize,
+    /// What became of libraries that were to go.
+    pub(super) settled: Settled,
 }
 
 /// Makes the changes in the order that `commands::system` tells; `try_out` when the libraries are
@@ -130,8 +141,9 @@ impl Files {
 pub(super) fn carry_out(
     wanted: &Files,
     try_out: impl FnOnce() -> Result<usize, Error>,
-) -> Result<usize, Error> {
+) -> Result<Done, Error> {
     let root = &wanted.root;
+    wanted.obsolete.keep_all()?;
     let mut made = Vec::new();
     let mut directories = Vec::new();
     let mut named = Vec::new();
@@ -171,12 +183,5 @@ pub(super) fn carry_out(
             return Err(error);
         }
     };
-    for library in &wanted.obsolete {
-        files::remove(root, library)
-            .map_err(|error| cannot("remove", &root.shown(library), &error))?;
-        if let Some(directory) = library.parent() {
-            files::remove_if_empty(root, directory);
-        }
-    }
-    Ok(tried)
+    Ok(Done { tried, settled: wanted.obsolete.settle()? })
 }

@@ -25,6 +25,7 @@ pub mod lock;
 pub mod managers;
 mod message;
 pub mod names;
+pub mod naming;
 pub mod nat;
 pub mod netlink;
 pub mod netns;

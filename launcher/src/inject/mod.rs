@@ -6,6 +6,7 @@
 
 mod build_info;
 pub mod elf;
+pub mod empty_library;
 pub mod exec;
 pub mod go;
 pub mod godebug;
