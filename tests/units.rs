@@ -132,7 +132,7 @@ fn what_a_unit_sets_itself_is_kept() {
         machine.install(&other, path);
     }
     const OTHER: &str = "/usr/local/lib/other.so";
-    const OURS: &str = "/usr/local/lib/mptcpize/units/libmptcpize.so";
+    const OURS: &str = "/usr/lib/mptcpize/units/libmptcpize.so";
     // The lines of the unit, those of a drop-in behind ours, LD_PRELOAD, GODEBUG, a third one.
     let both = format!("{OURS}:{OTHER}");
     let table: [(&str, String, &str, &str, &str, &str); 9] = [

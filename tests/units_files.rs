@@ -92,6 +92,26 @@ fn killed(root: &Path, arguments: &str, when: u32) -> bool {
     outcome.code() == 137
 }
 
+/// Where AppArmor's profiles let no library be mapped, and earlier releases kept ours.
+#[test]
+fn a_library_at_the_place_of_earlier_releases_moves_with_the_next_enable() {
+    let root = image();
+    let before = tree(&root);
+    on(&root, "enable web").silent();
+    let (old, new) = ("usr/local/lib/mptcpize/units", "usr/lib/mptcpize/units");
+    let library = fs::read(root.join(new).join("libmptcpize.so")).expect("it was put there");
+    fs::create_dir_all(root.join(old)).expect("it is ours");
+    fs::write(root.join(old).join("libmptcpize.so"), library).expect("it is ours");
+    write(&root, DROPIN, &read(&root, DROPIN).replace(new, old));
+    let said = on(&root, "enable web").silent().stdout;
+    assert!(said.starts_with("+ web.service  preload"), "{said}");
+    assert!(read(&root, DROPIN).contains(&format!("LD_PRELOAD=/{new}/libmptcpize.so:")));
+    assert!(root.join(new).join("libmptcpize.so").is_file());
+    assert!(!root.join("usr/local/lib/mptcpize").exists());
+    on(&root, "disable web").silent();
+    assert_eq!(tree(&root), before);
+}
+
 #[test]
 fn enabling_an_image_and_disabling_it_leaves_it_as_it_was() {
     let root = image();
@@ -101,10 +121,9 @@ fn enabling_an_image_and_disabling_it_leaves_it_as_it_was() {
                     it is dynamically linked: its loader takes our library\n";
     assert_eq!(said, expected);
     let text = read(&root, DROPIN);
-    let line =
-        "Environment=\"LD_PRELOAD=/usr/local/lib/mptcpize/units/libmptcpize.so:/lib/own.so\"\n";
+    let line = "Environment=\"LD_PRELOAD=/usr/lib/mptcpize/units/libmptcpize.so:/lib/own.so\"\n";
     assert!(text.contains(line), "{text}");
-    assert!(root.join("usr/local/lib/mptcpize/units/libmptcpize.so").is_file());
+    assert!(root.join("usr/lib/mptcpize/units/libmptcpize.so").is_file());
     let list = on(&root, "list").silent().stdout;
     assert_eq!(
         list,
@@ -159,7 +178,7 @@ fn killed_at_any_call_it_leaves_the_old_or_the_new() {
             assert_eq!(found, text, "killed at {when}");
             // Nothing that it names is missing.
             assert!(
-                root.join("usr/local/lib/mptcpize/units/libmptcpize.so").is_file(),
+                root.join("usr/lib/mptcpize/units/libmptcpize.so").is_file(),
                 "killed at {when}"
             );
             true
@@ -232,9 +251,8 @@ fn links_inside_an_image_lead_nowhere_else() {
     let outside = scratch("outside");
     let guarded = tree(&outside);
     // Absolute links of an image are about its own root.
-    fs::remove_dir_all(root.join("usr/local")).expect("it is ours");
-    fs::create_dir_all(root.join("var/usrlocal")).expect("a scratch directory");
-    symlink("/var/usrlocal", root.join("usr/local")).expect("a link");
+    fs::create_dir_all(root.join("var/ours")).expect("a scratch directory");
+    symlink("/var/ours", root.join("usr/lib/mptcpize")).expect("a link");
     fs::remove_dir_all(root.join("etc/systemd")).expect("it is ours");
     fs::create_dir_all(root.join("data/units")).expect("a scratch directory");
     fs::create_dir_all(root.join("etc/systemd")).expect("a scratch directory");
@@ -245,9 +263,8 @@ fn links_inside_an_image_lead_nowhere_else() {
     let before = tree(&root);
     on(&root, "enable web").silent();
     assert!(root.join("data/units/web.service.d/50-mptcpize.conf").is_file());
-    assert!(root.join("var/usrlocal/lib/mptcpize/units/libmptcpize.so").is_file());
+    assert!(root.join("var/ours/units/libmptcpize.so").is_file());
     on(&root, "disable web").silent();
-    // The parents of the library that were missing go too.
     assert_eq!(tree(&root), before);
     assert_eq!(tree(&outside), guarded);
 }
@@ -296,7 +313,7 @@ fn what_a_program_is_decides_the_way() {
     assert_eq!(said["units"][0]["via"], "run");
     let text = read(&root, "etc/systemd/system/fixed.service.d/50-mptcpize.conf");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("ExecStart=")).collect();
-    let run = "/usr/local/lib/mptcpize/units/mptcpize run --no-setup --via seccomp --";
+    let run = "/usr/lib/mptcpize/units/mptcpize run --no-setup --via seccomp --";
     assert_eq!(
         lines,
         [
@@ -307,7 +324,7 @@ fn what_a_program_is_decides_the_way() {
     );
     // Another way later is the same file, and what is not needed any more goes.
     on(&root, "enable fixed --via preload").silent();
-    assert!(!root.join("usr/local/lib/mptcpize/units/mptcpize").exists());
+    assert!(!root.join("usr/lib/mptcpize/units/mptcpize").exists());
     let text = read(&root, "etc/systemd/system/fixed.service.d/50-mptcpize.conf");
     assert!(text.contains("LD_PRELOAD") && !text.contains("ExecStart"), "{text}");
 }

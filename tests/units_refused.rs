@@ -114,7 +114,7 @@ fn bad_input_is_told_with_its_fix_and_changes_nothing() {
     // A dry run shows the file and leaves it at that; so does nothing to disable.
     let shown = machine.tool("enable --dry-run good").ok().stdout;
     assert!(
-        shown.contains("Environment=\"LD_PRELOAD=/usr/local/lib/mptcpize/units/libmptcpize.so\""),
+        shown.contains("Environment=\"LD_PRELOAD=/usr/lib/mptcpize/units/libmptcpize.so\""),
         "{shown}"
     );
     machine.tool("disable good").ok();
@@ -219,10 +219,7 @@ fn a_unit_that_the_c_tool_edited_is_recognised() {
     let outcome = machine.tool("enable edited").ok();
     assert!(outcome.stdout.contains(note), "{outcome}");
     let value = machine.property("edited.service", "Environment");
-    assert!(
-        value.starts_with("LD_PRELOAD=/usr/local/lib/mptcpize/units/libmptcpize.so "),
-        "{value}"
-    );
+    assert!(value.starts_with("LD_PRELOAD=/usr/lib/mptcpize/units/libmptcpize.so "), "{value}");
     machine.tool("disable edited").ok();
     machine.assert_is(&before);
     let outcome = machine.tool("disable edited").ok();

@@ -87,12 +87,19 @@ impl Paths {
     /// best first, the root left out. Not the caches: those may be emptied at any time.
     pub fn kept_for_units(&self, user: bool) -> Vec<PathBuf> {
         if !user {
-            // /usr/local is what most sandboxes show; /var where /usr is read-only.
-            return vec!["/usr/local/lib/mptcpize/units".into(), "/var/lib/mptcpize/units".into()];
+            // Below /usr/lib every profile of AppArmor lets libraries be mapped (abstractions/base),
+            // and not below /usr/local; /var where /usr is read-only.
+            return vec!["/usr/lib/mptcpize/units".into(), "/var/lib/mptcpize/units".into()];
         }
         let home = || Some(self.home.as_ref()?.join(".local/share"));
         let data = self.xdg_data.clone().or_else(home);
         data.map(|data| data.join("mptcpize/units")).into_iter().collect()
+    }
+
+    /// Where earlier releases kept it: nothing new goes there, and what nothing names any more is
+    /// removed.
+    pub fn once_kept_for_units(&self, user: bool) -> Vec<PathBuf> {
+        if user { vec![] } else { vec!["/usr/local/lib/mptcpize/units".into()] }
     }
 
     /// Where a package puts the library, best first.
@@ -101,7 +108,8 @@ impl Paths {
         let packaged = [multiarch.as_path(), Path::new("usr/lib"), Path::new("usr/local/lib")]
             .map(|directory| self.root.join(directory).join("mptcpize").join(LIBRARY));
         // What a unit starts under `run` may have no place to write another copy to.
-        let kept = self.kept_for_units(false).into_iter().map(|directory| {
+        let all = self.kept_for_units(false).into_iter().chain(self.once_kept_for_units(false));
+        let kept = all.map(|directory| {
             self.root.join(directory.strip_prefix("/").unwrap_or(&directory)).join(LIBRARY)
         });
         packaged.into_iter().chain(kept).collect()

@@ -91,9 +91,9 @@ fn a_link_out_of_an_image_is_not_followed_and_one_to_nowhere_is_refused_by_name(
         ),
         (
             "the library's place",
-            "ln -s ../../../../../etc/cron.d $image/usr/local/lib/mptcpize",
+            "ln -s ../../../../../etc/cron.d $image/usr/lib/mptcpize",
             UNIT,
-            "/tmp/image/usr/local/lib/mptcpize is a symbolic link to ../../../../../etc/cron.d",
+            "/tmp/image/usr/lib/mptcpize is a symbolic link to ../../../../../etc/cron.d",
         ),
         (
             "the library for every program",
@@ -138,7 +138,9 @@ fn nothing_of_the_host_is_removed_by_disable() {
         printf '# Made by mptcpize\\n' >$hostile/50-mptcpize.conf
         mkdir -p /usr/lib/x86_64-linux-gnu/mptcpize
         echo ours >/usr/lib/x86_64-linux-gnu/mptcpize/libmptcpize-system-1.so
-        mkdir -p /usr/local/lib/mptcpize/units; touch /usr/local/lib/mptcpize/units/libmptcpize.so";
+        for place in /usr/lib /usr/local/lib; do
+            mkdir -p $place/mptcpize/units; touch $place/mptcpize/units/libmptcpize.so
+        done";
     for (attack, innocent) in [
         (
             "ln -s $hostile $image/etc/systemd/system/web.service.d",
@@ -146,6 +148,10 @@ fn nothing_of_the_host_is_removed_by_disable() {
         ),
         (
             "rm -r $image/etc/systemd/system; ln -s /etc/systemd/system $image/etc/systemd/",
+            "$mptcpize disable --root $image --all",
+        ),
+        (
+            "ln -s /usr/lib/mptcpize $image/usr/lib/mptcpize",
             "$mptcpize disable --root $image --all",
         ),
         (

@@ -213,7 +213,7 @@ impl Machine {
             # The locks of this boot stay.
             rm -rf /run/mptcpize/lock; rmdir /run/mptcpize 2>/dev/null || :
             places=()
-            for place in /etc /usr/local/lib/mptcpize /var/lib/mptcpize /var/cache/mptcpize \\
+            for place in /etc /usr/local/lib/mptcpize /usr/lib/mptcpize /usr/lib/*/mptcpize /var/lib/mptcpize /var/cache/mptcpize \\
                 /run/systemd/system /run/mptcpize /srv /home; do
                 [[ ! -e $place ]] || places+=(\"$place\")
             done

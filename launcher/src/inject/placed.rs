@@ -77,7 +77,7 @@ impl For<'_> {
                 }
             };
             // Our own copy is found below; it is there only as long as units name it.
-            let kept = self.paths.kept_for_units(false).iter().any(|kept| seen.starts_with(kept));
+            let kept = self.all_kept(false).any(|kept| seen.starts_with(kept));
             if good && !kept {
                 return Ok(self.placed(seen, false));
             }
@@ -101,14 +101,18 @@ impl For<'_> {
         self.kept(BINARY)
     }
 
-    /// Where files are kept: behind all links, where units are started by what these are now.
-    fn directories(&self) -> Vec<PathBuf> {
-        let all = self.paths.kept_for_units(self.user).into_iter();
-        let real = |path: PathBuf| match self.is_image() {
+    /// Where files are kept, and where they were.
+    fn all_kept(&self, user: bool) -> impl Iterator<Item = PathBuf> {
+        let kept = self.paths.kept_for_units(user).into_iter();
+        kept.chain(self.paths.once_kept_for_units(user))
+    }
+
+    /// Behind all links, where units are started by what these are now.
+    fn real(&self, path: PathBuf) -> PathBuf {
+        match self.is_image() {
             true => path,
             false => library::resolved(&path).unwrap_or(path),
-        };
-        all.map(real).collect()
+        }
     }
 
     fn placed(&self, seen: PathBuf, kept: bool) -> Placed {
@@ -117,7 +121,8 @@ impl For<'_> {
 
     fn kept(&self, name: &str) -> Result<Placed, Error> {
         let mut refusals = Vec::new();
-        for directory in self.directories() {
+        for directory in self.paths.kept_for_units(self.user) {
+            let directory = self.real(directory);
             // A link that leads nowhere is no place that may be passed over: who laid it wants us
             // to go somewhere.
             self.root.nearest(&directory).map_err(|error| {
@@ -263,7 +268,7 @@ fn same(one: File, other: File) -> io::Result<bool> {
 /// # Errors
 /// One cannot be removed.
 pub fn sweep(target: For<'_>, texts: &[String]) -> Result<(), Error> {
-    for directory in target.directories() {
+    for directory in target.all_kept(target.user).map(|path| target.real(path)) {
         for name in [LIBRARY, BINARY] {
             let seen = directory.join(name);
             let named = seen.to_string_lossy().into_owned();
