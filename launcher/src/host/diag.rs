@@ -15,15 +15,15 @@ use crate::host::netlink::{Connection as Netlink, KernelError};
 use crate::model::connection::{Connection, Fallback, Phase, Subflow, join, plain};
 
 /// `NETLINK_SOCK_DIAG` (include/uapi/linux/netlink.h).
-const SOCK_DIAG: isize = 4;
+pub(super) const SOCK_DIAG: isize = 4;
 /// `SOCK_DIAG_BY_FAMILY`.
-const BY_FAMILY: u16 = 20;
+pub(super) const BY_FAMILY: u16 = 20;
 
 /// `IPPROTO_MPTCP`; the request's own field is too narrow for it.
-const MPTCP: u32 = 262;
+pub(super) const MPTCP: u32 = 262;
 /// `INET_DIAG_REQ_PROTOCOL`, the attribute that is wide enough. With any other number the kernel
 /// answers with TCP sockets, and says nothing.
-const PROTOCOL: u16 = 3;
+pub(super) const PROTOCOL: u16 = 3;
 
 /// The attributes of an answer: `INET_DIAG_INFO`, `INET_DIAG_ULP_INFO`.
 const INFO: u16 = 2;
@@ -34,21 +34,21 @@ const ULP_MPTCP: u16 = 3;
 /// States of a socket (include/net/tcp_states.h).
 const ESTABLISHED: u8 = 1;
 const SYN_SENT: u8 = 2;
-const LISTEN: u8 = 10;
+pub(super) const LISTEN: u8 = 10;
 
 /// Which states to ask for: those of a connection that began and has not ended. Without TIME_WAIT
 /// and CLOSE, which have no program any more, and SYN_RECV, which has none yet.
-const CONNECTED: u32 =
+pub(super) const CONNECTED: u32 =
     1 << ESTABLISHED | 1 << SYN_SENT | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
 
 /// The fixed part of a request (`struct inet_diag_req_v2`): family, protocol, extensions, states,
 /// and an address to look for, which is empty.
 #[derive(Default)]
-struct Request {
-    family: u8,
-    states: u32,
+pub(super) struct Request {
+    pub(super) family: u8,
+    pub(super) states: u32,
     /// An MPTCP socket is asked for by its token, in the place of a cookie.
-    token: u32,
+    pub(super) token: u32,
 }
 
 impl Emitable for Request {
@@ -152,25 +152,25 @@ impl Collected {
     }
 }
 
-fn families() -> [u8; 2] {
+pub(super) fn families() -> [u8; 2] {
     [libc::AF_INET as u8, libc::AF_INET6 as u8]
 }
 
 /// The fixed part of an answer (`struct inet_diag_msg`).
-struct Head {
-    state: u8,
-    local: SocketAddr,
-    remote: SocketAddr,
+pub(super) struct Head {
+    pub(super) state: u8,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
     bound: Option<u32>,
     uid: u32,
-    inode: u32,
+    pub(super) inode: u32,
 }
 
 /// Its length.
-const HEAD: usize = 72;
+pub(super) const HEAD: usize = 72;
 
 impl Head {
-    fn read(message: &[u8]) -> Option<Head> {
+    pub(super) fn read(message: &[u8]) -> Option<Head> {
         let head: &[u8; HEAD] = message.first_chunk()?;
         let port = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let address = |at: usize| -> Option<IpAddr> {

@@ -41,6 +41,7 @@ pub mod resolve;
 pub mod rtnl;
 pub mod services;
 pub mod signals;
+pub mod socket_table;
 pub mod survey;
 pub mod sysctl;
 pub mod systemctl;
@@ -48,6 +49,8 @@ pub mod systemctl;
 pub mod terminal;
 pub mod traffic;
 pub mod transaction;
+pub mod unit_processes;
+pub mod unit_sockets;
 pub mod units;
 pub mod xfrm;
 

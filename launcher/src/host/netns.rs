@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -70,6 +71,27 @@ fn no_such(target: &str) -> Error {
 
 fn not_permitted(error: Error, why: &str) -> Error {
     error.why(why).fix(privilege::advice())
+}
+
+/// Runs `work` in the network namespace of a process. This thread's stays what it is.
+///
+/// # Errors
+/// The process has ended, or its namespace may not be entered.
+pub fn of_process<T: Send>(pid: u32, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
+    let own = File::open("/proc/thread-self/ns/net")?;
+    if namespace.metadata()?.ino() == own.metadata()?.ino() {
+        return Ok(work());
+    }
+    let in_it = || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(work())
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, in_it)?;
+        // Panics abort, so a thread that has ended has an answer.
+        thread.join().expect("the thread did not panic")
+    })
 }
 
 /// Runs `work` in a network namespace of its own, which is empty and gone afterwards. This

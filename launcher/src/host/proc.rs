@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use crate::model::counters::Counters;
 
@@ -46,8 +47,13 @@ impl Netstat {
 
 /// Seconds since the boot, sleep included.
 pub fn uptime_s() -> u64 {
+    uptime().as_secs()
+}
+
+/// The time since the boot, sleep included.
+pub fn uptime() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    now.tv_sec.unsigned_abs()
+    Duration::try_from(now).unwrap_or_default()
 }
 
 #[cfg(test)]

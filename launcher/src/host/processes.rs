@@ -33,12 +33,7 @@ pub fn of_cgroup(cgroup: &str) -> Processes {
         sockets: Some((0, 0)),
         ..Processes::default()
     };
-    for hierarchy in HIERARCHIES {
-        let directory = Path::new(hierarchy).join(cgroup.trim_start_matches('/'));
-        collect(&directory, &mut found.pids);
-    }
-    found.pids.sort_unstable();
-    found.pids.dedup();
+    found.pids = pids(cgroup);
     for pid in found.pids.clone() {
         let process = format!("/proc/{pid}");
         let process = Path::new(&process);
@@ -56,6 +51,18 @@ pub fn of_cgroup(cgroup: &str) -> Processes {
         }
     }
     found
+}
+
+/// The ids of all processes of a cgroup and those below it.
+pub fn pids(cgroup: &str) -> Vec<u32> {
+    let mut pids = Vec::new();
+    for hierarchy in HIERARCHIES {
+        let directory = Path::new(hierarchy).join(cgroup.trim_start_matches('/'));
+        collect(&directory, &mut pids);
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    pids
 }
 
 fn collect(directory: &Path, pids: &mut Vec<u32>) {

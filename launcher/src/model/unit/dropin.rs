@@ -16,6 +16,8 @@ pub const FILE: &str = "50-mptcpize.conf";
 const MARK: &str = "# Written by mptcpize";
 /// How a line begins that names a directory made for it.
 const MADE: &str = "# made: ";
+/// How the reason begins for which commands are under `mptcpize run`.
+const UNDER_RUN: &str = "the same commands under mptcpize run: ";
 /// The unit that sets the host up at boot.
 const SETUP: &str = "mptcpize-setup.service";
 
@@ -113,7 +115,7 @@ impl Dropin {
             Way::Run { lines, why } => {
                 let mut settings = vec!["ExecStart=".to_owned()];
                 settings.extend(lines.iter().map(|line| format!("ExecStart={line}")));
-                line("Service", &format!("the same commands under mptcpize run: {why}"), &settings);
+                line("Service", &format!("{UNDER_RUN}{why}"), &settings);
             }
             Way::Socket => {
                 line(
@@ -161,6 +163,11 @@ pub fn made<'a>(text: &'a str, file: &Path) -> Vec<&'a Path> {
     listed.filter(|directory| file.starts_with(directory)).collect()
 }
 
+/// Why its commands are under `mptcpize run`.
+pub fn why_under_run(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(UNDER_RUN))
+}
+
 /// How a drop-in reaches the unit's programs: the name of its [`Way`].
 pub fn way(text: &str) -> &'static str {
     let has = |start: &str| text.lines().any(|line| line.starts_with(start));
@@ -170,6 +177,12 @@ pub fn way(text: &str) -> &'static str {
         () if has("Environment=\"LD_PRELOAD=") => "preload",
         () => "godebug",
     }
+}
+
+/// Does it put the unit's programs under a filter?
+pub fn has_filter(text: &str) -> bool {
+    let mut commands = text.lines().filter_map(|line| line.strip_prefix("ExecStart="));
+    commands.any(|command| command.contains(" run --no-setup --via seccomp "))
 }
 
 /// The commands of one `ExecStart=`: it may hold several, with a `;` between them.
@@ -277,6 +290,7 @@ mod tests {
             let text = dropin.render();
             assert!(is_ours(&text));
             assert_eq!(way(&text), dropin.way.name());
+            assert!(!has_filter(&text));
             assert_eq!(made(&text, file), [Path::new("/etc/systemd/system/web.service.d")]);
         }
         // Nobody gets a directory removed by writing its name into the file.
@@ -292,6 +306,10 @@ mod tests {
             run("-+/bin/x \"a b\" $Y %i").as_deref(),
             Ok("-+/usr/bin/mptcpize run --no-setup --via seccomp -- /bin/x \"a b\" $Y %i")
         );
+        let mut filtered = dropin(Way::Socket);
+        filtered.way = Way::Run { lines: run("/bin/x").into_iter().collect(), why: "x".into() };
+        assert!(has_filter(&filtered.render()));
+        assert_eq!(why_under_run(&filtered.render()), Some("x"));
         assert!(run("@/bin/x y").is_err());
         assert!(run("-!").is_err());
         assert!(run(r"/bin/x \").is_err() && run(r"/bin/x \\").is_ok());

@@ -3,6 +3,9 @@
 //! text, and text comes out.
 
 pub mod dropin;
+pub mod judge;
+pub mod process;
+pub mod socket;
 pub mod text;
 
 use std::fmt;
