@@ -5,6 +5,7 @@
 use std::fs::File;
 
 use crate::cli::unit::Enable;
+use crate::commands::came_up::{self, Seen, Started};
 use crate::commands::list;
 use crate::commands::policy;
 use crate::commands::unit_plan::{self, Planned};
@@ -12,9 +13,11 @@ use crate::commands::units::{Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::systemctl::Systemctl;
+use crate::host::units::Facts;
 use crate::model::shell;
 use crate::model::unit::UnitName;
 use crate::model::unit::dropin::{self, Way};
+use crate::model::unit::judge::Judgement;
 use crate::output::services::{Done, done, done_json, restart as restart_line, texts};
 use crate::output::{self};
 use crate::paths::Paths;
@@ -41,20 +44,52 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     let policy = policy::of_unit(&arguments.policy, &site.paths)?;
     let mut jobs = Vec::new();
     for facts in &facts {
-        let mut planned = unit_plan::plan(&site, facts, arguments.via)?;
-        if let Some(policy) = policy.clone().filter(|_| planned.name.kind() != "socket") {
-            planned.dropin.variables.push(policy);
-        }
-        jobs.push(Job::new(planned, &directory)?);
+        jobs.push(Job::plan(&site, facts, arguments, policy.as_ref(), &directory)?);
     }
     for job in &jobs {
         other_place(&site, arguments.runtime, &job.planned.name)?;
     }
     if place.dry_run {
-        return report(&jobs, arguments);
+        return report(&jobs, &[], arguments);
     }
-    carry_out(&site, &directory, &jobs, Now::of(arguments), lock)?;
-    report(&jobs, arguments)
+    let now = Now::of(arguments);
+    let before = jobs.iter().map(|job| came_up::listens_at(job.planned.cgroup.as_deref()));
+    let before: Vec<_> = if now.is_some() { before.collect() } else { vec![] };
+    carry_out(&site, &directory, &jobs, now, lock)?;
+    let mut seen = came_up::look(&site, jobs.iter().map(Job::started).zip(before));
+    if matches!(now, Some(Now::Start)) {
+        for (job, seen) in jobs.iter_mut().zip(&mut seen).filter(|(job, _)| job.is_idle()) {
+            second_try(&site, &directory, job, seen, (arguments, policy.as_ref()))?;
+        }
+    }
+    report(&jobs, &seen, arguments)
+}
+
+/// A unit that was started here: now that it runs it may be seen that it wants another way, and nobody
+/// is served by it yet.
+fn second_try(
+    site: &Site,
+    directory: &UnitDir,
+    job: &mut Job,
+    seen: &mut Seen,
+    (arguments, policy): (&Enable, Option<&(String, String)>),
+) -> Result<(), Error> {
+    let lost = seen.judgement.as_ref().is_some_and(Judgement::is_lost_on_the_way);
+    let facts = site.source.facts(std::slice::from_ref(&job.planned.name))?;
+    let Some(facts) = facts.first().filter(|_| lost) else { return Ok(()) };
+    let second = Job::plan(site, facts, arguments, policy, directory)?;
+    if !second.is_new() {
+        return Ok(());
+    }
+    let before = came_up::listens_at(facts.cgroup.as_deref());
+    let lock = site.lock(std::slice::from_ref(directory))?;
+    let now = Some(Now::RestartOnly);
+    // Where it does not come up so, it is put back, and what stayed TCP is told.
+    if carry_out(site, directory, std::slice::from_ref(&second), now, lock).is_ok() {
+        *seen = came_up::look(site, [(second.started(), before)]).remove(0);
+        *job = second;
+    }
+    Ok(())
 }
 
 /// A unit, its new drop-in and what was there.
@@ -68,6 +103,20 @@ struct Job {
 }
 
 impl Job {
+    fn plan(
+        site: &Site,
+        facts: &Facts,
+        arguments: &Enable,
+        policy: Option<&(String, String)>,
+        directory: &UnitDir,
+    ) -> Result<Self, Error> {
+        let mut planned = unit_plan::plan(site, facts, arguments.via)?;
+        if let Some(policy) = policy.filter(|_| planned.name.kind() != "socket") {
+            planned.dropin.variables.push(policy.clone());
+        }
+        Job::new(planned, directory)
+    }
+
     fn new(mut planned: Planned, directory: &UnitDir) -> Result<Self, Error> {
         let file = directory.file(&planned.name);
         let before = directory.text(&planned.name)?;
@@ -81,6 +130,19 @@ impl Job {
         let is_new = before.as_ref() != Some(&text);
         let behind = planned.active && (is_new || !list::is_in_effect(&planned));
         Ok(Job { planned, file: file.display().to_string(), text, before, behind })
+    }
+
+    fn started(&self) -> Started {
+        Started {
+            name: self.planned.name.clone(),
+            file: self.file.clone(),
+            filter: dropin::has_filter(&self.text),
+        }
+    }
+
+    /// It could run and does not.
+    fn is_idle(&self) -> bool {
+        !self.planned.active && !self.planned.name.is_template()
     }
 
     fn is_new(&self) -> bool {
@@ -167,7 +229,7 @@ fn write(site: &Site, directory: &UnitDir, jobs: &[Job], now: Option<Now>) -> Re
 
 /// Those that could run and do not.
 fn idle(jobs: &[Job]) -> Vec<&str> {
-    let idle = jobs.iter().filter(|job| !job.planned.active && !job.planned.name.is_template());
+    let idle = jobs.iter().filter(|job| job.is_idle());
     idle.map(|job| job.planned.name.as_str()).collect()
 }
 
@@ -247,11 +309,12 @@ fn take_back(site: &Site, directory: &UnitDir, jobs: &[Job], error: Error) -> Er
     }
 }
 
-fn report(jobs: &[Job], arguments: &Enable) -> anyhow::Result<Exit> {
+fn report(jobs: &[Job], seen: &[Seen], arguments: &Enable) -> anyhow::Result<Exit> {
     let place = &arguments.place;
     let all: Vec<Done> = jobs
         .iter()
-        .map(|job| Done {
+        .enumerate()
+        .map(|(index, job)| Done {
             unit: job.planned.name.to_string(),
             sign: if job.is_new() { '+' } else { '=' },
             way: job.planned.dropin.way.name().to_owned(),
@@ -260,6 +323,8 @@ fn report(jobs: &[Job], arguments: &Enable) -> anyhow::Result<Exit> {
             text: job.text.clone(),
             restart: job.behind && !arguments.now,
             notes: job.planned.notes.clone(),
+            judgement: seen.get(index).and_then(|seen| seen.judgement.clone()),
+            hints: seen.get(index).map(|seen| seen.hints.clone()).unwrap_or_default(),
         })
         .collect();
     if place.json {

@@ -1,19 +1,22 @@
-//! `mptcpize list`: the units that are on, how, and whether their processes really have it: asked
-//! of the processes, not of the files.
+//! `mptcpize list`: the units that are on, how, and whether their sockets really are MPTCP: asked of
+//! the kernel, not of the files.
 
 use std::path::PathBuf;
 
 use crate::cli::unit::List;
 use crate::commands::c_tool;
+use crate::commands::judged;
 use crate::commands::unit_plan::Planned;
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
+use crate::host::dropins::Existing;
 use crate::host::processes::{self, Processes};
+use crate::host::unit_sockets::Tables;
 use crate::host::units::Facts;
 use crate::model::shell;
 use crate::model::unit::{UnitName, dropin};
 use crate::output;
-use crate::output::services::{Reached, Row, list as table, list_json};
+use crate::output::services::{Row, list as table, list_json};
 use crate::paths::Paths;
 use crate::root::is_file;
 
@@ -27,6 +30,7 @@ pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
     let names: Vec<UnitName> = on.iter().map(|one| one.unit.clone()).collect();
     let facts = site.source.facts(&names)?;
     let mut rows: Vec<Row> = Vec::new();
+    let mut tables = Tables::default();
     for (one, facts) in on.iter().zip(&facts) {
         let mut row = Row {
             unit: one.unit.to_string(),
@@ -35,7 +39,7 @@ pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
             file: one.file.display().to_string(),
             ..Row::default()
         };
-        look(&mut row, facts, &site);
+        look(&mut row, (one, facts), &site, &mut tables);
         rows.push(row);
     }
     rows.extend(edited_by_the_c_tool(&site, paths)?);
@@ -47,42 +51,39 @@ pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Looks at the processes of a unit.
-fn look(row: &mut Row, facts: &Facts, site: &Site) {
+/// Looks at the sockets of a unit.
+fn look(row: &mut Row, (on, facts): (&Existing, &Facts), site: &Site, tables: &mut Tables) {
     if facts.load == "not-found" {
-        row.hint =
-            Some(format!("the unit is gone: sudo mptcpize disable {}", shell::operand(&row.unit)));
+        row.hints =
+            vec![format!("the unit is gone: sudo mptcpize disable {}", shell::operand(&row.unit))];
         return;
     }
     let Some(cgroup) = facts.cgroup.as_deref().filter(|_| site.running().is_some()) else { return };
-    let found = processes::of_cgroup(cgroup);
-    if found.pids.is_empty() {
-        return;
-    }
-    row.sockets = found.sockets;
-    let reached = reached(&row.way, &found);
-    row.reached = Some(reached);
-    let manager = if site.user { "systemctl --user" } else { "sudo systemctl" };
-    row.hint = match reached {
-        Reached::No => {
-            Some(format!("started without it: {manager} restart {}", shell::operand(&row.unit)))
-        }
-        Reached::Unknown => {
-            Some("its processes may be looked at by their owner and root".to_owned())
-        }
-        Reached::Yes => None,
+    let unit = judged::Unit {
+        name: &row.unit,
+        cgroup,
+        filter: dropin::has_filter(&on.text),
+        file: &on.file,
+        sockets: &facts.sockets,
+        user: site.user,
     };
+    let judgement = judged::judge(unit, tables);
+    row.hints = judgement.iter().flat_map(|judgement| judged::hints(unit, judgement)).collect();
+    row.judgement = judgement;
 }
 
 /// Do the processes of a unit that runs have what is planned for it?
 pub fn is_in_effect(planned: &Planned) -> bool {
     let found = planned.cgroup.as_deref().map(processes::of_cgroup).unwrap_or_default();
-    found.pids.is_empty() || reached(planned.dropin.way.name(), &found) == Reached::Yes
+    let text = planned.dropin.render();
+    let way = if dropin::has_filter(&text) { "filter" } else { planned.dropin.way.name() };
+    found.pids.is_empty() || reached(way, &found)
 }
 
-fn reached(way: &str, found: &Processes) -> Reached {
+fn reached(way: &str, found: &Processes) -> bool {
     let evidence = match way {
         "godebug" => found.with_godebug,
+        "filter" => found.filtered,
         // Under `run` it is the library or a filter.
         "run" => match (found.with_library, found.filtered) {
             (Some(library), Some(filtered)) => Some(library.max(filtered)),
@@ -91,11 +92,7 @@ fn reached(way: &str, found: &Processes) -> Reached {
         "socket" => found.sockets.map(|(mptcp, _)| mptcp),
         _ => found.with_library,
     };
-    match evidence {
-        Some(0) => Reached::No,
-        Some(_) => Reached::Yes,
-        None => Reached::Unknown,
-    }
+    evidence.is_some_and(|count| count > 0)
 }
 
 /// Unit files that the C mptcpize edited: it writes the path of its library into them.
@@ -121,7 +118,7 @@ fn edited_by_the_c_tool(site: &Site, paths: &Paths) -> Result<Vec<Row>, Error> {
         .map(|file| Row {
             unit: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             way: "C mptcpize".to_owned(),
-            hint: Some(c_tool::note(&file)),
+            hints: vec![c_tool::note(&file)],
             file: file.display().to_string(),
             ..Row::default()
         })

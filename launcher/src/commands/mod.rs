@@ -3,6 +3,7 @@
 mod attempt;
 pub mod before_run;
 pub mod c_tool;
+pub mod came_up;
 pub mod check;
 pub mod counters;
 pub mod disable;
@@ -10,6 +11,7 @@ pub mod enable;
 pub mod endpoint;
 pub mod explain;
 pub mod guard;
+pub mod judged;
 pub mod limits;
 pub mod list;
 pub mod monitor;

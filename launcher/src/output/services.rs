@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::model::shell;
+use crate::model::unit::judge::{Count, Judgement, Verdict};
 use crate::plain;
 
 /// One unit that `enable` or `disable` was about.
@@ -27,6 +28,10 @@ pub struct Done {
     pub restart: bool,
     /// What a person should know besides.
     pub notes: Vec<String>,
+    /// What its sockets are, where it was looked at after its start.
+    pub judgement: Option<Judgement>,
+    /// What stayed TCP then, and what does something about it.
+    pub hints: Vec<String>,
 }
 
 /// The line to paste that restarts units. A socket is not opened while the service that took the old
@@ -67,6 +72,13 @@ pub fn done(all: &[Done]) -> String {
         for note in &one.notes {
             let _ = writeln!(text, "    note: {}", plain::words(note));
         }
+        if let Some(judgement) = &one.judgement {
+            let line = format!("in effect: {} ({})", judgement.verdict.word(), sockets(judgement));
+            let _ = writeln!(text, "    {line}");
+        }
+        for hint in &one.hints {
+            let _ = writeln!(text, "    ! {}", plain::words(hint));
+        }
     }
     text
 }
@@ -97,6 +109,8 @@ pub fn done_json(all: &[Done], dry_run: bool) -> Value {
                 "text": if one.text.is_empty() { Value::Null } else { json!(one.text) },
                 "needs_restart": one.restart,
                 "notes": one.notes,
+                "verdict": one.judgement.as_ref().map(|judgement| judgement.verdict.word()),
+                "stayed_tcp": one.judgement.as_ref().map(stayed),
             })
         })
         .collect();
@@ -112,25 +126,12 @@ pub struct Row {
     pub way: String,
     /// `active`, `inactive`, …; empty in an image.
     pub state: String,
-    /// Do its processes have it? `None` where it does not run.
-    pub reached: Option<Reached>,
-    /// Sockets of MPTCP, and of TCP alone.
-    pub sockets: Option<(usize, usize)>,
+    /// What its sockets are. `None` where it does not run.
+    pub judgement: Option<Judgement>,
     /// The drop-in.
     pub file: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-/// Do the processes of a unit have it?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reached {
-    /// Yes.
-    Yes,
-    /// No: started before, or it was lost on the way.
-    No,
-    /// They may not be looked at.
-    Unknown,
+    /// What to know or to do about it, a line each.
+    pub hints: Vec<String>,
 }
 
 /// The table.
@@ -146,17 +147,8 @@ pub fn list(rows: &[Row]) -> String {
     let mut text =
         format!("{:<unit$}  {:<way$}  {:<state$}  IN EFFECT  SOCKETS\n", "UNIT", "VIA", "STATE");
     for row in rows {
-        let reached = match row.reached {
-            Some(Reached::Yes) => "yes",
-            Some(Reached::No) => "no",
-            Some(Reached::Unknown) => "?",
-            None => "-",
-        };
-        let sockets = match (row.reached, row.sockets) {
-            (None, _) => "-".to_owned(),
-            (_, None) => "?".to_owned(),
-            (_, Some((mptcp, tcp))) => format!("{mptcp} MPTCP, {tcp} TCP"),
-        };
+        let reached = row.judgement.as_ref().map_or("-", |judgement| judgement.verdict.word());
+        let sockets = row.judgement.as_ref().map_or("-".to_owned(), sockets);
         let _ = writeln!(
             text,
             "{:<unit$}  {:<way$}  {:<state$}  {reached:<9}  {sockets}",
@@ -164,11 +156,25 @@ pub fn list(rows: &[Row]) -> String {
         );
     }
     for row in rows {
-        if let Some(hint) = &row.hint {
+        for hint in &row.hints {
             let _ = writeln!(text, "! {}: {}", row.unit, plain::words(hint));
         }
     }
     text
+}
+
+/// How many sockets there are of either kind.
+pub fn sockets(judgement: &Judgement) -> String {
+    let Judgement { verdict, listeners, connections, .. } = judgement;
+    match (verdict, listeners.all() + connections.all()) {
+        (Verdict::Unknown, _) => "?".to_owned(),
+        (_, 0) => "none yet".to_owned(),
+        _ => format!(
+            "{} MPTCP, {} TCP",
+            listeners.mptcp + connections.mptcp,
+            listeners.tcp + connections.tcp
+        ),
+    }
 }
 
 /// The same as one object.
@@ -176,23 +182,47 @@ pub fn list_json(rows: &[Row]) -> Value {
     let units: Vec<Value> = rows
         .iter()
         .map(|row| {
+            let known = row.judgement.as_ref();
+            let known = known.filter(|judgement| judgement.verdict != Verdict::Unknown);
+            let sum = |of: fn(Count) -> usize| {
+                known.map(|judgement| of(judgement.listeners) + of(judgement.connections))
+            };
+            let count = |count: Count| json!({ "mptcp": count.mptcp, "tcp": count.tcp });
             json!({
                 "unit": row.unit,
                 "via": row.way,
                 "state": if row.state.is_empty() { Value::Null } else { json!(row.state) },
-                "in_effect": match row.reached {
-                    Some(Reached::Yes) => json!(true),
-                    Some(Reached::No) => json!(false),
+                "in_effect": match known.map(|judgement| judgement.verdict) {
+                    Some(Verdict::Yes) => json!(true),
+                    Some(Verdict::Partly | Verdict::No) => json!(false),
                     _ => Value::Null,
                 },
-                "mptcp_sockets": row.sockets.map(|(mptcp, _)| mptcp),
-                "tcp_sockets": row.sockets.map(|(_, tcp)| tcp),
+                "verdict": known.map(|judgement| judgement.verdict.word()),
+                "mptcp_sockets": sum(|count| count.mptcp),
+                "tcp_sockets": sum(|count| count.tcp),
+                "listeners": known.map(|judgement| count(judgement.listeners)),
+                "connections": known.map(|judgement| count(judgement.connections)),
+                "stayed_tcp": known.map(|judgement| stayed(judgement)),
                 "file": row.file,
-                "hint": row.hint,
+                "hint": row.hints.first(),
             })
         })
         .collect();
     json!({ "version": 1, "units": units })
+}
+
+fn stayed(judgement: &Judgement) -> Vec<Value> {
+    let all = judgement.stayed.iter();
+    all.map(|stayed| {
+        json!({
+            "listen": stayed.listen,
+            "addresses": stayed.addresses,
+            "program": stayed.program,
+            "pid": stayed.pid,
+            "why": stayed.cause.words(),
+        })
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@
 pub mod abi;
 mod answer;
 mod call;
+pub mod deviations;
 pub mod filter;
 mod holders;
 mod mappings;

@@ -1,0 +1,191 @@
+//! A unit judged by what its processes and sockets are in the kernel: looks, finds out why each
+//! socket that is TCP is so, and says what does it. Shared by `list` and `enable`.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::host::unit_sockets::Tables;
+use crate::host::{netns, processes, unit_processes, unit_sockets};
+use crate::inject::elf::{self, Class};
+use crate::inject::seccomp::deviations;
+use crate::inject::seccomp::refused::Refused;
+use crate::model::shell;
+use crate::model::unit::judge::{self, Judgement, Stayed, Verdict};
+use crate::model::unit::process::{Loss, Process};
+use crate::model::unit::socket::{Cause, Means, Socket};
+
+/// So many sockets of a unit are asked for their options; a unit has few listeners.
+const MOST_ASKED: usize = 32;
+
+/// A unit to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Unit<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its cgroup.
+    pub cgroup: &'a str,
+    /// It is reached by a filter.
+    pub filter: bool,
+    /// Its drop-in.
+    pub file: &'a Path,
+    /// Sockets that systemd opens for it.
+    pub sockets: &'a [String],
+    /// It is one of the calling user's.
+    pub user: bool,
+}
+
+/// What a look at a unit has brought.
+#[derive(Debug, Default)]
+pub struct Look {
+    processes: Vec<Process>,
+    sockets: Vec<Socket>,
+}
+
+impl Look {
+    /// Looks; `None` where that is not permitted. `since` is when the unit was switched on.
+    pub fn at(cgroup: &str, since: Option<SystemTime>, tables: &mut Tables) -> Option<Self> {
+        let mut processes = unit_processes::read(&processes::pids(cgroup), since).ok()?;
+        for process in &mut processes {
+            binary(process);
+        }
+        let sockets = unit_sockets::of(&processes, tables).ok()?;
+        Some(Look { processes, sockets })
+    }
+
+    /// The process by which the environment of the unit does not reach its sockets, and why.
+    pub fn loses(&self) -> Option<(&Process, Loss)> {
+        judge::loses(&self.processes, &self.sockets)
+    }
+
+    /// What changes while the unit still comes up: its processes, the time that they have run, its
+    /// listeners. `None` while one of them is busy.
+    pub fn standing(&self) -> Option<Vec<u64>> {
+        let mut all = Vec::new();
+        for process in &self.processes {
+            if process.busy {
+                return None;
+            }
+            all.extend([process.pid.into(), process.ran]);
+        }
+        let listeners = self.sockets.iter().filter(|socket| socket.listens);
+        all.extend(listeners.map(|socket| u64::from(socket.inode)));
+        Some(all)
+    }
+
+    /// The addresses that it listens at.
+    pub fn listens_at(&self) -> Vec<SocketAddr> {
+        let listeners = self.sockets.iter().filter(|socket| socket.listens);
+        let mut all: Vec<_> = listeners.map(|socket| socket.local).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+/// Judges a unit; `None` where nothing of it runs.
+pub fn judge(unit: Unit<'_>, tables: &mut Tables) -> Option<Judgement> {
+    let since = fs::metadata(unit.file).and_then(|found| found.modified()).ok();
+    let Some(mut look) = Look::at(unit.cgroup, since, tables) else {
+        return Some(Judgement::default());
+    };
+    if !unit.sockets.is_empty() {
+        let main = look.processes.first().map_or(0, |process| process.parent);
+        let manager = if unit.user { main } else { 1 };
+        unit_sockets::mark_those_of(manager, &mut look.sockets);
+    }
+    let means = if unit.filter { Means::Filter } else { Means::Environment };
+    ask_for_options(&mut look);
+    judge::judge(&look.processes, &look.sockets, means)
+}
+
+fn ask_for_options(look: &mut Look) {
+    let mut refused = None;
+    let processes = &look.processes;
+    let with = |pid: u32| {
+        processes.iter().any(|one| one.pid == pid && (one.library || one.filtered || one.go))
+    };
+    let stayed = look.sockets.iter_mut().filter(|socket| !socket.mptcp && with(socket.holder));
+    for socket in stayed.take(MOST_ASKED) {
+        let refused: &Refused = refused.get_or_insert_with(Refused::ask);
+        let ask = || deviations::of(socket.holder, socket.descriptor, socket.listens, refused);
+        let found = netns::of_process(socket.holder, ask);
+        socket.options.extend(found.unwrap_or_default());
+    }
+}
+
+/// Looks at the binary of a process, and for the library in its files.
+fn binary(process: &mut Process) {
+    let Ok(file) = File::open(format!("/proc/{}/exe", process.pid)) else { return };
+    let Ok(elf) = elf::read(&file) else { return };
+    let native = if cfg!(target_pointer_width = "64") { Class::Bits64 } else { Class::Bits32 };
+    process.go = elf.go.is_some_and(|version| version.knows_mptcp());
+    process.beyond = match elf.go {
+        Some(version) if !version.knows_mptcp() => {
+            Some(format!("it is built with Go {version}, MPTCP came with 1.21"))
+        }
+        Some(_) => None,
+        None if elf.interpreter.is_none() => {
+            Some("it is statically linked, a preload cannot reach it".to_owned())
+        }
+        None if elf.class != native => {
+            Some("it is a 32-bit program, our library is 64-bit".to_owned())
+        }
+        None => None,
+    };
+    if process.environment.preload && !process.library {
+        process.unseen = unseen(process.pid);
+    }
+}
+
+/// Does the process not have the library's file where `LD_PRELOAD` says?
+fn unseen(pid: u32) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let list = environment.split('\0').find_map(|one| one.strip_prefix("LD_PRELOAD="))?;
+    let library = list.split([':', ' ']).find(|path| path.contains("libmptcpize"))?;
+    let there = Path::new(&format!("/proc/{pid}/root{library}")).exists();
+    (!there).then(|| format!("{library} is not there in its root"))
+}
+
+/// The line to paste that mends it, where there is one.
+pub fn fix(unit: Unit<'_>, stayed: &Stayed) -> Option<String> {
+    let (tool, manager) = match unit.user {
+        true => ("mptcpize enable --user", "systemctl --user"),
+        false => ("sudo mptcpize enable", "sudo systemctl"),
+    };
+    let name = shell::operand(unit.name);
+    match &stayed.cause {
+        Cause::Older | Cause::Unfiltered => Some(format!("{manager} restart {name}")),
+        Cause::Off => {
+            let network = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
+            let is_ours = network("self") == network(&stayed.pid.to_string());
+            is_ours
+                .then(|| format!("sudo sysctl -w net.mptcp.enabled=1 && {manager} restart {name}"))
+        }
+        Cause::Manager => {
+            let sockets = unit.sockets.iter().find(|socket| socket.ends_with(".socket"))?;
+            let socket = shell::operand(sockets);
+            Some(format!("{manager} disable --now {socket} && {manager} restart {name}"))
+        }
+        cause if cause.is_for_a_filter() && !unit.filter => {
+            Some(format!("{tool} --now --via seccomp {name}"))
+        }
+        _ => None,
+    }
+}
+
+/// What stayed TCP and what mends it: a line for each, to be read.
+pub fn hints(unit: Unit<'_>, judgement: &Judgement) -> Vec<String> {
+    if judgement.verdict == Verdict::Unknown {
+        return vec!["its processes may be looked at by their owner and root".to_owned()];
+    }
+    let lines = judgement.lines().into_iter().zip(&judgement.stayed);
+    lines
+        .map(|(line, stayed)| match fix(unit, stayed) {
+            Some(fix) => format!("{line}: {fix}"),
+            None => line,
+        })
+        .collect()
+}
