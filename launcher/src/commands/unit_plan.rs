@@ -7,16 +7,20 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::unit::Way as Asked;
 use crate::commands::c_tool;
+use crate::commands::dispatcher;
+use crate::commands::seen_lost;
+use crate::commands::unit_caller;
+use crate::commands::unit_environment;
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
-use crate::host::units::{Facts, sets};
+use crate::host::units::Facts;
 use crate::inject::placed::Placed;
 use crate::inject::target::{Caller, Reach, Target, Why};
 use crate::inject::{godebug, preload};
 use crate::model::shell;
+use crate::model::unit::UnitName;
 use crate::model::unit::dropin::{self, Dropin, FILE, Way};
-use crate::model::unit::text::{UnitText, counts_behind, literal, words};
-use crate::model::unit::{UnitName, matches};
+use crate::model::unit::text::{UnitText, literal, words};
 use crate::root::Root;
 
 /// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
@@ -177,6 +181,7 @@ impl Unit<'_> {
         if commands.is_empty() {
             return Err(no_program(&self.name, "SERVICE"));
         }
+        dispatcher::refuse(self.site, &self.name, &commands)?;
         let reaches: Vec<Reach> =
             commands.iter().map(|command| self.reach(command, planned)).collect();
         let beyond = reaches.iter().find_map(|reach| match reach {
@@ -195,6 +200,19 @@ impl Unit<'_> {
             (Asked::Auto, Some(why @ (Why::Machine(_) | Why::NoLoader(_)))) => {
                 Err(self.out_of_reach(&why.to_string(), "correct its ExecStart="))
             }
+            (Asked::Auto, Some(why @ Why::Privilege(_))) if self.gains(&commands) => {
+                // Without CAP_SYS_ADMIN a filter wants no_new_privs, and that takes it away again.
+                Err(self.out_of_reach(
+                    &format!(
+                        "{why}; and a filter would take that privilege away, as User= is not root"
+                    ),
+                    &format!(
+                        "give it the privilege by AmbientCapabilities= instead; or, where it does \
+                         without: sudo mptcpize enable --via seccomp {}",
+                        shell::operand(&self.name)
+                    ),
+                ))
+            }
             (Asked::Auto, Some(why)) => {
                 self.under_run(&["--via", "seccomp"], why.to_string(), true, planned)
             }
@@ -202,12 +220,30 @@ impl Unit<'_> {
                 if let (Asked::Preload, Some(why)) = (asked, beyond) {
                     planned.notes.push(format!("it stays on TCP: {why}"));
                 }
-                match self.environment_is_lost()? {
+                let lost = match asked {
+                    Asked::Auto => seen_lost::seen(self.site, self.facts),
+                    _ => None,
+                };
+                if let Some(why) = lost {
+                    match self.no_filter(&commands) {
+                        None => return self.under_run(&["--via", "seccomp"], why, true, planned),
+                        Some(obstacle) => {
+                            planned.notes.push(format!("{why}; no filter either: {obstacle}"));
+                        }
+                    }
+                }
+                match unit_environment::is_lost(self.site, self.facts, self.text)? {
                     Some(why) => self.under_run(&["--via", "preload"], why, false, planned),
                     None => self.by_environment(&reaches, planned),
                 }
             }
         }
+    }
+
+    /// Is one of these commands started by somebody who would gain the privilege of its file?
+    fn gains(&self, commands: &[&str]) -> bool {
+        let mut all = commands.iter();
+        all.any(|command| unit_caller::of(self.text, self.site.user, command).may_gain())
     }
 
     fn out_of_reach(&self, why: &str, fix: &str) -> Error {
@@ -232,15 +268,16 @@ impl Unit<'_> {
     /// How the program of a command can be reached.
     fn reach(&self, command: &str, planned: &mut Planned) -> Reach {
         let Some(program) = dropin::program(command) else { return Reach::Unknown };
+        let caller = unit_caller::of(self.text, self.site.user, command);
         if program.contains('%') || (self.text.last("Service", "RootImage").is_some()) {
             return Reach::Unknown;
         }
         let own_root = self.own_root();
         let found = match own_root {
-            None => self.find(self.site.root(), Path::new(&program)),
+            None => Self::find(self.site.root(), Path::new(&program), &caller),
             Some(own) => {
                 let root = self.site.root().within(own).ok();
-                root.and_then(|root| self.find(&root, Path::new(&program)))
+                root.and_then(|root| Self::find(&root, Path::new(&program), &caller))
             }
         };
         let Some(target) = found else {
@@ -256,63 +293,10 @@ impl Unit<'_> {
     }
 
     /// A program of the unit, looked up in its root as systemd does.
-    fn find(&self, root: &Root, program: &Path) -> Option<Target> {
+    fn find(root: &Root, program: &Path, caller: &Caller) -> Option<Target> {
         let directories: &[&str] = if program.is_absolute() { &["/"] } else { &PATH };
         let candidates = directories.iter().map(|directory| Path::new(directory).join(program));
-        let caller = Caller::current();
-        candidates.into_iter().find_map(|path| Target::within(root, &path, &caller).ok())
-    }
-
-    /// Why variables in a drop-in would not arrive.
-    fn environment_is_lost(&self) -> Result<Option<String>, Error> {
-        for variable in ["LD_PRELOAD", "GODEBUG"] {
-            for file in self.environment_files() {
-                if sets(self.site.root(), &file, variable)? {
-                    return Ok(Some(format!(
-                        "{} sets {variable}, over every Environment=",
-                        file.display()
-                    )));
-                }
-            }
-            for (setting, _) in self.text.list("Service", "UnsetEnvironment") {
-                if words(setting).iter().any(|word| word.text.split('=').next() == Some(variable)) {
-                    return Ok(Some(format!("its UnsetEnvironment= takes {variable} away")));
-                }
-            }
-            if let Some(set) = self.text.environment(variable)
-                && counts_behind(set.file, FILE)
-            {
-                return Ok(Some(format!(
-                    "{} sets {variable}, and counts after this",
-                    set.file.display()
-                )));
-            }
-        }
-        let reset = self.text.reset_behind("Environment", FILE);
-        Ok(reset
-            .map(|file| format!("{} empties Environment=, and counts after this", file.display())))
-    }
-
-    fn environment_files(&self) -> Vec<PathBuf> {
-        let mut files = self.facts.environment_files.clone();
-        if files.is_empty() {
-            let listed = self.text.list("Service", "EnvironmentFile").into_iter();
-            files.extend(listed.map(|(file, _)| PathBuf::from(file.trim_start_matches('-'))));
-        }
-        let mut all = Vec::new();
-        for file in files {
-            let pattern = file.file_name().map(|name| name.to_string_lossy().into_owned());
-            let pattern = pattern.filter(|name| name.contains(['*', '?', '[']));
-            match (pattern, file.parent()) {
-                (Some(pattern), Some(directory)) => {
-                    let names = self.site.root().names(directory).into_iter();
-                    let fitting = names.filter(|name| matches(&pattern, &name.to_string_lossy()));
-                    all.extend(fitting.map(|name| directory.join(name)));
-                }
-                _ => all.push(file),
-            }
-        }
-        all
+        candidates.into_iter().find_map(|path| Target::within(root, &path, caller).ok())
     }
 
     fn by_environment(&self, reaches: &[Reach], planned: &mut Planned) -> Result<(), Error> {
@@ -434,6 +418,13 @@ impl Unit<'_> {
             (number < 8).then(|| format!("its {key}={limit} leaves no room for a supervisor"))
         };
         few("TasksMax").or_else(|| few("LimitNPROC"))
+    }
+
+    /// Why these commands cannot be put under a filter.
+    fn no_filter(&self, commands: &[&str]) -> Option<String> {
+        let renamed = commands.iter().any(|command| dropin::prefix(command).0.contains('@'));
+        let renamed = renamed.then(|| "its ExecStart= gives the program another name (@)".into());
+        self.obstacle(true).or(renamed)
     }
 
     /// A unit that the C mptcpize edited.

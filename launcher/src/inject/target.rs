@@ -50,6 +50,26 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// A service of the system: root, or any other user.
+    pub fn of_service(other: bool, no_new_privileges: bool) -> Self {
+        // Which user it is matters only for programs that are set-user-ID to that very user.
+        let user = if other { u32::MAX } else { 0 };
+        Caller { user, group: user, real_user: user, real_group: user, no_new_privileges }
+    }
+
+    /// Does a file's privilege count for it, which root has anyway and a promise rules out?
+    pub fn may_gain(&self) -> bool {
+        self.user != 0 && !self.no_new_privileges
+    }
+
+    /// The same, with this promise too.
+    #[must_use]
+    pub fn with_no_new_privileges(self, also: bool) -> Self {
+        Caller { no_new_privileges: self.no_new_privileges || also, ..self }
+    }
+}
+
 /// A program, looked at.
 #[derive(Debug)]
 pub struct Target {
