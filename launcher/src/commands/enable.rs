@@ -6,6 +6,7 @@ use std::fs::File;
 
 use crate::cli::unit::Enable;
 use crate::commands::came_up::{self, Seen, Started};
+use crate::commands::confined;
 use crate::commands::list;
 use crate::commands::policy;
 use crate::commands::unit_plan::{self, Planned};
@@ -62,7 +63,14 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
             second_try(&site, &directory, job, seen, (arguments, policy.as_ref()))?;
         }
     }
-    report(&jobs, &seen, arguments)
+    let done = report(&jobs, &seen, arguments)?;
+    if now.is_some() && site.running().is_some() && !place.json {
+        let names: Vec<UnitName> = jobs.iter().map(|job| job.planned.name.clone()).collect();
+        for line in confined::kept_out(&site, &names)? {
+            output::note(&line);
+        }
+    }
+    Ok(done)
 }
 
 /// A unit that was started here: now that it runs it may be seen that it wants another way, and nobody

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::unit::Way as Asked;
 use crate::commands::c_tool;
 use crate::commands::dispatcher;
+use crate::commands::foreseen;
 use crate::commands::seen_lost;
 use crate::commands::unit_caller;
 use crate::commands::unit_environment;
@@ -88,6 +89,7 @@ pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> 
         return Ok(planned);
     }
     Unit { site, facts, text: &text, name: planned.name.clone() }.decide(asked, &mut planned)?;
+    planned.notes.extend(foreseen::note(site, facts, &planned.dropin.way));
     if let Some(socket) = facts.sockets.first() {
         planned.notes.push(format!(
             "{socket} opens its socket, and systemd is no program that this reaches: connections \

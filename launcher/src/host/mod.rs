@@ -2,6 +2,7 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod apparmor;
 pub mod aside;
 pub mod clock;
 pub mod diag;
