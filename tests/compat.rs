@@ -381,3 +381,25 @@ fn haproxy_serves_with_time_limits_that_mptcp_refuses_and_keeps_them() {
         assert_eq!(said, "[25000, 25000, 30000]\nclosed b''\n", "{way:?}");
     }
 }
+
+#[test]
+fn bind9_listens_with_mptcp_for_both_families() {
+    // It sets IPV6_MTU on listeners of IPv6, which TCP takes and has no use for, and TCP_MAXSEG, which
+    // MPTCP takes from Linux 6.18 on.
+    let namespace = Netns::new();
+    let home = support::scratch("bind9");
+    let configuration = format!(
+        "options {{ directory \"{0}\"; pid-file \"{0}/pid\"; session-keyfile \"{0}/key\";\n \
+         listen-on port 5353 {{ 127.0.0.1; }}; listen-on-v6 port 5353 {{ ::1; }}; recursion no; }};\n\
+         controls {{ }};\n",
+        home.display()
+    );
+    let file = support::scratch::file(&home.join("named.conf"), configuration, 0o644);
+    let named = Way::Tool.command("/usr/sbin/named").args(["-g", "-n", "1", "-c"]).arg(file);
+    let _named = named.within(&namespace).quiet().start();
+    support::wait::until("listeners of both families", || {
+        kernel::ss(&namespace, "-lt").matches(":5353").count() >= 2
+    });
+    let mptcp = kernel::ss(&namespace, "-lM").matches(":5353").count();
+    assert_eq!(mptcp, if kernel::is_at_least(6, 18) { 2 } else { 0 });
+}

@@ -24,7 +24,8 @@ struct Hint {
     level: u8,
     name: u8,
     when: When,
-    /// Where the value is in the note, and how many bits it has; one more says that it is there.
+    /// Where the value is in the note, and how many bits it has; one more says that it is there. None
+    /// where TCP does not tell the value either.
     shift: u8,
     width: u8,
 }
@@ -32,6 +33,9 @@ struct Hint {
 impl Hint {
     /// Its value in these notes.
     fn value(&self, notes: u64) -> Option<c_int> {
+        if self.width == 0 {
+            return None;
+        }
         let note = notes >> self.shift;
         (note & (1 << self.width) != 0).then_some((note & ((1 << self.width) - 1)) as c_int)
     }
@@ -44,7 +48,7 @@ const fn hint(level: c_int, name: c_int, when: When, shift: u8, width: u8) -> Hi
 /// include/uapi/linux/tcp.h
 const TCP_SAVE_SYN: c_int = 27;
 
-static LIST: [Hint; 10] = [
+static LIST: [Hint; 11] = [
     // When acknowledgements leave; the kernel itself takes it back at any time (tcp(7)).
     hint(libc::IPPROTO_TCP, libc::TCP_QUICKACK, When::Always, 0, 1),
     // How soon a nearly idle stream retransmits; MPTCP retransmits on its own timer as well.
@@ -64,6 +68,9 @@ static LIST: [Hint; 10] = [
     // How routers may treat the packets, if any of them cares. No MPTCP socket can put it into
     // packets of IPv6; what IP_TOS gives the subflows counts for IPv4 alone, as on TCP.
     hint(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, When::Always, 25, 8),
+    // How long the fragments of a packet are: TCP's packets are never longer than the path takes, and
+    // its segments not shorter for it (bind9 asks for it on each listener).
+    hint(libc::IPPROTO_IPV6, libc::IPV6_MTU, When::Always, 0, 0),
 ];
 
 /// The note holds an epoll (`epoll.rs`) and no hints.
@@ -94,6 +101,9 @@ pub(crate) fn set(set: &Set, connected: bool) -> Option<c_int> {
     let result = set.on(scratch.fd());
     if result != 0 {
         return Some(result);
+    }
+    if hint.width == 0 {
+        return Some(0);
     }
     let value = number(scratch.fd(), set.level, set.name)?.cast_unsigned();
     let cookie = short_cookie(set.fd);
@@ -153,7 +163,7 @@ mod tests {
     #[test]
     fn the_values_of_hints_do_not_overlap() {
         let mut seen = 0u64;
-        for hint in &LIST {
+        for hint in LIST.iter().filter(|hint| hint.width > 0) {
             let field = ((1u64 << (hint.width + 1)) - 1) << hint.shift;
             assert_eq!(seen & field, 0, "{} {}", hint.level, hint.name);
             seen |= field;

@@ -216,6 +216,8 @@ fn is_hint(asked: SocketOption, connected: bool) -> bool {
             libc::IPPROTO_TCP,
             libc::TCP_QUICKACK | libc::TCP_THIN_LINEAR_TIMEOUTS | libc::TCP_THIN_DUPACK,
         ) => true,
+        // About fragments, and TCP's packets are none.
+        (libc::IPPROTO_IPV6, libc::IPV6_MTU) => true,
         // About SYNs.
         (libc::IPPROTO_TCP, libc::TCP_SYNCNT | TCP_SAVE_SYN) => connected,
         _ => false,
