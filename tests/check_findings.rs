@@ -168,6 +168,14 @@ fn each_observation_gives_its_findings() {
             &["services.without"],
         ),
         (
+            "a listener of a unit that an option made TCP",
+            |seen| {
+                let line = "1 of 2 listeners TCP".to_owned();
+                seen.stayed_tcp.insert("nginx.service".into(), vec![line]);
+            },
+            &["services.tcp"],
+        ),
+        (
             "a service of somebody else",
             |seen| seen.services.push(service("nginx.service", vec![], 1)),
             &["services.unreadable"],

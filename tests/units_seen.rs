@@ -62,6 +62,10 @@ fn a_listener_that_an_option_made_tcp_is_named_with_that_option() {
     for (port, mptcp) in [(8750, true), (8751, true), (8752, false)] {
         assert_eq!(ss_says_mptcp(&machine, port), mptcp, "{port}");
     }
+    let status = machine.tool("status").stdout;
+    assert!(status.contains("proxy.service: partly (2 MPTCP, 1 TCP)"), "{status}");
+    let check = machine.tool("check --json").stdout;
+    assert!(check.contains("\"services.tcp\""), "{check}");
     let json = machine.tool("list --json").ok().stdout;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let of_unit = &json["units"][0];
@@ -104,22 +108,23 @@ fn a_unit_whose_sockets_lose_the_library_is_put_under_a_filter_when_that_is_seen
                 assert_eq!(machine.speaks(port), "TCP");
             }
         }
+        let said = machine.tool(&format!("enable --now {all}")).ok().stdout;
+        assert_eq!(said.matches("    seen while it ran: ").count(), LOSING.len(), "{said}");
         for ((_, _, why), (name, port)) in LOSING.iter().zip(names.iter().zip(8760..)) {
-            let said = machine.tool(&format!("enable --now {name}")).ok().stdout;
             assert_eq!(machine.speaks(port), "MPTCP", "{name}, {state}: {said}");
-            assert!(said.contains("    seen while it ran: ") && said.contains(why), "{said}");
+            assert!(said.contains(why), "{said}");
             let row = machine.listed("", name).unwrap_or_default();
             assert_eq!(row, "run active yes 1 MPTCP, 0 TCP", "{name}, {state}");
             assert!(ss_says_mptcp(&machine, port));
-            // Twice is once, running or not.
-            let running = machine.property(name, "MainPID");
-            let again = machine.tool(&format!("enable --now {name}")).ok().stdout;
-            assert!(again.contains("(already there)"), "{again}");
-            assert_eq!(machine.property(name, "MainPID"), running, "{name}: restarted in vain");
-            machine.sh(&format!("systemctl stop {name}")).ok();
-            let again = machine.tool(&format!("enable {name}")).ok().stdout;
-            assert!(again.contains("(already there)"), "{again}");
         }
+        // Twice is once, running or not.
+        let running = machine.property(&names[0], "MainPID");
+        let again = machine.tool(&format!("enable --now {all}")).ok().stdout;
+        assert_eq!(again.matches("(already there)").count(), LOSING.len(), "{again}");
+        assert_eq!(machine.property(&names[0], "MainPID"), running, "restarted in vain");
+        machine.sh(&format!("systemctl stop {all}")).ok();
+        let again = machine.tool(&format!("enable {all}")).ok().stdout;
+        assert_eq!(again.matches("(already there)").count(), LOSING.len(), "{again}");
         machine.tool(&format!("disable --now {all}")).ok();
         machine.assert_is(&before);
     }
@@ -216,6 +221,15 @@ fn a_unit_that_stands_for_its_instances_is_refused_and_they_are_named() {
     machine.tool(line.strip_prefix("sudo mptcpize ").expect("it begins so")).ok();
     assert_eq!(machine.speaks(8790), "MPTCP");
     machine.tool("disable --now front@8790").ok();
+    machine.assert_is(&before);
+    // A template has no processes, and its instances are told one by one.
+    machine.tool("enable front@").ok();
+    machine.sh("systemctl restart front@8790").ok();
+    assert_eq!(machine.speaks(8790), "MPTCP");
+    assert_eq!(machine.listed("", "front@.service").as_deref(), Some("preload - -"));
+    let row = machine.listed("", "front@8790.service");
+    assert_eq!(row.as_deref(), Some("preload active yes 1 MPTCP, 0 TCP"));
+    machine.tool("disable front@").ok();
     machine.assert_is(&before);
     machine.sh("systemctl stop front front@8790").ok();
     machine.remove(&["front.service", "front@.service"]);

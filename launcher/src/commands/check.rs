@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::cli::check::{Check, Peer};
-use crate::commands::{see, selftest, settings};
+use crate::commands::{judged, see, selftest, settings};
 use crate::error::Exit;
 use crate::host::live::Live;
 use crate::host::probe::{self, Target};
@@ -41,6 +41,7 @@ pub fn check(arguments: &Check, paths: &Paths) -> anyhow::Result<Exit> {
     let mut progress = Progress::new(start);
     progress.tell("looking at this host");
     let mut seen = survey::survey(state, config, kept.as_ref(), paths, until);
+    seen.stayed_tcp = judged::stayed(paths);
     if seen.socket == Socket::On {
         seen.shim = selftest::shim(paths, until);
         if let Some(peer) = arguments.peer.as_ref().filter(|_| !seen.suspended) {

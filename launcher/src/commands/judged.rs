@@ -1,20 +1,24 @@
 //! A unit judged by what its processes and sockets are in the kernel: looks, finds out why each
-//! socket that is TCP is so, and says what does it. Shared by `list` and `enable`.
+//! socket that is TCP is so, and says what does it. Shared by `list`, `enable`, `status` and
+//! `check`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
 use crate::host::unit_sockets::Tables;
-use crate::host::{netns, processes, unit_processes, unit_sockets};
+use crate::host::{netns, processes, services, unit_processes, unit_sockets};
 use crate::inject::elf::{self, Class};
 use crate::inject::seccomp::deviations;
 use crate::inject::seccomp::refused::Refused;
 use crate::model::shell;
+use crate::model::unit::dropin;
 use crate::model::unit::judge::{self, Judgement, Stayed, Verdict};
 use crate::model::unit::process::{Loss, Process};
 use crate::model::unit::socket::{Cause, Means, Socket};
+use crate::paths::Paths;
 
 /// So many sockets of a unit are asked for their options; a unit has few listeners.
 const MOST_ASKED: usize = 32;
@@ -174,6 +178,39 @@ pub fn fix(unit: Unit<'_>, stayed: &Stayed) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The judgements of all units of the system that are on and run, by name, without systemd.
+pub fn all(paths: &Paths) -> BTreeMap<String, Judgement> {
+    let mut tables = Tables::default();
+    let mut found = BTreeMap::new();
+    for directory in paths.units() {
+        for name in services::services_on(std::slice::from_ref(&directory)) {
+            let file = directory.join(format!("{name}.d")).join(services::DROP_IN);
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            for cgroup in processes::groups(&name) {
+                let unit = Unit {
+                    name: &name,
+                    cgroup: &cgroup,
+                    filter: dropin::has_filter(&text),
+                    file: &file,
+                    sockets: &[],
+                    user: false,
+                };
+                if let Some(judgement) = judge(unit, &mut tables) {
+                    let name = cgroup.rsplit('/').next().unwrap_or(&name).to_owned();
+                    found.insert(name, judgement);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// What of those is TCP, and why: a line each.
+pub fn stayed(paths: &Paths) -> BTreeMap<String, Vec<String>> {
+    let all = all(paths).into_iter().map(|(unit, judgement)| (unit, judgement.lines()));
+    all.filter(|(_, lines)| !lines.is_empty()).collect()
 }
 
 /// What stayed TCP and what mends it: a line for each, to be read.

@@ -41,6 +41,9 @@ pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
         };
         look(&mut row, (one, facts), &site, &mut tables);
         rows.push(row);
+        if one.unit.is_template() && site.running().is_some() {
+            rows.extend(instances(&site, one, &mut tables)?);
+        }
     }
     rows.extend(edited_by_the_c_tool(&site, paths)?);
     if arguments.json {
@@ -49,6 +52,26 @@ pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
         output::text(&table(&rows))?;
     }
     Ok(Exit::Done)
+}
+
+/// The instances of a template that run, and have what it has.
+fn instances(site: &Site, on: &Existing, tables: &mut Tables) -> Result<Vec<Row>, Error> {
+    let groups = processes::groups(on.unit.as_str());
+    let names = groups.iter().filter_map(|group| UnitName::new(group.rsplit('/').next()?).ok());
+    let names: Vec<UnitName> = names.collect();
+    let facts = site.source.facts(&names)?;
+    let rows = names.iter().zip(&facts).map(|(name, facts)| {
+        let mut row = Row {
+            unit: name.to_string(),
+            way: dropin::way(&on.text).to_owned(),
+            state: facts.active.clone(),
+            file: on.file.display().to_string(),
+            ..Row::default()
+        };
+        look(&mut row, (on, facts), site, tables);
+        row
+    });
+    Ok(rows.collect())
 }
 
 /// Looks at the sockets of a unit.

@@ -1,13 +1,16 @@
 //! `mptcpize status`: is MPTCP in use, over which links, and if not, why not.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::cli::see::Status as Arguments;
+use crate::commands::judged;
 use crate::commands::see::{self, Counted};
 use crate::error::{Error, Exit};
 use crate::host::{netns, programs};
 use crate::model::status::{Mptcp, Report, report};
+use crate::model::unit::judge::{Judgement, Verdict};
 use crate::output::{self, status};
 use crate::paths::Paths;
 
@@ -54,11 +57,23 @@ fn look(
         false => (SHOWN, programs::BOUND),
     };
     let mut seen = see::look(paths, shown, bound)?;
+    seen.services_tcp = services(paths);
     seen.rates = match before {
         Some(before) => Some(now.since(before)),
         None => see::rates(&seen, now),
     };
     Ok(report(&seen, shown))
+}
+
+/// The units that are on and not wholly MPTCP.
+fn services(paths: &Paths) -> BTreeMap<String, String> {
+    let some = |judgement: &Judgement| matches!(judgement.verdict, Verdict::Partly | Verdict::No);
+    let all = judged::all(paths).into_iter().filter(|(_, judgement)| some(judgement));
+    all.map(|(unit, judgement)| {
+        let sockets = output::services::sockets(&judgement);
+        (unit, format!("{} ({sockets})", judgement.verdict.word()))
+    })
+    .collect()
 }
 
 fn show(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {

@@ -65,6 +65,50 @@ pub fn pids(cgroup: &str) -> Vec<u32> {
     pids
 }
 
+/// How deep a unit's cgroup lies at most: a service of a user's manager is the sixth.
+const DEPTH: usize = 8;
+
+/// The cgroups of a unit that runs, or of all instances of a template, from the hierarchy's root on.
+pub fn groups(unit: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for hierarchy in HIERARCHIES {
+        search(Path::new(hierarchy), "", unit, DEPTH, &mut found);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn search(hierarchy: &Path, below: &str, unit: &str, depth: usize, found: &mut Vec<String>) {
+    let directory = hierarchy.join(below.trim_start_matches('/'));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if depth == 0 || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let group = format!("{below}/{name}");
+        match is_of(&name, unit) {
+            true => found.push(group),
+            // Only slices have units below them; what a service has there is its own business.
+            false if name.ends_with(".slice") || name.starts_with("user@") => {
+                search(hierarchy, &group, unit, depth - 1, found);
+            }
+            false => {}
+        }
+    }
+}
+
+/// Is a cgroup of this name that of the unit, or of an instance of the template?
+fn is_of(group: &str, unit: &str) -> bool {
+    match unit.split_once("@.") {
+        Some((stem, kind)) => group
+            .strip_prefix(stem)
+            .and_then(|rest| rest.strip_prefix('@')?.strip_suffix(kind)?.strip_suffix('.'))
+            .is_some_and(|instance| !instance.is_empty()),
+        None => group == unit,
+    }
+}
+
 fn collect(directory: &Path, pids: &mut Vec<u32>) {
     let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0));
@@ -132,6 +176,20 @@ fn sockets(process: &Path) -> io::Result<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cgroup_is_that_of_a_unit_or_of_an_instance() {
+        for (group, unit, expected) in [
+            ("nginx.service", "nginx.service", true),
+            ("postgresql@15-main.service", "postgresql@.service", true),
+            ("postgresql@15-main.service", "postgresql@15-main.service", true),
+            ("postgresql@.service", "postgresql@.service", false),
+            ("xpostgresql@a.service", "postgresql@.service", false),
+            ("a@b.socket", "a@.service", false),
+        ] {
+            assert_eq!(is_of(group, unit), expected, "{group} {unit}");
+        }
+    }
 
     #[test]
     fn the_protocol_of_a_socket_is_read_from_its_file() {

@@ -4,6 +4,7 @@
 //! Quick answers only. Whether packets really leave where they should is for `check`.
 
 mod findings;
+mod rates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use crate::model::proposal::Proposal;
 use crate::model::{Flavour, HostState, Manager};
 
 pub use findings::Finding;
+pub use rates::{Bytes, Rates};
 
 /// A process that holds a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,48 +29,6 @@ pub struct Program {
     pub pid: u32,
     /// Its name, as `ps` shows it.
     pub name: String,
-}
-
-/// The byte counters of a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bytes {
-    /// Received since the link was made.
-    pub received: u64,
-    /// Sent.
-    pub sent: u64,
-}
-
-/// How fast the links were.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rates {
-    /// Between these two looks, in milliseconds.
-    pub over_ms: u64,
-    /// What each link moved meanwhile.
-    pub moved: BTreeMap<String, Bytes>,
-}
-
-impl Rates {
-    /// Between two looks at the counters. A counter that went back, because a link was made anew,
-    /// counts as still.
-    pub fn between(
-        before: &BTreeMap<String, Bytes>,
-        after: &BTreeMap<String, Bytes>,
-        over_ms: u64,
-    ) -> Self {
-        let moved = after.iter().map(|(name, now)| {
-            let then = before.get(name).unwrap_or(now);
-            let received = now.received.saturating_sub(then.received);
-            (name.clone(), Bytes { received, sent: now.sent.saturating_sub(then.sent) })
-        });
-        Rates { over_ms: over_ms.max(1), moved: moved.collect() }
-    }
-
-    /// Received and sent bits a second of a link.
-    pub fn of(&self, link: &str) -> (u64, u64) {
-        let moved = self.moved.get(link).copied().unwrap_or_default();
-        let rate = |bytes: u64| bytes.saturating_mul(8_000) / self.over_ms.max(1);
-        (rate(moved.received), rate(moved.sent))
-    }
 }
 
 /// Everything that was looked at.
@@ -90,6 +50,8 @@ pub struct Seen {
     pub rates: Option<Rates>,
     /// Units that are switched on.
     pub services: Vec<String>,
+    /// See [`Report::services_tcp`].
+    pub services_tcp: BTreeMap<String, String>,
     /// Seconds since `mptcpize setup` changed something here.
     pub set_up_s: Option<u64>,
     /// `net.mptcp.scheduler`.
@@ -275,6 +237,9 @@ pub struct Report {
     pub set_up_s: Option<u64>,
     /// Units that are switched on.
     pub services: Vec<String>,
+    /// What those of them are that the kernel knows not to be wholly MPTCP.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub services_tcp: BTreeMap<String, String>,
 }
 
 /// Works out the report, with the first `shown` connections.
@@ -302,6 +267,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         managers: seen.state.managers.clone(),
         set_up_s: seen.set_up_s,
         services: seen.services.clone(),
+        services_tcp: seen.services_tcp.clone(),
     }
 }
 

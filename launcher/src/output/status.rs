@@ -238,7 +238,9 @@ fn footer(report: &Report, term: &Term, text: &mut String) {
             format!("path manager: {}", or_unknown(&report.path_manager)),
         );
     }
-    let services: Vec<String> = report.services.iter().map(|unit| format!("{unit}: on")).collect();
+    let state = |unit: &String| report.services_tcp.get(unit).map_or("on", String::as_str);
+    let services: Vec<String> =
+        report.services.iter().map(|unit| format!("{unit}: {}", state(unit))).collect();
     let foreign = match report.foreign_endpoints {
         0 => String::new(),
         count => {

@@ -387,7 +387,8 @@ pub(super) fn managers(context: &Context) -> Vec<Finding> {
 
 pub(super) fn services(context: &Context) -> Vec<Finding> {
     let services = &context.seen.services;
-    if services.is_empty() {
+    let stayed = &context.seen.stayed_tcp;
+    if services.is_empty() && stayed.is_empty() {
         return vec![];
     }
     let mut found: Vec<Finding> = services
@@ -402,6 +403,11 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
             .fix(&[&format!("systemctl restart {}", shell::operand(unit))])
         })
         .collect();
+    let told = |unit: &str| services.iter().any(|one| one.unit == unit && !one.without.is_empty());
+    found.extend(stayed.iter().filter(|(unit, _)| !told(unit)).map(|(unit, lines)| {
+        Finding::note("services.tcp", format!("{unit} is switched on, and not all of it is MPTCP"))
+            .why(format!("{} (mptcpize list has what does something about it)", lines.join("; ")))
+    }));
     let unreadable: Vec<&str> = services
         .iter()
         .filter(|service| service.unreadable > 0 && service.without.is_empty())

@@ -13,6 +13,7 @@ mod routing;
 mod traffic;
 mod vpn;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,9 @@ pub struct Observed {
     pub reverse_path_drops: u64,
     /// Units that were set up to use MPTCP.
     pub services: Vec<Service>,
+    /// What of units that are switched on is TCP all the same, and why: a line each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stayed_tcp: BTreeMap<String, Vec<String>>,
     /// What was tried with the peer, if one was named.
     pub peer: Option<peer::Report>,
 }

@@ -51,7 +51,7 @@ pub enum Cause {
     /// The process is not under the filter that its unit should give to it.
     Unfiltered,
     /// The library or the filter is there, and this socket did not come about by it.
-    Past,
+    Past(Means),
 }
 
 /// How a unit is reached, as far as it matters for what its processes should have.
@@ -89,7 +89,7 @@ impl Cause {
             return match () {
                 () if !options.is_empty() => Cause::Options(options.to_vec()),
                 () if environment.policy => Cause::Policy,
-                () => Cause::Past,
+                () => Cause::Past(means),
             };
         }
         match () {
@@ -128,13 +128,22 @@ impl Cause {
             Cause::Unfiltered => {
                 "it is not under the filter, which its unit should give to it".to_owned()
             }
-            Cause::Past => "what the unit has is there, and it was opened past it".to_owned(),
+            Cause::Past(Means::Environment) => {
+                "the library is in the process, and it was opened past it (by a plugin that sees libc \
+                 first, getaddrinfo, io_uring or a system call of its own)"
+                    .to_owned()
+            }
+            Cause::Past(Means::Filter) => {
+                "the process is under the filter, and it was opened past it (by io_uring, in another \
+                 network, or under a filter of its own)"
+                    .to_owned()
+            }
         }
     }
 
     /// Would a seccomp filter reach what the library does not?
     pub fn is_for_a_filter(&self) -> bool {
-        matches!(self, Cause::Lost(_) | Cause::Denied(_) | Cause::Past)
+        matches!(self, Cause::Lost(_) | Cause::Denied(_) | Cause::Past(_))
     }
 }
 
@@ -171,7 +180,7 @@ mod tests {
             Cause::of(process, Some(socket), Means::Environment)
         };
         assert_eq!(by(&with, &option), Cause::Options(vec!["TCP_USER_TIMEOUT".into()]));
-        assert_eq!(by(&with, &plain), Cause::Past);
+        assert_eq!(by(&with, &plain), Cause::Past(Means::Environment));
         assert_eq!(by(&cleaned, &option), Cause::Lost(Loss::Cleaned));
         assert!(matches!(by(&without, &plain), Cause::Denied(_)));
         let table = [
@@ -201,7 +210,7 @@ mod tests {
         let filtered = Process { filtered: true, secure: true, ..cleaned.clone() };
         let under =
             |process: &Process, socket: &Socket| Cause::of(process, Some(socket), Means::Filter);
-        assert_eq!(under(&filtered, &plain), Cause::Past);
+        assert_eq!(under(&filtered, &plain), Cause::Past(Means::Filter));
         assert_eq!(under(&filtered, &option), Cause::Options(vec!["TCP_USER_TIMEOUT".into()]));
         assert_eq!(under(&cleaned, &plain), Cause::Unfiltered);
     }
