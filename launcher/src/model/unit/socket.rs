@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::model::sockets::Sockets;
 use crate::model::unit::process::{Loss, Process};
 
 /// A socket that listens or is connected.
@@ -71,7 +72,10 @@ impl Cause {
         if socket.is_some_and(|socket| socket.of_manager) {
             return Cause::Manager;
         }
-        if process.older {
+        let filtered = means == Means::Filter && process.filtered;
+        let has = process.library || filtered || process.go && environment.godebug;
+        // A drop-in that was written anew is younger than what runs well by the one before.
+        if process.older && !has {
             return Cause::Older;
         }
         if socket.is_some_and(|socket| socket.off) {
@@ -80,15 +84,14 @@ impl Cause {
         if environment.off {
             return Cause::Asked;
         }
-        let filtered = means == Means::Filter && process.filtered;
         // A Go program may have the library, for its C part, and make its sockets without it.
         if let (Some(why), false) = (&process.beyond, filtered) {
             return Cause::Lost(Loss::Binary(why.clone()));
         }
-        if process.library || filtered || process.go && environment.godebug {
+        if has {
             return match () {
                 () if !options.is_empty() => Cause::Options(options.to_vec()),
-                () if environment.policy => Cause::Policy,
+                () if environment.policy || is_named(process) => Cause::Policy,
                 () => Cause::Past(means),
             };
         }
@@ -147,6 +150,11 @@ impl Cause {
     }
 }
 
+/// Is it one of the programs that stay TCP where no policy says otherwise?
+fn is_named(process: &Process) -> bool {
+    Sockets::default().names(process.name.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +210,9 @@ mod tests {
         for (process, cause) in table {
             assert_eq!(by(&process, &plain), cause, "{process:?}");
         }
+        assert_eq!(by(&Process { name: "bgpd".into(), ..with.clone() }, &plain), Cause::Policy);
+        let anew = Process { older: true, ..with.clone() };
+        assert_eq!(by(&anew, &option), Cause::Options(vec!["TCP_USER_TIMEOUT".into()]));
         let off = Socket { off: true, ..plain.clone() };
         let of_manager = Socket { of_manager: true, ..plain.clone() };
         assert_eq!(by(&with, &off), Cause::Off);
