@@ -202,7 +202,7 @@ pub fn list_json(rows: &[Row]) -> Value {
                 "tcp_sockets": sum(|count| count.tcp),
                 "listeners": known.map(|judgement| count(judgement.listeners)),
                 "connections": known.map(|judgement| count(judgement.connections)),
-                "stayed_tcp": known.map(|judgement| stayed(judgement)),
+                "stayed_tcp": known.map(stayed),
                 "file": row.file,
                 "hint": row.hints.first(),
             })

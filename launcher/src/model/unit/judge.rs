@@ -260,8 +260,8 @@ mod tests {
         let good = socket(1, 10, true, "");
         let bad = socket(2, 11, false, "");
         let verdict = |sockets: &[Socket]| judge(sockets).map(|judgement| judgement.verdict);
-        assert_eq!(verdict(&[good.clone()]), Some(Verdict::Yes));
-        assert_eq!(verdict(&[bad.clone()]), Some(Verdict::No));
+        assert_eq!(verdict(std::slice::from_ref(&good)), Some(Verdict::Yes));
+        assert_eq!(verdict(std::slice::from_ref(&bad)), Some(Verdict::No));
         assert_eq!(verdict(&[good.clone(), bad.clone()]), Some(Verdict::Partly));
         assert_eq!(verdict(&[]), Some(Verdict::Ready));
         // A client that asked for TCP is no fault of the unit.
