@@ -1,11 +1,12 @@
-//! A machine with a real systemd: booted once for a test process, lent to one test at a time.
+//! Machines with a real systemd: each booted once for a test process, lent to one test at a time.
 //!
 //! systemd-nspawn on an overlay of this host, so its programs and units are there, and what tests
-//! write is not here; or on that of another system whose root `MPTCPIZE_MACHINE` names. It has a network of its own with nothing but loopback.
+//! write is not here; or on that of another system whose root `MPTCPIZE_MACHINE` or the caller names.
+//! It has a network of its own with nothing but loopback.
 
 #![allow(unsafe_code, reason = "atexit(3): the kernel keeps empty cgroups until they are removed")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -22,15 +23,28 @@ const BOOT: &str = include_str!("systemd.sh");
 pub struct Machine {
     /// The first process of it, as this host counts.
     init: u32,
+    /// The shell below which systemd-nspawn starts it, at each boot.
+    shell: u32,
 }
 
 /// What has to go when this process does.
-static CONTAINER: OnceLock<u32> = OnceLock::new();
+static CONTAINERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// The machine, for one test at a time.
 pub fn machine() -> MutexGuard<'static, Machine> {
-    static MACHINE: OnceLock<Mutex<Machine>> = OnceLock::new();
-    let machine = MACHINE.get_or_init(|| Mutex::new(boot()));
+    let image = std::env::var_os("MPTCPIZE_MACHINE").map(PathBuf::from);
+    machine_of(image.as_deref())
+}
+
+/// A machine whose root is an image, or this host's own root, for one test at a time.
+pub fn machine_of(image: Option<&Path>) -> MutexGuard<'static, Machine> {
+    type Slot = OnceLock<Mutex<Machine>>;
+    static MACHINES: Mutex<BTreeMap<Option<PathBuf>, &'static Slot>> = Mutex::new(BTreeMap::new());
+    let slot: &'static Slot = {
+        let mut all = MACHINES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        all.entry(image.map(Path::to_owned)).or_insert_with(|| Box::leak(Box::new(Slot::new())))
+    };
+    let machine = slot.get_or_init(|| Mutex::new(boot(image)));
     machine.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -44,35 +58,43 @@ fn hierarchies() -> Vec<PathBuf> {
     all.into_iter().filter(is_one).collect()
 }
 
-fn group(of: u32) -> String {
-    format!("mptcpize-test-{of}")
+/// The start of the names of all groups that test processes make; their number follows.
+const GROUP: &str = "mptcpize-test-";
+
+/// The group of a test process, with one for each of its machines in it.
+fn group() -> String {
+    format!("{GROUP}{}", process::id())
 }
 
-fn boot() -> Machine {
+fn boot(image: Option<&Path>) -> Machine {
     let hierarchies = hierarchies();
     assert!(!hierarchies.is_empty(), "no cgroups\n  fix: mount /sys/fs/cgroup");
+    let place = scratch("machine");
+    let name = place.file_name().expect("it has a name").to_owned();
     for hierarchy in &hierarchies {
         remove_dead_groups(hierarchy);
-        fs::create_dir(hierarchy.join(group(process::id()))).expect("the tests run as root");
+        fs::create_dir_all(hierarchy.join(group()).join(&name)).expect("the tests run as root");
     }
     let groups: Vec<String> = hierarchies
         .iter()
-        .map(|hierarchy| hierarchy.join(group(process::id())).display().to_string())
+        .map(|hierarchy| hierarchy.join(group()).join(&name).display().to_string())
         .collect();
+    let image = image.map(Path::to_owned);
     let join: String =
-        groups.iter().map(|group| format!("echo $$ >{group}/cgroup.procs; ")).collect();
+        groups.iter().map(|group| format!("echo $BASHPID >{group}/cgroup.procs; ")).collect();
     let (send, receive) = mpsc::channel();
     // It ends with the thread that starts it, so that is one that does not end before us.
     thread::spawn(move || {
         // The first process of a namespace of its own takes all others with it.
-        let container =
-            Cmd::line("unshare --mount --propagation private --pid --fork --kill-child")
-                .args(["bash", "-c"])
-                .arg(format!("{join}{BOOT}"))
-                .arg("bash")
-                .arg(tool::binary())
-                .arg(scratch("machine"))
-                .args(std::env::var_os("MPTCPIZE_MACHINE"));
+        let container = Cmd::line(
+            "unshare --mount --propagation private --pid --mount-proc --fork --kill-child",
+        )
+        .args(["bash", "-c"])
+        .arg(format!("join() {{ {join}}}\n{BOOT}"))
+        .arg("bash")
+        .arg(tool::binary())
+        .arg(place)
+        .args(image);
         let running: Running = container.start();
         send.send(running.pid()).expect("the test waits for it");
         loop {
@@ -80,43 +102,54 @@ fn boot() -> Machine {
         }
     });
     let container = receive.recv().expect("the thread sends or panics");
-    CONTAINER.get_or_init(|| container);
-    // SAFETY: `halt` is a plain function without arguments that does not panic.
-    unsafe { libc::atexit(halt) };
-    let machine = Machine { init: first_process(container) };
-    wait::until("systemd to be up", || {
-        let state = machine.command(&["systemctl", "is-system-running"]).run();
-        matches!(state.stdout.trim(), "running" | "degraded")
+    let first = {
+        let mut all = CONTAINERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        all.push(container);
+        all.len() == 1
+    };
+    if first {
+        // SAFETY: `halt` is a plain function without arguments that does not panic.
+        unsafe { libc::atexit(halt) };
+    }
+    // unshare → bash → systemd-nspawn → its systemd.
+    let mut shell = None;
+    wait::until("the machine's shell to start", || {
+        shell = child(container);
+        shell.is_some()
     });
-    machine.sh("ip link set lo up").ok();
+    let shell = shell.expect("it was waited for");
+    let machine = Machine { init: first_process(shell, None), shell };
+    machine.is_up();
     machine
 }
 
-/// unshare → bash, which became systemd-nspawn → its systemd.
-fn first_process(container: u32) -> u32 {
-    let child = |pid: u32| {
-        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        text.ok().and_then(|text| text.split_whitespace().next()?.parse::<u32>().ok())
-    };
+/// The first child of a process.
+fn child(pid: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    text.ok().and_then(|text| text.split_whitespace().next()?.parse().ok())
+}
+
+/// The systemd of a machine, which is another one than `before` after a boot.
+fn first_process(shell: u32, before: Option<u32>) -> u32 {
     let mut found = None;
     wait::until("systemd-nspawn to start systemd (package systemd-container)", || {
-        found = child(container).and_then(child);
+        found = child(shell).and_then(child).filter(|pid| Some(*pid) != before);
         let name = found.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).ok());
         name.is_some_and(|name| name.trim() == "systemd")
     });
     found.expect("it was waited for")
 }
 
-/// Ends the machine and removes its groups, when this process exits.
+/// Ends the machines and removes their groups, when this process exits.
 extern "C" fn halt() {
-    let Some(pid) = CONTAINER.get().and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
-        return;
-    };
-    let _ = kill_process(pid, Signal::KILL);
+    let all = CONTAINERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    for pid in all.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
     // The kernel ends all the others; a group can be removed when its last one is gone.
     for _ in 0..2000 {
         let left = hierarchies().iter().any(|hierarchy| {
-            let group = hierarchy.join(group(process::id()));
+            let group = hierarchy.join(group());
             remove_tree(&group);
             group.exists()
         });
@@ -131,7 +164,7 @@ extern "C" fn halt() {
 fn remove_dead_groups(hierarchy: &Path) {
     for entry in fs::read_dir(hierarchy).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if let Some(pid) = name.strip_prefix(&group(0)[..group(0).len() - 1])
+        if let Some(pid) = name.strip_prefix(GROUP)
             && !Path::new("/proc").join(pid).exists()
         {
             remove_tree(&entry.path());
@@ -148,11 +181,11 @@ fn remove_tree(group: &Path) {
     let _ = fs::remove_dir(group);
 }
 
-/// A client that asks for MPTCP and prints what the connection is: flag 1 of `MPTCP_INFO`
+/// A client that asks for a protocol and prints what the connection is: flag 1 of `MPTCP_INFO`
 /// (SOL_MPTCP 284, option 1) is the fallback, after which newer kernels refuse the option.
 const CLIENT: &str = "
 import socket, struct, sys
-client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, int(sys.argv[2]))
 client.settimeout(30)
 client.connect(('127.0.0.1', int(sys.argv[1])))
 try:
@@ -163,6 +196,23 @@ except OSError:
 ";
 
 impl Machine {
+    /// Waits until systemd has started what it starts at boot.
+    fn is_up(&self) {
+        wait::until("systemd to be up", || {
+            let state = self.command(&["systemctl", "is-system-running"]).run();
+            matches!(state.stdout.trim(), "running" | "degraded")
+        });
+        self.sh("ip link set lo up").ok();
+    }
+
+    /// Boots the machine again: its files stay, /run and all processes are new.
+    pub fn reboot(&mut self) {
+        // The connection to systemd may end before its answer.
+        let _ = self.command(&["systemctl", "reboot"]).run();
+        self.init = first_process(self.shell, Some(self.init));
+        self.is_up();
+    }
+
     /// A command inside.
     pub fn command(&self, words: &[&str]) -> Cmd {
         Cmd::line("nsenter --mount --uts --ipc --net --pid --cgroup --wdns=/ -t")
@@ -241,9 +291,13 @@ impl Machine {
             let ask = format!("ss -Htlan 'sport = :{port}'");
             self.sh(&ask).ok().stdout.contains("LISTEN")
         });
-        let port = port.to_string();
-        let client = ["python3", "-c", CLIENT, &port];
-        self.command(&client).run().ok().stdout.trim().to_owned()
+        self.asks(port, 262).ok().stdout.trim().to_owned()
+    }
+
+    /// A client that asks a port for a protocol, and prints what it got.
+    pub fn asks(&self, port: u16, protocol: u32) -> Outcome {
+        let (port, protocol) = (port.to_string(), protocol.to_string());
+        self.command(&["python3", "-c", CLIENT, &port, &protocol]).run()
     }
 
     /// A property of a unit.

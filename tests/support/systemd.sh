@@ -1,7 +1,7 @@
 # A machine with systemd as its first process, for tests: an overlay of this host's files, its own
 # processes, network, /run and cgroups. Sourced by bash with the binary under test as $1, an empty
-# directory as $2 and, where it is to be another system than this host, the root of that as $3.
-# Becomes the machine; nothing of it outlives this process.
+# directory as $2 and, where it is to be another system than this host, the root of that as $3; `join` puts
+# the shell that calls it into the machine's control groups. Nothing of it outlives this process.
 set -euo pipefail
 
 # systemd-nspawn keeps locks here, which are the host's otherwise.
@@ -22,5 +22,15 @@ for unit in systemd-udevd systemd-logind systemd-networkd systemd-resolved syste
 done
 printf '[Unit]\nRequires=sysinit.target dbus.socket\nAfter=sysinit.target dbus.socket\n' \
 	>etc/systemd/system/tests.target
-exec systemd-nspawn --quiet --directory=. --boot --register=no --keep-unit --private-network \
-	--console=pipe --machine=tests systemd.unit=tests.target
+# It ends with 133 when the machine wants to boot again. Its control groups are its own: there must be no
+# other process where it has groups below.
+status=133
+while ((status == 133)); do
+	status=0
+	(
+		join
+		exec systemd-nspawn --quiet --directory=. --boot --register=no --keep-unit --private-network \
+			--console=pipe --machine=tests systemd.unit=tests.target
+	) || status=$?
+done
+exit "$status"

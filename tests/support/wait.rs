@@ -23,12 +23,21 @@ pub fn slower() -> u32 {
 }
 
 /// Looks again until `condition` holds; panics when it does not come true.
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+#[track_caller]
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(comes(condition), "waited in vain: {what}");
+}
+
+/// Looks again until `condition` holds, and says whether it came true.
+pub fn comes(mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < deadline(), "waited in vain: {what}");
+        if start.elapsed() >= deadline() {
+            return false;
+        }
         pause(&mut []);
     }
+    true
 }
 
 /// Waits until one of the descriptors is ready, for a few milliseconds at most.
