@@ -218,12 +218,13 @@ prepare() {
 # The processor is one that emulates cheaply: half the time of "max". Programs are not mapped at random
 # places, so that what was translated of them is found again: a quarter of the time at each exec.
 # boot DIR MINUTES: prints what DIR/script prints in there; the status is the script's, 99 without an end.
+# `kernel_arguments` in the environment are further ones for the kernel.
 boot() {
 	local dir=$1 minutes=$2 share="security_model=none,readonly=on,multidevs=remap" status kernel
 	kernel=$(kernel_of "$dir") || exit
 	timeout "${minutes}m" qemu-system-x86_64 -machine q35,accel=tcg -cpu Nehalem -smp "$processors" -m 3000 \
 		-nographic -no-reboot -nic none -kernel "$kernel" \
-		-initrd "$dir/initrd" -append "console=ttyS0 quiet panic=-1 loglevel=0 mitigations=off norandmaps" \
+		-initrd "$dir/initrd" -append "console=ttyS0 quiet panic=-1 loglevel=0 mitigations=off norandmaps ${kernel_arguments:-}" \
 		-virtfs "local,path=/,mount_tag=host,$share" \
 		-virtfs "local,path=$root,mount_tag=tree,$share" \
 		-virtfs "local,path=$dir,mount_tag=kernel,$share" </dev/null 2>&1 |

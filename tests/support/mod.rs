@@ -32,6 +32,7 @@ pub mod serve;
 pub mod states;
 pub mod systemd;
 pub mod tool;
+pub mod tour;
 pub mod tunnel;
 pub mod uplinks;
 pub mod wait;
