@@ -127,3 +127,25 @@ fn a_static_program_alone_in_its_root_is_reached_by_a_static_launcher() {
     machine.remove(&["alone.service"]);
     machine.sh("rm -rf /srv/alone /usr/local/bin/listen-static").ok();
 }
+
+/// The launcher that is kept for a command with a sign in front of it is not taken for one that no unit
+/// names.
+#[test]
+fn a_command_with_a_prefix_keeps_its_launcher() {
+    let machine = machine();
+    machine.install(&cc::c("listen", Build::Static), "/usr/local/bin/listen-static");
+    let signs = [("prefix-minus.service", "-"), ("prefix-all.service", "-:+")];
+    for ((name, signs), port) in signs.iter().zip(8610..) {
+        let text = format!("[Service]\nExecStart={signs}/usr/local/bin/listen-static {port}\n");
+        machine.start(&[(name, text)]);
+        let before = machine.state();
+        machine.tool(&format!("enable --now {name}")).ok();
+        machine.sh(&format!("systemctl restart {name}")).ok();
+        assert_eq!(machine.speaks(port), "MPTCP", "{name}");
+        machine.tool(&format!("disable --now {name}")).ok();
+        assert_eq!(machine.speaks(port), "TCP", "{name} after");
+        machine.assert_is(&before);
+        machine.remove(&[name]);
+    }
+    machine.sh("rm /usr/local/bin/listen-static").ok();
+}

@@ -272,10 +272,7 @@ pub fn sweep(target: For<'_>, texts: &[String]) -> Result<(), Error> {
         for name in [LIBRARY, BINARY] {
             let seen = directory.join(name);
             let named = seen.to_string_lossy().into_owned();
-            if texts
-                .iter()
-                .any(|text| text.split([' ', ':', '"', '=', '\n']).any(|word| word == named))
-            {
+            if texts.iter().any(|text| names(text, &named)) {
                 continue;
             }
             let removed =
@@ -307,6 +304,13 @@ pub fn sweep(target: For<'_>, texts: &[String]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Does a drop-in name this file? A command of systemd's may have signs in front of its path
+/// (systemd.service(5), "special executable prefixes"), as in `ExecStart=-/usr/…`.
+fn names(text: &str, file: &str) -> bool {
+    let words = text.split([' ', ':', '"', '=', '\n']);
+    words.map(|word| word.trim_start_matches(['-', '@', '+', '!', '|'])).any(|word| word == file)
 }
 
 /// What a crash left of a file that was being written.
