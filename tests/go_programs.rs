@@ -32,6 +32,11 @@ const PROGRAMS: [(&str, Option<&str>); 10] = [
 
 /// The program as a sparse file of its true size.
 fn program(name: &str) -> PathBuf {
+    program_without(name, &[])
+}
+
+/// The same without these texts.
+fn program_without(name: &str, texts: &[&[u8]]) -> PathBuf {
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recorded/go").join(name);
     let text = fs::read_to_string(recorded).expect("it is in the repository");
     let path = scratch("go-program").join(name);
@@ -43,7 +48,12 @@ fn program(name: &str) -> PathBuf {
             continue;
         }
         let byte = |at| u8::from_str_radix(&second[at..at + 2], 16).expect("hexadecimal digits");
-        let bytes: Vec<u8> = (0..second.len()).step_by(2).map(byte).collect();
+        let mut bytes: Vec<u8> = (0..second.len()).step_by(2).map(byte).collect();
+        for text in texts {
+            while let Some(at) = bytes.windows(text.len()).position(|part| part == *text) {
+                bytes[at..at + text.len()].fill(b'x');
+            }
+        }
         file.write_all_at(&bytes, first.parse().expect("a number")).expect("it can be written");
     }
     file.set_permissions(fs::Permissions::from_mode(0o755)).expect("it is ours");
@@ -94,6 +104,15 @@ fn run_takes_a_go_program_with_cgo_for_what_it_is() {
     for (name, via, why) in table {
         let done = tool(&["run", "--explain"]).arg(program(name)).run().ok();
         assert!(done.stdout.contains(via) && done.stdout.contains(why), "{name}: {done}");
+    }
+}
+
+/// As of Go before 1.13, or where somebody takes it out: the program is still Go's.
+#[test]
+fn a_go_program_without_build_information_is_not_taken_for_one_of_c() {
+    for name in ["prometheus", "dockerd", "node-exporter-armhf"] {
+        let path = program_without(name, &[b"\xff Go buildinf:", b".go.buildinfo"]);
+        assert_eq!(release(&path).as_deref(), Some("of a release that it does not tell"), "{name}");
     }
 }
 

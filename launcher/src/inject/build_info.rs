@@ -12,6 +12,9 @@ use crate::inject::go::GoVersion;
 use crate::inject::sections;
 
 const SECTION: &[u8] = b".go.buildinfo";
+/// What else only Go's linker makes: the table of functions, and the build id, which is there too where
+/// gcc has put the table into other data.
+const OTHERS: [&[u8]; 2] = [b".gopclntab", b".note.go.buildid"];
 const MAGIC: &[u8] = b"\xff Go buildinf:";
 /// The header and the addresses in it are aligned so.
 const ALIGNED: u64 = 16;
@@ -37,8 +40,9 @@ const MOST_CANDIDATES: usize = 16;
 const MOST_INFO: usize = (HEADER + MOST_VARINT + 2 * MOST_VERSION) as usize + 16;
 
 /// As much as is read here at most.
-pub(super) const MOST_READ: usize =
-    sections::MOST_READ + SEARCHED as usize + (MOST_CANDIDATES + 1) * MOST_INFO;
+pub(super) const MOST_READ: usize = (1 + OTHERS.len()) * sections::MOST_READ
+    + SEARCHED as usize
+    + (MOST_CANDIDATES + 1) * MOST_INFO;
 
 /// A file, its header and its segments.
 pub(super) struct Program<'a, R: ?Sized> {
@@ -49,9 +53,16 @@ pub(super) struct Program<'a, R: ?Sized> {
 }
 
 impl<R: ReadAt + ?Sized> Program<'_, R> {
-    /// The release that built the program, or `None` when Go did not (or hides it).
+    /// The release that built the program, or `None` when Go did not. Before Go 1.13 there is no
+    /// information, and some take it out.
     pub(super) fn go_version(&self) -> Option<GoVersion> {
-        self.of_section().or_else(|| self.by_magic())
+        let told = self.of_section().or_else(|| self.by_magic());
+        told.or_else(|| self.has_others().then_some(GoVersion::UNTOLD))
+    }
+
+    fn has_others(&self) -> bool {
+        let found = |name: &&[u8]| sections::find(self.file, self.header, self.fields, name);
+        OTHERS.iter().any(|name| found(name).is_some())
     }
 
     fn of_section(&self) -> Option<GoVersion> {

@@ -18,6 +18,9 @@ impl GoVersion {
     /// The first release whose `net` package speaks MPTCP (Go 1.21 release notes, `net`).
     pub const FIRST_WITH_MPTCP: GoVersion = GoVersion { major: 1, minor: 21 };
 
+    /// One that the program does not tell: taken for older than any.
+    pub const UNTOLD: GoVersion = GoVersion { major: 0, minor: 0 };
+
     /// Does `GODEBUG=multipathtcp=1` work?
     pub fn knows_mptcp(self) -> bool {
         self >= Self::FIRST_WITH_MPTCP
@@ -29,7 +32,7 @@ impl GoVersion {
         let text = std::str::from_utf8(text).ok()?;
         let number = text.split(' ').find_map(|word| word.strip_prefix("go"));
         let Some((major, rest)) = number.and_then(|number| number.split_once('.')) else {
-            return text.starts_with("devel").then_some(GoVersion { major: 0, minor: 0 });
+            return text.starts_with("devel").then_some(GoVersion::UNTOLD);
         };
         let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
         Some(GoVersion { major: major.parse().ok()?, minor: rest.get(..digits)?.parse().ok()? })
@@ -38,7 +41,10 @@ impl GoVersion {
 
 impl fmt::Display for GoVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
+        match *self {
+            GoVersion::UNTOLD => f.write_str("of a release that it does not tell"),
+            GoVersion { major, minor } => write!(f, "{major}.{minor}"),
+        }
     }
 }
 
