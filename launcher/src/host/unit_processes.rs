@@ -12,13 +12,17 @@ use crate::host::proc;
 use crate::model::unit::process::{Environment, Process};
 use crate::plain;
 
+/// How the supervisors of a filter of ours are called (`inject::seccomp`). A unit can have filters of its
+/// own (`RestrictAddressFamilies=` makes one), which look the same but have none.
+const SUPERVISORS: [&str; 2] = ["mptcpize-socket", "mptcpize-spare"];
+
 /// `AT_SECURE` (getauxval(3)).
 const SECURE: u64 = 23;
 
 /// `USER_HZ`, in which proc(5) counts, is 100 on every architecture that is built for.
 const TICK_MS: u64 = 10;
 
-/// Looks at the processes with these ids; those that have ended are left out. `since` is when the
+/// Looks at the processes with these ids; those that have ended are left out, and ours. `since` is when the
 /// unit was switched on: who is older did not get what its drop-in gives.
 ///
 /// # Errors
@@ -33,6 +37,12 @@ pub fn read(pids: &[u32], since: Option<SystemTime>) -> io::Result<Vec<Process>>
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
             Err(error) => return Err(error),
         }
+    }
+    let count = all.len();
+    all.retain(|process| !SUPERVISORS.contains(&process.name.as_str()));
+    let is_ours = all.len() < count;
+    for process in &mut all {
+        process.filtered &= is_ours;
     }
     Ok(all)
 }

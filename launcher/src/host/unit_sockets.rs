@@ -52,7 +52,7 @@ pub fn of(processes: &[Process], tables: &mut Tables) -> io::Result<Vec<Socket>>
             let Some(entry) = table.entries.get(&inode) else { continue };
             all.entry(inode).or_insert_with(|| Socket {
                 inode,
-                mptcp: entry.mptcp,
+                mptcp: is_mptcp(process.pid, descriptor).unwrap_or(entry.mptcp),
                 listens: entry.listens,
                 local: entry.local,
                 remote: entry.remote,
@@ -65,6 +65,15 @@ pub fn of(processes: &[Process], tables: &mut Tables) -> io::Result<Vec<Socket>>
         }
     }
     Ok(all.into_values().collect())
+}
+
+/// The protocol of the socket behind a descriptor, which the kernel tells in an extended attribute
+/// (`sockfs_xattr_get`, net/socket.c), also where its module for listing MPTCP sockets is missing.
+fn is_mptcp(pid: u32, descriptor: i32) -> Option<bool> {
+    let mut name = [0u8; 32];
+    let path = format!("/proc/{pid}/fd/{descriptor}");
+    let size = rustix::fs::getxattr(path, "system.sockprotoname", &mut name[..]).ok()?;
+    Some(name.get(..size)?.starts_with(b"MPTCP"))
 }
 
 /// Marks the sockets that this process holds too: the service manager, which opened them.

@@ -20,7 +20,7 @@ pub struct Process {
     pub older: bool,
     /// It has mapped our library.
     pub library: bool,
-    /// It is under a seccomp filter.
+    /// It is under a seccomp filter of ours.
     pub filtered: bool,
     /// The kernel told its loader to ignore the environment (`AT_SECURE`, ld.so(8)).
     pub secure: bool,
