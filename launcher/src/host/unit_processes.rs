@@ -68,13 +68,15 @@ fn one(pid: u32, since: Option<SystemTime>) -> io::Result<Option<Process>> {
         let name = line.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         name.starts_with(b"libmptcpize")
     });
+    let comm = file("comm")?;
     Ok(Some(Process {
         pid,
         parent: number(1).and_then(|parent| parent.try_into().ok()).unwrap_or(0),
         // A process gives itself any name, line feeds and escape sequences too.
-        name: plain::words(String::from_utf8_lossy(&file("comm")?).trim_end()).into_owned(),
+        name: plain::words(String::from_utf8_lossy(&comm).trim_end()).into_owned(),
         started,
-        busy: matches!(fields.first(), Some(&("R" | "D"))),
+        // In brackets it is still systemd, which prepares to execute the program.
+        busy: matches!(fields.first(), Some(&("R" | "D"))) || comm.starts_with(b"("),
         ran: number(11).unwrap_or(0) + number(12).unwrap_or(0),
         older: since.is_some_and(|since| start(started).is_some_and(|start| start < since)),
         library,

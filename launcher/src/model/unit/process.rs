@@ -14,7 +14,7 @@ pub struct Process {
     pub started: u64,
     /// The clock ticks that it has run.
     pub ran: u64,
-    /// It runs just now, or waits for a disk.
+    /// It runs just now, waits for a disk, or is not yet what it will be.
     pub busy: bool,
     /// It was started before the unit was switched on.
     pub older: bool,
