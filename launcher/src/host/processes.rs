@@ -1,4 +1,4 @@
-//! What the processes of a unit really have: our library among their mappings, a filter above
+//! What the processes of a unit really have: our library among their mappings, our filter above
 //! them, sockets of MPTCP. Read from proc(5), which asks nothing of the processes.
 
 use std::fs;
@@ -9,6 +9,9 @@ use std::path::Path;
 const HIERARCHIES: [&str; 3] =
     ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
 
+/// How the supervisors of a filter of ours are called (`inject::seccomp`).
+const SUPERVISORS: [&str; 2] = ["mptcpize-socket", "mptcpize-spare"];
+
 /// What is known of a unit's processes. What may not be read is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Processes {
@@ -18,7 +21,9 @@ pub struct Processes {
     pub with_library: Option<usize>,
     /// How many have `multipathtcp` in the GODEBUG that they were started with.
     pub with_godebug: Option<usize>,
-    /// How many are under a seccomp filter.
+    /// How many are under a seccomp filter, where one of ours is answered. A unit can have filters of
+    /// its own (`RestrictAddressFamilies=` makes one), which look the same from outside; but only
+    /// ours has a supervisor beside the program.
     pub filtered: Option<usize>,
     /// Their sockets of MPTCP, and of TCP alone.
     pub sockets: Option<(usize, usize)>,
@@ -34,13 +39,15 @@ pub fn of_cgroup(cgroup: &str) -> Processes {
         ..Processes::default()
     };
     found.pids = pids(cgroup);
+    let is_supervised = found.pids.iter().any(|pid| is_supervisor(*pid));
     for pid in found.pids.clone() {
         let process = format!("/proc/{pid}");
         let process = Path::new(&process);
         let exists = || process.exists();
         count(&mut found.with_library, maps_library(process), exists);
         count(&mut found.with_godebug, has_godebug(process), exists);
-        count(&mut found.filtered, is_filtered(process), exists);
+        let filtered = if is_supervised { is_filtered(process) } else { Ok(false) };
+        count(&mut found.filtered, filtered, exists);
         match sockets(process) {
             Ok((mptcp, tcp)) => {
                 found.sockets = found.sockets.map(|(m, t)| (m + mptcp, t + tcp));
@@ -53,16 +60,22 @@ pub fn of_cgroup(cgroup: &str) -> Processes {
     found
 }
 
-/// The ids of all processes of a cgroup and those below it.
+/// The processes of a cgroup and of those below it.
 pub fn pids(cgroup: &str) -> Vec<u32> {
-    let mut pids = Vec::new();
+    let mut found = Vec::new();
     for hierarchy in HIERARCHIES {
         let directory = Path::new(hierarchy).join(cgroup.trim_start_matches('/'));
-        collect(&directory, &mut pids);
+        collect(&directory, &mut found);
     }
-    pids.sort_unstable();
-    pids.dedup();
-    pids
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Does this process answer for a filter of ours? Its name is open to all; its descriptors are to root alone.
+pub fn is_supervisor(pid: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    SUPERVISORS.contains(&name.trim_end())
 }
 
 /// How deep a unit's cgroup lies at most: a service of a user's manager is the sixth.
@@ -154,20 +167,37 @@ fn is_filtered(process: &Path) -> io::Result<bool> {
         .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2")))
 }
 
-/// Its sockets of MPTCP and of TCP. The kernel tells the protocol of a socket in an extended
-/// attribute of its file (`sockfs_xattr_get`, net/socket.c), whatever network namespace it is in.
+/// The protocol of a stream socket of IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// MPTCP, also after a fallback.
+    Mptcp,
+    /// TCP alone.
+    Tcp,
+}
+
+/// The protocol of the socket behind a descriptor (`/proc/PID/fd/N`); `None` for all else. The kernel
+/// tells it in an extended attribute of its file (`sockfs_xattr_get`, net/socket.c), whatever
+/// network namespace it is in.
+pub fn protocol(descriptor: &Path) -> Option<Protocol> {
+    let mut name = [0u8; 32];
+    let asked = rustix::fs::getxattr(descriptor, "system.sockprotoname", &mut name[..]);
+    let name = name.get(..asked.ok()?)?;
+    match name {
+        name if name.starts_with(b"MPTCP") => Some(Protocol::Mptcp),
+        name if name.starts_with(b"TCP") => Some(Protocol::Tcp),
+        _ => None,
+    }
+}
+
+/// Its sockets of MPTCP and of TCP.
 fn sockets(process: &Path) -> io::Result<(usize, usize)> {
     let (mut mptcp, mut tcp) = (0, 0);
-    for entry in fs::read_dir(process.join("fd"))? {
-        let mut name = [0u8; 32];
-        let Ok(entry) = entry else { continue };
-        let asked = rustix::fs::getxattr(entry.path(), "system.sockprotoname", &mut name[..]);
-        let Ok(size) = asked else { continue };
-        let name = name.get(..size).unwrap_or_default();
-        if name.starts_with(b"MPTCP") {
-            mptcp += 1;
-        } else if name.starts_with(b"TCP") {
-            tcp += 1;
+    for entry in fs::read_dir(process.join("fd"))?.flatten() {
+        match protocol(&entry.path()) {
+            Some(Protocol::Mptcp) => mptcp += 1,
+            Some(Protocol::Tcp) => tcp += 1,
+            None => {}
         }
     }
     Ok((mptcp, tcp))

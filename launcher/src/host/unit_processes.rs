@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::host::proc;
+use crate::host::processes::is_supervisor;
 use crate::model::unit::process::{Environment, Process};
 use crate::plain;
 
@@ -29,8 +30,9 @@ const TICK_MS: u64 = 10;
 /// One may not be looked at.
 pub fn read(pids: &[u32], since: Option<SystemTime>) -> io::Result<Vec<Process>> {
     let mut all = Vec::new();
+    let is_supervised = pids.iter().any(|pid| is_supervisor(*pid));
     for pid in pids {
-        match one(*pid, since) {
+        match one(*pid, since, is_supervised) {
             Ok(process) => all.extend(process),
             Err(_) if !Path::new("/proc").join(pid.to_string()).exists() => {}
             // ESRCH: a zombie, which has no memory any more.
@@ -47,7 +49,7 @@ pub fn read(pids: &[u32], since: Option<SystemTime>) -> io::Result<Vec<Process>>
     Ok(all)
 }
 
-fn one(pid: u32, since: Option<SystemTime>) -> io::Result<Option<Process>> {
+fn one(pid: u32, since: Option<SystemTime>, is_supervised: bool) -> io::Result<Option<Process>> {
     let directory = format!("/proc/{pid}");
     let file = |name: &str| fs::read(format!("{directory}/{name}"));
     let stat = String::from_utf8_lossy(&file("stat")?).into_owned();
@@ -60,9 +62,10 @@ fn one(pid: u32, since: Option<SystemTime>) -> io::Result<Option<Process>> {
     }
     let started = number(19).unwrap_or(0);
     let status = String::from_utf8_lossy(&file("status")?).into_owned();
-    let filtered = status
-        .lines()
-        .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"));
+    let filtered = is_supervised
+        && status
+            .lines()
+            .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"));
     let maps = file("maps")?;
     let library = maps.split(|byte| *byte == b'\n').any(|line| {
         let name = line.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
