@@ -2,6 +2,7 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod activity;
 pub mod apparmor;
 pub mod aside;
 pub mod clock;
@@ -13,9 +14,11 @@ pub mod files;
 pub mod firewall;
 mod genl;
 pub mod glance;
+pub mod held;
 pub mod helper;
 pub mod identity;
 pub mod journal;
+pub mod journalctl;
 pub mod kept;
 pub mod kernel;
 pub mod known;
@@ -30,6 +33,7 @@ pub mod naming;
 pub mod nat;
 pub mod netlink;
 pub mod netns;
+pub mod pam;
 pub mod pm;
 pub mod privilege;
 pub mod probe;
