@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -327,4 +327,48 @@ fn what_a_program_is_decides_the_way() {
     assert!(!root.join("usr/lib/mptcpize/units/mptcpize").exists());
     let text = read(&root, "etc/systemd/system/fixed.service.d/50-mptcpize.conf");
     assert!(text.contains("LD_PRELOAD") && !text.contains("ExecStart"), "{text}");
+}
+
+/// Sockets of Debian's packages: unit, `on` or `no`, lines, package.
+const SOCKETS: &str = include_str!("sockets.txt");
+
+#[test]
+fn of_debians_sockets_only_those_that_listen_at_ip_alone_can_be_enabled() {
+    let root = image();
+    // An image says its systemd by the name of this library.
+    write(&root, "usr/lib/systemd/libsystemd-shared-257.so", "");
+    let table: Vec<Vec<&str>> = SOCKETS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(" | ").collect())
+        .collect();
+    for row in &table {
+        let text = format!("[Socket]\n{}\n", row[2].replace("; ", "\n"));
+        write(&root, &format!("usr/lib/systemd/system/{}", row[0]), &text);
+    }
+    let before = tree(&root);
+    let said = on(&root, "enable -n -j *.socket").silent().stdout;
+    let said: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
+    let named = |key: &str| -> BTreeSet<String> {
+        let all = said[key].as_array().expect("a list").iter();
+        all.map(|one| one["unit"].as_str().expect("a name").to_owned()).collect()
+    };
+    let (accepted, passed) = (named("units"), named("passed_over"));
+    for row in &table {
+        let unit = row[0];
+        let (yes, no) = match unit.contains("@.") {
+            // A pattern means what can be started.
+            true => {
+                let outcome = on(&root, &format!("enable -n {unit}"));
+                (outcome.code() == 0, outcome.code() == 2)
+            }
+            false => (accepted.contains(unit), passed.contains(unit)),
+        };
+        assert_eq!((yes, no), (row[1] == "on", row[1] == "no"), "{row:?}: {said}");
+    }
+    assert_eq!(
+        accepted.len() + passed.len(),
+        table.iter().filter(|row| !row[0].contains("@.")).count()
+    );
+    assert_eq!(tree(&root), before);
 }

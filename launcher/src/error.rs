@@ -42,12 +42,13 @@ pub struct Error {
     why: Option<String>,
     fix: Option<String>,
     exit: Exit,
+    group: &'static str,
 }
 
 impl Error {
     /// An error with its exit code; `what` is a short clause such as `cannot run curl`.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Error { what: what.into(), why: None, fix: None, exit }
+        Error { what: what.into(), why: None, fix: None, exit, group: "for other reasons" }
     }
 
     /// Adds the cause.
@@ -69,6 +70,24 @@ impl Error {
     pub fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
+    }
+
+    /// Says which reasons it belongs to, where many are counted in one line: `masked`.
+    #[must_use]
+    pub fn group(mut self, group: &'static str) -> Self {
+        self.group = group;
+        self
+    }
+
+    /// The reasons that it belongs to.
+    pub fn of_group(&self) -> &'static str {
+        self.group
+    }
+
+    /// What is wrong and why, without the remedy: a clause for a list of several.
+    pub fn clause(&self) -> String {
+        let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("{}{why}", self.what)
     }
 
     /// The exit code that belongs to it.

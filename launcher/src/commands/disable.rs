@@ -76,6 +76,14 @@ pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
             if arguments.now && !names.is_empty() {
                 systemctl.restart(&names)?;
             }
+            let closed: Vec<&str> = steps
+                .iter()
+                .map(|(_, name)| name.as_str())
+                .filter(|name| name.ends_with(".socket") && !names.contains(name))
+                .collect();
+            if arguments.now && !closed.is_empty() {
+                systemctl.restart_services_of(&closed)?;
+            }
         }
     }
     report(&all, arguments)
@@ -149,7 +157,7 @@ fn edited(site: &Site, facts: &Option<Facts>) -> Vec<String> {
 fn report(all: &[Done], arguments: &Disable) -> anyhow::Result<Exit> {
     let place = &arguments.place;
     if place.json {
-        output::line(&serde_json::to_string_pretty(&done_json(all, place.dry_run))?)?;
+        output::line(&serde_json::to_string_pretty(&done_json(all, place.dry_run, &[], &[]))?)?;
         return Ok(Exit::Done);
     }
     let heading = if place.dry_run { "Nothing was changed. This would be:\n\n" } else { "" };

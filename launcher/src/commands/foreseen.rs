@@ -74,7 +74,7 @@ pub(super) fn note(site: &Site, facts: &Facts, way: &Way) -> Option<String> {
     let by_library = match way {
         Way::Environment { preload, .. } => preload.is_some(),
         Way::Run { lines, .. } => !lines.iter().any(|line| line.contains("seccomp")),
-        Way::Socket => false,
+        Way::Socket(_) => false,
     };
     if !by_library {
         return None;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use crate::cli::unit::List;
 use crate::commands::c_tool;
 use crate::commands::judged;
+use crate::commands::socket_row;
+use crate::commands::system_state;
 use crate::commands::unit_plan::Planned;
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
@@ -46,10 +48,11 @@ pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
         }
     }
     rows.extend(edited_by_the_c_tool(&site, paths)?);
+    let system = system_state::state(site.root());
     if arguments.json {
-        output::line(&serde_json::to_string_pretty(&list_json(&rows))?)?;
+        output::line(&serde_json::to_string_pretty(&list_json(&rows, system))?)?;
     } else {
-        output::text(&table(&rows))?;
+        output::text(&table(&rows, system))?;
     }
     Ok(Exit::Done)
 }
@@ -80,6 +83,9 @@ fn look(row: &mut Row, (on, facts): (&Existing, &Facts), site: &Site, tables: &m
         row.hints =
             vec![format!("the unit is gone: sudo mptcpize disable {}", shell::operand(&row.unit))];
         return;
+    }
+    if row.way == "socket" {
+        return socket_row::look(row, facts, site);
     }
     let Some(cgroup) = facts.cgroup.as_deref().filter(|_| site.running().is_some()) else { return };
     let unit = judged::Unit {
@@ -112,7 +118,6 @@ fn reached(way: &str, found: &Processes) -> bool {
             (Some(library), Some(filtered)) => Some(library.max(filtered)),
             _ => None,
         },
-        "socket" => found.sockets.map(|(mptcp, _)| mptcp),
         _ => found.with_library,
     };
     evidence.is_some_and(|count| count > 0)

@@ -15,14 +15,16 @@ use crate::cli::unit::{Disable, Enable, Place, Way};
 use crate::commands::settings;
 use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
 use crate::commands::system_leftovers::Leftovers;
+use crate::commands::system_roots;
 use crate::commands::system_trial::{self, Change};
 use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
-use crate::host::{files, loaders, lock, privilege};
+use crate::host::{files, loaders, lock, pam, privilege};
 use crate::inject::{empty_library, system_library};
 use crate::model::config::Config;
 use crate::model::sockets::{Loopback, Sockets, VARIABLE};
 use crate::model::system::{self, System};
+use crate::model::unit::UnitName;
 use crate::model::{environment, preload_file};
 use crate::output::{self, system as screen};
 use crate::paths::Paths;
@@ -74,6 +76,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     }
     if rows.is_empty() || place.dry_run {
         output::text(&screen::enabled(&rows, by_preload, place.dry_run, None, place.json))?;
+        reach(&image, by_preload || place.json || rows.is_empty())?;
         return Ok(Exit::Done);
     }
     let done = carry_out(&wanted, || match arguments.no_trial {
@@ -82,7 +85,19 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     })?;
     let tried = Some(done.tried).filter(|_| !arguments.no_trial);
     output::text(&screen::enabled(&rows, by_preload, false, tried, place.json))?;
+    reach(&image, by_preload || place.json)?;
     Ok(Exit::Done)
+}
+
+/// Says whom the environment reaches, which is less than everybody.
+fn reach(image: &Image, silent: bool) -> anyhow::Result<()> {
+    if silent {
+        return Ok(());
+    }
+    let log_ins = pam::log_ins(&image.root);
+    let roots = system_roots::units(&image.root, &image.paths)?;
+    let roots: Vec<String> = roots.iter().map(UnitName::to_string).collect();
+    output::text(&screen::reach(&log_ins.with, &log_ins.without, &roots))
 }
 
 /// Switches it off.
@@ -177,7 +192,7 @@ fn settings(image: &Image, config: &Config) -> Result<Vec<String>, Error> {
 }
 
 /// What the name of every library of ours for the whole host begins with.
-const NAME: &str = "libmptcpize-system-";
+pub(super) const NAME: &str = "libmptcpize-system-";
 
 /// The libraries that shall be there, and the name that leads each loader to its own.
 fn libraries(
@@ -273,7 +288,7 @@ fn names(
     let mut log_ins = FileChange::read(
         &image.root,
         "/etc/environment".into(),
-        "PAM gives it to log-ins, cron, su, sudo",
+        "log-ins get it where pam_env is in their stack",
     )?;
     let text = log_ins.before.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     if let Some(library) = environment {
@@ -295,6 +310,10 @@ fn names(
         environment.map(|library| environment::users(library)),
     )?;
     let mut all = vec![preloaded, log_ins, services, sessions];
+    let library = environment.map(String::as_str);
+    for (path, text) in system_roots::files(&image.root, &image.paths, library)? {
+        all.push(own_file(image, path, "the library is not in the root of this service", text)?);
+    }
     // Files that come to name the library before those that cease to: in between both do.
     all.sort_by_key(|change| change.after.is_none());
     Ok(all)
@@ -303,7 +322,7 @@ fn names(
 /// A file that is ours alone, with the text that it shall have.
 fn own_file(
     image: &Image,
-    path: &str,
+    path: impl Into<PathBuf>,
     why: &'static str,
     text: Option<String>,
 ) -> Result<FileChange, Error> {

@@ -12,6 +12,8 @@ use crate::commands::foreseen;
 use crate::commands::seen_lost;
 use crate::commands::unit_caller;
 use crate::commands::unit_environment;
+use crate::commands::unit_socket;
+use crate::commands::unit_usable::{no_program, usable};
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
 use crate::host::units::Facts;
@@ -21,11 +23,10 @@ use crate::inject::{godebug, preload};
 use crate::model::shell;
 use crate::model::unit::UnitName;
 use crate::model::unit::dropin::{self, Dropin, FILE, Way};
+use crate::model::unit::order::waits_for_network;
 use crate::model::unit::text::{UnitText, literal, words};
 use crate::root::Root;
 
-/// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
-const SOCKET_PROTOCOL: u32 = 257;
 /// Where our files appear in a unit with a root of its own: systemd mounts an empty /run there
 /// (`MountAPIVFS=`), so that nothing is left in that root.
 const INSIDE: &str = "/run/mptcpize";
@@ -70,9 +71,9 @@ pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> 
     let mut planned = Planned {
         dropin: Dropin {
             unit: name.clone(),
-            way: Way::Socket,
+            way: Way::Socket(None),
             variables: Vec::new(),
-            after_setup: !site.user,
+            after_setup: !site.user && waits_for_network(&text, &name),
             bind: Vec::new(),
             executable: Vec::new(),
             made: Vec::new(),
@@ -85,88 +86,14 @@ pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> 
         active: facts.active == "active" || facts.active == "reloading",
     };
     if planned.name.kind() == "socket" {
-        planned.why = socket(site, &planned.name, &text)?;
+        let (back, why) = unit_socket::decide(site, facts, &text, &mut planned.notes)?;
+        (planned.dropin.way, planned.why) = (Way::Socket(back), why);
         return Ok(planned);
     }
     Unit { site, facts, text: &text, name: planned.name.clone() }.decide(asked, &mut planned)?;
     planned.notes.extend(foreseen::note(site, facts, &planned.dropin.way));
-    if let Some(socket) = facts.sockets.first() {
-        planned.notes.push(format!(
-            "{socket} opens its socket, and systemd is no program that this reaches: connections \
-             through it stay on TCP (without it: systemctl disable --now {})",
-            shell::operand(socket)
-        ));
-    }
+    planned.notes.extend(unit_socket::of_service(site, facts));
     Ok(planned)
-}
-
-/// Is it a unit that can be enabled at all?
-fn usable(facts: &Facts) -> Result<UnitName, Error> {
-    let Some(name) = facts.name.clone() else {
-        return Err(Error::new(Exit::Missing, "systemd does not know the unit"));
-    };
-    let error = match facts.load.as_str() {
-        "loaded" => None,
-        "not-found" => Some(
-            Error::new(Exit::Missing, format!("there is no unit {name}"))
-                .fix("systemctl list-unit-files    # shows what there is"),
-        ),
-        "masked" => Some(
-            Error::new(Exit::Failed, format!("{name} is masked"))
-                .why("it cannot be started at all")
-                .fix(format!("sudo systemctl unmask {}", shell::operand(&name))),
-        ),
-        other => Some(
-            Error::new(Exit::Failed, format!("systemd cannot load {name}"))
-                .why(format!("{other} {}", facts.load_error).trim_end().to_owned())
-                .fix(format!("systemd-analyze verify {}", shell::operand(&name))),
-        ),
-    };
-    if let Some(error) = error {
-        return Err(error);
-    }
-    if facts.transient {
-        return Err(Error::new(Exit::Failed, format!("{name} is transient"))
-            .why("it was made by a program such as systemd-run, and is gone when it stops")
-            .fix("systemd-run … mptcpize run CMD"));
-    }
-    match name.kind() {
-        "service" | "socket" => Ok(name),
-        "timer" | "path" => Err(no_program(&name, &format!("{}.service", name.stem()))),
-        _ => Err(no_program(&name, "SERVICE")),
-    }
-}
-
-fn no_program(name: &UnitName, service: &str) -> Error {
-    Error::new(Exit::Usage, format!("{name} has no program that opens connections"))
-        .why("services and sockets can be enabled")
-        .fix(format!("sudo mptcpize enable {}", shell::operand(service)))
-}
-
-fn socket(site: &Site, name: &UnitName, text: &UnitText) -> Result<String, Error> {
-    let service =
-        text.last("Socket", "Service").map_or(format!("{}.service", name.stem()), str::to_owned);
-    if text.list("Socket", "ListenStream").is_empty() {
-        return Err(Error::new(Exit::Usage, format!("{name} has no stream socket"))
-            .why("it has no ListenStream=")
-            .fix(format!("sudo mptcpize enable {}", shell::operand(&service))));
-    }
-    match site.source.version() {
-        Some(version) if version >= SOCKET_PROTOCOL => {
-            Ok("systemd makes its socket, with SocketProtocol=".to_owned())
-        }
-        version => {
-            let version = version.map_or("unknown".to_owned(), |version| version.to_string());
-            Err(Error::new(Exit::Missing, format!("systemd {version} cannot make {name} a socket of MPTCP"))
-                .why(format!("SocketProtocol=mptcp came with systemd {SOCKET_PROTOCOL}; the socket is made by systemd itself, where nothing of ours is loaded"))
-                .fix(format!(
-                    "let the service open its own socket: sudo systemctl disable --now {}, \
-                     then sudo mptcpize enable --now {}",
-                    shell::operand(name),
-                    shell::operand(&service)
-                )))
-        }
-    }
 }
 
 /// A service under consideration.
@@ -249,7 +176,10 @@ impl Unit<'_> {
     }
 
     fn out_of_reach(&self, why: &str, fix: &str) -> Error {
-        Error::new(Exit::Missing, format!("nothing reaches {}", self.name)).why(why).fix(fix)
+        Error::new(Exit::Missing, format!("nothing reaches {}", self.name))
+            .why(why)
+            .fix(fix)
+            .group("that nothing reaches")
     }
 
     fn commands(&self) -> Vec<&str> {

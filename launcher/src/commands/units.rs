@@ -143,19 +143,29 @@ impl Site {
     /// # Errors
     /// 2 for what is no name, 5 for a pattern or path that means no unit.
     pub fn find(&self, asked: &[String]) -> Result<Vec<Facts>, Error> {
+        Ok(self.meet(asked)?.into_iter().map(|met| met.facts).collect())
+    }
+
+    /// The same, with what is named told from what a pattern meets.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn meet(&self, asked: &[String]) -> Result<Vec<Met>, Error> {
+        let mut named = Vec::new();
         let mut names = Vec::new();
         let mut paths = Vec::new();
         for text in asked {
             if text.contains('/') {
                 let name = self.name_of(text)?;
                 paths.push((text.as_str(), name.clone()));
-                names.push(name);
-            } else if text.contains(['*', '?', '[']) {
+                named.push(name);
+            } else if is_pattern(text) {
                 names.extend(self.fitting(text)?);
             } else {
-                names.push(name(text)?);
+                named.push(name(text)?);
             }
         }
+        names.extend(named.iter().cloned());
         names.sort();
         names.dedup();
         let facts = self.source.facts(&names)?;
@@ -164,12 +174,16 @@ impl Site {
             let facts = known.and_then(|index| facts.get(index));
             self.is_its_file(text, &name, facts)?;
         }
-        let mut unique: Vec<Facts> = Vec::new();
-        for one in facts {
-            if !unique.iter().any(|other| other.name == one.name) {
-                unique.push(one);
+        let mut unique: Vec<Met> = Vec::new();
+        for (name, facts) in names.iter().zip(facts) {
+            let named = named.contains(name);
+            match unique.iter_mut().find(|other| other.facts.name == facts.name) {
+                Some(other) => other.named |= named,
+                None => unique.push(Met { facts, named }),
             }
         }
+        // An alias may have brought one here.
+        unique.sort_by(|one, other| one.facts.name.cmp(&other.facts.name));
         Ok(unique)
     }
 
@@ -204,16 +218,15 @@ impl Site {
             .fix("put it where systemd looks, then: systemctl daemon-reload"))
     }
 
+    /// The services and sockets that fit a pattern, also such as cannot be enabled.
     fn fitting(&self, pattern: &str) -> Result<Vec<UnitName>, Error> {
-        let names = self.source.matching(pattern)?;
-        let services =
-            names.into_iter().filter(|name| name.kind() == "service" && !name.is_template());
-        let services: Vec<UnitName> = services.collect();
-        // A pattern means what there is, not what is broken.
-        let facts = self.source.facts(&services)?;
-        let usable = services.into_iter().zip(&facts).filter(|(_, facts)| facts.load == "loaded");
-        let usable: Vec<UnitName> = usable.map(|(name, _)| name).collect();
-        if usable.is_empty() {
+        let mut names = self.source.matching(pattern)?;
+        names.retain(|name| ["service", "socket"].contains(&name.kind()) && !name.is_template());
+        // What others only speak of is not there.
+        let facts = self.source.facts(&names)?;
+        let there = names.into_iter().zip(&facts).filter(|(_, facts)| facts.load != "not-found");
+        let there: Vec<UnitName> = there.map(|(name, _)| name).collect();
+        if there.is_empty() {
             return Err(Error::new(Exit::Missing, format!("no service fits {pattern}")).fix(
                 format!(
                     "systemctl list-unit-files {}    # shows what there is",
@@ -221,8 +234,28 @@ impl Site {
                 ),
             ));
         }
-        Ok(usable)
+        Ok(there)
     }
+}
+
+/// A unit that is asked about.
+pub struct Met {
+    /// What is known of it.
+    pub facts: Facts,
+    /// By its name, and not by a pattern alone.
+    pub named: bool,
+}
+
+impl Met {
+    /// How it is called.
+    pub fn unit(&self) -> String {
+        self.facts.name.as_ref().map_or_else(String::new, UnitName::to_string)
+    }
+}
+
+/// Does a word stand for all units that fit?
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '[']) && !text.contains('/')
 }
 
 /// The name that was typed.

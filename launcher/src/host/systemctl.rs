@@ -110,6 +110,27 @@ impl Systemctl {
     /// Restarts sockets. systemd opens none while the service that has taken the old one runs, and
     /// starts that service at the next client until the socket is closed: both go first.
     fn open_again(self, sockets: &[&str]) -> Result<(), Error> {
+        let triggered = self.triggered(sockets)?;
+        let services: Vec<&str> = triggered.iter().map(|(service, _)| service.as_str()).collect();
+        let running = running(&triggered);
+        self.stop(&[sockets, &services].concat())?;
+        self.start(sockets)?;
+        if running.is_empty() { Ok(()) } else { self.start(&running) }
+    }
+
+    /// Restarts the services of sockets that are not open themselves: one may run on, with the
+    /// socket that it was given.
+    ///
+    /// # Errors
+    /// One does not come up again.
+    pub fn restart_services_of(self, sockets: &[&str]) -> Result<(), Error> {
+        let triggered = self.triggered(sockets)?;
+        let running = running(&triggered);
+        if running.is_empty() { Ok(()) } else { self.verb("try-restart", &running) }
+    }
+
+    /// The services that sockets start, and whether each runs.
+    fn triggered(self, sockets: &[&str]) -> Result<Vec<(String, bool)>, Error> {
         let shown = self.show(sockets, &["Triggers"])?;
         let words = shown.iter().filter_map(|one| one.get("Triggers")).flatten();
         let services: Vec<&str> = words.flat_map(|words| words.split_whitespace()).collect();
@@ -118,14 +139,8 @@ impl Systemctl {
             let state = state.get("ActiveState").and_then(|values| values.first());
             state.is_some_and(|state| state == "active" || state == "reloading")
         };
-        let running: Vec<&str> = services
-            .iter()
-            .zip(&states)
-            .filter_map(|(service, state)| runs(state).then_some(*service))
-            .collect();
-        self.stop(&[sockets, &services].concat())?;
-        self.start(sockets)?;
-        if running.is_empty() { Ok(()) } else { self.start(&running) }
+        let all = services.iter().zip(&states);
+        Ok(all.map(|(service, state)| ((*service).to_owned(), runs(state))).collect())
     }
 
     /// Starts units that do not run.
@@ -150,12 +165,20 @@ impl Systemctl {
         self.run(&arguments, RESTART).map(drop)
     }
 
+    /// Forgets that units failed.
+    ///
+    /// # Errors
+    /// systemd refuses.
+    pub fn forget_failure(self, units: &[&str]) -> Result<(), Error> {
+        self.verb("reset-failed", units)
+    }
+
     /// Starts units that ran before and failed to since.
     ///
     /// # Errors
     /// One does not come up.
     pub fn start_again(self, units: &[&str]) -> Result<(), Error> {
-        self.verb("reset-failed", units)?;
+        self.forget_failure(units)?;
         self.start(units)
     }
 
@@ -217,6 +240,10 @@ impl Systemctl {
         }
         Error::new(Exit::Failed, format!("systemctl {verb} failed")).why(said)
     }
+}
+
+fn running(triggered: &[(String, bool)]) -> Vec<&str> {
+    triggered.iter().filter_map(|(service, runs)| runs.then_some(service.as_str())).collect()
 }
 
 fn silent(verb: &str, patience: Duration) -> Error {

@@ -18,6 +18,9 @@ use crate::root::{Root, is_file};
 /// The instance by which a template is asked about.
 const ANY: &str = "mptcpize";
 
+/// The bus, whoever provides it (systemd.special(7)).
+const BUS: &str = "dbus.service";
+
 /// Links to other names that are followed at most; systemd has the same limit in spirit.
 const MOST_ALIASES: usize = 8;
 
@@ -48,6 +51,13 @@ pub struct Facts {
     pub programs: Vec<PathBuf>,
     /// What systemd cannot load it for.
     pub load_error: String,
+    /// What a `.socket` listens at, as systemd has resolved it: `[::]:22 (Stream)`.
+    pub listen: Vec<String>,
+    /// The protocol that systemd gives to the streams of a `.socket`, as a number; 0 for none.
+    pub protocol: u32,
+    /// It can be restarted while the host runs: systemd would (`RefuseManualStart=`,
+    /// `RefuseManualStop=`), and it is not the bus, with which all that is on it would end.
+    pub can_restart: bool,
 }
 
 /// Where units are looked up.
@@ -64,8 +74,9 @@ pub enum Source {
     },
 }
 
-const PROPERTIES: [&str; 15] = [
+const PROPERTIES: [&str; 19] = [
     "Id",
+    "Names",
     "LoadState",
     "LoadError",
     "FragmentPath",
@@ -79,7 +90,10 @@ const PROPERTIES: [&str; 15] = [
     "Environment",
     "ExecStart",
     "NeedDaemonReload",
-    "MainPID",
+    "Listen",
+    "SocketProtocol",
+    "CanStart",
+    "CanStop",
 ];
 
 impl Source {
@@ -208,6 +222,11 @@ fn from_properties(asked: &UnitName, properties: &Properties) -> Facts {
         stale: one("NeedDaemonReload") == "yes",
         programs: programs.collect(),
         load_error: one("LoadError"),
+        listen: all("Listen").to_vec(),
+        protocol: one("SocketProtocol").parse().unwrap_or(0),
+        can_restart: one("CanStart") != "no"
+            && one("CanStop") != "no"
+            && !list("Names").any(|name| name == BUS),
         files,
     }
 }

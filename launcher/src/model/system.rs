@@ -2,6 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How every program of the host gets the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemWay {
+    /// By `/etc/ld.so.preload`.
+    Preload,
+    /// By the environment of services, sessions and log-ins.
+    Environment,
+}
+
 /// The settings of `enable --system`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::model::shell;
+use crate::model::system::SystemWay;
 use crate::model::unit::judge::{Count, Judgement, Verdict};
 use crate::plain;
 
@@ -83,6 +84,42 @@ pub fn done(all: &[Done]) -> String {
     text
 }
 
+/// A unit that a pattern met and that cannot be enabled.
+#[derive(Clone, Debug)]
+pub struct Passed {
+    /// Its name.
+    pub unit: String,
+    /// The reason that it shares with others: `masked`.
+    pub group: &'static str,
+    /// The whole reason.
+    pub why: String,
+}
+
+/// Names of a group that are shown; all are in the JSON.
+const MOST_NAMES: usize = 4;
+
+/// The units that were passed over, counted by their reasons.
+pub fn passed_over(all: &[Passed]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in all {
+        match groups.iter_mut().find(|(group, _)| *group == one.group) {
+            Some((_, units)) => units.push(&one.unit),
+            None => groups.push((one.group, vec![&one.unit])),
+        }
+    }
+    groups.sort_by_key(|(group, units)| (std::cmp::Reverse(units.len()), *group));
+    let mut text = String::new();
+    if !all.is_empty() {
+        let _ = writeln!(text, "passed over, because they cannot be enabled: {}", all.len());
+    }
+    for (group, units) in groups {
+        let shown = units.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(" ");
+        let more = if units.len() > MOST_NAMES { " …" } else { "" };
+        let _ = writeln!(text, "    {} {group}: {}{more}", units.len(), plain::words(&shown));
+    }
+    text
+}
+
 /// The drop-ins themselves, for a dry run.
 pub fn texts(all: &[Done]) -> String {
     let mut text = String::new();
@@ -95,8 +132,11 @@ pub fn texts(all: &[Done]) -> String {
     text
 }
 
-/// The same as one object.
-pub fn done_json(all: &[Done], dry_run: bool) -> Value {
+/// The same as one object, for `enable` with what it passed over and put back.
+pub fn done_json(all: &[Done], dry_run: bool, passed: &[Passed], put_back: &[Passed]) -> Value {
+    let told = |all: &[Passed]| -> Vec<Value> {
+        all.iter().map(|one| json!({ "unit": one.unit, "why": one.why })).collect()
+    };
     let units: Vec<Value> = all
         .iter()
         .map(|one| {
@@ -114,7 +154,13 @@ pub fn done_json(all: &[Done], dry_run: bool) -> Value {
             })
         })
         .collect();
-    json!({ "version": 1, "dry_run": dry_run, "units": units })
+    json!({
+        "version": 1,
+        "dry_run": dry_run,
+        "units": units,
+        "passed_over": told(passed),
+        "put_back": told(put_back),
+    })
 }
 
 /// One unit in the table of `list`. What is not known is `None`.
@@ -134,18 +180,36 @@ pub struct Row {
     pub hints: Vec<String>,
 }
 
-/// The table.
-pub fn list(rows: &[Row]) -> String {
+/// The table, below what counts for every program.
+pub fn list(rows: &[Row], system: Option<SystemWay>) -> String {
+    let every = match system {
+        Some(SystemWay::Preload) => "every program of this host is on, by /etc/ld.so.preload",
+        Some(SystemWay::Environment) => {
+            "every service and log-in of this host is on, by the environment"
+        }
+        None => "",
+    };
+    let mut text = String::new();
+    if !every.is_empty() {
+        let _ = writeln!(text, "{every} (off: sudo mptcpize disable --system)");
+    }
     if rows.is_empty() {
-        return "no unit is on (sudo mptcpize enable UNIT)\n".to_owned();
+        text.push_str(match system {
+            Some(_) => "no unit is on besides\n",
+            None => "no unit is on (sudo mptcpize enable UNIT)\n",
+        });
+        return text;
     }
     let width = |title: &str, of: fn(&Row) -> &str| {
         rows.iter().map(|row| of(row).chars().count()).chain([title.len()]).max().unwrap_or(0)
     };
     let (unit, way) = (width("UNIT", |row| &row.unit), width("VIA", |row| &row.way));
     let state = width("STATE", |row| &row.state);
-    let mut text =
-        format!("{:<unit$}  {:<way$}  {:<state$}  IN EFFECT  SOCKETS\n", "UNIT", "VIA", "STATE");
+    let _ = writeln!(
+        text,
+        "{:<unit$}  {:<way$}  {:<state$}  IN EFFECT  SOCKETS",
+        "UNIT", "VIA", "STATE"
+    );
     for row in rows {
         let reached = row.judgement.as_ref().map_or("-", |judgement| judgement.verdict.word());
         let sockets = row.judgement.as_ref().map_or("-".to_owned(), sockets);
@@ -178,7 +242,7 @@ pub fn sockets(judgement: &Judgement) -> String {
 }
 
 /// The same as one object.
-pub fn list_json(rows: &[Row]) -> Value {
+pub fn list_json(rows: &[Row], system: Option<SystemWay>) -> Value {
     let units: Vec<Value> = rows
         .iter()
         .map(|row| {
@@ -208,7 +272,11 @@ pub fn list_json(rows: &[Row]) -> Value {
             })
         })
         .collect();
-    json!({ "version": 1, "units": units })
+    let system = system.map(|way| match way {
+        SystemWay::Preload => "preload",
+        SystemWay::Environment => "environment",
+    });
+    json!({ "version": 1, "system": system, "units": units })
 }
 
 fn stayed(judgement: &Judgement) -> Vec<Value> {

@@ -78,6 +78,26 @@ pub fn enabled(
     )
 }
 
+/// Names of one kind that are shown.
+const MOST_NAMES: usize = 8;
+
+/// Whom `--via environment` reaches: log-ins, by the names of their stacks of PAM, and services
+/// without those that have a root of their own.
+pub fn reach(with: &[String], without: &[String], roots: &[String]) -> String {
+    let mut text = String::new();
+    let mut line = |what: &str, names: &[String]| {
+        if !names.is_empty() {
+            let shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(" ");
+            let more = if names.len() > MOST_NAMES { " …" } else { "" };
+            let _ = writeln!(text, "{what}: {}{more}", plain::words(&shown));
+        }
+    };
+    line("log-ins that get it, by /etc/pam.d", with);
+    line("and that do not, for want of pam_env", without);
+    line("services that do not, for a root of their own", roots);
+    text
+}
+
 /// What `disable --system` did, or would do.
 pub fn disabled(rows: &[Row], dry_run: bool, json: bool) -> String {
     if json {

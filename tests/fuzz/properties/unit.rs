@@ -66,7 +66,7 @@ fn rendered(way: Way) -> (PathBuf, String) {
     let settings = match &way {
         Way::Environment { preload, godebug } => preload.iter().chain(godebug).count(),
         Way::Run { lines, .. } => lines.len() + 1,
-        Way::Socket => 1,
+        Way::Socket(back) => back.map_or(1, |_| 3),
     };
     let dropin = Dropin {
         unit: UnitName::new("web.service").expect("a literal name"),

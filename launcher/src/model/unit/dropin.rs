@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use crate::model::unit::UnitName;
+use crate::model::unit::back_to_tcp::{self, Manager};
 use crate::model::unit::text::{Word, is_continued, literal, quoted, words};
 use crate::plain;
 
@@ -19,7 +20,7 @@ const MADE: &str = "# made: ";
 /// How the reason begins for which commands are under `mptcpize run`.
 const UNDER_RUN: &str = "the same commands under mptcpize run: ";
 /// The unit that sets the host up at boot.
-const SETUP: &str = "mptcpize-setup.service";
+pub const SETUP: &str = "mptcpize-setup.service";
 
 /// How the unit's programs are reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub enum Way {
         /// Why the environment does not do.
         why: String,
     },
-    /// systemd makes the socket.
-    Socket,
+    /// systemd makes the socket; with its way back to TCP, where it has one.
+    Socket(Option<Manager>),
 }
 
 impl Way {
@@ -49,7 +50,7 @@ impl Way {
             Way::Environment { preload: Some(_), .. } => "preload",
             Way::Environment { preload: None, .. } => "godebug",
             Way::Run { .. } => "run",
-            Way::Socket => "socket",
+            Way::Socket(_) => "socket",
         }
     }
 }
@@ -117,12 +118,16 @@ impl Dropin {
                 settings.extend(lines.iter().map(|line| format!("ExecStart={line}")));
                 line("Service", &format!("{UNDER_RUN}{why}"), &settings);
             }
-            Way::Socket => {
+            Way::Socket(back) => {
                 line(
                     "Socket",
                     "systemd makes this socket itself",
                     &["SocketProtocol=mptcp".into()],
                 );
+                if let Some(manager) = back {
+                    let why = "as it was, where MPTCP is off or not in the kernel";
+                    line("Socket", why, &back_to_tcp::settings(*manager));
+                }
             }
         }
         for (name, value) in &self.variables {
@@ -283,7 +288,8 @@ mod tests {
             Way::Environment { preload: Some("x".into()), godebug: Some("y".into()) },
             Way::Environment { preload: None, godebug: Some("y".into()) },
             Way::Run { lines: vec!["/bin/x".into()], why: "it is static".into() },
-            Way::Socket,
+            Way::Socket(Some(Manager::System)),
+            Way::Socket(None),
         ];
         for kind in ways {
             let dropin = dropin(kind);
@@ -306,7 +312,7 @@ mod tests {
             run("-+/bin/x \"a b\" $Y %i").as_deref(),
             Ok("-+/usr/bin/mptcpize run --no-setup --via seccomp -- /bin/x \"a b\" $Y %i")
         );
-        let mut filtered = dropin(Way::Socket);
+        let mut filtered = dropin(Way::Socket(None));
         filtered.way = Way::Run { lines: run("/bin/x").into_iter().collect(), why: "x".into() };
         assert!(has_filter(&filtered.render()));
         assert_eq!(why_under_run(&filtered.render()), Some("x"));

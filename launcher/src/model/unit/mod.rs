@@ -2,8 +2,11 @@
 //! ([`text`]), and the one drop-in that we put beside them ([`dropin`]). Pure: files come in as
 //! text, and text comes out.
 
+pub mod address;
+pub mod back_to_tcp;
 pub mod dropin;
 pub mod judge;
+pub mod order;
 pub mod process;
 pub mod socket;
 pub mod text;

@@ -109,6 +109,11 @@ impl UnitText {
         values
     }
 
+    /// Every assignment of a list that an empty one does not reset: the dependencies of `[Unit]`.
+    pub fn all<'a>(&'a self, section: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.of(section, key).map(|one| one.value.as_str())
+    }
+
     /// The last assignment of a single setting; `None` where it is empty or missing.
     pub fn last<'a>(&'a self, section: &'a str, key: &'a str) -> Option<&'a str> {
         self.of(section, key).last().map(|one| one.value.as_str()).filter(|value| !value.is_empty())
