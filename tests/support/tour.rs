@@ -101,6 +101,8 @@ pub struct Seen {
     pub listeners: Listeners,
     /// What `list` has under IN EFFECT; nothing where the unit has no row.
     pub list: Option<String>,
+    /// Does the unit that does the work run?
+    pub runs: bool,
     /// All that `list` says.
     pub said: String,
     /// Is the unit on?
@@ -116,6 +118,8 @@ impl Seen {
             _ if !self.on => self.list.is_none() && self.listeners.mptcp.is_empty(),
             // Nothing listens (a service that waits for its socket): there is nothing to judge.
             None => true,
+            // What listens is the socket unit's.
+            _ if !self.runs => self.list.as_deref() == Some("-"),
             Some(verdict) => self.list.as_deref() == Some(verdict),
         }
     }
@@ -175,6 +179,7 @@ pub fn tour(machine: &Machine, package: &Package) -> Told {
             on: !matches!(step, "before" | "disable"),
             listeners: listeners(machine).since(&others),
             list: listed(machine, unit).or_else(|| listed(machine, works)),
+            runs: machine.property(works, "ActiveState") == "active",
             said: machine.tool("list").stdout,
             fault: fault.or_else(|| silent.then(|| format!("no listener on port {port}"))),
         }
@@ -183,7 +188,9 @@ pub fn tour(machine: &Machine, package: &Package) -> Told {
     let restart = || failed(&machine.sh(&restart_of(by)));
     let reinstall = || {
         let archive = format!("/var/cache/apt/archives/{}_*.deb", package.name);
-        let install = format!("DEBIAN_FRONTEND=noninteractive dpkg -i {archive} </dev/null");
+        let install = format!(
+            "systemctl reset-failed; DEBIAN_FRONTEND=noninteractive dpkg -i {archive} </dev/null"
+        );
         failed(&machine.sh(&install))
     };
     machine.sh("systemctl daemon-reload").ok();
@@ -202,6 +209,7 @@ pub fn tour(machine: &Machine, package: &Package) -> Told {
     let mut seen = vec![look("before", restart())];
     let shown = shown(machine, works);
     let before = machine.state();
+    machine.sh("systemctl reset-failed").ok();
     let enable = machine.tool(&format!("enable --now {} {unit}", package.options));
     let mut disable = None;
     let mut clients = (String::new(), String::new());
@@ -229,13 +237,17 @@ pub fn tour(machine: &Machine, package: &Package) -> Told {
     Told { enable, disable, seen, clients, left }
 }
 
-/// A script that restarts a unit. A socket is not opened while the service that took the old one runs.
+/// A script that restarts a unit, also where a tour has done so more often than systemd lets it
+/// (StartLimitBurst=). A socket is not opened while the service that took the old one runs.
 fn restart_of(unit: &str) -> String {
     match unit.strip_suffix(".socket") {
         Some(name) => {
-            format!("systemctl stop {name}.socket {name}.service; systemctl start {name}.socket")
+            format!(
+                "systemctl reset-failed; systemctl stop {name}.socket {name}.service; \
+                 systemctl start {name}.socket"
+            )
         }
-        None => format!("systemctl restart {unit}"),
+        None => format!("systemctl reset-failed; systemctl restart {unit}"),
     }
 }
 
