@@ -176,6 +176,13 @@ pub enum Protocol {
     Tcp,
 }
 
+impl Protocol {
+    /// Is it MPTCP?
+    pub fn is_mptcp(self) -> bool {
+        self == Protocol::Mptcp
+    }
+}
+
 /// The protocol of the socket behind a descriptor (`/proc/PID/fd/N`); `None` for all else. The kernel
 /// tells it in an extended attribute of its file (`sockfs_xattr_get`, net/socket.c), whatever
 /// network namespace it is in.

@@ -13,10 +13,6 @@ use crate::host::processes::is_supervisor;
 use crate::model::unit::process::{Environment, Process};
 use crate::plain;
 
-/// How the supervisors of a filter of ours are called (`inject::seccomp`). A unit can have filters of its
-/// own (`RestrictAddressFamilies=` makes one), which look the same but have none.
-const SUPERVISORS: [&str; 2] = ["mptcpize-socket", "mptcpize-spare"];
-
 /// `AT_SECURE` (getauxval(3)).
 const SECURE: u64 = 23;
 
@@ -30,21 +26,16 @@ const TICK_MS: u64 = 10;
 /// One may not be looked at.
 pub fn read(pids: &[u32], since: Option<SystemTime>) -> io::Result<Vec<Process>> {
     let mut all = Vec::new();
-    let is_supervised = pids.iter().any(|pid| is_supervisor(*pid));
+    let (supervisors, pids): (Vec<u32>, Vec<u32>) =
+        pids.iter().partition(|pid| is_supervisor(**pid));
     for pid in pids {
-        match one(*pid, since, is_supervised) {
+        match one(pid, since, !supervisors.is_empty()) {
             Ok(process) => all.extend(process),
             Err(_) if !Path::new("/proc").join(pid.to_string()).exists() => {}
             // ESRCH: a zombie, which has no memory any more.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
             Err(error) => return Err(error),
         }
-    }
-    let count = all.len();
-    all.retain(|process| !SUPERVISORS.contains(&process.name.as_str()));
-    let is_ours = all.len() < count;
-    for process in &mut all {
-        process.filtered &= is_ours;
     }
     Ok(all)
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 
 use crate::host::netns;
+use crate::host::processes::{self, Protocol};
 use crate::host::socket_table::Table;
 use crate::model::unit::process::Process;
 use crate::model::unit::socket::Socket;
@@ -52,7 +53,7 @@ pub fn of(processes: &[Process], tables: &mut Tables) -> io::Result<Vec<Socket>>
             let Some(entry) = table.entries.get(&inode) else { continue };
             all.entry(inode).or_insert_with(|| Socket {
                 inode,
-                mptcp: is_mptcp(process.pid, descriptor).unwrap_or(entry.mptcp),
+                mptcp: protocol(process.pid, descriptor).map_or(entry.mptcp, Protocol::is_mptcp),
                 listens: entry.listens,
                 local: entry.local,
                 remote: entry.remote,
@@ -67,13 +68,9 @@ pub fn of(processes: &[Process], tables: &mut Tables) -> io::Result<Vec<Socket>>
     Ok(all.into_values().collect())
 }
 
-/// The protocol of the socket behind a descriptor, which the kernel tells in an extended attribute
-/// (`sockfs_xattr_get`, net/socket.c), also where its module for listing MPTCP sockets is missing.
-fn is_mptcp(pid: u32, descriptor: i32) -> Option<bool> {
-    let mut name = [0u8; 32];
-    let path = format!("/proc/{pid}/fd/{descriptor}");
-    let size = rustix::fs::getxattr(path, "system.sockprotoname", &mut name[..]).ok()?;
-    Some(name.get(..size)?.starts_with(b"MPTCP"))
+/// As its file tells it, also where the kernel's module for listing MPTCP sockets is missing.
+fn protocol(pid: u32, descriptor: i32) -> Option<Protocol> {
+    processes::protocol(Path::new(&format!("/proc/{pid}/fd/{descriptor}")))
 }
 
 /// Marks the sockets that this process holds too: the service manager, which opened them.
