@@ -11,9 +11,9 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
 use crate::inject::seccomp::refused::{LEVELS, Refused};
 use crate::inject::seccomp::sockets;
 
-/// The words of options that programs set, by level and name (include/uapi/linux/tcp.h, in.h, in6.h,
-/// asm-generic/socket.h).
-const WORDS: [(i32, i32, &str); 45] = [
+/// The words of options that programs set and some MPTCP since Linux 6.1 refuses, by level and name
+/// (include/uapi/linux/tcp.h, in.h, in6.h, asm-generic/socket.h).
+const WORDS: [(i32, i32, &str); 52] = [
     (1, 10, "SO_OOBINLINE"),
     (1, 26, "SO_ATTACH_FILTER"),
     (1, 42, "SO_PEEK_OFF"),
@@ -51,12 +51,19 @@ const WORDS: [(i32, i32, &str); 45] = [
     (41, 73, "IPV6_MINHOPCOUNT"),
     (41, 74, "IPV6_ORIGDSTADDR"),
     (41, 76, "IPV6_UNICAST_IF"),
+    (6, 2, "TCP_MAXSEG"),
+    (6, 4, "TCP_KEEPIDLE"),
+    (6, 5, "TCP_KEEPINTVL"),
+    (6, 6, "TCP_KEEPCNT"),
     (6, 7, "TCP_SYNCNT"),
     (6, 8, "TCP_LINGER2"),
     (6, 10, "TCP_WINDOW_CLAMP"),
     (6, 18, "TCP_USER_TIMEOUT"),
     (6, 19, "TCP_REPAIR"),
+    (6, 23, "TCP_FASTOPEN"),
+    (6, 25, "TCP_NOTSENT_LOWAT"),
     (6, 27, "TCP_SAVE_SYN"),
+    (6, 30, "TCP_FASTOPEN_CONNECT"),
     (6, 31, "TCP_ULP"),
     (6, 37, "TCP_TX_DELAY"),
 ];
@@ -71,7 +78,7 @@ const HINTS: [(i32, i32); 4] = [
 ];
 
 /// What every connection has a value of its own for.
-const OF_CONNECTIONS: &str = "TCP_WINDOW_CLAMP";
+const OF_CONNECTIONS: [&str; 2] = ["TCP_WINDOW_CLAMP", "TCP_MAXSEG"];
 
 /// The words for what was set on the socket that the process has under this descriptor; nothing
 /// where it may not be looked at. In the network namespace of the process, whose sysctls are the
@@ -89,7 +96,7 @@ pub fn of(pid: u32, descriptor: i32, listens: bool, refused: &Refused) -> Vec<St
         for name in names.iter().map(|name| name.cast_signed()) {
             let word = word(level, name);
             // Of a connection much is its own that nobody has set.
-            let usual = !listens && word.is_none_or(|word| word == OF_CONNECTIONS);
+            let usual = !listens && word.is_none_or(|word| OF_CONNECTIONS.contains(&word));
             if usual || HINTS.contains(&(level, name)) {
                 continue;
             }
