@@ -32,9 +32,9 @@ const MOST_IDLE: usize = 8;
 /// Enables the units.
 ///
 /// # Errors
-/// See [`unit_plan::plan`]; 4 without the right to write; 1 when systemd does not take the
-/// drop-in or a unit does not stay up with it. The host is as it was then. 6 where only units that a
-/// pattern met did not: they alone are as they were.
+/// See [`crate::commands::unit_plan::plan`]; 4 without the right to write; 1 when systemd does not
+/// take the drop-in or a unit does not stay up with it. The host is as it was then. 6 where only
+/// units that a pattern met did not: they alone are as they were.
 pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     let place = &arguments.place;
     let site = Site::new(place.user, place.root.as_deref(), paths)?;
