@@ -3,10 +3,12 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::cc::{self, Build};
 use crate::support::{Cmd, scratch, tool, wait};
@@ -51,6 +53,22 @@ fn memory_that_nobody_delivers_holds_up_nobody_but_its_owner() {
     assert_eq!(storm.run().silent().stdout, "mptcp 4000 tcp 0 low 0 left 0\n");
 }
 
+/// The records in a text, and how many it says were lost.
+fn counted(text: &str) -> (u32, u32) {
+    let (mut written, mut lost) = (0, 0);
+    for line in text.lines() {
+        let rest = line.strip_prefix("mptcpize: ").expect("a record");
+        match rest.split_once(" records were lost: nobody took them in time") {
+            Some((count, "")) => lost += count.parse::<u32>().expect("a number"),
+            _ => {
+                assert!(rest.ends_with(" = 3 MPTCP"), "{line}");
+                written += 1;
+            }
+        }
+    }
+    (written, lost)
+}
+
 #[test]
 fn records_that_nobody_takes_hold_up_nobody_and_are_counted() {
     let directory = scratch("records");
@@ -75,22 +93,58 @@ fn records_that_nobody_takes_hold_up_nobody_and_are_counted() {
     fs::write(&fifo, "\n").expect("the program reads it");
     assert_eq!(running.finish().ok().stdout, "262\n");
     let text = reading.join().expect("it does not panic").expect("records are text");
-    let (mut written, mut lost) = (0, 0);
-    for line in text.lines() {
-        let rest = line.strip_prefix("mptcpize: ").expect("a record");
-        match rest.split_once(" records were lost: nobody took them in time") {
-            Some((count, "")) => lost += count.parse::<u32>().expect("a number"),
-            _ => {
-                assert!(rest.ends_with(" = 3 MPTCP"), "{line}");
-                written += 1;
-            }
-        }
-    }
+    let (written, lost) = counted(&text);
     assert!(lost > 0 && written > 100, "{written} written, {lost} lost");
     assert_eq!(written + lost, 5001);
     // A reader that keeps up misses nothing.
     let storm = supervised(&["-d"]).arg(cc::c("storm", Build::Static)).args(["1", "200", "calm"]);
     assert_eq!(storm.run().ok().stderr.lines().count(), 200);
+}
+
+/// The process that writes the records into this pipe.
+fn writer_of(pipe: &impl AsFd) -> Option<Pid> {
+    let inode = rustix::fs::fstat(pipe).expect("our own pipe").st_ino;
+    let link = PathBuf::from(format!("pipe:[{inode}]"));
+    let holds = |process: &Path| {
+        let held = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        held.into_iter().any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == link))
+    };
+    let all = fs::read_dir("/proc").expect("procfs is there").flatten().map(|entry| entry.path());
+    let found = all.into_iter().find(|process| {
+        let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+        name == "mptcpize-trace\n" && holds(process)
+    })?;
+    Pid::from_raw(found.file_name()?.to_str()?.parse().ok()?)
+}
+
+#[test]
+fn records_are_counted_too_when_their_writer_gets_no_processor_until_the_end() {
+    let fifo = scratch("late-writer").join("fifo");
+    Cmd::new("mkfifo").arg(&fifo).run().silent();
+    let (mut reader, ours) = pipe_with(PipeFlags::CLOEXEC)
+        .map(|(reader, ours)| (File::from(reader), ours))
+        .expect("the kernel has pipes");
+    let running = supervised(&["-d", "sh", "-c", "read -r line <\"$1\"; exec \"$0\" 1 8000 calm"])
+        .arg(cc::c("storm", Build::Static))
+        .arg(&fifo)
+        .stderr(ours)
+        .start();
+    let mut found = None;
+    wait::until("the writer", || {
+        found = writer_of(&reader);
+        found.is_some()
+    });
+    let writer = found.expect("it was found");
+    kill_process(writer, Signal::STOP).expect("it runs");
+    fs::write(&fifo, "\n").expect("the program reads it");
+    let done = running.finish();
+    kill_process(writer, Signal::CONT).expect("it is still there");
+    assert_eq!(done.ok().stdout, "mptcp 8000 tcp 0 low 0 left 0\n");
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("records are text");
+    let (written, lost) = counted(&text);
+    assert!(lost > 0, "{written} written");
+    assert_eq!(written + lost, 8000);
 }
 
 #[test]

@@ -10,10 +10,12 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
+use rustix::net::sockopt::{self, Timeout};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use crate::inject::seccomp::supervisor::pair;
 use crate::inject::seccomp::sys;
@@ -23,6 +25,10 @@ const MOST: usize = 1024;
 
 /// How long a record may wait to be written, in seconds; the next ones then go at once or not.
 const PATIENCE: u32 = 1;
+
+/// How long the last number may wait for room in the queue. Awake, the writer makes it in a moment:
+/// what it cannot write it drops.
+const LAST: Duration = Duration::from_secs(10);
 
 /// The sender's end.
 #[derive(Debug)]
@@ -61,9 +67,14 @@ impl Queue {
     }
 
     /// There are no more records. The writer ends with what it has, though others hold this end.
+    ///
+    /// The number that was lost waits for room, because no later record takes it along, and nobody
+    /// waits for us any more.
     pub(super) fn end(&self) {
         if self.lost.get() > 0 {
-            self.put("");
+            let _ = sockopt::set_socket_timeout(&self.line, Timeout::Send, Some(LAST));
+            // Interrupted, it has been long enough.
+            let _ = send(&self.line, &self.lost.get().to_ne_bytes(), SendFlags::NOSIGNAL);
         }
         let _ = shutdown(&self.line, Shutdown::Write);
     }
