@@ -7,6 +7,8 @@
 
 mod support;
 
+#[path = "hostile/descriptors.rs"]
+mod descriptors;
 #[path = "hostile/environment.rs"]
 mod environment;
 #[path = "hostile/pointers.rs"]

@@ -3,7 +3,11 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 /// Where the hierarchies of cgroups(7) that systemd uses are: version 2, and version 1's name.
 const HIERARCHIES: [&str; 3] =
@@ -186,15 +190,33 @@ impl Protocol {
 /// The protocol of the socket behind a descriptor (`/proc/PID/fd/N`); `None` for all else. The kernel
 /// tells it in an extended attribute of its file (`sockfs_xattr_get`, net/socket.c), whatever
 /// network namespace it is in.
+///
+/// Only of sockets: any other file system is asked for such an attribute too, and one of FUSE answers
+/// when the user who serves it likes. A process can put another file in its place at any moment, so
+/// what is asked is a handle of ours, which stays what it is.
 pub fn protocol(descriptor: &Path) -> Option<Protocol> {
+    if !is_socket(descriptor) {
+        return None;
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(descriptor, flags, Mode::empty()).ok()?;
+    let own = PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd()));
+    if !is_socket(&own) {
+        return None;
+    }
     let mut name = [0u8; 32];
-    let asked = rustix::fs::getxattr(descriptor, "system.sockprotoname", &mut name[..]);
+    let asked = rustix::fs::getxattr(&own, "system.sockprotoname", &mut name[..]);
     let name = name.get(..asked.ok()?)?;
     match name {
         name if name.starts_with(b"MPTCP") => Some(Protocol::Mptcp),
         name if name.starts_with(b"TCP") => Some(Protocol::Tcp),
         _ => None,
     }
+}
+
+/// By the name of the descriptor's link, which the kernel makes up without asking the file.
+fn is_socket(link: &Path) -> bool {
+    fs::read_link(link).is_ok_and(|to| to.as_os_str().as_bytes().starts_with(b"socket:["))
 }
 
 /// Its sockets of MPTCP and of TCP.

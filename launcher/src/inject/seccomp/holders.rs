@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, getxattr, openat, readlinkat, statat};
+use rustix::fs::{CWD, Dir, Mode, OFlags, fstat, getxattr, openat, readlinkat};
 use rustix::io::Errno;
 
 use crate::inject::seccomp::sockets;
@@ -41,19 +41,34 @@ impl Surroundings {
     /// Can that descriptor be an MPTCP socket? Asked by its name and without a copy of it, which would be
     /// the last one if the program closed its own meanwhile, and ours to wait for (SO_LINGER).
     pub(super) fn may_be_mptcp(&self, thread: u32, fd: RawFd) -> bool {
-        let path = format!("/proc/self/fd/{}/{thread}/fd/{fd}", self.proc().as_raw_fd());
+        let doubt =
+            |error: Errno| !matches!(error, Errno::OPNOTSUPP | Errno::NODATA | Errno::NOENT);
+        // A file of FUSE is never asked, whose owner answers when he likes, if at all. A handle stays
+        // what it is, and unlike a copy it keeps no socket open.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let handle = match openat(self.proc(), format!("{thread}/fd/{fd}"), flags, Mode::empty()) {
+            Ok(handle) => handle,
+            Err(error) => return doubt(error),
+        };
+        let own = format!("/proc/self/fd/{}", handle.as_raw_fd());
+        match readlinkat(CWD, &own, Vec::new()) {
+            Ok(kind) if !kind.to_bytes().starts_with(b"socket:[") => return false,
+            Ok(_) => {}
+            Err(error) => return doubt(error),
+        }
         let mut name = [0u8; 32];
-        match getxattr(path, "system.sockprotoname", &mut name) {
+        match getxattr(own, "system.sockprotoname", &mut name) {
             Ok(size) => name.get(..size).is_some_and(|name| name.starts_with(b"MPTCP")),
             // No socket, or none of this kind; else in doubt.
-            Err(error) => !matches!(error, Errno::OPNOTSUPP | Errno::NODATA | Errno::NOENT),
+            Err(error) => doubt(error),
         }
     }
 
     /// Does the number still lead to it?
     pub(super) fn is_there(&self, held: &Held) -> bool {
         let path = format!("{}/fd/{}", held.thread, held.fd);
-        statat(self.proc(), path, AtFlags::empty()).is_ok_and(|found| found.st_ino == held.inode)
+        let socket = format!("socket:[{}]", held.inode);
+        readlinkat(self.proc(), path, Vec::new()).is_ok_and(|to| to.to_bytes() == socket.as_bytes())
     }
 
     /// Is it closed by exec? `None` when that cannot be told.
