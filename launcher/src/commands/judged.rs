@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -19,9 +20,13 @@ use crate::model::unit::judge::{self, Judgement, Stayed, Verdict};
 use crate::model::unit::process::{Loss, Process};
 use crate::model::unit::socket::{Cause, Means, Socket};
 use crate::paths::Paths;
+use crate::plain;
 
 /// So many sockets of a unit are asked for their options; a unit has few listeners.
 const MOST_ASKED: usize = 32;
+
+/// So many different binaries of a unit are looked at; a unit has a few.
+const MOST_BINARIES: usize = 32;
 
 /// A unit to be judged.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +56,13 @@ impl Look {
     /// Looks; `None` where that is not permitted. `since` is when the unit was switched on.
     pub fn at(cgroup: &str, since: Option<SystemTime>, tables: &mut Tables) -> Option<Self> {
         let mut processes = unit_processes::read(&processes::pids(cgroup), since).ok()?;
+        let mut binaries = Binaries::default();
         for process in &mut processes {
-            binary(process);
+            let binary = binaries.of(process.pid).unwrap_or_default();
+            (process.go, process.beyond) = (binary.go, binary.beyond);
+            if process.environment.preload && !process.library {
+                process.unseen = unseen(process.pid);
+            }
         }
         let sockets = unit_sockets::of(&processes, tables).ok()?;
         Some(Look { processes, sockets })
@@ -119,27 +129,50 @@ fn ask_for_options(look: &mut Look) {
     }
 }
 
-/// Looks at the binary of a process, and for the library in its files.
-fn binary(process: &mut Process) {
-    let Ok(file) = File::open(format!("/proc/{}/exe", process.pid)) else { return };
-    let Ok(elf) = elf::read(&file) else { return };
-    let native = if cfg!(target_pointer_width = "64") { Class::Bits64 } else { Class::Bits32 };
-    process.go = elf.go.is_some_and(|version| version.knows_mptcp());
-    process.beyond = match elf.go {
-        Some(version) if !version.knows_mptcp() => {
-            Some(format!("it is built with Go {version}, MPTCP came with 1.21"))
+/// What the binary of a process is.
+#[derive(Clone, Debug, Default)]
+struct Binary {
+    go: bool,
+    beyond: Option<String>,
+}
+
+/// Those that were looked at, by file. A process chooses how long that takes: its binary can be all
+/// data, in which Go's mark is looked for.
+#[derive(Debug, Default)]
+struct Binaries(BTreeMap<(u64, u64), Binary>);
+
+impl Binaries {
+    /// That of a process; `None` where it may not be looked at, or has not to be any more.
+    fn of(&mut self, pid: u32) -> Option<Binary> {
+        let file = File::open(format!("/proc/{pid}/exe")).ok()?;
+        let found = file.metadata().ok()?;
+        let file_id = (found.dev(), found.ino());
+        if self.0.len() >= MOST_BINARIES && !self.0.contains_key(&file_id) {
+            return None;
         }
-        Some(_) => None,
-        None if elf.interpreter.is_none() => {
-            Some("it is statically linked, a preload cannot reach it".to_owned())
-        }
-        None if elf.class != native => {
-            Some("it is a 32-bit program, our library is 64-bit".to_owned())
-        }
-        None => None,
-    };
-    if process.environment.preload && !process.library {
-        process.unseen = unseen(process.pid);
+        let read = || Binary::read(&file).unwrap_or_default();
+        Some(self.0.entry(file_id).or_insert_with(read).clone())
+    }
+}
+
+impl Binary {
+    fn read(file: &File) -> Option<Self> {
+        let elf = elf::read(file).ok()?;
+        let native = if cfg!(target_pointer_width = "64") { Class::Bits64 } else { Class::Bits32 };
+        let beyond = match elf.go {
+            Some(version) if !version.knows_mptcp() => {
+                Some(format!("it is built with Go {version}, MPTCP came with 1.21"))
+            }
+            Some(_) => None,
+            None if elf.interpreter.is_none() => {
+                Some("it is statically linked, a preload cannot reach it".to_owned())
+            }
+            None if elf.class != native => {
+                Some("it is a 32-bit program, our library is 64-bit".to_owned())
+            }
+            None => None,
+        };
+        Some(Binary { go: elf.go.is_some_and(|version| version.knows_mptcp()), beyond })
     }
 }
 
@@ -149,8 +182,13 @@ fn unseen(pid: u32) -> Option<String> {
     let environment = String::from_utf8_lossy(&environment).into_owned();
     let list = environment.split('\0').find_map(|one| one.strip_prefix("LD_PRELOAD="))?;
     let library = list.split([':', ' ']).find(|path| path.contains("libmptcpize"))?;
+    // A name that the loader completes is not known here.
+    if !library.starts_with('/') || library.contains('$') {
+        return None;
+    }
     let there = Path::new(&format!("/proc/{pid}/root{library}")).exists();
-    (!there).then(|| format!("{library} is not there in its root"))
+    // The process chose that name.
+    (!there).then(|| format!("{} is not there in its root", plain::words(library)))
 }
 
 /// The line to paste that mends it, where there is one.
@@ -225,4 +263,45 @@ pub fn hints(unit: Unit<'_>, judgement: &Judgement) -> Vec<String> {
             None => line,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_not_there_is_named_in_plain_text_and_only_where_its_name_is_known() {
+        let table = [
+            (
+                "/no/\u{1b}[31m\nlibmptcpize.so",
+                Some("/no/\\u001b[31m\\u000alibmptcpize.so is not there in its root"),
+            ),
+            ("/usr/$LIB/mptcpize/libmptcpize-system-0.so", None),
+            ("libmptcpize.so", None),
+        ];
+        for (name, expected) in table {
+            let mut command = Command::new("sleep");
+            command.arg("1000").env("LD_PRELOAD", name).stderr(std::process::Stdio::null());
+            let mut child = command.spawn().expect("coreutils are here");
+            let said = unseen(child.id());
+            child.kill().and_then(|()| child.wait()).expect("it is our child");
+            assert_eq!(said.as_deref(), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn so_many_binaries_of_a_unit_are_looked_at_and_each_once() {
+        let mut binaries = Binaries::default();
+        let own = std::process::id();
+        assert!(binaries.of(own).is_some_and(|own| own.beyond.is_none()));
+        let others = (0..).map(|inode| ((u64::MAX, inode), Binary::default()));
+        binaries.0.extend(others.take(MOST_BINARIES));
+        assert!(binaries.of(own).is_some(), "it is known");
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("coreutils are here");
+        let other = binaries.of(child.id());
+        child.kill().and_then(|()| child.wait()).expect("it is our child");
+        assert!(other.is_none());
+    }
 }

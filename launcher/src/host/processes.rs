@@ -1,8 +1,8 @@
 //! What the processes of a unit really have: our library among their mappings, our filter above
 //! them, sockets of MPTCP. Read from proc(5), which asks nothing of the processes.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -145,12 +145,26 @@ fn count(sum: &mut Option<usize>, answer: io::Result<bool>, exists: impl Fn() ->
     }
 }
 
-fn maps_library(process: &Path) -> io::Result<bool> {
-    let maps = fs::read(process.join("maps"))?;
-    Ok(maps.split(|byte| *byte == b'\n').any(|line| {
-        let name = line.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        name.starts_with(b"libmptcpize")
-    }))
+/// Has it mapped our library? Read line by line: a process can have mappings whose names take hundreds of
+/// megabytes.
+///
+/// # Errors
+/// It may not be looked at, or has ended.
+pub fn maps_library(process: &Path) -> io::Result<bool> {
+    maps(process, |name| name.starts_with(b"libmptcpize"))
+}
+
+/// Has it mapped a file whose name is such?
+///
+/// # Errors
+/// It may not be looked at, or has ended.
+pub fn maps(process: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
+    for line in BufReader::new(File::open(process.join("maps"))?).split(b'\n') {
+        if line?.rsplit(|byte| *byte == b'/').next().is_some_and(&is_it) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn has_godebug(process: &Path) -> io::Result<bool> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::host::proc;
-use crate::host::processes::is_supervisor;
+use crate::host::processes::{is_supervisor, maps_library};
 use crate::model::unit::process::{Environment, Process};
 use crate::plain;
 
@@ -57,11 +57,7 @@ fn one(pid: u32, since: Option<SystemTime>, is_supervised: bool) -> io::Result<O
         && status
             .lines()
             .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"));
-    let maps = file("maps")?;
-    let library = maps.split(|byte| *byte == b'\n').any(|line| {
-        let name = line.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        name.starts_with(b"libmptcpize")
-    });
+    let library = maps_library(Path::new(&directory))?;
     let comm = file("comm")?;
     Ok(Some(Process {
         pid,
