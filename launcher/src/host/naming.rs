@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::host::processes as seen;
 use crate::host::systemctl::Systemctl;
+use crate::model::unit::process::Environment;
 
 /// Where systemd, once it is the first process, has its state.
 const BOOTED: &str = "/run/systemd/system";
@@ -45,7 +47,10 @@ pub fn is_named(name: &OsStr, files: &[PathBuf], by_managers: bool) -> bool {
     };
     by_system
         || (by_managers && has_user_managers())
-        || processes().any(|process| preloads(&process, name) && sees(&process, files))
+        || processes().any(|process| {
+            let hands_on = preloads(&process, name) || (by_managers && hides(&process, name));
+            hands_on && sees(&process, files)
+        })
 }
 
 /// Each has a socket in the runtime directory of its user.
@@ -85,6 +90,14 @@ fn preloads(process: &Path, name: &OsStr) -> bool {
     })
 }
 
+/// Has it the library loaded, and written its title over the environment that it was started with, as
+/// servers do? Then that may have named the library, and be handed on from elsewhere.
+fn hides(process: &Path, name: &OsStr) -> bool {
+    let environment = fs::read(process.join("environ")).unwrap_or_default();
+    Environment::read(&environment).overwritten
+        && seen::maps(process, |file| file == name.as_bytes()).unwrap_or(false)
+}
+
 /// Is one of the files the one that the process finds there? In a root of its own it finds another.
 fn sees(process: &Path, files: &[PathBuf]) -> bool {
     let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
@@ -92,4 +105,49 @@ fn sees(process: &Path, files: &[PathBuf]) -> bool {
         let inside = process.join("root").join(file.strip_prefix("/").unwrap_or(file));
         identity(file).is_some_and(|own| identity(&inside) == Some(own))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// A server that maps a file and writes a title over its environment.
+    const SERVER: &str = "
+import ctypes, mmap, sys
+file = open(sys.argv[1], 'rb')
+mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+fields = open('/proc/self/stat').read().rsplit(')', 1)[1].split()
+start, end = int(fields[47]), int(fields[48])
+ctypes.memset(start, ord('x'), end - start)
+print(flush=True)
+sys.stdin.read()
+";
+
+    #[test]
+    fn a_server_that_wrote_over_its_environment_may_name_the_library_that_it_has_loaded() {
+        let name = format!("libmptcpize-system-{}.so", std::process::id());
+        let file = std::env::temp_dir().join(&name);
+        fs::write(&file, "a library").expect("a scratch file");
+        let mut server = Command::new("python3");
+        server.args(["-c", SERVER]).arg(&file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut server = server.spawn().expect("python is here");
+        let mut told = BufReader::new(server.stdout.take().expect("it is piped"));
+        told.read_line(&mut String::new()).expect("it says that it is ready");
+        let process = Path::new("/proc").join(server.id().to_string());
+        let named = OsStr::new(&name);
+        let found = (
+            preloads(&process, named),
+            hides(&process, named),
+            hides(&process, OsStr::new("libmptcpize-system-other.so")),
+            is_named(named, std::slice::from_ref(&file), true),
+            is_named(named, std::slice::from_ref(&file), false),
+        );
+        drop(server.stdin.take());
+        server.wait().expect("it is our child");
+        fs::remove_file(&file).expect("it is ours");
+        assert_eq!(found, (false, true, false, true, false));
+    }
 }
