@@ -134,6 +134,29 @@ fn a_unit_whose_sockets_lose_the_library_is_put_under_a_filter_when_that_is_seen
 }
 
 #[test]
+fn a_filter_is_not_offered_where_the_unit_limits_its_calls() {
+    // As Debian 13's postfix has it.
+    let machine = machine();
+    machine.install(&cc::c("listen", Build::Plain), LISTEN);
+    machine.write(
+        &unit("shut.service"),
+        "[Service]\nSystemCallFilter=@system-service\nExecStart=/usr/bin/env -i \
+         /usr/local/bin/listen 8768\n",
+    );
+    machine.sh("systemctl daemon-reload; systemctl start shut").ok();
+    let said = machine.tool("enable --now shut").ok().stdout;
+    let why =
+        "LD_PRELOAD with the rest (and its SystemCallFilter= leaves no room for --via seccomp)";
+    assert!(said.contains(why), "{said}");
+    let list = machine.tool("list").ok().stdout;
+    let hints = hints(&list, "shut.service");
+    assert!(hints.len() == 1 && hints[0].ends_with(why), "{list}");
+    machine.tool("disable --now shut").ok();
+    machine.remove(&["shut.service"]);
+    machine.sh("rm /usr/local/bin/listen").ok();
+}
+
+#[test]
 fn what_stayed_tcp_is_offered_the_filter_and_not_a_restart() {
     let machine = machine();
     machine.install(&cc::c("listen", Build::Plain), LISTEN);

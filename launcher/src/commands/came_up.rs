@@ -119,6 +119,7 @@ fn judge(site: &Site, started: &Started, facts: &Facts, tables: &mut Tables) -> 
         file: Path::new(&started.file),
         sockets: &facts.sockets,
         user: site.user,
+        limits_calls: facts.limits_calls,
     };
     let judgement = judged::judge(unit, tables);
     let hints = judgement.iter().flat_map(|judgement| judged::hints(unit, judgement)).collect();

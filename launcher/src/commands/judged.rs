@@ -43,6 +43,8 @@ pub struct Unit<'a> {
     pub sockets: &'a [String],
     /// It is one of the calling user's.
     pub user: bool,
+    /// Its `SystemCallFilter=` leaves no room for a filter of ours; not asked without systemd.
+    pub limits_calls: bool,
 }
 
 /// What a look at a unit has brought.
@@ -211,7 +213,7 @@ pub fn fix(unit: Unit<'_>, stayed: &Stayed) -> Option<String> {
             let socket = shell::operand(sockets);
             Some(format!("{manager} disable --now {socket} && {manager} restart {name}"))
         }
-        cause if cause.is_for_a_filter() && !unit.filter => {
+        cause if cause.is_for_a_filter() && !unit.filter && !unit.limits_calls => {
             Some(format!("{tool} --now --via seccomp {name}"))
         }
         _ => None,
@@ -234,6 +236,7 @@ pub fn all(paths: &Paths) -> BTreeMap<String, Judgement> {
                     file: &file,
                     sockets: &[],
                     user: false,
+                    limits_calls: false,
                 };
                 if let Some(judgement) = judge(unit, &mut tables) {
                     let name = cgroup.rsplit('/').next().unwrap_or(&name).to_owned();
@@ -260,6 +263,9 @@ pub fn hints(unit: Unit<'_>, judgement: &Judgement) -> Vec<String> {
     lines
         .map(|(line, stayed)| match fix(unit, stayed) {
             Some(fix) => format!("{line}: {fix}"),
+            None if unit.limits_calls && stayed.cause.is_for_a_filter() => {
+                format!("{line} (and its SystemCallFilter= leaves no room for --via seccomp)")
+            }
             None => line,
         })
         .collect()

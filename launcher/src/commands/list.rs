@@ -95,6 +95,7 @@ fn look(row: &mut Row, (on, facts): (&Existing, &Facts), site: &Site, tables: &m
         file: &on.file,
         sockets: &facts.sockets,
         user: site.user,
+        limits_calls: facts.limits_calls,
     };
     let judgement = judged::judge(unit, tables);
     row.hints = judgement.iter().flat_map(|judgement| judged::hints(unit, judgement)).collect();

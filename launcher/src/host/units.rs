@@ -51,6 +51,8 @@ pub struct Facts {
     pub programs: Vec<PathBuf>,
     /// What systemd cannot load it for.
     pub load_error: String,
+    /// It has `SystemCallFilter=`.
+    pub limits_calls: bool,
     /// What a `.socket` listens at, as systemd has resolved it: `[::]:22 (Stream)`.
     pub listen: Vec<String>,
     /// The protocol that systemd gives to the streams of a `.socket`, as a number; 0 for none.
@@ -74,7 +76,7 @@ pub enum Source {
     },
 }
 
-const PROPERTIES: [&str; 19] = [
+const PROPERTIES: [&str; 20] = [
     "Id",
     "Names",
     "LoadState",
@@ -92,6 +94,7 @@ const PROPERTIES: [&str; 19] = [
     "NeedDaemonReload",
     "Listen",
     "SocketProtocol",
+    "SystemCallFilter",
     "CanStart",
     "CanStop",
 ];
@@ -222,6 +225,8 @@ fn from_properties(asked: &UnitName, properties: &Properties) -> Facts {
         stale: one("NeedDaemonReload") == "yes",
         programs: programs.collect(),
         load_error: one("LoadError"),
+        // Unset, it is a list of none that are forbidden: "~".
+        limits_calls: !matches!(one("SystemCallFilter").as_str(), "" | "~"),
         listen: all("Listen").to_vec(),
         protocol: one("SocketProtocol").parse().unwrap_or(0),
         can_restart: one("CanStart") != "no"
