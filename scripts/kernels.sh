@@ -43,12 +43,15 @@ own_apt() {
 # Reads Debian's lists, once for a run of the script.
 lists_read=""
 read_lists() {
-	local suite
+	local suite mirror
 	[[ -z $lists_read ]] || return 0
 	[[ -r $keys ]] || die 5 "$keys is not here" "" "sudo apt-get install debian-archive-keyring"
 	mkdir -p "$work"/apt/{lists/partial,cache/archives/partial}
+	mirror=$(debian_mirror)
+	[[ -n $mirror ]] || die 5 "apt knows no mirror of Debian" "" "sudo apt-get update"
+	# debian-security lies beside debian.
 	for suite in $suites; do
-		printf 'deb [signed-by=%s] http://deb.debian.org/%s %s main\n' "$keys" "${suite%:*}" "${suite#*:}"
+		printf 'deb [signed-by=%s] %s/%s %s main\n' "$keys" "${mirror%/*}" "${suite%:*}" "${suite#*:}"
 	done >"$work/apt/sources.list"
 	own_apt apt-get -qq update >&2 || die 5 "cannot read Debian's lists" "apt-get says it above"
 	lists_read=yes

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What scripts/lab and scripts/demo share: how they speak, and what a list of links may look like.
+# What the scripts share: how they speak, what a list of links may look like, where Debian comes from.
 # Not here: anything that touches the machine. Sourced, never run.
 
 # An ordinary user's PATH on Debian leaves out where ip, tc and nginx live.
@@ -37,4 +37,11 @@ parse_links() {
 	for rate in "${links[@]}"; do
 		[[ $rate =~ ^[1-9][0-9]{0,4}$ ]] || wrong_usage "\"$rate\" is no rate in whole Mbit/s"
 	done
+}
+
+# The mirror that this machine takes Debian from; nothing where apt does not know yet.
+debian_mirror() {
+	# shellcheck disable=SC2016 # apt's own words, not the shell's
+	apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
+		grep -v security | head -n 1 || true
 }
