@@ -168,17 +168,17 @@ fn what_is_excluded_stays_on_tcp() {
         cp {plain} /usr/bin/proto
         ln -s proto /usr/bin/linked
         printf '#!/bin/sh\nexec /usr/bin/proto\n' >/usr/bin/script
-        printf '#!/usr/bin/proto\n' >/usr/bin/named
-        chmod +x /usr/bin/script /usr/bin/named
+        printf '#!/usr/bin/proto\n' >/usr/bin/worded
+        chmod +x /usr/bin/script /usr/bin/worded
         all() {{
-            echo "$1:" $(proto; linked; {plain}; nobody proto; script; named
+            echo "$1:" $(proto; linked; {plain}; nobody proto; script; worded
                 bash -c 'mount --bind /tmp/cgroup /proc/$$/cgroup; exec proto')
         }}
         echo '0::/system.slice/bird.service/inner' >/tmp/cgroup
         on ''; all nothing
         on '[system]\nexclude_programs = ["proto"]\n'; all name
         on '[system]\nexclude_programs = ["/usr/bin/proto"]\n'; all path
-        on '[system]\nexclude_programs = ["linked", "named"]\n'; all link
+        on '[system]\nexclude_programs = ["linked", "worded"]\n'; all link
         on '[system]\nexclude_users = ["nobody"]\n'; all user
         on '[system]\nexclude_units = ["bird.service"]\n'; all unit
         ls /usr/lib/x86_64-linux-gnu/mptcpize/libmptcpize-system-* | wc -l
