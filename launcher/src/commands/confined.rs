@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::commands::units::Site;
 use crate::error::Error;
 use crate::host::{apparmor, processes};
+use crate::model::shell;
 use crate::model::unit::UnitName;
 
 /// For each profile that kept the library out of one of the units: that, and what to paste.
@@ -14,9 +15,12 @@ use crate::model::unit::UnitName;
 pub(super) fn kept_out(site: &Site, units: &[UnitName]) -> Result<Vec<String>, Error> {
     let mut told = BTreeSet::new();
     for facts in site.source.facts(units)? {
-        let pids = facts.cgroup.as_deref().map(|cgroup| processes::of_cgroup(cgroup).pids);
+        let pids = facts.cgroup.as_deref().map(processes::pids);
         for found in pids.unwrap_or_default().into_iter().filter_map(apparmor::kept_out) {
-            let restart = facts.name.as_ref().map(|name| format!("sudo systemctl restart {name}"));
+            let restart = facts
+                .name
+                .as_ref()
+                .map(|name| format!("sudo systemctl restart {}", shell::operand(name)));
             told.insert(format!(
                 "AppArmor's profile {} does not let the program map {}, so it stays on TCP; to let it: {} && {}",
                 found.profile,

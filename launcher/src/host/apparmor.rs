@@ -9,6 +9,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::host::processes::maps_library;
+
 /// A process with its profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptOut {
@@ -28,14 +30,19 @@ fn enforced(text: &str) -> Option<&str> {
     text.trim_end_matches(['\n', '\0']).strip_suffix(" (enforce)")
 }
 
-/// The library among what `LD_PRELOAD` names.
+/// The library among what `LD_PRELOAD` names. The process chose that, and a line for root to paste has
+/// it: so only what is a plain path, which neither a shell nor a profile reads as more.
 fn ours(environment: &[u8]) -> Option<String> {
     let value =
         environment.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(b"LD_PRELOAD="))?;
     let value = String::from_utf8_lossy(value).into_owned();
     let is_ours = |name: &&str| {
         let file = name.rsplit('/').next().unwrap_or_default();
-        file.starts_with("libmptcpize") && file.ends_with(".so")
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+        file.starts_with("libmptcpize")
+            && file.ends_with(".so")
+            && name.starts_with('/')
+            && name.bytes().all(is_plain)
     };
     value.split([':', ' ']).find(is_ours).map(str::to_owned)
 }
@@ -48,11 +55,10 @@ pub fn kept_out(pid: u32) -> Option<KeptOut> {
     let read = |name: &str| fs::read_to_string(process.join("attr").join(name)).ok();
     let text = read("apparmor/current").or_else(|| read("current"))?;
     let profile = enforced(&text)?.to_owned();
+    let mapped = maps_library(&process).ok()?;
+    // Read last: one that has ended by now has no mappings and no environment.
     let library = ours(&fs::read(process.join("environ")).ok()?)?;
-    let maps = fs::read_to_string(process.join("maps")).ok()?;
-    // A program that ends at once has no mappings left.
-    let without = !maps.is_empty() && !maps.contains("libmptcpize");
-    without.then_some(KeptOut { pid, profile, library })
+    (!mapped).then_some(KeptOut { pid, profile, library })
 }
 
 /// The file that a profile is in, of those below `directory`.
@@ -130,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_library_is_found_among_what_is_preloaded() {
-        let table: [(&[u8], Option<&str>); 4] = [
+        let table: [(&[u8], Option<&str>); 7] = [
             (
                 b"A=1\0LD_PRELOAD=/usr/local/lib/mptcpize/units/libmptcpize.so:/x.so\0",
                 Some("/usr/local/lib/mptcpize/units/libmptcpize.so"),
@@ -138,6 +144,10 @@ mod tests {
             (b"LD_PRELOAD=/x.so /c/libmptcpize-0a1b.so", Some("/c/libmptcpize-0a1b.so")),
             (b"LD_PRELOAD=/x/libmptcpize/y.so\0", None),
             (b"PATH=/usr/lib/mptcpize/units/libmptcpize.so\0", None),
+            // A line with it is pasted by root.
+            (b"LD_PRELOAD=/x';reboot;'/libmptcpize.so\0", None),
+            (b"LD_PRELOAD=/x\n/**\trwx,/libmptcpize.so\0", None),
+            (b"LD_PRELOAD=libmptcpize.so\0", None),
         ];
         for (environment, wanted) in table {
             assert_eq!(ours(environment).as_deref(), wanted);
