@@ -80,7 +80,7 @@ fn packages(machine: &Machine) -> Vec<Package> {
         one("podman", "podman.socket", 0),
         one("rpcbind", "rpcbind.socket", 111),
         one("rpcbind", "rpcbind.service", 111),
-        // It writes that link when it likes.
+        // Its installation makes that link while cupsd runs.
         Package {
             before: "ln -sf /run/cups/printcap /etc/printcap",
             after: "rm /etc/printcap",

@@ -80,7 +80,7 @@ pub(super) fn note(site: &Site, facts: &Facts, way: &Way) -> Option<String> {
         return None;
     }
     let running = facts.cgroup.as_deref().filter(|_| site.running().is_some());
-    let running = running.map(|cgroup| processes::of_cgroup(cgroup).pids).unwrap_or_default();
+    let running = running.map(processes::pids).unwrap_or_default();
     let running =
         running.into_iter().filter_map(|pid| fs::read_link(format!("/proc/{pid}/exe")).ok());
     let mut all: Vec<PathBuf> = facts.programs.clone();

@@ -1,5 +1,5 @@
 //! What the processes of a unit really have: our library among their mappings, our filter above
-//! them, sockets of MPTCP. Read from proc(5), which asks nothing of the processes.
+//! them; and the protocol of a descriptor. Read from proc(5), which asks nothing of the processes.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -29,8 +29,6 @@ pub struct Processes {
     /// its own (`RestrictAddressFamilies=` makes one), which look the same from outside; but only
     /// ours has a supervisor beside the program.
     pub filtered: Option<usize>,
-    /// Their sockets of MPTCP, and of TCP alone.
-    pub sockets: Option<(usize, usize)>,
 }
 
 /// Looks at all processes of a cgroup and those below it.
@@ -39,7 +37,6 @@ pub fn of_cgroup(cgroup: &str) -> Processes {
         with_library: Some(0),
         with_godebug: Some(0),
         filtered: Some(0),
-        sockets: Some((0, 0)),
         ..Processes::default()
     };
     found.pids = pids(cgroup);
@@ -52,14 +49,6 @@ pub fn of_cgroup(cgroup: &str) -> Processes {
         count(&mut found.with_godebug, has_godebug(process), exists);
         let filtered = if is_supervised { is_filtered(process) } else { Ok(false) };
         count(&mut found.filtered, filtered, exists);
-        match sockets(process) {
-            Ok((mptcp, tcp)) => {
-                found.sockets = found.sockets.map(|(m, t)| (m + mptcp, t + tcp));
-            }
-            // One that ended meanwhile has none.
-            Err(_) if !exists() => {}
-            Err(_) => found.sockets = None,
-        }
     }
     found
 }
@@ -177,8 +166,11 @@ fn has_godebug(process: &Path) -> io::Result<bool> {
     }))
 }
 
-/// `Seccomp: 2` of /proc/PID/status: a filter.
-fn is_filtered(process: &Path) -> io::Result<bool> {
+/// Is it under a seccomp filter, of whomever? `Seccomp: 2` of /proc/PID/status.
+///
+/// # Errors
+/// It has ended.
+pub fn is_filtered(process: &Path) -> io::Result<bool> {
     let status = fs::read_to_string(process.join("status"))?;
     Ok(status
         .lines()
@@ -233,19 +225,6 @@ fn is_socket(link: &Path) -> bool {
     fs::read_link(link).is_ok_and(|to| to.as_os_str().as_bytes().starts_with(b"socket:["))
 }
 
-/// Its sockets of MPTCP and of TCP.
-fn sockets(process: &Path) -> io::Result<(usize, usize)> {
-    let (mut mptcp, mut tcp) = (0, 0);
-    for entry in fs::read_dir(process.join("fd"))?.flatten() {
-        match protocol(&entry.path()) {
-            Some(Protocol::Mptcp) => mptcp += 1,
-            Some(Protocol::Tcp) => tcp += 1,
-            None => {}
-        }
-    }
-    Ok((mptcp, tcp))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,11 +245,11 @@ mod tests {
 
     #[test]
     fn the_protocol_of_a_socket_is_read_from_its_file() {
-        let before = sockets(Path::new("/proc/self")).expect("our own descriptors");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let after = sockets(Path::new("/proc/self")).expect("our own descriptors");
-        // Other tests of this process may open sockets too, so at least one more.
-        assert!(after.1 > before.1 || after.0 > before.0, "{before:?} {after:?}");
-        drop(listener);
+        let file = File::open("/proc/self/status").expect("procfs is there");
+        let of = |number: i32| protocol(Path::new(&format!("/proc/self/fd/{number}")));
+        assert_eq!(of(listener.as_raw_fd()), Some(Protocol::Tcp));
+        assert_eq!(of(file.as_raw_fd()), None);
+        drop((listener, file));
     }
 }

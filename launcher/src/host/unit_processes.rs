@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::host::proc;
-use crate::host::processes::{is_supervisor, maps_library};
+use crate::host::processes::{is_filtered, is_supervisor, maps_library};
 use crate::model::unit::process::{Environment, Process};
 use crate::plain;
 
@@ -52,11 +52,7 @@ fn one(pid: u32, since: Option<SystemTime>, is_supervised: bool) -> io::Result<O
         return Ok(None);
     }
     let started = number(19).unwrap_or(0);
-    let status = String::from_utf8_lossy(&file("status")?).into_owned();
-    let filtered = is_supervised
-        && status
-            .lines()
-            .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"));
+    let filtered = is_supervised && is_filtered(Path::new(&directory))?;
     let library = maps_library(Path::new(&directory))?;
     let comm = file("comm")?;
     Ok(Some(Process {
