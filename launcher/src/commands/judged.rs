@@ -273,9 +273,23 @@ pub fn hints(unit: Unit<'_>, judgement: &Judgement) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::io::{Read, Write};
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
+
+    /// A program that has started: it answers. Before that, though spawn() has returned, the kernel
+    /// may show the environment as empty and the binary as the parent's.
+    fn started(preload: &str) -> Child {
+        let mut command = Command::new("cat");
+        command.env("LD_PRELOAD", preload).stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("coreutils are here");
+        let (to, from) = (child.stdin.as_mut(), child.stdout.as_mut());
+        to.expect("it is piped").write_all(b".").expect("it reads");
+        from.expect("it is piped").read_exact(&mut [0]).expect("it answers");
+        child
+    }
 
     #[test]
     fn a_library_that_is_not_there_is_named_in_plain_text_and_only_where_its_name_is_known() {
@@ -288,9 +302,7 @@ mod tests {
             ("libmptcpize.so", None),
         ];
         for (name, expected) in table {
-            let mut command = Command::new("sleep");
-            command.arg("1000").env("LD_PRELOAD", name).stderr(std::process::Stdio::null());
-            let mut child = command.spawn().expect("coreutils are here");
+            let mut child = started(name);
             let said = unseen(child.id());
             child.kill().and_then(|()| child.wait()).expect("it is our child");
             assert_eq!(said.as_deref(), expected, "{name:?}");
@@ -305,7 +317,7 @@ mod tests {
         let others = (0..).map(|inode| ((u64::MAX, inode), Binary::default()));
         binaries.0.extend(others.take(MOST_BINARIES));
         assert!(binaries.of(own).is_some(), "it is known");
-        let mut child = Command::new("sleep").arg("1000").spawn().expect("coreutils are here");
+        let mut child = started("");
         let other = binaries.of(child.id());
         child.kill().and_then(|()| child.wait()).expect("it is our child");
         assert!(other.is_none());
