@@ -89,6 +89,8 @@ fn look(unit: String, processes: &[Process]) -> Service {
             continue;
         }
         match fs::read(format!("/proc/{}/maps", process.pid)) {
+            // A zombie has no memory, and is one until its parent has asked.
+            Ok(maps) if maps.is_empty() => {}
             Ok(maps) => {
                 service.processes += 1;
                 let has = maps.windows(LIBRARY.len()).any(|part| part == LIBRARY.as_bytes());
