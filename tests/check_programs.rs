@@ -107,17 +107,17 @@ fn a_service_that_looks_enabled_and_is_not_is_found_until_it_is_restarted() {
     ));
     check(&lab.client, "").finds(&[], "it does not run");
     let start = |library: Option<&std::path::Path>| {
-        let script = format!("echo $$ >{}/cgroup.procs; exec tail -f /dev/null", group.0.display());
-        let command = Cmd::new("sh").args(["-euc", &script]);
+        let place = scratch("service");
+        Cmd::line("mkfifo end").cwd(&place).run().silent();
+        // It tells that it runs, and so has all its libraries, and then waits for what never comes.
+        let script = format!("echo $$ >{}/cgroup.procs; : >runs; read _ <end", group.0.display());
+        let command = Cmd::new("sh").args(["-euc", &script]).cwd(&place);
         let command = match library {
             Some(library) => command.env("LD_PRELOAD", library),
             None => command,
         };
         let running = command.start();
-        support::wait::until("the process is in its cgroup", || {
-            let comm = std::fs::read_to_string(format!("/proc/{}/comm", running.pid()));
-            comm.is_ok_and(|comm| comm == "tail\n")
-        });
+        support::wait::until("the service runs", || place.join("runs").exists());
         running
     };
     let old = start(None);
