@@ -365,7 +365,9 @@ fn haproxy_serves_with_time_limits_that_mptcp_refuses_and_keeps_them() {
         let home = support::scratch("haproxy");
         let configuration = "defaults\n mode http\n timeout connect 9s\n timeout client 9s\n \
              timeout server 9s\nfrontend f\n bind 127.0.0.1:8080 tcp-ut 30s\n default_backend b\n\
-             frontend short\n bind 127.0.0.1:8082 tcp-ut 25s\n timeout client 500\n \
+             frontend asked\n bind 127.0.0.1:8082 tcp-ut 25s\n timeout client 1h\n \
+             default_backend b\n\
+             frontend short\n bind 127.0.0.1:8083 tcp-ut 35s\n timeout client 500\n \
              default_backend b\nbackend b\n server s 127.0.0.1:8081 tcp-ut 20s\n";
         let file = support::scratch::file(&home.join("haproxy.cfg"), configuration, 0o644);
         let proxy = way.command("haproxy").arg("-db").arg("-f").arg(file).within(&namespace);
@@ -374,11 +376,12 @@ fn haproxy_serves_with_time_limits_that_mptcp_refuses_and_keeps_them() {
         let client = Cmd::new("curl").args(["-sS", "-m", "20", "-o"]).arg(&out);
         client.arg("http://127.0.0.1:8080/file").within(&namespace).run().silent();
         assert!(fs::read(&out).expect("curl wrote it") == bytes, "{way:?}");
-        // The connection has its listener's limit; the process closes it when it stays silent.
+        // A connection has its listener's limit; the process closes one that stays silent.
         let (pid, limits) = (proxy.pid().to_string(), self::file("limits.py"));
-        let asked = Cmd::new("python3").arg(limits).args([&pid, "8082"]).within(&namespace);
+        let asked = Cmd::new("python3").arg(limits).args([&pid, "8082", "8083"]);
+        let asked = asked.args(["25000", "25000", "30000", "35000"]).within(&namespace);
         let said = asked.run().silent().stdout;
-        assert_eq!(said, "[25000, 25000, 30000]\nclosed b''\n", "{way:?}");
+        assert_eq!(said, "[25000, 25000, 30000, 35000]\nclosed b''\n", "{way:?}");
     }
 }
 

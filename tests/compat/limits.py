@@ -1,5 +1,6 @@
-"""limits.py PID PORT: connects to that process and prints the TCP_USER_TIMEOUT of each of its TCP
-sockets, and what came when the connection was kept silent for as long as the process allows."""
+"""limits.py PID ASKED SHORT LIMIT…: connects to that process at port ASKED, and prints the TCP_USER_TIMEOUT
+of each of its TCP sockets once they are these, or what they are in the end; and what came at port SHORT
+when a connection was kept silent for as long as the process allows there."""
 import ctypes
 import os
 import select
@@ -10,8 +11,8 @@ import time
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 USER_TIMEOUT = 18
 
-pid, port = int(sys.argv[1]), int(sys.argv[2])
-connection = s.create_connection(("127.0.0.1", port), timeout=30)
+pid, asked, short, *wanted = map(int, sys.argv[1:])
+connection = s.create_connection(("127.0.0.1", asked))
 libc = ctypes.CDLL(None, use_errno=True)
 process = libc.syscall(PIDFD_OPEN, pid, 0)
 
@@ -33,11 +34,11 @@ def limits():
     return sorted(found)
 
 
-# Two listeners, and the connection once it is accepted.
+# The listeners, and the connection once it is accepted; those of before once they are closed.
 deadline = time.monotonic() + 30
-while len(limits()) < 3 and time.monotonic() < deadline:
-    # Nothing comes before the time limit: this only gives the server a moment to accept.
-    select.select([connection], [], [], 0.01)
-print(limits())
-connection.recv(1 << 16)
-print("closed", connection.recv(1 << 16))
+while (found := limits()) != wanted and time.monotonic() < deadline:
+    select.select([], [], [], 0.01)
+print(found)
+silent = s.create_connection(("127.0.0.1", short), timeout=30)
+silent.recv(1 << 16)
+print("closed", silent.recv(1 << 16))
