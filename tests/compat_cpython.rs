@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{Netns, Outcome, Running, Way, scratch};
+use support::{Netns, Outcome, Running, Way, scratch, wait};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/compat").join(name)
@@ -48,8 +48,10 @@ fn results(done: &[Outcome]) -> BTreeMap<&str, &str> {
 fn compare(parts: usize, least: usize, names: &[&str]) {
     let running = Way::BOTH
         .map(|way| (0..parts).map(|part| start(way, part, parts, names)).collect::<Vec<Running>>());
-    let [native, ours] =
-        running.map(|all| all.into_iter().map(|one| one.finish().ok()).collect::<Vec<Outcome>>());
+    // A hundred tests in each, and dozens of them at the same time.
+    let limit = wait::deadline() * 10;
+    let [native, ours]: [Vec<Outcome>; 2] =
+        running.map(|all| all.into_iter().map(|one| one.finish_within(limit).ok()).collect());
     let (before, after) = (results(&native), results(&ours));
     let good = before.values().filter(|result| **result == "ok").count();
     assert!(good >= least, "{good} tests pass natively, {least} should");

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::RwLock;
 use std::sync::mpsc::{self, Receiver};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 
@@ -217,13 +217,18 @@ impl Running {
     }
 
     /// Waits for the end of the command, and of everything that holds its output open.
-    pub fn finish(mut self) -> Outcome {
+    pub fn finish(self) -> Outcome {
+        self.finish_within(deadline())
+    }
+
+    /// The same for a command that takes longer than others.
+    pub fn finish_within(mut self, limit: Duration) -> Outcome {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
             }
-            if start.elapsed() > deadline() {
+            if start.elapsed() > limit {
                 self.kill();
                 let said = self.said();
                 panic!("{} does not end\n{said}", self.label);
