@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,7 +45,8 @@ impl Terminal {
             .within(host)
             .start();
         let terminal = Terminal { socket, _server: server };
-        wait::until("tmux to listen", || terminal.socket.exists());
+        // A socket is there before it listens, and a client that is refused starts a server of its own.
+        wait::until("tmux to listen", || UnixStream::connect(&terminal.socket).is_ok());
         let size = ["new-session", "-d", "-x", "80", "-y", "24"];
         terminal.tmux(&size).arg(script).run().ok();
         terminal
