@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 
 use rustix::net::{
-    AddressFamily, Protocol, SocketFlags, SocketType, accept, bind, listen, socket_with, sockopt,
+    AddressFamily, Protocol, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
+    sockopt,
 };
 
 use super::{Netns, kernel, wait};
@@ -48,7 +49,10 @@ pub fn connect(address: &str) -> TcpStream {
 /// A connection to the listener that both ends have used.
 pub fn connection(client: &Netns, address: &str, listener: &TcpListener) -> [TcpStream; 2] {
     let mut near = client.enter(|| connect(address));
-    let mut far: TcpStream = accept(listener).expect("a connection is there").into();
+    // Not for the commands that other tests start meanwhile: one that held it would keep the
+    // connection open after its test has closed it.
+    let far = accept_with(listener, SocketFlags::CLOEXEC).expect("a connection is there");
+    let mut far: TcpStream = far.into();
     // Both keys are known, and further subflows possible, after data went to and fro.
     for (from, to) in [(0, 1), (1, 0), (0, 1)] {
         let ends = [&mut near, &mut far];
