@@ -5,6 +5,7 @@
 #include "check.h"
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,11 +24,14 @@ static void limit(long milliseconds)
 	must(setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) == 0, "SO_RCVTIMEO");
 }
 
+/* A connection that waits to be accepted: whoever made it may know of it before the listener does. */
 static int connected(void)
 {
 	int client = socket(AF_INET, SOCK_STREAM, 0);
+	struct pollfd one = { listener, POLLIN, 0 };
 
 	must(connect(client, (void *)&address, sizeof address) == 0, "connect");
+	must(poll(&one, 1, -1) == 1, "poll");
 	return client;
 }
 
