@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use mptcpize::model::checks::FIXABLE;
 use serde_json::Value;
 use support::check::{Checked, check, paste};
+use support::kernel::counter;
 use support::uplinks::{PORT, SERVER_V4, Station, Uplinks};
-use support::{Netns, Running};
+use support::{Netns, Running, wait};
 
 const RATE: &str = "15mbit";
 
@@ -62,12 +63,16 @@ impl Host {
         self.lab.client.net.sysctl(&self.named(name), value);
     }
 
-    /// Makes MPTCP connections, one after the other, that last long enough for a join.
-    fn talk(&mut self, times: usize) {
+    /// Makes MPTCP connections, one after the other, that last long enough for a join, until this host
+    /// or the peer has counted so many of something: on a busy machine one may end before its join.
+    fn talk(&mut self, counted: &str, times: u64) {
         self.server.get_or_insert_with(|| self.lab.serve());
-        for _ in 0..times {
+        let group = if counted == "IPReversePathFilter" { "TcpExt" } else { "MPTcpExt" };
+        let ends = [&self.lab.client.net, &self.lab.server.net];
+        wait::until(counted, || {
             self.lab.client_of("get", SERVER_V4, 200_000).run();
-        }
+            ends.iter().any(|end| counter(end, group, counted) >= times)
+        });
     }
 }
 
@@ -188,26 +193,26 @@ const COUNTED: &[Fault] = &[
     }),
     fault("counters.joins_unanswered", "joins vanish", |host| {
         filter(&host.lab.router, "prerouting", "tcp option mptcp subtype 1 drop");
-        host.talk(4);
+        host.talk("MPJoinSynTx", 4);
         unfilter(&host.lab.router);
     }),
     fault("counters.joins_forged", "the proof in a SYN-ACK is changed", |host| {
         // The option follows MSS, SACK and timestamps, a NOP and the window scale.
         let rule = "tcp flags & (syn|ack) == syn|ack tcp option mptcp subtype 1 @th,352,32 set 7";
         filter(&host.lab.router, "prerouting", rule);
-        host.talk(1);
+        host.talk("MPJoinSynAckHMacFailure", 1);
         unfilter(&host.lab.router);
     }),
     fault("counters.middlebox", "the option is lost behind the handshake", |host| {
         let rule = "tcp flags & syn == 0 reset tcp option mptcp";
         filter(&host.lab.router, "prerouting", rule);
-        host.talk(1);
+        host.talk("MPCapableDataFallback", 1);
         unfilter(&host.lab.router);
     }),
     fault("counters.rp_filter", "strict, and no rule", |host| {
         host.ip("rule del from 10.2.0.1 lookup 8685");
         host.sysctl("net/ipv4/conf/{2}/rp_filter", "1");
-        host.talk(1);
+        host.talk("IPReversePathFilter", 1);
         host.lab.client.setup("");
     }),
 ];
@@ -215,7 +220,7 @@ const COUNTED: &[Fault] = &[
 /// Found by the peer.
 const AT_THE_PEER: &[Fault] = &[fault("counters.joins_rejected", "no subflows there", |host| {
     host.lab.server.net.ip("mptcp limits set subflows 0");
-    host.talk(1);
+    host.talk("MPJoinRejected", 1);
     host.lab.server.net.ip("mptcp limits set subflows 8");
 })];
 
