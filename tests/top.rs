@@ -113,9 +113,13 @@ fn it_shows_a_connection_its_subflows_and_events_and_obeys_its_keys() {
     let listener = listener(&lab.server, "10.99.0.1:4711");
     let ends = connection(&lab.client, "10.99.0.1:4711", &listener);
     terminal.shows("subflow up");
-    let screen = terminal.shows("→ 10.99.0.1 ");
-    let line = screen.lines().find(|line| line.starts_with('▸')).expect("one is selected");
-    assert!(line.contains(" w1 ") && line.contains(" w2 ") && line.contains('●'), "{screen}");
+    // An event is shown at once, and what has become of the connection at the next look.
+    let mut screen = String::new();
+    wait::until("one connection, selected, over both links", || {
+        screen = terminal.screen();
+        let line = screen.lines().find(|line| line.starts_with('▸')).unwrap_or_default();
+        ["→ 10.99.0.1 ", " w1 ", " w2 ", "●"].iter().all(|part| line.contains(part))
+    });
     assert!(!screen.contains(" subflow is "), "{screen}");
     terminal.press(&["Enter"]);
     terminal.shows("bit/s  10.2.0.1:");
