@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A value that no call leaves in errno by itself. */
@@ -24,6 +25,19 @@ static inline int protocol_of(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0)
 		return -1;
 	return protocol;
+}
+
+/* Has this program tried its luck for long enough? Threads that hand something to each other and never
+   sleep need a slice of the processor for each time, which comes late on a busy machine. */
+static inline int enough(void)
+{
+	static time_t end;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!end)
+		end = now.tv_sec + 15;
+	return now.tv_sec >= end;
 }
 
 static inline void must(int fine, const char *what)
