@@ -32,9 +32,10 @@ const MPTCP: Protocol = Protocol::from_raw(NonZeroU32::new(262).expect("262 is n
 /// How long plain TCP is waited for: a SYN, its repetition after a second, and a slow path.
 const TCP_PATIENCE: Duration = Duration::from_millis(3_000);
 
-/// The same with MPTCP. The second repetition would come after 3 s, and with it the kernel's verdict
-/// of a blackhole (`mptcp_active_detect_blackhole`, net/mptcp/ctrl.c).
-const MPTCP_PATIENCE: Duration = Duration::from_millis(2_500);
+/// The same with MPTCP. The kernel's verdict of a blackhole comes after 3 s
+/// (`mptcp_active_detect_blackhole`, net/mptcp/ctrl.c), and no machine that lets this process wait for
+/// most of a second may get that far.
+const MPTCP_PATIENCE: Duration = Duration::from_millis(2_000);
 
 /// The most that is sent: less than any server's limit for a request's head.
 pub const MOST_BYTES: usize = 4096;
