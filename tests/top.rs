@@ -66,12 +66,14 @@ impl Terminal {
     }
 
     /// Waits for a text on the screen.
+    #[track_caller]
     fn shows(&self, text: &str) -> String {
         let mut screen = String::new();
-        wait::until(text, || {
+        let came = wait::comes(|| {
             screen = self.screen();
             screen.contains(text)
         });
+        assert!(came, "waited in vain: {text}\n{screen}");
         screen
     }
 
