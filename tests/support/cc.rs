@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use super::{Cmd, scratch};
+use super::{Cmd, scratch, wait};
 
 /// How a C program is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,7 +106,9 @@ pub fn go_by(go: &Path, source: &Path) -> PathBuf {
         .env("GOPROXY", "off")
         .env("GOTOOLCHAIN", "local")
         .env("CGO_ENABLED", "0")
-        .run()
+        .start()
+        // The first time it compiles its standard library.
+        .finish_within(wait::deadline() * 10)
         .ok();
     program
 }
