@@ -16,6 +16,8 @@ use support::{Netns, scratch};
 /// A namespace with links of many kinds and addresses of many forms.
 fn odd_host() -> Netns {
     let host = Netns::new();
+    // A look for duplicates that ended between `ip` and us would make two answers of one host.
+    host.sysctl("net/ipv6/conf/default/accept_dad", "0");
     for line in [
         "link add e0 type veth peer name e0peer",
         "link add e1 type veth peer name e1peer",
@@ -41,11 +43,13 @@ fn odd_host() -> Netns {
         "address add 2001:db8:1::2/64 dev e0 nodad",
         "address add 2001:db8:1::3/128 dev e0 nodad valid_lft 3000 preferred_lft 0",
         "address add 2001:db8:2::1/128 peer 2001:db8:2::2 dev tun0 nodad",
-        "address add 2001:db8:3::1/64 dev e1peer",
         "address add fec0::1/64 dev e0 scope site nodad",
     ] {
         host.ip(line);
     }
+    host.sysctl("net/ipv6/conf/e1peer/accept_dad", "1");
+    host.ip("address add 2001:db8:3::1/64 dev e1peer");
+    host.settle();
     host
 }
 

@@ -42,6 +42,11 @@ impl Lab {
             server: Netns::new(),
             links: rates.len(),
         };
+        let hosts = [&lab.client, &lab.router, &lab.server];
+        for host in hosts {
+            // Addresses are usable at once; the tests are not about duplicates.
+            host.sysctl("net/ipv6/conf/default/accept_dad", "0");
+        }
         lab.router.sysctl("net/ipv4/ip_forward", "1");
         lab.router
             .ip(&format!("link add core type veth peer name eth netns {}", lab.server.path()));
@@ -54,6 +59,7 @@ impl Lab {
             lab.add_link(link, rate);
         }
         lab.client.ip("route add default via 10.1.0.254 dev w1");
+        hosts.into_iter().for_each(Netns::settle);
         lab
     }
 

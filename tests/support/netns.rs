@@ -14,7 +14,7 @@ use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
-use super::{Cmd, Outcome};
+use super::{Cmd, Outcome, wait};
 
 /// The namespace of the calling thread; `/proc/self` would be the main thread's.
 const CURRENT: &str = "/proc/thread-self/ns/net";
@@ -103,6 +103,25 @@ impl Netns {
         let path = format!("/proc/sys/{name}");
         self.enter(|| fs::write(&path, value))
             .unwrap_or_else(|error| panic!("{name} = {value}: {error}"));
+    }
+
+    /// Waits until the kernel has done what it leaves to workers of its own after a link went up or
+    /// down: it notes the carrier, then it marks routes, makes a link-local address or opens the
+    /// port of a bridge; and it ends the look for duplicates of an address.
+    pub fn settle(&self) {
+        wait::until("links and addresses to settle", || {
+            // The last question is for the lock of rtnetlink: whoever took `tentative` from an
+            // address has made its route when that is answered.
+            self.has_noted_carriers()
+                && self.ip("-6 -o address show up tentative").is_empty()
+                && self.has_noted_carriers()
+        });
+    }
+
+    /// LOWER_UP is the carrier itself; NO-CARRIER is what the worker has made of it.
+    fn has_noted_carriers(&self) -> bool {
+        let links = self.ip("-o link show up");
+        links.lines().all(|link| link.contains("LOWER_UP") != link.contains("NO-CARRIER"))
     }
 
     /// A file of `/proc/net`, as it reads inside.

@@ -86,9 +86,7 @@ impl Station {
 
     /// All that a set-up may touch, as iproute2 and procfs show it.
     pub fn state(&self) -> String {
-        wait::until("the end of duplicate address detection", || {
-            !self.net.ip("-6 address show").contains("tentative")
-        });
+        self.net.settle();
         let mut text = String::new();
         for question in [
             "rule show",
@@ -193,6 +191,7 @@ impl Uplinks {
                 station.tc(&format!("qdisc add dev {end}{link} root tbf {rate}"));
             }
         }
+        [&lab.client.net, router, &server.net].into_iter().for_each(Netns::settle);
         lab
     }
 
@@ -236,6 +235,7 @@ impl Uplinks {
             station.ip(&format!("address add {own} peer {peer}/32 dev {device}"));
             station.ip(&format!("link set {device} up"));
             station.tc(&format!("qdisc add dev {device} root tbf {rate}"));
+            station.settle();
         }
         running
     }
@@ -249,6 +249,7 @@ impl Uplinks {
             self.router.ip(&format!("link set r{link} master lan"));
             self.client.net.ip(&format!("address add 192.168.0.1{link}/24 dev w{link}"));
         }
+        self.router.settle();
     }
 
     /// An IPv4 network for one link, and a default route; the first link's is the best.
