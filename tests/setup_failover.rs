@@ -109,7 +109,7 @@ fn a_transfer_survives_the_loss_of_its_first_link() {
     lab.client.setup("");
     for verb in ["get", "put"] {
         // The transfer itself checks each byte.
-        let moved = lab.observe(lab.client_of(verb, SERVER_V4, BYTES), BYTES, || lab.cut(1));
+        let moved = lab.interrupted(verb, SERVER_V4, BYTES, || lab.cut(1));
         assert!(moved.by_link[0] < BYTES / 3, "{moved:?}");
         assert!(moved.by_link[1..].iter().all(|bytes| *bytes > BYTES / 5), "{moved:?}");
         lab.router.ip("link set r1 up");
@@ -130,7 +130,7 @@ fn a_backup_carries_nothing_until_the_primary_is_cut_and_then_the_rest() {
     for verb in ["get", "put"] {
         lab.transfer(verb, SERVER_V4, BYTES / 2).used_only(1);
         let mut before = 0;
-        let moved = lab.observe(lab.client_of(verb, SERVER_V4, BYTES), BYTES, || {
+        let moved = lab.interrupted(verb, SERVER_V4, BYTES, || {
             before = subflow_bytes(&lab);
             lab.cut(1);
         });
@@ -161,6 +161,6 @@ fn a_program_that_binds_to_an_address_leaves_by_its_link() {
     for (link, source) in [(1, "10.1.0.1"), (2, "10.2.0.1")] {
         let client: Cmd = lab.client.command("python3").arg(transfer_py());
         let client = client.args(["put", SERVER_V4, &PORT.to_string(), &FEW.to_string(), source]);
-        lab.observe(client, FEW, || ()).used_only(link);
+        lab.observe(client).used_only(link);
     }
 }

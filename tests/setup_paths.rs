@@ -46,9 +46,8 @@ fn a_router_that_asks_for_the_addresses_anew_still_finds_each_on_its_own_link() 
     let lab = Uplinks::three_dongles(RATE);
     let _server = lab.serve();
     lab.client.setup("");
-    let get = || lab.client_of("get", SERVER_V4, BYTES);
     // Downwards it is the router that chooses the link, by what ARP tells it.
-    let moved = lab.observe(get(), BYTES, || {
+    let moved = lab.interrupted("get", SERVER_V4, BYTES, || {
         lab.router.ip("neigh flush dev lan");
     });
     moved.used_all();

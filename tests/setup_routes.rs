@@ -35,7 +35,7 @@ fn a_static_route_through_one_uplink_is_taken_from_the_others_address() {
     assert_eq!(ways(&lab, SERVER_V4, &addresses), ["w1", "w1", "w2"]);
     let client = lab.client.command("python3").arg(transfer_py());
     let words = ["put", "10.50.0.1", &PORT.to_string(), &BYTES.to_string(), "10.1.0.1"];
-    let moved = lab.observe(client.args(words), BYTES, || ());
+    let moved = lab.observe(client.args(words));
     // The acknowledgements come back to the address's own link.
     assert!(moved.by_link[1] > BYTES && moved.by_link[0] < BYTES / 10, "{moved:?}");
 }

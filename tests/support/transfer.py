@@ -1,4 +1,7 @@
-"""A transfer whose bytes and rate are known: `serve PORT`, `get HOST PORT BYTES`, `put …`.
+"""A transfer whose bytes and rate are known: `serve PORT`, `get HOST PORT BYTES [SOURCE]`, `put …`.
+
+With HOLD in its environment a client lets half of the bytes go, and the rest when it has read a byte
+from the file of that name: what is to happen in the middle does, however slow the machine is.
 
 The bytes are the same in every run, and both ends compare them, so that a lost or repeated piece
 is noticed, and told with what the kernel counted meanwhile. The client prints a rate in bytes per second, as the receiver's program got them, without
@@ -6,6 +9,7 @@ the slowest tenth: a single stall of the kernel's (a lost last packet; one trans
 says nothing about how many links are used.
 """
 
+import os
 import random
 import socket
 import sys
@@ -59,14 +63,23 @@ def counted():
 def answer(connection):
     with connection, connection.makefile("rb") as lines:
         with_cubic(connection)
-        verb, size = lines.readline().split()
+        verb, size, *held = lines.readline().split()
         if verb == b"get":
-            connection.sendall(content(int(size)))
+            send(connection, content(int(size)), lines.readline if held else None)
         else:
             rate, fault = read_all(lines.read1, content(int(size)))
             connection.sendall(f"{rate:.0f} {fault}\n".encode())
         # The client closes first: the port is free again for the next server.
         connection.recv(1)
+
+
+def send(connection, data, wait):
+    """Sends it all; the second half when `wait` has returned."""
+    half = len(data) // 2
+    connection.sendall(data[:half])
+    if wait:
+        wait()
+    connection.sendall(data[half:])
 
 
 def serve(port):
@@ -80,6 +93,11 @@ def serve(port):
         threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
 
+def release(hold, connection):
+    hold.read(1)
+    connection.sendall(b"\n")
+
+
 def ask(verb, host, port, size, source=None):
     size = int(size)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -88,11 +106,15 @@ def ask(verb, host, port, size, source=None):
         if source:
             connection.bind((source, 0))
         connection.connect((host, int(port)))
-        connection.sendall(f"{verb} {size}\n".encode())
+        hold = open(os.environ["HOLD"], "rb", buffering=0) if "HOLD" in os.environ else None
+        held = " held" if hold and verb == "get" else ""
+        connection.sendall(f"{verb} {size}{held}\n".encode())
         if verb == "get":
+            if hold:
+                threading.Thread(target=release, args=(hold, connection), daemon=True).start()
             rate, fault = read_all(connection.recv, content(size))
         else:
-            connection.sendall(content(size))
+            send(connection, content(size), hold and (lambda: hold.read(1)))
             with connection.makefile() as lines:
                 rate, _, fault = lines.readline().rstrip("\n").partition(" ")
     if fault:

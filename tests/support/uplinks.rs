@@ -14,10 +14,13 @@
 //! gets a private mount namespace in which a directory of the test lies over /run.
 
 use std::ffi::OsStr;
-use std::fmt::Write;
-use std::fs;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{Cmd, Netns, Running, kernel, scratch, serve, tool, wait};
 
@@ -288,7 +291,7 @@ impl Uplinks {
     /// Moves so many bytes over MPTCP (`get` or `put`) and says how they came.
     #[track_caller]
     pub fn transfer(&self, verb: &str, host: &str, bytes: u64) -> Moved {
-        self.observe(self.client_of(verb, host, bytes), bytes, || ())
+        self.observe(self.client_of(verb, host, bytes))
     }
 
     /// The same over plain TCP, which can use but one link: what the links are measured by.
@@ -296,23 +299,49 @@ impl Uplinks {
     pub fn tcp(&self, verb: &str, host: &str, bytes: u64) -> Moved {
         let client = self.client.command("nice").args(["-n", "-20", "python3"]).arg(transfer_py());
         let client = client.args([verb, host, &PORT.to_string(), &fewer(bytes).to_string()]);
-        self.observe(client, bytes, || ())
+        self.observe(client)
     }
 
-    /// Runs a client, and `meanwhile` when a quarter of the bytes has come.
+    /// Runs a client.
     #[track_caller]
-    pub fn observe(&self, client: Cmd, bytes: u64, meanwhile: impl FnOnce()) -> Moved {
+    pub fn observe(&self, client: Cmd) -> Moved {
+        self.watch(client, |_, _| ())
+    }
+
+    /// A transfer over MPTCP, and `meanwhile` when a quarter of the bytes has come; more than half of
+    /// them come after it.
+    #[track_caller]
+    pub fn interrupted(
+        &self,
+        verb: &str,
+        host: &str,
+        bytes: u64,
+        meanwhile: impl FnOnce(),
+    ) -> Moved {
+        let hold = scratch("hold").join("fifo");
+        mknodat(CWD, &hold, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("the name is new");
+        // For reading too: so it is open before the client comes, and keeps what was written.
+        let mut go = File::options().read(true).write(true).open(&hold).expect("it was made");
+        let client = self.client_of(verb, host, bytes).env("HOLD", &hold);
+        self.watch(client, |running, before| {
+            wait::until("a quarter of the transfer", || {
+                let moved: u64 = moved(before, &self.counters()).iter().sum();
+                running.ended() || moved > fewer(bytes) / 4
+            });
+            meanwhile();
+            go.write_all(b"x").expect("the pipe has room");
+        })
+    }
+
+    #[track_caller]
+    fn watch(&self, client: Cmd, meanwhile: impl FnOnce(&mut Running, &[u64])) -> Moved {
         static ALONE: Mutex<()> = Mutex::new(());
         // One transfer at a time, and ahead of what else this machine does: what is measured is
         // the network.
         let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let before = self.counters();
         let mut running = client.start();
-        wait::until("a quarter of the transfer", || {
-            let moved: u64 = moved(&before, &self.counters()).iter().sum();
-            running.ended() || moved > fewer(bytes) / 4
-        });
-        meanwhile();
+        meanwhile(&mut running, &before);
         let outcome = running.finish().ok();
         let rate: f64 = outcome.stdout.trim().parse().unwrap_or_else(|_| panic!("{outcome}"));
         Moved { by_link: moved(&before, &self.counters()), rate }
