@@ -1,93 +1,143 @@
-//! The promise: with two links of 50 Mbit/s, an unchanged program transfers faster than either
-//! link could, and the interfaces' byte counters show that both carried it.
+//! The promise: with two links, an unchanged program transfers faster than either link could, and
+//! the interfaces' byte counters show that both carried it.
 //!
-//! The rate is compared with plain TCP over the same links in the same run: a ratio, which does
-//! not depend on how fast the machine is.
+//! Judged beside plain TCP, which transfers the same at the same time in a laboratory of its own: by
+//! the bytes of both at one moment. Whatever keeps this machine from its work keeps both.
 
 mod support;
 
-use support::kernel::{Traffic, accepted};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use support::kernel::{self, Traffic, accepted};
 use support::lab::{Lab, SERVER};
 use support::serve::{self, content};
-use support::{Way, scratch};
+use support::{Cmd, Netns, Running, Way, scratch, tool, wait};
 
 const PORT: u16 = 8080;
-/// Long enough that the start of the transfer (slow start, the second subflow's handshake) is a
-/// small part of it: 2.7 s over one link.
-const SIZE: usize = 16_000_000;
+/// Of each link: little work for a processor.
+const RATE: &str = "20mbit";
+/// Long enough for many looks when both are at full speed: 5 s over one link.
+const SIZE: u64 = 12_000_000;
 
-/// Runs curl on the client; returns bytes per second as curl measured them.
-fn curl(lab: &Lab, way: Way, arguments: &[&str]) -> f64 {
-    let command = way.command("curl").arg("-sSf").args(arguments);
-    let command = command.arg(format!("http://{SERVER}:{PORT}/file"));
-    let done = lab.on_client(command).run().silent();
-    done.stdout.trim().parse().expect("curl prints a number")
+/// A laboratory and its server.
+struct Side {
+    lab: Lab,
+    _server: Running,
+    /// Where what was transferred comes to lie.
+    arrives: PathBuf,
 }
 
-/// The two measurements of one direction: `transfer` returns the rate, `bytes` reads a link's
-/// counter.
-fn faster_than_one(lab: &Lab, transfer: impl Fn(Way) -> f64, bytes: fn(Traffic) -> u64) {
-    let measured = |way| {
-        let before = lab.traffic();
-        let rate = transfer(way);
-        let carried: Vec<u64> =
-            lab.traffic().iter().zip(before).map(|(now, then)| bytes(*now) - bytes(then)).collect();
-        (rate, carried)
-    };
-    let (single, carried) = measured(Way::Native);
-    assert!(carried[1] < SIZE as u64 / 100, "plain TCP stays on the first link: {carried:?}");
-    assert_eq!(accepted(&lab.server), 0, "plain TCP is no MPTCP");
-
-    let (both, carried) = measured(Way::Tool);
-    let shown = format!(
-        "one link {:.1} Mbit/s, both {:.1} Mbit/s, bytes per link {carried:?}",
-        single * 8e-6,
-        both * 8e-6
-    );
-    println!("{shown}");
-    assert_eq!(accepted(&lab.server), 1, "one MPTCP connection");
-    for bytes in &carried {
-        assert!(*bytes > SIZE as u64 / 5, "a link carried less than a fifth: {shown}");
+/// A program, ahead of what else this machine does: what is measured is the network.
+fn urgent(way: Way, program: &str) -> Cmd {
+    let command = Cmd::new("nice").args(["-n", "-20"]);
+    match way {
+        Way::Native => command.arg(program),
+        Way::Tool => command.arg(tool::binary()).arg("run").arg(program),
     }
-    assert!(both > 1.6 * single, "less than 1.6 times one link: {shown}");
 }
 
-/// Two links, and a client that uses them.
-fn lab() -> Lab {
-    let lab = Lab::two_paths(&["50mbit", "50mbit"]);
-    lab.multipath();
-    lab
+impl Side {
+    /// It and its client. `serve` starts the server; `words` are curl's for a file to read or write.
+    fn new(
+        way: Way,
+        serve: impl Fn(&Lab) -> Running,
+        words: &[&str],
+        arrives: PathBuf,
+    ) -> (Self, Cmd) {
+        let lab = Lab::two_paths(&[RATE; 2]);
+        lab.multipath();
+        // BBR, a default of some hosts, is still measuring the links when such a transfer ends. A
+        // namespace may not choose another, a route may.
+        let change = |host: &Netns, route: &str| {
+            host.ip(&format!("route change default via {route} congctl cubic"));
+        };
+        change(&lab.server, "10.99.0.254");
+        change(&lab.client, "10.1.0.254 dev w1");
+        for link in 1..=2 {
+            change(&lab.client, &format!("10.{link}.0.254 dev w{link} table 10{link}"));
+        }
+        let server = serve(&lab);
+        let pid = server.pid().to_string();
+        Cmd::new("renice").args(["-n", "-20", "-p", &pid]).run().ok();
+        let client = urgent(way, "curl").arg("-sSf").args(words);
+        let client = lab.on_client(client.arg(format!("http://{SERVER}:{PORT}/file")));
+        (Side { lab, _server: server, arrives }, client)
+    }
+}
+
+/// What both sides had moved at a moment.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    one: u64,
+    both: u64,
+}
+
+/// Runs both clients at once; `bytes` reads a link's counter.
+fn faster_than_one(sides: [(Side, Cmd); 2], content: &[u8], bytes: fn(Traffic) -> u64) {
+    // A laboratory at a time, and a thread that looks as often as it wants.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    rustix::process::nice(-20).expect("the tests run as root");
+    let [(native, plain), (tool, under_tool)] = sides;
+    let mut running = [plain.start(), under_tool.start()];
+    let [one, both] = [running[0].pid(), running[1].pid()];
+    // None when the process has ended.
+    let moved = |pid: u32| -> Option<u64> {
+        let table = fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?;
+        Some(["w1", "w2"].iter().map(|link| bytes(kernel::traffic_in(&table, link))).sum())
+    };
+    let mut looks: Vec<Look> = Vec::new();
+    wait::until("the end of the transfer over both", || {
+        if let (Some(before), Some(both), Some(after)) = (moved(one), moved(both), moved(one)) {
+            // One that took long was interrupted, and is of no moment. At first both grow.
+            if after - before < SIZE / 200 && both > SIZE / 5 {
+                looks.push(Look { one: after, both });
+            }
+        }
+        running[1].ended()
+    });
+    for running in running {
+        running.finish().silent();
+    }
+    for side in [&native.arrives, &tool.arrives] {
+        assert!(fs::read(side).is_ok_and(|got| got == content), "it arrived otherwise");
+    }
+
+    let carried = |lab: &Lab| lab.traffic().into_iter().map(bytes).collect::<Vec<u64>>();
+    let (plain, carried) = (carried(&native.lab), carried(&tool.lab));
+    assert!(plain[1] < SIZE / 100, "plain TCP stays on the first link: {plain:?}");
+    assert_eq!([&native, &tool].map(|side| accepted(&side.lab.server)), [0, 1], "MPTCP");
+    assert!(carried.iter().all(|link| *link > SIZE / 5), "a link carried less: {carried:?}");
+    let (Some(first), Some(last)) = (looks.first(), looks.last()) else { panic!("no look") };
+    let (one, both) = (last.one - first.one, last.both - first.both);
+    println!("{one} bytes over one link, {both} over two meanwhile, {carried:?} in all");
+    assert!(both > SIZE / 3, "{} looks at a part of the transfer: {first:?} {last:?}", looks.len());
+    assert!(both * 10 > one * 16, "less than 1.6 times one link: {both} {one}");
 }
 
 #[test]
 fn a_download_uses_both_links_and_is_faster_than_one() {
-    let lab = lab();
-    let (directory, bytes) = content(SIZE);
-    let _server = serve::python(&lab.server, Way::Tool, &directory, PORT);
-    let out = scratch("download").join("file");
-    let name = out.to_str().expect("our name is text");
-    let transfer = |way| {
-        let rate = curl(&lab, way, &["-w", "%{speed_download}", "-o", name]);
-        assert!(std::fs::read(&out).is_ok_and(|got| got == bytes), "it arrived otherwise");
-        rate
-    };
-    faster_than_one(&lab, transfer, |link| link.received);
+    let (directory, bytes) = content(SIZE as usize);
+    let sides = Way::BOTH.map(|way| {
+        let out = scratch("download").join("file");
+        let name = out.display().to_string();
+        let serve = |lab: &Lab| serve::python(&lab.server, Way::Tool, &directory, PORT);
+        Side::new(way, serve, &["-o", &name], out)
+    });
+    faster_than_one(sides, &bytes, |link| link.received);
 }
 
 #[test]
 fn an_upload_uses_both_links_and_is_faster_than_one() {
-    let lab = lab();
-    let (directory, bytes) = content(SIZE);
-    let stored = scratch("stored");
-    let _server = serve::store(&lab.server, Way::Tool, &stored, PORT);
-    let file = directory.join("file");
-    let name = file.to_str().expect("our name is text");
-    let transfer = |way| {
+    let (directory, bytes) = content(SIZE as usize);
+    let name = directory.join("file").display().to_string();
+    let sides = Way::BOTH.map(|way| {
+        let stored = scratch("stored");
+        let serve = |lab: &Lab| serve::store(&lab.server, Way::Tool, &stored, PORT);
         // Without curl's question whether to send at all, which this server does not answer.
-        let rate = curl(&lab, way, &["-w", "%{speed_upload}", "-H", "Expect:", "-T", name]);
-        let got = std::fs::read(stored.join("file"));
-        assert!(got.is_ok_and(|got| got == bytes), "it arrived otherwise");
-        rate
-    };
-    faster_than_one(&lab, transfer, |link| link.sent);
+        Side::new(way, serve, &["-H", "Expect:", "-T", &name], stored.join("file"))
+    });
+    faster_than_one(sides, &bytes, |link| link.sent);
 }

@@ -58,7 +58,11 @@ pub struct Traffic {
 
 /// The interface's byte counters.
 pub fn traffic(namespace: &Netns, interface: &str) -> Traffic {
-    let text = namespace.proc_net("dev");
+    traffic_in(&namespace.proc_net("dev"), interface)
+}
+
+/// The same in the text of a `/proc/PID/net/dev`.
+pub fn traffic_in(text: &str, interface: &str) -> Traffic {
     let line = text.lines().find_map(|line| line.trim().strip_prefix(&format!("{interface}:")));
     let line = line.unwrap_or_else(|| panic!("no interface {interface} in\n{text}"));
     let mut fields = line.split_whitespace().map(|field| field.parse::<u64>());
