@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use support::uplinks::{Station, Uplinks, assert_same};
-use support::{tool, wait};
+use support::{Cmd, tool, wait};
 
 /// The process that will undo, as the mark in the run directory names it.
 fn guard(station: &Station) -> Option<u32> {
@@ -113,6 +113,37 @@ fn a_set_up_that_dies_half_way_is_undone_too() {
         .args(["setup", "--confirm", "2"])
         .run();
     assert_eq!(outcome.code(), 137, "{outcome}");
+    wait_for_undo(&lab.client, &before);
+}
+
+#[test]
+fn a_set_up_that_takes_longer_than_its_time_is_undone_when_it_is_done() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let before = lab.client.state();
+    let log = support::scratch("strace").join("log");
+    // It stops when it has started the guard, and has changed nothing yet.
+    let setup = lab
+        .client
+        .command("strace")
+        .args(["-qq", "-e", "trace=getsid", "-e", "inject=getsid:signal=STOP:when=1", "-o"])
+        .arg(&log)
+        .arg(tool::binary())
+        .args(["setup", "--confirm", "1"])
+        .start();
+    wait::until("the set-up to stop", || {
+        fs::read_to_string(&log).is_ok_and(|log| log.contains("--- stopped by SIGSTOP ---"))
+    });
+    let guard = guard(&lab.client).expect("a process waits");
+    let at_the_lock = || {
+        let open = fs::read_dir(format!("/proc/{guard}/fd")).into_iter().flatten().flatten();
+        let mut open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        open.any(|path| path.parent().is_some_and(|directory| directory.ends_with("lock")))
+    };
+    wait::until("the end of its time", || at_the_lock() || !lives(guard));
+    let children = format!("/proc/{0}/task/{0}/children", setup.pid());
+    let stopped = fs::read_to_string(children).expect("strace runs").trim().to_owned();
+    Cmd::new("kill").args(["-CONT", &stopped]).run().ok();
+    setup.finish().ok();
     wait_for_undo(&lab.client, &before);
 }
 

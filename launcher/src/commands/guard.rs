@@ -55,14 +55,18 @@ pub fn arm(paths: &Paths, seconds: u32, namespace: Option<&str>) -> Result<(), E
     fs::write(marker(paths), child.id().to_string()).map_err(failed)?;
     // Until it has left our session it would end with us.
     let deadline = Instant::now() + READY;
-    while !leads_a_session(&child) {
-        if Instant::now() > deadline {
+    loop {
+        // Before the look: one that is late because this process was kept from running still counts.
+        let late = Instant::now() > deadline;
+        if leads_a_session(&child) {
+            return Ok(());
+        }
+        if late {
             disarm(paths);
             return Err(failed(io::ErrorKind::TimedOut.into()));
         }
         std::thread::sleep(MOMENT);
     }
-    Ok(())
 }
 
 fn leads_a_session(child: &Child) -> bool {
@@ -101,6 +105,11 @@ pub fn insist(paths: &Paths, mut undo: impl FnMut() -> anyhow::Result<Exit>) {
         }
         pause = (pause * 2).min(LONGEST);
     }
+}
+
+/// Is there still a set-up that nobody confirmed or undid?
+pub fn is_armed(paths: &Paths) -> bool {
+    marker(paths).exists()
 }
 
 /// `setup confirm`.

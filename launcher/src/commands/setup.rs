@@ -40,7 +40,15 @@ pub fn setup(arguments: Setup, paths: &Paths) -> anyhow::Result<Exit> {
         Some(SetupCommand::Guard { seconds, place }) => {
             enter(&place)?;
             if guard::wait(paths, seconds)? {
-                guard::insist(paths, || undo::undo(paths, &place, false));
+                guard::insist(paths, || {
+                    // A set-up that is still at work holds the lock, and has perhaps changed nothing
+                    // yet: only when it lets go is it known what there is to undo.
+                    drop(open_journal(paths)?);
+                    match guard::is_armed(paths) {
+                        true => undo::undo(paths, &place, false),
+                        false => Ok(Exit::Done),
+                    }
+                });
             }
             Ok(Exit::Done)
         }
