@@ -82,11 +82,13 @@ fn an_undo_by_hand_ends_the_wait() {
 fn the_guard_outlives_the_terminal_that_the_change_may_cut_off() {
     let lab = Uplinks::two_subnets("15mbit");
     let before = lab.client.state();
-    let command = format!("{} setup --confirm 600; exec cat", tool::binary().display());
+    let done = support::scratch("done").join("done");
+    let setup = format!("{} setup --confirm 600", tool::binary().display());
+    let command = format!("{setup} && echo >{} && exec cat", done.display());
     // A terminal, and a program that stays in it.
     let terminal = lab.client.command("script").args(["-qec", &command, "/dev/null"]).input("");
     let terminal = terminal.start();
-    wait::until("the set-up", || lab.client.net.ip("mptcp endpoint show").lines().count() == 2);
+    wait::until("the end of the set-up", || done.exists());
     let guard = guard(&lab.client).expect("a process waits");
     // The terminal's end goes, and everything in its session is hung up.
     terminal.stop();
