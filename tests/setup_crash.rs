@@ -171,24 +171,19 @@ fn a_link_that_vanishes_between_plan_and_change_leaves_the_host_as_it_was() {
 fn two_at_once_make_one_set_up() {
     let lab = Uplinks::three_dongles("15mbit");
     let (first, tool) = stopped(&lab.client, 9);
-    let second = lab.client.tool("setup").start();
-    let lock = fs::read_dir(lab.client.state_directory().join("lock"))
-        .expect("the first made it")
-        .find_map(|entry| Some(entry.ok()?.path()))
-        .expect("the first holds a lock");
-    // It waits: it has the lock open and lives on.
-    let descriptors = format!("/proc/{}/fd", second.pid());
-    wait::until("the second is at the lock", || {
-        fs::read_dir(&descriptors).into_iter().flatten().flatten().any(|entry| {
-            fs::read_link(entry.path()).is_ok_and(|open| open.file_name() == lock.file_name())
-        })
+    // It has said that it waits: to have the lock open would not be enough.
+    let log = support::scratch("second").join("stderr");
+    let said = fs::File::create(&log).expect("a scratch file");
+    let second = lab.client.tool("setup").stderr(said.into()).start();
+    let waiting = format!("mptcpize: waiting for another mptcpize (process {tool}) to finish\n");
+    wait::until("the second to wait", || {
+        fs::read_to_string(&log).is_ok_and(|said| said == waiting)
     });
     resume(&tool);
     let (first, second) = (first.finish().ok(), second.finish().ok());
     assert!(first.stdout.starts_with("set up w1, w2 and w3 with 25 changes"), "{first}");
     assert_eq!(second.stdout, "already set up: w1, w2 and w3\n", "{second}");
-    let waiting = format!("mptcpize: waiting for another mptcpize (process {tool}) to finish\n");
-    assert_eq!(second.stderr, waiting);
+    assert_eq!(fs::read_to_string(&log).expect("it is text"), waiting);
     let said = lab.client.setup("undo");
     assert_eq!(said, "undid 25 changes\n");
 }
