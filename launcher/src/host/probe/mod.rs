@@ -154,6 +154,8 @@ fn connect(
         })
         .collect();
     loop {
+        // Before the look: what came while this process was kept from running has come in time.
+        let left = patience.saturating_sub(start.elapsed());
         for (answer, socket) in &mut all {
             if let (Answer::Untried, Some(open)) = (&*answer, &*socket)
                 && let Some(ended) = outcome(open, protocol.is_some())
@@ -169,7 +171,6 @@ fn connect(
         if waiting.is_empty() {
             return all;
         }
-        let left = patience.saturating_sub(start.elapsed());
         if left.is_zero() {
             break;
         }
