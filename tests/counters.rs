@@ -8,18 +8,21 @@ use std::os::unix::fs::PermissionsExt;
 use mptcpize::model::counters::Counters;
 use mptcpize::output::counters::Screen;
 use serde_json::Value;
-use support::kernel::counter;
+use support::kernel::{self, counter};
 use support::scratch::{self, scratch};
 use support::uplinks::{PORT, Station, transfer_py};
-use support::{Netns, Outcome, serve, tool};
+use support::{Netns, Outcome, serve, tool, wait};
 
 /// A connection of MPTCP within the station.
 fn connect(station: &Station) {
     let server = station.tool("run --no-setup python3").arg(transfer_py());
-    let _server =
+    let server =
         serve::listening(&station.net, server.args(["serve", &PORT.to_string()]).quiet(), PORT);
     let client = station.tool("run --no-setup python3").arg(transfer_py());
     client.args(["get", "127.0.0.1", &PORT.to_string(), "1000"]).run().ok();
+    drop(server);
+    // What closes a connection is counted too, and done by a worker of the kernel.
+    wait::until("the end of the connection", || kernel::ss(&station.net, "-Ma").is_empty());
 }
 
 fn json(station: &Station, arguments: &str) -> Value {
