@@ -13,6 +13,7 @@ use serde_json::Value;
 use support::kernel;
 use support::lab::Lab;
 use support::mptcp::{connection, listener};
+use support::process::FORKING;
 use support::{Cmd, Netns, Running, scratch, tool, wait};
 
 /// Ends a connection on both sides.
@@ -108,6 +109,11 @@ fn the_events_of_a_connection_are_those_that_ip_prints() {
     has("[       ANNOUNCED]");
     // The client opens a subflow to it; whoever changes the priority tells the other.
     has(" daddr4=10.99.0.2 sport=");
+    // The client is done first; the server knows the subflow when the client's answer has come.
+    wait::until("the subflow on the server", || {
+        let subflows = kernel::ss(&lab.server, "-t");
+        subflows.lines().any(|line| line.starts_with("ESTAB") && line.contains("10.99.0.2:4711"))
+    });
     lab.server.ip("mptcp endpoint change id 9 backup");
     has("[         SF_PRIO]");
     lab.server.ip("mptcp endpoint delete id 9");
@@ -296,6 +302,9 @@ fn an_event_can_say_its_link_and_the_program() {
         mark(client, 1000);
         is_up(&words) && is_up(&json)
     });
+    // A child has all our sockets until it executes, and where process ids have begun anew its own is
+    // the lower one, which is shown.
+    let _no_fork = FORKING.write().unwrap_or_else(|poisoned| poisoned.into_inner());
     let listener = listener(&lab.server, "10.99.0.1:4711");
     let ends = connection(client, "10.99.0.1:4711", &listener);
     let pid = std::process::id();
