@@ -70,6 +70,14 @@ fn a_subflow_is_opened_carries_data_and_is_ended() {
     assert!(made.stdout.starts_with("10.2.0.1:"), "{made}");
     // The first path is made the backup: the second one carries it all.
     fixture.subflow("backup --token TOKEN --from 10.1.0.1").silent();
+    // The kernel sends nothing over a joined subflow before the peer has acknowledged the join.
+    wait::until("the last packet of the join", || {
+        let subflows = kernel::ss(&fixture.lab.client, "-tiO");
+        let own = subflows.lines().find(|line| line.contains(" 10.2.0.1:"));
+        let flags = own.and_then(|line| line.split(" flags:").nth(1));
+        // `e`: fully established.
+        flags.and_then(|rest| rest.split(' ').next()).is_some_and(|flags| flags.contains('e'))
+    });
     let before = fixture.over_w2();
     let [near, far] = &mut fixture.ends;
     near.write_all(&[7; 200_000]).expect("connected");
