@@ -44,6 +44,9 @@ const STATE: &str = "
     done; done
 ";
 
+/// What strace says of a set-up that it stopped.
+const STOPPED: &str = "/tmp/stopped";
+
 /// What a download moves, and what an idle link may.
 const BYTES: u64 = 3_000_000;
 const IDLE_BYTES: u64 = 20_000;
@@ -135,6 +138,32 @@ impl Host {
         self.sh("ip mptcp endpoint")
     }
 
+    /// `mptcpize setup`, stopped when it begins to wait for something; what is left to do is
+    /// [`Host::resume`].
+    pub(super) fn set_up_stopped(&self) -> Running {
+        let call = "clock_nanosleep";
+        self.sh(&format!("rm -f {STOPPED}"));
+        let words = format!(
+            "strace -f -qq -e trace={call} -e inject={call}:signal=STOP:when=1 -o {STOPPED} \
+             /opt/mptcpize setup"
+        );
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let mut running = self.machine.command(&words).start();
+        wait::until("the set-up to wait", || {
+            assert!(!running.ended(), "it did not wait");
+            self.machine.sh(&format!("grep -F -- '--- stopped by SIGSTOP ---' {STOPPED}")).code()
+                == 0
+        });
+        running
+    }
+
+    /// Lets it go on.
+    pub(super) fn resume(&self) {
+        self.sh(&format!(
+            "kill -CONT $(awk '/stopped by SIGSTOP/ {{ print $1; exit }}' {STOPPED})"
+        ));
+    }
+
     /// `mptcpize setup`, which is to bond both links.
     #[track_caller]
     pub(super) fn set_up(&self) {
@@ -190,7 +219,8 @@ impl Host {
     /// A server on the router, for as long as the result lives.
     pub(super) fn serve(&self) -> Running {
         let program = transfer_py().display().to_string();
-        let server = tool(&["run", "--no-setup", "python3", &program, "serve", &PORT.to_string()]);
+        let words = ["run", "--no-setup", "nice", "-n", "-20", "python3"];
+        let server = tool(&words).args([&program, "serve", &PORT.to_string()]);
         serve::listening(&self.router, server.within(&self.router).quiet(), PORT)
     }
 
@@ -200,7 +230,7 @@ impl Host {
         self.machine.install(&transfer_py(), "/opt/transfer.py");
         let sent = || [1, 2].map(|link| kernel::traffic(&self.router, &format!("r{link}")).sent);
         let (accepted, before) = (kernel::accepted(&self.router), sent());
-        let client = format!("run python3 /opt/transfer.py get {from} {PORT} {bytes}");
+        let client = format!("run nice -n -20 python3 /opt/transfer.py get {from} {PORT} {bytes}");
         let outcome = self.machine.tool(&client).ok();
         assert_eq!(kernel::accepted(&self.router), accepted + 1, "it was MPTCP: {outcome}");
         let after = sent();
@@ -221,21 +251,6 @@ impl Host {
         let ([_, second], _) = self.download(from, BYTES);
         second < IDLE_BYTES
     }
-}
-
-/// Waits until a process that this test started, or a child of it, is inside a timed sleep.
-#[track_caller]
-pub(super) fn wait_for_sleep(name: &str, running: &mut Running) {
-    let pid = running.pid();
-    wait::until(&format!("{name} to sleep"), || {
-        assert!(!running.ended(), "{name} did not wait");
-        let read = |what: String| std::fs::read_to_string(what).unwrap_or_default();
-        let children = read(format!("/proc/{pid}/task/{pid}/children"));
-        children.split_whitespace().any(|child| {
-            read(format!("/proc/{child}/comm")).trim() == name
-                && read(format!("/proc/{child}/wchan")).contains("nanosleep")
-        })
-    });
 }
 
 /// A DHCP server on the router, which gives each link of the machine always the same address and
