@@ -155,7 +155,7 @@ fn where_sysctls_are_read_only_the_rest_is_set_up() {
     let done = lab.client.tool("setup").run().ok();
     assert!(done.stdout.starts_with("set up w1, w2 and w3 with "), "{done}");
     assert!(done.stdout.contains("\n/proc/sys is read-only here: 6 sysctls stay as they are\n"));
-    lab.transfer("get", SERVER_V4, 3_000_000).used_all();
+    lab.transfer("get", SERVER_V4, 6_000_000).used_all();
     // What cannot be had is no reason to try for ever, or to fail.
     assert!(lab.client.setup("").starts_with("already set up"));
     lab.client.tool("run true").run().says(0, "");

@@ -15,7 +15,7 @@ use crate::support::{Netns, scratch};
 
 const RATE: &str = "15mbit";
 /// Enough that the beginning of a transfer does not count.
-const BYTES: u64 = 3_000_000;
+const BYTES: u64 = 6_000_000;
 
 /// So many modems as links w1, w2, …; `others` more links of the usual sort.
 fn modems(count: usize, others: usize) -> (Uplinks, Vec<Netns>) {

@@ -17,6 +17,7 @@
 
 pub mod cc;
 pub mod check;
+pub mod hold;
 pub mod kernel;
 pub mod lab;
 pub mod mounts;

@@ -11,6 +11,7 @@
 
 use serde_json::Value;
 
+use super::hold::Hold;
 use super::uplinks::{PORT, SERVER_V4, SERVER_V6, Uplinks, transfer_py};
 use super::{Cmd, Outcome, Running, kernel, scratch, wait};
 
@@ -216,9 +217,32 @@ pub fn disconnect(lab: &Uplinks, style: Style, vpn: Running) {
 /// A download by MPTCP under plain `mptcpize run`, to its end; what was said.
 #[track_caller]
 pub fn download(lab: &Uplinks, from: &str, bytes: u64) -> Outcome {
+    watched(lab, from, bytes, |_| ())
+}
+
+/// The same, with half of it held back until the router has seen what a leak is known by: the kernel
+/// opens subflows when it likes, and closes none of a download that has ended.
+#[track_caller]
+pub fn leaks(lab: &Uplinks, from: &str, bytes: u64, is_leak: impl Fn(Packets) -> bool) {
+    packets(lab);
+    watched(lab, from, bytes, |running| {
+        wait::until("a leak", || {
+            assert!(!running.ended(), "the download ended");
+            is_leak(packets(lab))
+        });
+    });
+}
+
+#[track_caller]
+fn watched(lab: &Uplinks, from: &str, bytes: u64, meanwhile: impl FnOnce(&mut Running)) -> Outcome {
     let before = kernel::accepted(&lab.server.net);
+    let hold = Hold::new();
     let client = lab.client.tool("run nice -n -20 python3").arg(transfer_py());
-    let outcome = client.args(["get", from, &PORT.to_string(), &bytes.to_string()]).run().ok();
+    let client = client.args(["get", from, &PORT.to_string(), &bytes.to_string()]);
+    let mut running = hold.on(client).start();
+    meanwhile(&mut running);
+    hold.release();
+    let outcome = running.finish().ok();
     assert_eq!(kernel::accepted(&lab.server.net), before + 1, "it was MPTCP: {outcome}");
     outcome
 }

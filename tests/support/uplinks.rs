@@ -14,14 +14,12 @@
 //! gets a private mount namespace in which a directory of the test lies over /run.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
-
+use super::hold::Hold;
 use super::{Cmd, Netns, Running, kernel, scratch, serve, tool, wait};
 
 /// The server's address in either family.
@@ -323,18 +321,15 @@ impl Uplinks {
         bytes: u64,
         meanwhile: impl FnOnce(),
     ) -> Moved {
-        let hold = scratch("hold").join("fifo");
-        mknodat(CWD, &hold, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("the name is new");
-        // For reading too: so it is open before the client comes, and keeps what was written.
-        let mut go = File::options().read(true).write(true).open(&hold).expect("it was made");
-        let client = self.client_of(verb, host, bytes).env("HOLD", &hold);
+        let hold = Hold::new();
+        let client = hold.on(self.client_of(verb, host, bytes));
         self.watch(client, |running, before| {
             wait::until("a quarter of the transfer", || {
                 let moved: u64 = moved(before, &self.counters()).iter().sum();
                 running.ended() || moved > fewer(bytes) / 4
             });
             meanwhile();
-            go.write_all(b"x").expect("the pipe has room");
+            hold.release();
         })
     }
 
