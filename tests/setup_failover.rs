@@ -1,7 +1,7 @@
 //! A link that dies: connections that exist go on over the others without losing a byte, and new
 //! ones start at once, because the kernel knows another way before it sends the first packet.
 //!
-//! "At once" is asked of the kernel, not of a clock: no handshake packet was sent a second time.
+//! "At once" is asked of the kernel, not of a clock: the first packet was not sent a second time.
 
 mod support;
 
@@ -12,14 +12,20 @@ const BYTES: u64 = 6_000_000;
 const FEW: u64 = 100_000;
 const RATE: &str = "15mbit";
 
-/// Opens connections, over MPTCP and plain TCP, and sees that each handshake packet was sent once.
+/// Opens connections, over MPTCP and plain TCP, and sees that their first packet was sent once, by this
+/// link. Not that of joins: those from the address of a dead link have no answer, and how much the
+/// other links carry of a short transfer is a matter of moments.
 #[track_caller]
 fn connects_at_once(lab: &Uplinks, server: &str, link: usize) {
-    let resent = || kernel::counter(&lab.client.net, "TcpExt", "TCPSynRetrans");
-    let before = resent();
-    lab.transfer("get", server, FEW).used_mostly(link);
-    lab.tcp("get", server, FEW).used_mostly(link);
-    assert_eq!(resent(), before, "handshake packets sent again");
+    let family = if server.contains(':') { "-6" } else { "-4" };
+    let own = lab.client.net.ip(&format!("-br {family} address show dev w{link} scope global"));
+    let own = own.split_whitespace().nth(2).and_then(|it| it.split('/').next());
+    let own = own.expect("the link has an address");
+    let at_once = |client: Cmd| lab.observe(client.env("AT_ONCE", own));
+    at_once(lab.client_of("get", server, FEW));
+    let plain = lab.client.command("nice").args(["-n", "-20", "python3"]).arg(transfer_py());
+    let plain = plain.args(["get", server, &PORT.to_string(), &FEW.to_string()]);
+    at_once(plain).used_mostly(link);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 """A transfer whose bytes and rate are known: `serve PORT`, `get HOST PORT BYTES [SOURCE]`, `put …`.
 
 With HOLD in its environment a client lets half of the bytes go, and the rest when it has read a byte
-from the file of that name: what is to happen in the middle does, however slow the machine is.
+from the file of that name: what is to happen in the middle does, however slow the machine is. With
+AT_ONCE it fails where its first packet had to be sent again, or left from another address than this.
 
 The bytes are the same in every run, and both ends compare them, so that a lost or repeated piece
 is noticed, and told with what the kernel counted meanwhile. The client prints a rate in bytes per
@@ -97,6 +98,12 @@ def serve(port):
         threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
 
+def retransmitted(connection):
+    """tcpi_total_retrans of TCP_INFO (linux/tcp.h): with MPTCP that of the first subflow."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int.from_bytes(info[100:104], sys.byteorder)
+
+
 def release(hold, connection):
     hold.read(1)
     connection.sendall(b"\n")
@@ -110,6 +117,11 @@ def ask(verb, host, port, size, source=None):
         if source:
             connection.bind((source, 0))
         connection.connect((host, int(port)))
+        if wanted := os.environ.get("AT_ONCE"):
+            # With MPTCP both are the first subflow's.
+            again, own = retransmitted(connection), connection.getsockname()[0]
+            if (again, own) != (0, wanted):
+                sys.exit(f"connected from {own} after {again} repetitions of the first packet")
         hold = open(os.environ["HOLD"], "rb", buffering=0) if "HOLD" in os.environ else None
         held = " held" if hold and verb == "get" else ""
         connection.sendall(f"{verb} {size}{held}\n".encode())
