@@ -104,17 +104,9 @@ func main() {
 
 /// The Go program above, built by that Go.
 fn go(go: &Path, cgo: bool, architecture: &str) -> PathBuf {
-    let directory = scratch("go");
-    let source = directory.join("main.go");
+    let source = scratch("go").join("main.go");
     fs::write(&source, GO).expect("a scratch file can be written");
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
-    fs::create_dir_all(&cache).expect("cargo's directory for tests can be written");
-    let build = Cmd::new(go).args(["build", "-o"]).arg(directory.join("program")).arg(source);
-    let build = build.env("GOCACHE", cache).env("GOPATH", directory.join("gopath"));
-    let build = build.env("GO111MODULE", "off").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
-    let build = build.env("CGO_ENABLED", if cgo { "1" } else { "0" }).env("GOARCH", architecture);
-    build.run().ok();
-    directory.join("program")
+    cc::go_for(go, &source, cgo, architecture)
 }
 
 #[test]

@@ -91,8 +91,13 @@ pub fn go(source: &Path) -> PathBuf {
     go_by(Path::new("go"), source)
 }
 
-/// The program of a Go source, built without network and without cgo (static, as most are).
+/// The program of a Go source, built for this host without cgo (static, as most are).
 pub fn go_by(go: &Path, source: &Path) -> PathBuf {
+    go_for(go, source, false, "")
+}
+
+/// The same with or without cgo, for an architecture as Go calls it; none is this host's. Without network.
+pub fn go_for(go: &Path, source: &Path, cgo: bool, architecture: &str) -> PathBuf {
     // The compiled standard library is kept from run to run: it takes longer than all the rest.
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
     fs::create_dir_all(&cache).expect("cargo's directory for tests can be written");
@@ -105,7 +110,8 @@ pub fn go_by(go: &Path, source: &Path) -> PathBuf {
         .env("GO111MODULE", "off")
         .env("GOPROXY", "off")
         .env("GOTOOLCHAIN", "local")
-        .env("CGO_ENABLED", "0")
+        .env("CGO_ENABLED", if cgo { "1" } else { "0" })
+        .env("GOARCH", architecture)
         .start()
         // The first time it compiles its standard library.
         .finish_within(wait::deadline() * 10)
