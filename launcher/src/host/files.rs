@@ -169,9 +169,10 @@ pub fn make_directory(root: &Root, path: &Path) -> io::Result<Vec<PathBuf>> {
     root.make_directory(path).map(|(_, made)| made)
 }
 
-/// Removes a directory if nothing is in it.
+/// Removes a directory if it is there and nothing is in it.
 pub fn remove_if_empty(root: &Root, path: &Path) {
     if let Ok((above, name)) = root.parent(path)
+        && above.stat(name).is_some()
         && above.remove_directory(name).is_ok()
     {
         let _ = above.sync();
