@@ -205,7 +205,7 @@ fn what_has_no_end_is_refused_and_what_has_no_reader_is_not_waited_for() {
             ("endless", "truncate -s 1T $FILE", "it is longer than 1048576 bytes"),
         ] {
             let attack = format!("unit={unit}; {attack}; rm -f $FILE; {make}");
-            let innocent = format!("timeout 20 {innocent}");
+            let innocent = format!("timeout 60 {innocent}");
             let done = attacked(what, &attack, &innocent);
             assert!([1, 2].contains(&done.code()), "{what}, {kind}: {done}");
             assert!(done.stderr.contains(why), "{what}, {kind}: {done}");
@@ -327,7 +327,7 @@ fn settings_of_the_host_without_an_end_are_refused_too() {
         ("printf '\\377\\n' >/etc/mptcpize.toml", "it is not text"),
     ] {
         for verb in ["run true", "run --explain true", "setup --dry-run", "enable --system -n"] {
-            let done = copy(&format!("{make}; timeout 20 mptcpize {verb}")).run();
+            let done = copy(&format!("{make}; timeout 60 mptcpize {verb}")).run();
             assert_eq!(done.code(), 2, "{make}, {verb}: {done}");
             let said = format!("error: cannot read /etc/mptcpize.toml\n  why: {why}\n");
             assert!(done.stderr.starts_with(&said), "{make}, {verb}: {done}");

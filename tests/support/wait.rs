@@ -8,7 +8,7 @@ use rustix::event::{PollFd, Timespec, poll};
 /// How long anything here may take. Generous, because a loaded machine is no bug: no test
 /// passes or fails by how long it took.
 pub fn deadline() -> Duration {
-    Duration::from_secs(60) * slower()
+    Duration::from_secs(120) * slower()
 }
 
 /// How many times slower than others this machine is: `MPTCPIZE_SLOWER`, which scripts/kernels sets
