@@ -18,9 +18,11 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 fn upgrade_nginx(machine: &Machine) {
     let old = machine.sh("cat /run/nginx.pid").ok().stdout;
     machine.sh("kill -USR2 $(cat /run/nginx.pid)").ok();
+    // Between the old file and the new one there is none: then there is no new master yet, and systemd
+    // would take the old one's end for that of the service.
     wait::until("the new master of nginx", || {
-        machine.sh("cat /run/nginx.pid").stdout != old
-            && machine.sh("test -s /run/nginx.pid.oldbin").code() == 0
+        let new = machine.sh("cat /run/nginx.pid").stdout;
+        new.ends_with('\n') && new != old && machine.sh("test -s /run/nginx.pid.oldbin").code() == 0
     });
     machine.sh("kill -QUIT $(cat /run/nginx.pid.oldbin)").ok();
     wait::until("the old master's end", || machine.sh("test -e /run/nginx.pid.oldbin").code() == 1);
@@ -56,6 +58,23 @@ fn nginx_keeps_the_library_over_its_upgrade_by_the_lines_that_enable_says() {
     machine.assert_is(&before);
 }
 
+/// How often exim was started: it keeps its process id over a reload, so the lines of its log are counted.
+fn starts_of_exim(machine: &Machine) -> u32 {
+    let lines = machine.sh("grep -c 'daemon started' /var/log/exim4/mainlog").stdout;
+    lines.trim().parse().unwrap_or(0)
+}
+
+/// Does something that starts exim, and waits until it has said so and takes SIGHUP: it ignores that
+/// signal before, while it listens already.
+fn exim_starts(machine: &Machine, work: impl FnOnce()) {
+    let before = starts_of_exim(machine);
+    work();
+    wait::until("exim to be started", || starts_of_exim(machine) > before);
+    let takes = "mask=$(sed -n 's/^SigCgt:\\t//p' /proc/$(</run/exim4/exim.pid)/status)
+                 (( 16#${mask:?} & 1 ))";
+    wait::until("exim to take SIGHUP", || machine.sh(takes).code() == 0);
+}
+
 /// What exim's listeners are; it waits for one.
 fn listens(machine: &Machine) -> &'static str {
     let asked =
@@ -67,28 +86,29 @@ fn listens(machine: &Machine) -> &'static str {
 #[test]
 fn exim_stays_on_mptcp_over_its_reload_by_the_way_that_enable_says() {
     let machine = machine();
-    machine.sh("systemctl start exim4").ok();
+    let enable = |options: &str| {
+        let mut said = String::new();
+        exim_starts(&machine, || {
+            said = machine.tool(&format!("enable --now {options} exim4")).ok().stdout;
+        });
+        said
+    };
+    let reload = || exim_starts(&machine, || drop(machine.sh("systemctl reload exim4").ok()));
+    exim_starts(&machine, || drop(machine.sh("systemctl start exim4").ok()));
     assert_eq!(listens(&machine), "TCP");
     let before = machine.state();
-    let said = machine.tool("enable --now exim4").ok().stdout;
+    let said = enable("");
     let way = "what keeps MPTCP: sudo mptcpize enable --via seccomp exim4.service";
     assert!(
         said.contains("note: its reload (SIGHUP) starts exim anew") && said.contains(way),
         "{said}"
     );
     assert_eq!(listens(&machine), "MPTCP");
-    // It keeps its process id, so the lines of its log are counted.
-    let starts = || machine.sh("grep -c 'daemon started' /var/log/exim4/mainlog").stdout;
-    let reload = || {
-        let before = starts();
-        machine.sh("systemctl reload exim4").ok();
-        wait::until("exim to be started anew", || starts() != before);
-    };
     reload();
     assert_eq!(listens(&machine), "TCP", "the note is true");
 
     // It is started anew by its own user then, and no variable reaches what gains privilege.
-    let said = machine.tool("enable --now --via seccomp exim4").ok().stdout;
+    let said = enable("--via seccomp");
     assert!(!said.contains("SIGHUP"), "{said}");
     assert_eq!(listens(&machine), "MPTCP");
     reload();
