@@ -7,7 +7,6 @@ mod support;
 
 use support::cc::{self, Build};
 use support::systemd::{Machine, machine};
-use support::wait;
 
 /// What takes away at the next boot what stays until then.
 const RULE: &str = "/etc/tmpfiles.d/mptcpize-system.conf";
@@ -48,9 +47,7 @@ fn open_log_ins_services_and_managers_of_users_are_left_without_a_complaint() {
         .sh("systemd-run --quiet --unit=manager --uid=2 --gid=2 -p Delegate=yes -E HOME=/home/bin \
              -E XDG_RUNTIME_DIR=/run/user/2 /lib/systemd/systemd --user")
         .ok();
-    wait::until("the user's manager", || {
-        machine.sh(&format!("{USER} systemctl --user list-units")).code() == 0
-    });
+    machine.user_is_up(USER);
     let by_user =
         format!("{USER} systemd-run --user --quiet --wait --pipe --collect /opt/protocol");
     let by_system = "systemd-run --quiet --wait --pipe --collect /opt/protocol";

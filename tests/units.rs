@@ -8,7 +8,6 @@ mod support;
 
 use support::cc::{self, Build};
 use support::systemd::machine;
-use support::wait;
 
 /// A web server that is there on every machine of these tests.
 fn python(port: u16) -> String {
@@ -104,10 +103,11 @@ fn a_sandbox_does_not_keep_the_library_out() {
     let units: Vec<(&str, String)> =
         units.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
     machine.start(&units);
-    let before = machine.state();
     for ((which, _), port) in SANDBOXES.iter().zip(8100..) {
         assert_eq!(machine.speaks(port), "TCP", "{which} before");
     }
+    // Started is a service before its root is laid out, where directories to mount upon are made.
+    let before = machine.state();
     machine.tool("enable --now box-*.service").ok();
     for ((which, _), port) in SANDBOXES.iter().zip(8100..) {
         assert_eq!(machine.speaks(port), "MPTCP", "{which}");
@@ -320,9 +320,7 @@ fn services_of_a_user_are_enabled_by_that_user() {
         .sh("systemd-run --quiet --unit=manager --uid=2 --gid=2 -p Delegate=yes -E HOME=/home/bin \
              -E XDG_RUNTIME_DIR=/run/user/2 /lib/systemd/systemd --user")
         .ok();
-    wait::until("the user's manager", || {
-        machine.sh(&format!("{user} systemctl --user list-units")).code() == 0
-    });
+    machine.user_is_up(user);
     machine.write(
         "/home/bin/.config/systemd/user/mine.service",
         &format!("[Service]\nExecStart={}\n", python(8500)),

@@ -76,6 +76,9 @@ fn programs_that_no_preload_reaches_start_under_run() {
     let units: Vec<(&str, String)> =
         units.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
     machine.start(&units);
+    for ((which, ..), port) in table.iter().zip(8300..) {
+        assert_eq!(machine.speaks(port), "TCP", "{which} before");
+    }
     let before = machine.state();
     machine.tool("enable --now prog-*").ok();
     for ((which, _, _, way, protocol), port) in table.iter().zip(8300..) {
@@ -110,6 +113,8 @@ fn a_static_program_alone_in_its_root_is_reached_by_a_static_launcher() {
     machine.sh("mkdir -p /srv/alone; cp /usr/local/bin/listen-static /srv/alone/listen").ok();
     let text = "[Service]\nExecStart=/listen 8600\nRootDirectory=/srv/alone\nUser=nobody\n";
     machine.start(&[("alone.service", text.to_owned())]);
+    // Started is a service before its root is laid out, where directories to mount upon are made.
+    assert_eq!(machine.speaks(8600), "TCP");
     let before = machine.state();
     let headers = Cmd::new("readelf").args(["-l"]).arg(tool::binary()).run().ok().stdout;
     let outcome = machine.tool("enable --now alone");
@@ -122,7 +127,7 @@ fn a_static_program_alone_in_its_root_is_reached_by_a_static_launcher() {
         assert_eq!(machine.speaks(8600), "MPTCP");
         machine.tool("disable --now alone").ok();
     }
-    assert_eq!(machine.speaks(8600), "TCP");
+    assert_eq!(machine.speaks(8600), "TCP", "after");
     machine.assert_is(&before);
     machine.remove(&["alone.service"]);
     machine.sh("rm -rf /srv/alone /usr/local/bin/listen-static").ok();

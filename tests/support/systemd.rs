@@ -198,11 +198,21 @@ except OSError:
 impl Machine {
     /// Waits until systemd has started what it starts at boot.
     fn is_up(&self) {
-        wait::until("systemd to be up", || {
-            let state = self.command(&["systemctl", "is-system-running"]).run();
-            matches!(state.stdout.trim(), "running" | "degraded")
-        });
+        self.waits_for("systemd", "systemctl");
         self.sh("ip link set lo up").ok();
+    }
+
+    /// Waits until the manager of a user has started what it starts at first: it answers before that.
+    /// The words stand before what this user does.
+    pub fn user_is_up(&self, user: &str) {
+        self.waits_for("the user's manager", &format!("{user} systemctl --user"));
+    }
+
+    fn waits_for(&self, manager: &str, systemctl: &str) {
+        wait::until(manager, || {
+            let state = self.sh(&format!("{systemctl} is-system-running || :")).stdout;
+            matches!(state.trim(), "running" | "degraded")
+        });
     }
 
     /// Boots the machine again: its files stay, /run and all processes are new.
