@@ -149,6 +149,7 @@ fn a_filter_of_the_units_own_is_not_taken_for_ours() {
     let text = "[Service]\nExecStart=/usr/local/bin/listen-filtered 8601\n\
                 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK\n";
     machine.start(&[("filtered-static.service", text.to_owned())]);
+    assert_eq!(machine.speaks(8601), "TCP");
     let before = machine.state();
     machine.tool("enable filtered-static").ok();
     let row = machine.listed("", "filtered-static.service").unwrap_or_default();

@@ -110,6 +110,7 @@ fn a_static_service_with_a_filter_that_runs_already_is_reached() {
     machine.install(&cc::c("listen", Build::Static), "/usr/local/bin/listen-static");
     let unit = "[Service]\nExecStart=/usr/local/bin/listen-static 8700\nRestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n";
     machine.start(&[("shut.service", unit.to_owned())]);
+    assert_eq!(machine.speaks(8700), "TCP");
     machine.tool("enable shut").ok();
     // It is on, it runs, and it was not started with it.
     let others = listeners(&machine);

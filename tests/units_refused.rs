@@ -127,6 +127,8 @@ fn what_may_not_be_written_is_left_alone() {
     let machine = machine();
     machine.write("/etc/systemd/system/good.service", &service(""));
     machine.sh("systemctl daemon-reload; systemctl start good").ok();
+    // What is said of the process has its name.
+    machine.main_process("good.service");
     let before = machine.state();
     for (how, code, why) in [
         (

@@ -7,6 +7,7 @@ mod support;
 
 use support::cc::{self, Build};
 use support::systemd::{Machine, machine};
+use support::wait;
 
 const LISTEN: &str = "/usr/local/bin/listen";
 
@@ -144,6 +145,7 @@ fn a_filter_is_not_offered_where_the_unit_limits_its_calls() {
          /usr/local/bin/listen 8768\n",
     );
     machine.sh("systemctl daemon-reload; systemctl start shut").ok();
+    assert_eq!(machine.speaks(8768), "TCP");
     let said = machine.tool("enable --now shut").ok().stdout;
     let why =
         "LD_PRELOAD with the rest (and its SystemCallFilter= leaves no room for --via seccomp)";
@@ -257,6 +259,14 @@ fn a_unit_that_stands_for_its_instances_is_refused_and_they_are_named() {
     machine.sh("rm /usr/local/bin/listen").ok();
 }
 
+/// Waits until a service with a network of its own listens there.
+fn listens_apart(machine: &Machine, name: &str) {
+    let pid = machine.main_process(&format!("{name}.service"));
+    wait::until(&format!("{name} to listen"), || {
+        machine.sh(&format!("nsenter --net -t {pid} ss -Hltn | grep -q .")).code() == 0
+    });
+}
+
 #[test]
 fn a_unit_is_looked_at_where_its_sockets_are_and_told_when_it_has_none() {
     let machine = machine();
@@ -276,6 +286,9 @@ fn a_unit_is_looked_at_where_its_sockets_are_and_told_when_it_has_none() {
     machine.sh("systemctl daemon-reload").ok();
     let before = machine.state();
     machine.tool("enable --now apart off silent").ok();
+    for name in ["apart", "off"] {
+        listens_apart(&machine, name);
+    }
     for (name, seen) in [
         ("apart", "yes 1 MPTCP, 0 TCP"),
         ("off", "no 0 MPTCP, 1 TCP"),

@@ -316,9 +316,22 @@ impl Machine {
         asked.stdout.trim().to_owned()
     }
 
+    /// The main process of a service, once it executes the service's program: a service is started
+    /// before that. In brackets it is still systemd, and the environment is there last.
+    pub fn main_process(&self, unit: &str) -> String {
+        let mut pid = String::new();
+        wait::until(&format!("{unit} to execute its program"), || {
+            pid = self.property(unit, "MainPID");
+            let executes =
+                format!("[[ $(</proc/{pid}/comm) != '('* ]] && grep -qz . /proc/{pid}/environ");
+            self.sh(&executes).code() == 0
+        });
+        pid
+    }
+
     /// A variable in the environment of a service's main process.
     pub fn variable(&self, unit: &str, name: &str) -> Option<String> {
-        let pid = self.property(unit, "MainPID");
+        let pid = self.main_process(unit);
         let all = self.sh(&format!("tr '\\0' '\\n' </proc/{pid}/environ")).ok().stdout;
         all.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
     }
