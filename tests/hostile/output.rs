@@ -4,7 +4,7 @@
 //! The attacker's half makes the names, the innocent half is every verb. Another name, or another
 //! verb, is a line more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -192,10 +192,12 @@ fn events_of_a_hostile_process_are_told_without_its_escape_sequences() {
     let monitor = station.command("sh").args(["-c", script]).arg(tool::binary()).arg(&log).start();
     // Again and again: nobody says when it has begun to listen.
     let said = || fs::read_to_string(&log).unwrap_or_default();
-    let mut attackers = Vec::new();
+    let mut attackers = VecDeque::new();
     wait::until("an event of a process with such a name", || {
-        if attackers.len() < 20 {
-            attackers.push(process(station));
+        attackers.push_back(process(station));
+        // Of those before, most have been there long enough to be looked at.
+        if attackers.len() > 20 {
+            attackers.pop_front();
         }
         said().contains("FORGED")
     });
