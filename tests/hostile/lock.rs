@@ -4,7 +4,12 @@
 //! Each row has an attacker's half, run first or meanwhile by an ordinary user or left by one, and
 //! an innocent half, run by root afterwards.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::process::{Pid, Signal, getsid, kill_process};
 
 use crate::support::scratch::of_nobody;
 use crate::support::uplinks::{Station, Uplinks, assert_same};
@@ -153,21 +158,40 @@ fn a_lock_that_is_held_names_its_holder() {
     assert!(!holder.ended());
 }
 
+/// The guard of a set-up, once it is armed.
+fn armed(station: &Station) -> Option<Pid> {
+    let entries = fs::read_dir(station.state_directory()).ok()?;
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    let mark = paths.find(|path| path.extension() == Some(OsStr::new("unconfirmed")))?;
+    Pid::from_raw(fs::read_to_string(mark).ok()?.parse().ok()?)
+}
+
+/// Gives each of two files the other one's name.
+#[track_caller]
+fn exchange(one: &Path, other: &Path) {
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).expect("both are there");
+}
+
 #[test]
 fn the_guard_tries_until_it_has_succeeded() {
     let lab = Uplinks::two_subnets("15mbit");
     let before = lab.client.state();
-    let log = scratch("strace").join("log");
-    let traced = lab
-        .client
-        .command("strace")
-        .args(["-qq", "-f", "-y", "-e", "trace=read"])
-        .arg("-o")
-        .arg(&log)
-        .arg(tool::binary())
-        .args(["setup", "--confirm", "1"])
-        .start();
-    wait::until("the set-up", || lab.client.journal().is_some());
+    let [log, said] = ["log", "said"].map(|name| scratch("strace").join(name));
+    let script = "strace -qq -f -y -e trace=read -o \"$1\" \"$0\" setup --confirm 1 >\"$2\"";
+    let command = lab.client.command("sh").args(["-euc", script]).arg(tool::binary());
+    let traced = command.args([&log, &said]).start();
+    // Its second does not pass before the set-up is complete, however long that takes: it is stopped as
+    // soon as it is a process that outlives a terminal, for which the set-up waits.
+    let mut guard = None;
+    wait::until("the guard", || {
+        guard = armed(&lab.client);
+        guard.is_some_and(|guard| getsid(Some(guard)) == Ok(guard))
+    });
+    let guard = guard.expect("it was waited for");
+    kill_process(guard, Signal::STOP).expect("it runs");
+    wait::until("the set-up is complete", || {
+        fs::read_to_string(&said).is_ok_and(|said| said.contains("setup confirm"))
+    });
     // Whatever makes an undo fail; here, that the journal cannot be read.
     let journal = lab.client.journal().expect("it is there");
     let aside = scratch("aside").join("journal");
@@ -175,15 +199,12 @@ fn the_guard_tries_until_it_has_succeeded() {
         let log = fs::read_to_string(&log).unwrap_or_default();
         log.lines().filter(|line| line.contains("EISDIR")).count()
     };
-    wait::until("the set-up is complete", || {
-        let before = fs::read_to_string(&journal).unwrap_or_default();
-        before.lines().count() > 12 && before == fs::read_to_string(&journal).unwrap_or_default()
-    });
-    fs::rename(&journal, &aside).expect("it is there");
-    fs::create_dir(&journal).expect("the name is free");
+    fs::create_dir(&aside).expect("the name is free");
+    exchange(&journal, &aside);
+    kill_process(guard, Signal::CONT).expect("it is there");
     wait::until("the undo has failed three times", || failed() >= 3);
-    fs::remove_dir(&journal).expect("it is empty");
-    fs::copy(&aside, &journal).expect("the name is free");
+    // At once: with no journal, or half of one, there would be nothing to undo.
+    exchange(&journal, &aside);
     wait::until("the undo", || lab.client.journal().is_none());
     traced.finish().ok();
     assert_same(&before, &lab.client.state(), "undone by itself");
