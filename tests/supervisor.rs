@@ -53,6 +53,14 @@ fn both(file: &Path) -> bool {
     processes(file, WORKING).len() == 1 && processes(file, WAITING).len() == 1
 }
 
+/// Has the process a handler for the signal?
+fn takes(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
+    mask & 1 << (signal.as_raw() - 1) != 0
+}
+
 /// What tests/c/storm.c says when nothing went wrong, in numbers of sockets.
 fn all_mptcp(count: u32) -> String {
     format!("mptcp {count} tcp 0 low 0 left 0\n")
@@ -96,6 +104,11 @@ fn kill_9_of_the_supervisor_and_of_the_standby_loses_no_call() {
     let own = own_tool();
     let command = Cmd::new(&own).args(["run", "--strict"]).arg(cc::c("storm", Build::Static));
     let mut running = command.args(["300", "0", "calm"]).start();
+    // The supervisor is there before the program, and a program of ours before its handler.
+    wait::until("the program to take SIGTERM", || {
+        assert!(!running.ended(), "the program does not wait for its end");
+        takes(running.pid(), Signal::TERM)
+    });
     let names = [WORKING, WAITING, WORKING, WORKING, WAITING, WAITING, WORKING];
     for name in names {
         wait::until("one of each", || {
