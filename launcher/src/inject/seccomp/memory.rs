@@ -47,6 +47,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The same while so many wait that the others would find no slot.
 const CROWDED: Duration = Duration::from_millis(50);
 const CROWD: usize = SLOTS / 2;
+/// How long it may take where the process that reads gets no processor: then it is not the memory.
+const STARVED: Duration = Duration::from_secs(20);
+/// How often we look whether that is still so.
+const LOOK: Duration = Duration::from_millis(20);
 /// As many readings as may be late.
 const MOST_LATE: u32 = 3;
 
@@ -83,7 +87,8 @@ impl<'a> Memory<'a> {
     pub(super) fn awaited(&self) -> Option<(BorrowedFd<'_>, Duration)> {
         let reader = self.reader.as_ref()?;
         let (_, since) = reader.asked?;
-        Some((reader.line.as_fd(), self.patience().saturating_sub(since.elapsed())))
+        let left = self.patience().saturating_sub(since.elapsed());
+        Some((reader.line.as_fd(), left.max(LOOK)))
     }
 
     /// Is there a call to go on with at once?
@@ -116,21 +121,20 @@ impl<'a> Memory<'a> {
         let patience = self.patience();
         let reader = self.reader.as_mut()?;
         let (slot, since) = reader.asked?;
-        if arrived {
-            reader.asked = None;
-            let answer = reader.answer();
-            // One that is gone is not asked again.
-            if answer.is_err() {
-                self.reader = None;
-            }
-            return Some((slot, answer.ok().flatten()));
-        }
-        if since.elapsed() < patience {
+        let elapsed = since.elapsed();
+        let may_come = elapsed < patience || elapsed < STARVED && reader.is_runnable(self.clerk);
+        if !arrived && may_come {
             return None;
         }
-        self.late += 1;
-        self.reader = None;
-        Some((slot, None))
+        // It may have spoken since that was looked at.
+        let answer = reader.answer();
+        reader.asked = None;
+        if let Err(error) = &answer {
+            // One that is gone, or late, is not asked again.
+            self.late += u32::from(error.kind() == io::ErrorKind::WouldBlock);
+            self.reader = None;
+        }
+        Some((slot, answer.ok().flatten()))
     }
 
     fn ask(&mut self, slot: usize, question: Question) -> io::Result<()> {
@@ -197,6 +201,12 @@ impl Reader {
                 sys::exit(0);
             }
         }
+    }
+
+    /// Does it run, or wait for nothing but a processor? Who waits for a page or a socket sleeps.
+    fn is_runnable(&self, clerk: &Clerk) -> bool {
+        let stat = clerk.surroundings.text(&format!("{}/stat", self.pid)).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('R'))
     }
 
     /// What it has said.
