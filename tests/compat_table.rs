@@ -1,8 +1,8 @@
 //! What TCP gives, what plain MPTCP gives and what a program under the tool gets: every option
 //! operation that MPTCP refuses, in every state of a socket, and what behaves differently.
 //!
-//! The tables are files, written by these tests (`UPDATE=1`) and checked by them: the README's,
-//! which counts the options, and tests/compat/table.md, which has each. Not here: real programs
+//! The tables are files, written by these tests (`UPDATE=1`) and checked by them: shim/README.md's,
+//! which count the options and say what behaves differently, and tests/compat/table.md, which has each. Not here: real programs
 //! (compat.rs, compat_cpython.rs).
 
 mod support;
@@ -16,7 +16,7 @@ use support::{Cmd, Netns, Way};
 
 const STATES: [&str; 4] = ["fresh", "bound", "listening", "connected"];
 
-/// Where the README's tables stand.
+/// Where the tables stand in shim/README.md.
 const MARKS: [&str; 2] = ["<!-- tests/compat_table.rs: ", "<!-- end -->"];
 
 fn file(name: &str) -> PathBuf {
@@ -202,19 +202,19 @@ fn check(path: &Path, old: &str, new: &str) {
     }
 }
 
-/// The same for the table of that name in the README.
+/// Compares the table of that name in shim/README.md with what it should be, or writes it.
 #[track_caller]
 fn check_readme(name: &str, table: &str) {
     // The other test writes its table into the same file.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shim/README.md");
     let text = read(&path);
     let [start, end] = MARKS;
     let start = format!("{start}{name} -->\n");
     let (before, rest) =
-        text.split_once(&start).unwrap_or_else(|| panic!("the README has no {start}"));
-    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("the README has no {end}"));
+        text.split_once(&start).unwrap_or_else(|| panic!("shim/README.md has no {start}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("shim/README.md has no {end}"));
     check(&path, &text, &format!("{before}{start}{table}{end}{after}"));
 }
 
@@ -241,6 +241,6 @@ fn options_answer_as_on_tcp_but_for_those_in_the_table() {
 }
 
 #[test]
-fn behaviours_are_those_in_the_readme() {
+fn behaviours_are_those_in_the_readme_of_the_shim() {
     check_readme("behaviour", &behaviours());
 }

@@ -1,7 +1,8 @@
 //! Who may import whom in launcher/src, and that every file says what it is.
 //!
 //! Decisions stay apart from the machine they are about only as long as nothing reaches across;
-//! this looks at the `crate::` paths of each file.
+//! this looks at the `crate::` paths of each file. The pages of the tree are held together too: their
+//! links and the length of the first one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -129,4 +130,57 @@ fn every_file_has_a_header_and_one_idea() {
         }
     }
     assert!(seen > 20, "only {seen} files were seen");
+}
+
+/// The targets of a page's links to other pages of the tree and to its own headings.
+fn links(text: &str) -> Vec<&str> {
+    let ends = text.match_indices("](").map(|(at, mark)| &text[at + mark.len()..]);
+    let targets = ends.filter_map(|rest| rest.split(')').next());
+    targets
+        .filter(|target| !target.contains("://") && !target.contains(char::is_whitespace))
+        .collect()
+}
+
+/// The anchors of a page's headings, as the usual renderers of Markdown make them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let letters = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        words.chars().filter(|one| one.is_alphanumeric() || "-_".contains(*one)).collect()
+    };
+    headings.map(letters).collect()
+}
+
+#[test]
+fn every_link_of_a_page_leads_to_a_file_and_a_heading() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let pages = [
+        "README.md",
+        "shim/README.md",
+        "launcher/README.md",
+        "launcher/services.md",
+        "tests/README.md",
+    ];
+    let mut seen = 0;
+    for page in pages.map(|page| root.join(page)) {
+        let text = read(&page);
+        for link in links(&text) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.with_file_name("").join(file),
+            };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            let known = anchor.is_empty() || anchors(&read(&target)).contains(anchor);
+            assert!(known, "{}: {link}: no such heading", page.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen} links were seen");
+}
+
+#[test]
+fn the_first_page_is_short_enough_to_be_read() {
+    let lines = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).lines().count();
+    assert!(lines <= 250, "README.md has {lines} lines: what is of one crate stands in its own");
 }

@@ -1,7 +1,7 @@
 //! Which way a program is reached: pure, from what it is, what was asked, and what this host can do.
 //!
 //! The cheapest way that reaches it: a preload costs nothing per call, GODEBUG as little, a
-//! seccomp filter tens of microseconds for each socket (README, "What it costs").
+//! seccomp filter tens of microseconds for each socket (launcher/README.md, "The seccomp way").
 
 use crate::inject::seccomp::{Obstacle, Terms};
 use crate::inject::target::{Reach, Why};

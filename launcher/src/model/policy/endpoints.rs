@@ -50,7 +50,7 @@ pub(super) fn endpoints(
         });
     }
     // `laminar` takes the first free endpoint of the list: the uplink that connections start on
-    // anyway comes last (kernel-measured, see the README).
+    // anyway comes last (kernel-measured, see launcher/README.md, `mptcpize setup`).
     if flags.has(Flags::LAMINAR) {
         wanted.reverse();
     }
