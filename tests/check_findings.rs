@@ -10,15 +10,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use mptcpize::model::checks::{
-    self, Finding, FirewallRule, Harm, Observed, Severity, Shim, Socket,
-};
-use mptcpize::model::config::Role;
-use mptcpize::model::lacks::Lack;
-use mptcpize::model::net::MAIN;
-use mptcpize::model::{Flavour, HostState, Manager, way};
 use mptcpize::output::check::Screen;
 use mptcpize::output::term::{Colour, Term};
+use mptcpize_model::checks::{self, Finding, FirewallRule, Harm, Observed, Severity, Shim, Socket};
+use mptcpize_model::config::Role;
+use mptcpize_model::lacks::Lack;
+use mptcpize_model::net::MAIN;
+use mptcpize_model::{Flavour, HostState, Manager, way};
 use serde_json::Value;
 use support::observed::{counted, laptop, name, peer, service, troubled};
 

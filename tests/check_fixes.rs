@@ -9,7 +9,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use mptcpize::model::checks::FIXABLE;
+use mptcpize_model::checks::FIXABLE;
 use serde_json::Value;
 use support::check::{Checked, check, paste};
 use support::kernel::counter;

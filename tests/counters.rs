@@ -5,8 +5,8 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use mptcpize::model::counters::Counters;
 use mptcpize::output::counters::Screen;
+use mptcpize_model::counters::Counters;
 use serde_json::Value;
 use support::kernel::{self, counter};
 use support::scratch::{self, scratch};

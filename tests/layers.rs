@@ -9,19 +9,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with those that it may use besides itself. A layer is a file or a directory of
-/// launcher/src. The order of the picture in lib.rs.
-const ALLOWED: [(&str, &[&str]); 11] = [
-    ("main", &["cli", "commands", "error", "output", "plain"]),
-    ("cli", &["model", "plain"]),
-    ("commands", &["cli", "model", "host", "inject", "output", "paths", "root", "error", "plain"]),
-    ("inject", &["model", "error", "paths", "root", "plain"]),
-    ("host", &["model", "error", "paths", "root", "plain"]),
-    ("output", &["model", "error", "plain"]),
-    ("model", &["plain"]),
-    ("paths", &["plain"]),
-    ("root", &["error", "plain"]),
-    ("error", &["plain"]),
-    ("plain", &[]),
+/// launcher/src. The order of the picture in lib.rs. The pure core, mptcpize-model, is a crate of its
+/// own, and its Cargo.toml says what it may use.
+const ALLOWED: [(&str, &[&str]); 10] = [
+    ("main", &["cli", "commands", "error", "output"]),
+    ("cli", &[]),
+    ("commands", &["cli", "config_file", "host", "inject", "output", "paths", "root", "error"]),
+    ("inject", &["error", "paths", "root"]),
+    ("host", &["error", "paths", "root"]),
+    ("output", &["error"]),
+    ("config_file", &[]),
+    ("paths", &[]),
+    ("root", &["error"]),
+    ("error", &[]),
 ];
 
 /// Longer files hold two ideas.
@@ -119,7 +119,7 @@ fn imports_are_found_however_they_are_written() {
 fn every_file_has_a_header_and_one_idea() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut seen = 0;
-    for directory in ["launcher/src", "shim/src", "tests"] {
+    for directory in ["launcher/src", "launcher/model/src", "shim/src", "tests"] {
         for file in files(&root.join(directory)) {
             let text = read(&file);
             let name = file.display();

@@ -26,13 +26,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use mptcpize::model::change::Change;
-use mptcpize::model::nat::OWN;
-use mptcpize::model::net::{Family, IfName, MAIN, Prefix};
-use mptcpize::model::policy::{Refused, is_ours};
-use mptcpize::model::proposal::Proposal;
-use mptcpize::model::record::Record;
-use mptcpize::model::way;
+use mptcpize_model::change::Change;
+use mptcpize_model::nat::OWN;
+use mptcpize_model::net::{Family, IfName, MAIN, Prefix};
+use mptcpize_model::policy::{Refused, is_ours};
+use mptcpize_model::proposal::Proposal;
+use mptcpize_model::record::Record;
+use mptcpize_model::way;
 
 use fib::{Answer, DEFAULT, Fib, Kind, Packet};
 use hosts::{Host, host, name};
@@ -205,7 +205,7 @@ fn own_ways(fib: &Fib, uplinks: &[IfName]) -> Vec<Hop> {
     for entry in defaults {
         let (family, via) = (entry.route.family, entry.route.via);
         ways.push((entry.route.dev.clone(), family, via));
-        let beside = |it: &&mptcpize::model::net::Address| {
+        let beside = |it: &&mptcpize_model::net::Address| {
             via.is_some_and(|via| it.network().contains(via)) && uplinks.contains(&it.dev)
         };
         ways.extend(fib.addresses.iter().filter(beside).map(|it| (it.dev.clone(), family, via)));

@@ -9,13 +9,14 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mptcpize::config_file;
 use mptcpize::host::journal::Journal;
 use mptcpize::host::{Host, Refused, transaction};
-use mptcpize::model::change::Change;
-use mptcpize::model::config::Config;
-use mptcpize::model::plan::{Plan, plan};
-use mptcpize::model::{HostState, policy};
 use mptcpize::output::diff;
+use mptcpize_model::change::Change;
+use mptcpize_model::config::Config;
+use mptcpize_model::plan::{Plan, plan};
+use mptcpize_model::{HostState, policy};
 
 struct Case {
     name: String,
@@ -43,7 +44,7 @@ fn cases() -> Vec<Case> {
             };
             let state = serde_json::from_str(&read("host.json"))
                 .unwrap_or_else(|error| panic!("{name}/host.json: {error}"));
-            let config = Config::read(&read("config.toml"))
+            let config = config_file::read(&read("config.toml"))
                 .unwrap_or_else(|error| panic!("{name}/config.toml: {error}"));
             Case { name, directory, state, config }
         })
@@ -227,7 +228,7 @@ fn what_others_changed_meanwhile_stays() {
     let mut journal = journal(place.path());
     let mut host = Model::new(&case.state, usize::MAX);
     transaction::set_up(&mut host, &mut journal, &case.config, |_| {}).expect("nothing fails");
-    let limits = mptcpize::model::mptcp::Limits { subflows: 4, add_addr_accepted: 1 };
+    let limits = mptcpize_model::mptcp::Limits { subflows: 4, add_addr_accepted: 1 };
     host.state.limits = Some(limits);
     host.state.routes.retain(|route| route.dev.as_str() != "wwan0");
     let undone = transaction::undo(&mut host, &mut journal, |_| {}).expect("nothing fails");

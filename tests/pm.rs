@@ -4,8 +4,8 @@
 mod support;
 
 use mptcpize::host::pm::{self, Pm};
-use mptcpize::model::mptcp::{Endpoint, Flags, Limits};
-use mptcpize::model::net::IfName;
+use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
+use mptcpize_model::net::IfName;
 use support::{Netns, Outcome, mounts, tool};
 
 /// Two links with addresses of both families.

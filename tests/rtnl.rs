@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::rtnl::Rtnl;
-use mptcpize::model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
+use mptcpize_model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
 use serde_json::Value;
 use support::{Netns, scratch};
 

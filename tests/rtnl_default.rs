@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::rtnl::Rtnl;
-use mptcpize::model::net::{Family, IfName, Link, MAIN, Route};
+use mptcpize_model::net::{Family, IfName, Link, MAIN, Route};
 use support::{Netns, scratch};
 
 /// Two uplinks, a link without a gateway, and a tunnel.

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::rtnl::{METRIC_V6, Rtnl};
-use mptcpize::model::metrics::Metrics;
-use mptcpize::model::net::{Action, Family, IfName, Prefix, Route, Rule};
+use mptcpize_model::metrics::Metrics;
+use mptcpize_model::net::{Action, Family, IfName, Prefix, Route, Rule};
 use support::Netns;
 
 fn host() -> Netns {

@@ -7,10 +7,10 @@ mod support;
 
 use std::fs;
 
-use mptcpize::model::config::Config;
-use mptcpize::model::plan::plan;
-use mptcpize::model::{HostState, policy};
 use mptcpize::output::diff;
+use mptcpize_model::config::Config;
+use mptcpize_model::plan::plan;
+use mptcpize_model::{HostState, policy};
 use support::scratch::{self, scratch};
 use support::uplinks::{Station, Uplinks, assert_same};
 use support::{Cmd, Netns, Outcome, tool};

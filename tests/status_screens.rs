@@ -5,9 +5,9 @@
 
 mod support;
 
-use mptcpize::model::status::{Program, report};
 use mptcpize::output::status;
 use mptcpize::output::term::Term;
+use mptcpize_model::status::{Program, report};
 use support::recorded::same;
 use support::states::{absent, crowd, fresh, laptop, off, troubled};
 

@@ -7,10 +7,10 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use mptcpize::model::status::{Bytes, Seen};
-use mptcpize::model::top::{Key, Snapshot, Sort, Tracker, View};
 use mptcpize::output::term::Term;
 use mptcpize::output::top;
+use mptcpize_model::status::{Bytes, Seen};
+use mptcpize_model::top::{Key, Snapshot, Sort, Tracker, View};
 use support::recorded::same;
 use support::states::{crowd, fresh, laptop, troubled};
 

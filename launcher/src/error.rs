@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io;
 
-use crate::plain;
+use mptcpize_model::plain;
 
 /// How far the lines of a cause are set in, under its first.
 const INDENT: &str = "       ";

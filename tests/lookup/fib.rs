@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use mptcpize::model::change::{Change, Item, same_endpoint};
-use mptcpize::model::mptcp::{Endpoint, Limits};
-use mptcpize::model::nat::Translation;
-use mptcpize::model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
+use mptcpize_model::change::{Change, Item, same_endpoint};
+use mptcpize_model::mptcp::{Endpoint, Limits};
+use mptcpize_model::nat::Translation;
+use mptcpize_model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
 
 /// The table of the host's own addresses, and the one that is asked after main.
 pub const LOCAL: u32 = 255;
@@ -329,7 +329,7 @@ fn own(address: &Address) -> Route {
         protocol: 2,
         onlink: false,
         scope: None,
-        metrics: mptcpize::model::metrics::Metrics::default(),
+        metrics: mptcpize_model::metrics::Metrics::default(),
         encapsulated: false,
     }
 }

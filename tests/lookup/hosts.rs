@@ -3,10 +3,10 @@
 
 use std::net::IpAddr;
 
-use mptcpize::model::config::{Config, Role};
-use mptcpize::model::metrics::Metrics;
-use mptcpize::model::mptcp::{Endpoint, Flags, Limits};
-use mptcpize::model::net::{Action, Address, Family, IfName, Link, MAIN, Prefix, Route, Rule};
+use mptcpize_model::config::{Config, Role};
+use mptcpize_model::metrics::Metrics;
+use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
+use mptcpize_model::net::{Action, Address, Family, IfName, Link, MAIN, Prefix, Route, Rule};
 
 use super::fib::{DEFAULT, Fib, FibRule, Kind, LOCAL, Refusal, plain};
 use super::support::random::Random;

@@ -3,12 +3,12 @@
 
 use std::net::IpAddr;
 
-use mptcpize::model::change::{Change, Item, same_endpoint};
-use mptcpize::model::config::Config;
-use mptcpize::model::net::{Address, Family, IfName, Link, MAIN, Route, Rule};
-use mptcpize::model::policy::{FIRST_TABLE, is_ours};
-use mptcpize::model::way::{self, Hop, Way};
-use mptcpize::model::{HostState, Source, record, vpn};
+use mptcpize_model::change::{Change, Item, same_endpoint};
+use mptcpize_model::config::Config;
+use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route, Rule};
+use mptcpize_model::policy::{FIRST_TABLE, is_ours};
+use mptcpize_model::way::{self, Hop, Way};
+use mptcpize_model::{HostState, Source, record, vpn};
 
 use super::fib::{Answer, DEFAULT, Fib, FibRule, Kind, LOCAL, Packet};
 

@@ -1,6 +1,6 @@
 //! VPNs as they are found: what each style adds to a host's links, routes and rules.
 
-use mptcpize::model::net::{Action, Family, MAIN, Route};
+use mptcpize_model::net::{Action, Family, MAIN, Route};
 
 use super::fib::{Fib, Kind, Refusal};
 use super::hosts::{address, ip, link, name, net, route, rule};

@@ -4,13 +4,13 @@
 use std::fs;
 use std::path::Path;
 
-use mptcpize::model::checks::peer::{Answer, Carried, Joint, Report, Subflow, Try};
-use mptcpize::model::checks::{Beyond, Hop, Observed, Service, Shim, Way};
-use mptcpize::model::config::Config;
-use mptcpize::model::counters::Counters;
-use mptcpize::model::net::{Family, IfName};
-use mptcpize::model::plan::plan;
-use mptcpize::model::{HostState, paths, policy};
+use mptcpize_model::checks::peer::{Answer, Carried, Joint, Report, Subflow, Try};
+use mptcpize_model::checks::{Beyond, Hop, Observed, Service, Shim, Way};
+use mptcpize_model::config::Config;
+use mptcpize_model::counters::Counters;
+use mptcpize_model::net::{Family, IfName};
+use mptcpize_model::plan::plan;
+use mptcpize_model::{HostState, paths, policy};
 
 /// A laptop with Wi-Fi and LTE; as DHCP left it, or as `setup` did.
 pub fn laptop(set_up: bool) -> Observed {

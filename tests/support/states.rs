@@ -1,11 +1,11 @@
 //! States of hosts made up for the screens: what a look would have found.
 
-use mptcpize::model::connection::{Connection, Fallback, Phase, Subflow};
-use mptcpize::model::metrics::Metrics;
-use mptcpize::model::mptcp::{Endpoint, Flags, Limits};
-use mptcpize::model::net::{Address, Family, IfName, Link, Route};
-use mptcpize::model::status::{Bytes, Program, Rates, Seen};
-use mptcpize::model::{Flavour, Manager};
+use mptcpize_model::connection::{Connection, Fallback, Phase, Subflow};
+use mptcpize_model::metrics::Metrics;
+use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
+use mptcpize_model::net::{Address, Family, IfName, Link, Route};
+use mptcpize_model::status::{Bytes, Program, Rates, Seen};
+use mptcpize_model::{Flavour, Manager};
 
 fn name(text: &str) -> IfName {
     IfName::new(text).expect("a literal name")

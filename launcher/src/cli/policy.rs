@@ -3,8 +3,8 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::model::net::Prefix;
-use crate::model::sockets::{Loopback, Ports, Program, Side, Sockets};
+use mptcpize_model::net::Prefix;
+use mptcpize_model::sockets::{Loopback, Ports, Program, Side, Sockets};
 
 /// The options.
 #[derive(Clone, Debug, Default, Args)]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::model::asked::Asked;
-use crate::model::config::Role;
-use crate::model::net::IfName;
+use mptcpize_model::asked::Asked;
+use mptcpize_model::config::Role;
+use mptcpize_model::net::IfName;
 
 /// `mptcpize setup`.
 #[derive(Debug, Args)]

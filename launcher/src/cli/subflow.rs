@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::{Args, Subcommand};
 
-use crate::model::net::IfName;
+use mptcpize_model::net::IfName;
 
 /// The text under the options of `subflow`.
 const TOKENS: &str = "\

@@ -8,7 +8,7 @@ use crate::host::netlink::KernelError;
 use crate::host::netns;
 use crate::host::pm::Pm;
 use crate::host::privilege;
-use crate::model::shell;
+use mptcpize_model::shell;
 
 /// One thing that a verb tries.
 pub(super) struct Attempt {

@@ -10,12 +10,12 @@ use crate::commands::{settings, setup};
 use crate::error::{Error, Exit};
 use crate::host::live::Live;
 use crate::host::{Host, glance, identity, journal, transaction};
-use crate::model::HostState;
-use crate::model::config::Config;
-use crate::model::policy;
-use crate::model::proposal::{self, Proposal};
 use crate::output;
 use crate::paths::Paths;
+use mptcpize_model::HostState;
+use mptcpize_model::config::Config;
+use mptcpize_model::policy;
+use mptcpize_model::proposal::{self, Proposal};
 
 /// What the command line said about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::commands::units::Site;
 use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::systemctl::Systemctl;
-use crate::model::shell;
+use mptcpize_model::shell;
 
 /// Restarts and starts the units of these jobs. Returns those that a pattern met and that fell;
 /// they are put back.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::model::shell;
+use mptcpize_model::shell;
 
 /// The library of the C mptcpize.
 pub const LIBRARY: &str = "libmptcpwrap.so";

@@ -13,8 +13,8 @@ use crate::commands::judged::{self, Look, Unit};
 use crate::commands::units::Site;
 use crate::host::unit_sockets::Tables;
 use crate::host::units::Facts;
-use crate::model::unit::UnitName;
-use crate::model::unit::judge::Judgement;
+use mptcpize_model::unit::UnitName;
+use mptcpize_model::unit::judge::Judgement;
 
 /// How long units may take to come up, all together; `list` tells what comes later.
 const PATIENCE: Duration = Duration::from_secs(10);

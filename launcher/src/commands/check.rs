@@ -11,13 +11,13 @@ use crate::host::live::Live;
 use crate::host::probe::{self, Target};
 use crate::host::rtnl::Rtnl;
 use crate::host::{Host, identity, journal, kept, netns, resolve, survey};
-use crate::model::checks::peer::Report;
-use crate::model::checks::{self, Observed, Severity, Socket};
-use crate::model::mptcp::Flags;
-use crate::model::net::Family;
-use crate::model::paths;
 use crate::output::{self, check as screen};
 use crate::paths::Paths;
+use mptcpize_model::checks::peer::Report;
+use mptcpize_model::checks::{self, Observed, Severity, Socket};
+use mptcpize_model::mptcp::Flags;
+use mptcpize_model::net::Family;
+use mptcpize_model::paths;
 
 /// A wait shorter than this needs no word.
 const QUIET: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::commands::units::Site;
 use crate::error::Error;
 use crate::host::{apparmor, processes};
-use crate::model::shell;
-use crate::model::unit::UnitName;
+use mptcpize_model::shell;
+use mptcpize_model::unit::UnitName;
 
 /// For each profile that kept the library out of one of the units: that, and what to paste.
 ///

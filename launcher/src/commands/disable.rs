@@ -7,10 +7,10 @@ use crate::commands::units::{self, Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::units::Facts;
-use crate::model::unit::{UnitName, dropin, matches};
 use crate::output::services::{Done, done, done_json, restart as restart_line};
 use crate::output::{self};
 use crate::paths::Paths;
+use mptcpize_model::unit::{UnitName, dropin, matches};
 
 /// Disables the units.
 ///

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
-use crate::model::shell;
-use crate::model::unit::{UnitName, dropin};
+use mptcpize_model::shell;
+use mptcpize_model::unit::{UnitName, dropin};
 
 /// Properties that name the units which are stopped or reloaded with this one.
 const FOLLOWERS: [&str; 2] = ["ConsistsOf", "PropagatesReloadTo"];

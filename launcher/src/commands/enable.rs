@@ -17,14 +17,14 @@ use crate::commands::units::{Met, Site};
 use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::systemctl::Systemctl;
-use crate::model::unit::UnitName;
-use crate::model::unit::judge::Judgement;
 use crate::output::services::{
     Done, Passed, done, done_json, passed_over as passed_over_text, restart as restart_line, texts,
 };
 use crate::output::{self};
 use crate::paths::Paths;
-use crate::plain;
+use mptcpize_model::plain;
+use mptcpize_model::unit::UnitName;
+use mptcpize_model::unit::judge::Judgement;
 
 /// Units that were not started and are named; a pattern can meet a hundred.
 const MOST_IDLE: usize = 8;

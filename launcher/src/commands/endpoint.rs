@@ -14,10 +14,10 @@ use crate::host::names::Names;
 use crate::host::netlink::KernelError;
 use crate::host::pm::Pm;
 use crate::host::rtnl::Rtnl;
-use crate::model::mptcp::{Endpoint, Flags};
-use crate::model::net::IfName;
-use crate::model::shell;
 use crate::output;
+use mptcpize_model::mptcp::{Endpoint, Flags};
+use mptcpize_model::net::IfName;
+use mptcpize_model::shell;
 
 /// Where a person looks what there is.
 const SHOW: &str = "endpoint show";

@@ -11,7 +11,7 @@ use crate::inject::target::{Caller, Target};
 use crate::inject::via::Decision;
 use crate::output;
 use crate::paths::Paths;
-use crate::plain;
+use mptcpize_model::plain;
 
 /// Prints the decision.
 ///

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use crate::commands::units::Site;
 use crate::host::processes;
 use crate::host::units::Facts;
-use crate::model::shell;
-use crate::model::unit::dropin::Way;
 use crate::root::Root;
+use mptcpize_model::shell;
+use mptcpize_model::unit::dropin::Way;
 
 /// A program of this kind.
 struct Fact {

@@ -14,13 +14,13 @@ use crate::host::{netns, processes, services, unit_processes, unit_sockets};
 use crate::inject::elf::{self, Class};
 use crate::inject::seccomp::deviations;
 use crate::inject::seccomp::refused::Refused;
-use crate::model::shell;
-use crate::model::unit::dropin;
-use crate::model::unit::judge::{self, Judgement, Stayed, Verdict};
-use crate::model::unit::process::{Loss, Process};
-use crate::model::unit::socket::{Cause, Means, Socket};
 use crate::paths::Paths;
-use crate::plain;
+use mptcpize_model::plain;
+use mptcpize_model::shell;
+use mptcpize_model::unit::dropin;
+use mptcpize_model::unit::judge::{self, Judgement, Stayed, Verdict};
+use mptcpize_model::unit::process::{Loss, Process};
+use mptcpize_model::unit::socket::{Cause, Means, Socket};
 
 /// So many sockets of a unit are asked for their options; a unit has few listeners.
 const MOST_ASKED: usize = 32;

@@ -4,8 +4,8 @@ use crate::cli::pm::{Limits as Arguments, LimitsAction};
 use crate::commands::attempt::Attempt;
 use crate::commands::words;
 use crate::error::Exit;
-use crate::model::mptcp::Limits;
 use crate::output;
+use mptcpize_model::mptcp::Limits;
 
 /// The kernel's text says how high; no kernel refuses what the oldest took.
 const FIX: &str = "mptcpize limits set subflows 8 add_addr_accepted 8, or less";

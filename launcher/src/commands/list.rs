@@ -15,12 +15,12 @@ use crate::host::dropins::Existing;
 use crate::host::processes::{self, Processes};
 use crate::host::unit_sockets::Tables;
 use crate::host::units::Facts;
-use crate::model::shell;
-use crate::model::unit::{UnitName, dropin};
 use crate::output;
 use crate::output::services::{Row, list as table, list_json};
 use crate::paths::Paths;
 use crate::root::is_file;
+use mptcpize_model::shell;
+use mptcpize_model::unit::{UnitName, dropin};
 
 /// Lists the units.
 ///

@@ -15,9 +15,9 @@ use crate::commands::told::{self, Knowledge};
 use crate::error::Exit;
 use crate::host::events::{Events, News};
 use crate::host::{clock, diag};
-use crate::model::event::Event;
 use crate::output;
 use crate::output::term::Term;
+use mptcpize_model::event::Event;
 
 /// Prints events until the reader goes away.
 ///

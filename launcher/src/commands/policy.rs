@@ -8,8 +8,8 @@ use crate::error::{Error, Exit};
 use crate::inject::exec::Environment;
 use crate::inject::target::Target;
 use crate::inject::via::{Blocked, Decision, Way};
-use crate::model::sockets::{Sockets, VARIABLE, text};
 use crate::paths::Paths;
+use mptcpize_model::sockets::{Sockets, VARIABLE, text};
 
 /// Which sockets of a program stay TCP.
 #[derive(Debug)]

@@ -12,11 +12,11 @@ use crate::error::Error;
 use crate::host::live::Live;
 use crate::host::names::Names;
 use crate::host::{Host, diag, identity, journal, kernel, programs, services, traffic};
-use crate::model::connection::Connection;
-use crate::model::net::IfName;
-use crate::model::status::{Bytes, Rates, Seen};
 use crate::output::term::{self, Term};
 use crate::paths::Paths;
+use mptcpize_model::connection::Connection;
+use mptcpize_model::net::IfName;
+use mptcpize_model::status::{Bytes, Rates, Seen};
 
 /// How long rates are measured where nothing was looked at before: long enough for some hundred
 /// packets on a slow link, short enough not to be waited for.

@@ -9,7 +9,7 @@ use crate::commands::judged::Look;
 use crate::commands::units::Site;
 use crate::host::unit_sockets::Tables;
 use crate::host::units::Facts;
-use crate::model::unit::dropin::{self, FILE};
+use mptcpize_model::unit::dropin::{self, FILE};
 
 /// How the reason begins, by which it is known in a drop-in.
 const SEEN: &str = "seen while it ran: ";

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::host::helper;
 use crate::inject::{library, preload};
-use crate::model::checks::Shim;
 use crate::paths::Paths;
+use mptcpize_model::checks::Shim;
 
 /// How long a program may take that makes one socket.
 const PATIENCE: Duration = Duration::from_secs(2);

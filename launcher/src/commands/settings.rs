@@ -4,13 +4,14 @@
 use std::io;
 use std::path::Path;
 
+use crate::config_file;
 use crate::error::{Error, Exit, reason};
-use crate::model::config::Config;
-use crate::model::net::Prefix;
-use crate::model::record::Record;
-use crate::model::{Flavour, HostState, shell};
 use crate::paths::Paths;
 use crate::root::{self, Root};
+use mptcpize_model::config::Config;
+use mptcpize_model::net::Prefix;
+use mptcpize_model::record::Record;
+use mptcpize_model::{Flavour, HostState, shell};
 
 /// The settings of the file: /etc/mptcpize.toml, which may be missing, or one that was named.
 ///
@@ -24,7 +25,7 @@ pub fn file(named: Option<&Path>, paths: &Paths) -> Result<Config, Error> {
         _ => root::read(&file),
     };
     match read.and_then(text) {
-        Ok(text) => Config::read(&text).map_err(|error| {
+        Ok(text) => config_file::read(&text).map_err(|error| {
             Error::new(Exit::Usage, format!("{shown} has a mistake"))
                 .why(error.trim_end())
                 .fix(format!("correct {shown}"))

@@ -7,16 +7,16 @@ use crate::commands::{guard, settings, undo};
 use crate::error::{Error, Exit};
 use crate::host::journal::{self, Journal};
 use crate::host::{Host, identity, live::Live, netns, transaction};
-use crate::model::HostState;
-use crate::model::asked::Asked;
-use crate::model::config::Config;
-use crate::model::net::{Address, Family, IfName};
-use crate::model::plan::Plan;
-use crate::model::policy::{self, Refused};
-use crate::model::proposal::{self, Proposal};
-use crate::model::record::Record;
 use crate::output::{self, diff};
 use crate::paths::Paths;
+use mptcpize_model::HostState;
+use mptcpize_model::asked::Asked;
+use mptcpize_model::config::Config;
+use mptcpize_model::net::{Address, Family, IfName};
+use mptcpize_model::plan::Plan;
+use mptcpize_model::policy::{self, Refused};
+use mptcpize_model::proposal::{self, Proposal};
+use mptcpize_model::record::Record;
 
 /// How long a link that was set up before may be without its address: a manager that configures it
 /// anew takes 20 to 90 ms between taking and giving it.
@@ -154,7 +154,7 @@ pub fn refuse(proposal: &Proposal, state: &HostState, config: &Config) -> Result
     let mut why = blocked.to_string();
     // mptcpd neither removes its endpoints when it ends nor looks at addresses that are there when
     // it starts: its settings and a restart mend nothing by themselves.
-    if state.managers.contains(&crate::model::Manager::Mptcpd) {
+    if state.managers.contains(&mptcpize_model::Manager::Mptcpd) {
         why.push_str(
             "; mptcpd makes such endpoints unless /etc/mptcpd/mptcpd.conf has addr-flags=subflow",
         );

@@ -11,8 +11,8 @@ use crate::cli::complete::{self, Kind};
 use crate::cli::shell::{Complete, Completions, Man, Shell};
 use crate::error::{Error, Exit, reason};
 use crate::host::known;
-use crate::model::shell;
 use crate::output::{self, completion, man};
+use mptcpize_model::shell;
 
 /// Prints the completion script of a shell.
 ///

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use crate::commands::units::Site;
 use crate::host::held::{self, Held};
 use crate::host::units::Facts;
-use crate::model::shell;
-use crate::model::unit::address::{Address, Misfit, fits};
-use crate::model::unit::judge::{Count, Judgement, Verdict};
 use crate::output::services::{Row, restart};
+use mptcpize_model::shell;
+use mptcpize_model::unit::address::{Address, Misfit, fits};
+use mptcpize_model::unit::judge::{Count, Judgement, Verdict};
 
 /// The first process, which is systemd's where the system's manager is asked.
 const MANAGER: u32 = 1;

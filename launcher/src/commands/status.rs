@@ -9,10 +9,10 @@ use crate::commands::judged;
 use crate::commands::see::{self, Counted};
 use crate::error::{Error, Exit};
 use crate::host::{netns, programs};
-use crate::model::status::{Mptcp, Report, report};
-use crate::model::unit::judge::{Judgement, Verdict};
 use crate::output::{self, status};
 use crate::paths::Paths;
+use mptcpize_model::status::{Mptcp, Report, report};
+use mptcpize_model::unit::judge::{Judgement, Verdict};
 
 /// Connections that are shown without `--all`.
 const SHOWN: usize = 20;

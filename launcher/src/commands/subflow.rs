@@ -16,10 +16,10 @@ use crate::error::{Error, Exit};
 use crate::host::diag;
 use crate::host::events::{Events, News};
 use crate::host::netlink::KernelError;
-use crate::model::connection::{Connection, Subflow};
-use crate::model::event::Kind;
-use crate::model::mptcp::{Endpoint, Flags};
 use crate::output;
+use mptcpize_model::connection::{Connection, Subflow};
+use mptcpize_model::event::Kind;
+use mptcpize_model::mptcp::{Endpoint, Flags};
 
 /// How long the peer is waited for: a few retransmissions of a SYN (1, 3 and 7 s after the first).
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -21,14 +21,14 @@ use crate::error::{Error, Exit};
 use crate::host::kernel::Mptcp;
 use crate::host::{files, loaders, lock, pam, privilege};
 use crate::inject::{empty_library, system_library};
-use crate::model::config::Config;
-use crate::model::sockets::{Loopback, Sockets, VARIABLE};
-use crate::model::system::{self, System};
-use crate::model::unit::UnitName;
-use crate::model::{environment, preload_file};
 use crate::output::{self, system as screen};
 use crate::paths::Paths;
 use crate::root::{self, Root, is_directory};
+use mptcpize_model::config::Config;
+use mptcpize_model::sockets::{Loopback, Sockets, VARIABLE};
+use mptcpize_model::system::{self, System};
+use mptcpize_model::unit::UnitName;
+use mptcpize_model::{environment, preload_file};
 
 /// Switches MPTCP on for every program.
 ///

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use crate::commands::system_leftovers::{Leftovers, Settled};
 use crate::error::{Error, Exit, reason};
 use crate::host::{files, privilege};
-use crate::model::{environment, shell};
 use crate::output::system as screen;
 use crate::root::Root;
+use mptcpize_model::{environment, shell};
 
 /// One file of the host, as it is and as it shall be.
 pub(super) struct FileChange {

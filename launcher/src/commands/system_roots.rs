@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use crate::error::Error;
 use crate::host::units::Source;
-use crate::model::unit::UnitName;
-use crate::model::unit::text::{UnitText, literal, quoted};
 use crate::paths::Paths;
 use crate::root::Root;
+use mptcpize_model::unit::UnitName;
+use mptcpize_model::unit::text::{UnitText, literal, quoted};
 
 /// The name of such a drop-in.
 const FILE: &str = "50-mptcpize-system.conf";

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::commands::system::NAME;
-use crate::model::environment::sets;
-use crate::model::system::SystemWay;
 use crate::root::Root;
+use mptcpize_model::environment::sets;
+use mptcpize_model::system::SystemWay;
 
 /// The way in which it is on; `None` where it is not.
 pub(super) fn state(root: &Root) -> Option<SystemWay> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Exit};
 use crate::host::aside::{self, Outcome, Trial, View};
 use crate::host::kernel::Mptcp;
-use crate::model::system::System;
+use mptcpize_model::system::System;
 
 /// What is tried.
 #[derive(Clone, Debug)]

@@ -11,10 +11,10 @@ use std::net::IpAddr;
 use crate::host::names::Names;
 use crate::host::rtnl::Rtnl;
 use crate::host::{clock, diag, programs};
-use crate::model::connection::Connection;
-use crate::model::event::{Event, Kind, Told};
-use crate::model::net::IfName;
-use crate::model::status::Program;
+use mptcpize_model::connection::Connection;
+use mptcpize_model::event::{Event, Kind, Told};
+use mptcpize_model::net::IfName;
+use mptcpize_model::status::Program;
 
 /// How many programs are remembered; then all are forgotten.
 const MOST: usize = 10_000;

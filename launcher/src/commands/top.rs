@@ -17,12 +17,12 @@ use crate::error::{Error, Exit, reason};
 use crate::host::events::{Events, News};
 use crate::host::terminal::{Look, Screen};
 use crate::host::{clock, diag, netns, programs, signals, traffic};
-use crate::model::event::Event;
-use crate::model::status::{Program, Seen};
-use crate::model::top::{FOLLOWED, Tracker, View};
 use crate::output::term::{Term, Tone, ascii};
 use crate::output::{self, top as frame};
 use crate::paths::Paths;
+use mptcpize_model::event::Event;
+use mptcpize_model::status::{Program, Seen};
+use mptcpize_model::top::{FOLLOWED, Tracker, View};
 
 /// Between two readings of the counters.
 const SECOND: Duration = Duration::from_secs(1);

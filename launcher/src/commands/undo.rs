@@ -7,10 +7,10 @@ use crate::commands::guard;
 use crate::commands::setup::{enter, open_journal};
 use crate::error::Exit;
 use crate::host::{Host, identity, journal, live::Live, transaction};
-use crate::model::change::Change;
-use crate::model::record::Record;
 use crate::output::{self, diff};
 use crate::paths::Paths;
+use mptcpize_model::change::Change;
+use mptcpize_model::record::Record;
 
 /// Takes back what stands in the journal; with `salvage` what a corrupt one still tells.
 ///

@@ -2,8 +2,8 @@
 //! environment (ld.so(8), "secure-execution mode"), and is seldom the user who enables the unit.
 
 use crate::inject::target::Caller;
-use crate::model::unit::dropin;
-use crate::model::unit::text::UnitText;
+use mptcpize_model::unit::dropin;
+use mptcpize_model::unit::text::UnitText;
 
 /// The words of systemd for yes.
 const YES: [&str; 6] = ["1", "yes", "y", "true", "t", "on"];

@@ -12,9 +12,9 @@ use crate::commands::units::{Met, Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::dropins::UnitDir;
 use crate::host::processes;
-use crate::model::shell;
-use crate::model::unit::UnitName;
-use crate::model::unit::dropin::{self, Way};
+use mptcpize_model::shell;
+use mptcpize_model::unit::UnitName;
+use mptcpize_model::unit::dropin::{self, Way};
 
 /// A unit, its new drop-in and what was there.
 pub struct Job {

@@ -20,12 +20,12 @@ use crate::host::units::Facts;
 use crate::inject::placed::Placed;
 use crate::inject::target::{Caller, Reach, Target, Why};
 use crate::inject::{godebug, preload};
-use crate::model::shell;
-use crate::model::unit::UnitName;
-use crate::model::unit::dropin::{self, Dropin, FILE, Way};
-use crate::model::unit::order::waits_for_network;
-use crate::model::unit::text::{UnitText, literal, words};
 use crate::root::Root;
+use mptcpize_model::shell;
+use mptcpize_model::unit::UnitName;
+use mptcpize_model::unit::dropin::{self, Dropin, FILE, Way};
+use mptcpize_model::unit::order::waits_for_network;
+use mptcpize_model::unit::text::{UnitText, literal, words};
 
 /// Where our files appear in a unit with a root of its own: systemd mounts an empty /run there
 /// (`MountAPIVFS=`), so that nothing is left in that root.

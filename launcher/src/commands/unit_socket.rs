@@ -8,11 +8,11 @@
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
 use crate::host::units::Facts;
-use crate::model::shell;
-use crate::model::unit::UnitName;
-use crate::model::unit::address::{Address, Misfit, fits};
-use crate::model::unit::back_to_tcp::{self, Manager};
-use crate::model::unit::text::UnitText;
+use mptcpize_model::shell;
+use mptcpize_model::unit::UnitName;
+use mptcpize_model::unit::address::{Address, Misfit, fits};
+use mptcpize_model::unit::back_to_tcp::{self, Manager};
+use mptcpize_model::unit::text::UnitText;
 
 /// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
 const SOCKET_PROTOCOL: u32 = 257;

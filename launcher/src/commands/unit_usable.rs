@@ -5,8 +5,8 @@
 
 use crate::error::{Error, Exit};
 use crate::host::units::Facts;
-use crate::model::shell;
-use crate::model::unit::UnitName;
+use mptcpize_model::shell;
+use mptcpize_model::unit::UnitName;
 
 /// The name of a unit that can be enabled.
 ///

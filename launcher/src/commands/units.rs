@@ -11,11 +11,11 @@ use crate::host::lock;
 use crate::host::systemctl::Systemctl;
 use crate::host::units::{Facts, Source};
 use crate::inject::placed::{self, For};
-use crate::model::shell;
-use crate::model::unit::{UnitName, dropin};
 use crate::output;
 use crate::paths::{Paths, Units};
 use crate::root::Root;
+use mptcpize_model::shell;
+use mptcpize_model::unit::{UnitName, dropin};
 
 /// How long another run may hold the lock: `--now` restarts services with it.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -4,8 +4,8 @@ use crate::error::Exit;
 use crate::host::kernel::{Mptcp, release};
 use crate::host::lacks;
 use crate::inject::library;
-use crate::model::{self, Kernel};
 use crate::output;
+use mptcpize_model::Kernel;
 
 /// Prints three lines for a bug report, and on an older kernel a fourth about what it lacks.
 ///
@@ -21,7 +21,7 @@ pub fn version() -> anyhow::Result<Exit> {
         kernel.release,
         Mptcp::probe(),
     ))?;
-    if let Some(lacks) = model::lacks::words(&lacks::look(&kernel)) {
+    if let Some(lacks) = mptcpize_model::lacks::words(&lacks::look(&kernel)) {
         output::line(&format!("lacks    {lacks}"))?;
     }
     Ok(Exit::Done)

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::error::{Error, Exit};
-use crate::model::mptcp::Flags;
-use crate::model::net::IfName;
+use mptcpize_model::mptcp::Flags;
+use mptcpize_model::net::IfName;
 
 /// An endpoint as far as words describe one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

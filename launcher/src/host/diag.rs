@@ -12,7 +12,7 @@ use netlink_packet_core::{DefaultNla, Emitable};
 
 use crate::host::message::{Body, attribute, attributes, messages, number};
 use crate::host::netlink::{Connection as Netlink, KernelError};
-use crate::model::connection::{Connection, Fallback, Phase, Subflow, join, plain};
+use mptcpize_model::connection::{Connection, Fallback, Phase, Subflow, join, plain};
 
 /// `NETLINK_SOCK_DIAG` (include/uapi/linux/netlink.h).
 pub(super) const SOCK_DIAG: isize = 4;

@@ -13,9 +13,9 @@ use std::rc::Rc;
 
 use crate::error::{Error, Exit, reason};
 use crate::host::privilege;
-use crate::model::unit::dropin::{self, FILE};
-use crate::model::unit::{UnitName, matches};
 use crate::root::{Dir, Root, is_directory};
+use mptcpize_model::unit::dropin::{self, FILE};
+use mptcpize_model::unit::{UnitName, matches};
 
 /// What a directory is called until it is complete, or once it is going.
 const HIDDEN: &str = ".mptcpize-";

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::host::services::{DROP_IN, services_on};
-use crate::model::checks::Service;
+use mptcpize_model::checks::Service;
 
 /// How the library is called in a drop-in and in the map of a process.
 const LIBRARY: &str = "libmptcpize";

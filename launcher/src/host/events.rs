@@ -15,7 +15,7 @@ use crate::host::genl::Protocol;
 use crate::host::message::{address, attributes, messages, number};
 use crate::host::netlink::{Connection, KernelError, receive};
 use crate::host::pm;
-use crate::model::event::{Event, Kind};
+use mptcpize_model::event::{Event, Kind};
 
 /// The multicast group.
 const GROUP: &str = "mptcp_pm_events";

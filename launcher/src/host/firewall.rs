@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::error::reason;
 use crate::host::helper;
-use crate::model::checks::{Firewall, FirewallRule, Harm};
-use crate::model::shell;
+use mptcpize_model::checks::{Firewall, FirewallRule, Harm};
+use mptcpize_model::shell;
 
 /// Reads the rules of this network namespace. Only root may.
 pub fn read(until: Instant) -> Firewall {

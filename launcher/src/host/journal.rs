@@ -4,7 +4,7 @@
 //! does. JSON lines: a header, what was asked, then one [`Change`] a line. What makes something
 //! ours is written and synced *before* it is made, a removal after it. After a crash the file may
 //! name something that is not there, never the reverse; an undo looks before it acts. The lines are
-//! read as a balance ([`crate::model::record`]).
+//! read as a balance ([`mptcpize_model::record`]).
 //!
 //! Endpoints, limits and sysctls carry no owner in the kernel, so this is also the record of
 //! which of them are ours.
@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit};
 use crate::host::lock::{self, unusable};
-use crate::model::asked::Asked;
-use crate::model::change::Change;
-use crate::model::record::Record;
+use mptcpize_model::asked::Asked;
+use mptcpize_model::change::Change;
+use mptcpize_model::record::Record;
 
 /// The first line of the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, reason};
 use crate::host::{journal, lock, privilege, proc};
-use crate::model::counters::{Counters, Kept};
+use mptcpize_model::counters::{Counters, Kept};
 
 fn file(directory: &Path, netns: u64) -> PathBuf {
     directory.join(format!("netns-{netns}.counters"))

@@ -6,8 +6,8 @@
 use crate::host::kernel::{Mptcp, path_manager};
 use crate::host::proc::Netstat;
 use crate::host::{events, probe, sysctl};
-use crate::model::Kernel;
-use crate::model::lacks::{self, Has, Lack};
+use mptcpize_model::Kernel;
+use mptcpize_model::lacks::{self, Has, Lack};
 
 /// What this kernel lacks; nothing where it gives no MPTCP socket to ask.
 pub fn look(kernel: &Kernel) -> Vec<Lack> {

@@ -10,14 +10,14 @@ use crate::host::pm::{self, Pm};
 use crate::host::privilege;
 use crate::host::rtnl::Rtnl;
 use crate::host::{Host, Refused, kernel, managers, nat, sysctl, xfrm};
-use crate::model::change::{Change, Item, same_endpoint};
-use crate::model::config::Config;
-use crate::model::mptcp::{Endpoint, MOST};
-use crate::model::nat::Nat;
-use crate::model::net::{Address, Family, IfName, Link, MAIN, Route};
-use crate::model::policy::{FIRST_TABLE, PROTOCOL, is_ours};
-use crate::model::way::{self, Hop, Way};
-use crate::model::{Flavour, HostState, Kernel, Source, record, vpn};
+use mptcpize_model::change::{Change, Item, same_endpoint};
+use mptcpize_model::config::Config;
+use mptcpize_model::mptcp::{Endpoint, MOST};
+use mptcpize_model::nat::Nat;
+use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route};
+use mptcpize_model::policy::{FIRST_TABLE, PROTOCOL, is_ours};
+use mptcpize_model::way::{self, Hop, Way};
+use mptcpize_model::{Flavour, HostState, Kernel, Source, record, vpn};
 
 /// The tables `local` and `default` (rtnetlink(7)): never anybody's own.
 const LOCAL_AND_DEFAULT: [u32; 2] = [255, 253];

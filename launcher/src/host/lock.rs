@@ -18,7 +18,7 @@ use rustix::fs::FlockOperation;
 
 use crate::error::{Error, Exit, reason};
 use crate::host::privilege;
-use crate::plain;
+use mptcpize_model::plain;
 
 /// How long a second run waits for the first.
 pub const PATIENCE: Duration = Duration::from_secs(10);

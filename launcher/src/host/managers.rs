@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::model::Manager;
+use mptcpize_model::Manager;
 
 /// systemd keeps a link for each active unit here; a look at it starts nothing and asks nobody.
 const UNITS: &str = "/run/systemd/units";

@@ -60,8 +60,8 @@ pub mod units;
 pub mod xfrm;
 
 use crate::error::Error;
-use crate::model::HostState;
-use crate::model::change::Change;
+use mptcpize_model::HostState;
+use mptcpize_model::change::Change;
 
 /// A host that can be looked at and changed, one [`Change`] at a time.
 pub trait Host {

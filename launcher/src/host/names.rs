@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use rustix::net::netdevice;
 
 use crate::host::netlink::KernelError;
-use crate::model::net::IfName;
+use mptcpize_model::net::IfName;
 
 /// The links of a network namespace, as far as they are known.
 #[derive(Debug, Default)]

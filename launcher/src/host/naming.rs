@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::host::processes as seen;
 use crate::host::systemctl::Systemctl;
-use crate::model::unit::process::Environment;
+use mptcpize_model::unit::process::Environment;
 
 /// Where systemd, once it is the first process, has its state.
 const BOOTED: &str = "/run/systemd/system";

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::error::reason;
 use crate::host::{Refused, helper};
-use crate::model::nat::{Nat, TABLE, Translation};
-use crate::model::net::IfName;
+use mptcpize_model::nat::{Nat, TABLE, Translation};
+use mptcpize_model::net::IfName;
 
 /// How long nft may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,5 +1,5 @@
 //! The path manager of this network namespace: endpoints and limits (generic netlink `mptcp_pm`,
-//! Documentation/netlink/specs/mptcp_pm.yaml), in the words of [`crate::model::mptcp`].
+//! Documentation/netlink/specs/mptcp_pm.yaml), in the words of [`mptcpize_model::mptcp`].
 //!
 //! Not here: events ([`super::events`]). The commands for a path manager in user space are in
 //! `subflow`.
@@ -18,8 +18,8 @@ use crate::host::message::{Body, address, attribute, number};
 use crate::host::names::Names;
 use crate::host::netlink::{Connection, KernelError};
 use crate::host::netns;
-use crate::model::mptcp::{Endpoint, Flags, Limits, MOST};
-use crate::model::net::IfName;
+use mptcpize_model::mptcp::{Endpoint, Flags, Limits, MOST};
+use mptcpize_model::net::IfName;
 
 /// The protocol's name and version.
 pub(super) const NAME: &str = "mptcp_pm";

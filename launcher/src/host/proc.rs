@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use crate::model::counters::Counters;
+use mptcpize_model::counters::Counters;
 
 /// `/proc/net` would be that of the first thread, whose namespace may be another.
 const NETSTAT: &str = "/proc/thread-self/net/netstat";

@@ -8,8 +8,8 @@ use std::fs;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 
-use crate::model::status::Program;
-use crate::plain;
+use mptcpize_model::plain;
+use mptcpize_model::status::Program;
 
 /// How many descriptors are looked at on a host with very many connections, and while events wait:
 /// about 6 ms of work.

@@ -14,14 +14,14 @@ use crate::host::names::Names;
 use crate::host::netlink::{self, KernelError};
 use crate::host::rtnl::{read, routes, write};
 use crate::host::{events, firewall, journal, nat, pm, probe, xfrm};
-use crate::model::checks::FirewallRule;
-use crate::model::checks::peer::Subflow;
-use crate::model::event::Event;
-use crate::model::mptcp::{Endpoint, Limits};
-use crate::model::nat::Translation;
-use crate::model::net::{Address, IfName, Link, Route, Rule};
-use crate::model::record::Record;
-use crate::model::vpn::Policy;
+use mptcpize_model::checks::FirewallRule;
+use mptcpize_model::checks::peer::Subflow;
+use mptcpize_model::event::Event;
+use mptcpize_model::mptcp::{Endpoint, Limits};
+use mptcpize_model::nat::Translation;
+use mptcpize_model::net::{Address, IfName, Link, Route, Rule};
+use mptcpize_model::record::Record;
+use mptcpize_model::vpn::Policy;
 
 /// Links 1 to 15 of a namespace that does not exist: `e1` to `e15`.
 fn names() -> Names {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-pub use crate::model::unit::dropin::FILE as DROP_IN;
+pub use mptcpize_model::unit::dropin::FILE as DROP_IN;
 
 /// The units below these directories (see [`crate::paths::Paths::units`]) that have our drop-in,
 /// by name. What cannot be read is as if it were not there: systemd's directories are open to all.

@@ -8,13 +8,13 @@ use crate::host::kernel::Mptcp;
 use crate::host::proc::Netstat;
 use crate::host::rtnl::Rtnl;
 use crate::host::{enabled, firewall, lacks, probe, sysctl};
-use crate::model::HostState;
-use crate::model::checks::{Beyond, Covered, Hop, Observed, Shim, Socket, Way, conf_key};
-use crate::model::config::Config;
-use crate::model::counters::Kept;
-use crate::model::net::{Family, IfName, MAIN, Route};
-use crate::model::paths::{self, Path};
 use crate::paths::Paths;
+use mptcpize_model::HostState;
+use mptcpize_model::checks::{Beyond, Covered, Hop, Observed, Shim, Socket, Way, conf_key};
+use mptcpize_model::config::Config;
+use mptcpize_model::counters::Kept;
+use mptcpize_model::net::{Family, IfName, MAIN, Route};
+use mptcpize_model::paths::{self, Path};
 
 /// More static routes than this are not asked about.
 const MOST_STATIC: usize = 64;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use crate::model::sysctl::file;
+use mptcpize_model::sysctl::file;
 
 /// Its value without the line feed; `None` where this kernel or link does not have it.
 pub fn read(key: &str) -> Option<String> {

@@ -17,7 +17,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::model::top::Key;
+use mptcpize_model::top::Key;
 
 /// How a piece of text looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use std::fmt;
 use crate::error::{Error, Exit};
 use crate::host::journal::Journal;
 use crate::host::{Host, Refused, privilege};
-use crate::model::HostState;
-use crate::model::change::{Change, Item, same_thing};
-use crate::model::config::Config;
-use crate::model::net::IfName;
-use crate::model::plan::{Plan, Step, is_optional};
-use crate::model::policy;
-use crate::model::proposal::Proposal;
+use mptcpize_model::HostState;
+use mptcpize_model::change::{Change, Item, same_thing};
+use mptcpize_model::config::Config;
+use mptcpize_model::net::IfName;
+use mptcpize_model::plan::{Plan, Step, is_optional};
+use mptcpize_model::policy;
+use mptcpize_model::proposal::Proposal;
 
 /// What a set-up did.
 #[derive(Debug)]

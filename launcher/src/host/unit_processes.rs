@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::host::proc;
 use crate::host::processes::{is_filtered, is_supervisor, maps_library};
-use crate::model::unit::process::{Environment, Process};
-use crate::plain;
+use mptcpize_model::plain;
+use mptcpize_model::unit::process::{Environment, Process};
 
 /// `AT_SECURE` (getauxval(3)).
 const SECURE: u64 = 23;

@@ -11,8 +11,8 @@ use std::path::Path;
 use crate::host::netns;
 use crate::host::processes::{self, Protocol};
 use crate::host::socket_table::Table;
-use crate::model::unit::process::Process;
-use crate::model::unit::socket::Socket;
+use mptcpize_model::unit::process::Process;
+use mptcpize_model::unit::socket::Socket;
 
 /// The sockets of each network namespace that was looked at.
 #[derive(Debug, Default)]

@@ -10,10 +10,10 @@ use std::rc::Rc;
 use crate::error::Error;
 use crate::host::dropins::failed;
 use crate::host::systemctl::{Properties, Systemctl};
-use crate::model::unit::text::words;
-use crate::model::unit::{UnitName, matches};
 use crate::paths::Units;
 use crate::root::{Root, is_file};
+use mptcpize_model::unit::text::words;
+use mptcpize_model::unit::{UnitName, matches};
 
 /// The instance by which a template is asked about.
 const ANY: &str = "mptcpize";

@@ -6,8 +6,8 @@ use netlink_packet_core::Emitable;
 
 use crate::host::message::attribute;
 use crate::host::netlink::{Connection, KernelError};
-use crate::model::net::{Family, Prefix};
-use crate::model::vpn::Policy;
+use mptcpize_model::net::{Family, Prefix};
+use mptcpize_model::vpn::Policy;
 
 /// The protocol (include/uapi/linux/netlink.h).
 const NETLINK_XFRM: isize = 6;

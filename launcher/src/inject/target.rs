@@ -17,8 +17,8 @@ use crate::inject::go::GoVersion;
 use crate::inject::script;
 use crate::inject::seccomp::abi;
 use crate::inject::via::Subject;
-use crate::plain;
 use crate::root::Root;
+use mptcpize_model::plain;
 
 /// How many interpreters the kernel follows (`exec_binprm`, fs/exec.c: more than five rewrites
 /// are ELOOP).

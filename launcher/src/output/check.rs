@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::model::checks::{Finding, Observed, Severity};
-use crate::model::shell;
 use crate::output::term::{Term, Tone};
 use crate::output::wrap;
+use mptcpize_model::checks::{Finding, Observed, Severity};
+use mptcpize_model::shell;
 
 /// Where the text begins, behind symbol and topic.
 const TEXT_AT: usize = 20;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::model::counters::{Counters, Kind, known};
 use crate::output::wrap;
+use mptcpize_model::counters::{Counters, Kind, known};
 
 /// Columns of an advice, behind its indent.
 const ADVICE: usize = 70;

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::model::HostState;
-use crate::model::change::{Change, Item};
-use crate::model::net::Family;
-use crate::model::plan::{Plan, Step};
+use mptcpize_model::HostState;
+use mptcpize_model::change::{Change, Item};
+use mptcpize_model::net::Family;
+use mptcpize_model::plan::{Plan, Step};
 
 /// Where the reasons begin at the latest; longer lines push theirs to the right.
 const REASONS_AT: usize = 52;

@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use clap::error::ContextValue;
 
 use crate::error::{Error, Exit, reason};
-use crate::plain;
+use mptcpize_model::plain;
 
 /// What leaves: whatever the text was made of, a terminal obeys nothing in it but our own colours.
 fn shown(text: &str) -> std::borrow::Cow<'_, str> {

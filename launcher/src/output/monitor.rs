@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::event::{Event, Kind, Told};
+use mptcpize_model::event::{Event, Kind, Told};
 
 /// Room for what happened.
 const WHAT: usize = 20;
@@ -69,8 +69,8 @@ fn closed(error: Option<u8>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::net::IfName;
-    use crate::model::status::Program;
+    use mptcpize_model::net::IfName;
+    use mptcpize_model::status::Program;
 
     #[test]
     fn an_event_says_when_where_what_and_whose() {

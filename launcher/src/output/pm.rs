@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
-use crate::model::event::{Event, Kind, Told};
-use crate::model::mptcp::{Endpoint, Flags, Limits};
+use mptcpize_model::event::{Event, Kind, Told};
+use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
 
 /// One endpoint, without the line feed.
 pub fn endpoint(endpoint: &Endpoint) -> String {
@@ -279,7 +279,7 @@ mod tests {
             id: 7,
             address: "192.0.2.1".parse().expect("a literal address"),
             port: Some(8080),
-            dev: crate::model::net::IfName::new("wwan0").ok(),
+            dev: mptcpize_model::net::IfName::new("wwan0").ok(),
             flags: Flags(0x81),
         };
         assert_eq!(endpoint(&odd), "192.0.2.1 port 8080 id 7 signal rawflags 80 dev wwan0 ");

@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::model::shell;
-use crate::model::system::SystemWay;
-use crate::model::unit::judge::{Count, Judgement, Verdict};
-use crate::plain;
+use mptcpize_model::plain;
+use mptcpize_model::shell;
+use mptcpize_model::system::SystemWay;
+use mptcpize_model::unit::judge::{Count, Judgement, Verdict};
 
 /// One unit that `enable` or `disable` was about.
 #[derive(Clone, Debug, Default)]

@@ -3,14 +3,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::model::connection::Fallback;
-use crate::model::mptcp::Flags;
-use crate::model::status::{
-    ConnectionRow, Counts, Finding, Mptcp, PathRow, Report, State, SubflowRow, Use,
-};
 use crate::output::table::{Cell, Column, cell, column, numbers, table};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
+use mptcpize_model::connection::Fallback;
+use mptcpize_model::mptcp::Flags;
+use mptcpize_model::status::{
+    ConnectionRow, Counts, Finding, Mptcp, PathRow, Report, State, SubflowRow, Use,
+};
 
 const PATHS: [Column; 7] = [
     column("PATH"),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::plain;
+use mptcpize_model::plain;
 
 /// One file that changes.
 pub struct Row {

@@ -1,9 +1,9 @@
 //! A frame of `mptcpize top`, as lines of painted pieces: the same for the terminal, for `--once`
 //! and for a test. Every line fits the width, and the frame fits the height.
 
-use crate::model::top::{ConnectionLine, PathLine, Snapshot, is_alive, name};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
+use mptcpize_model::top::{ConnectionLine, PathLine, Snapshot, is_alive, name};
 
 /// A piece of a line, and its tone if it has one.
 pub type Piece = (String, Option<Tone>);

@@ -2,8 +2,8 @@
 //! and IPsec policies. A kernel to come may say it in ways that no kernel did.
 
 use mptcpize::host::{diag, readers};
-use mptcpize::model::change::{Item, same_thing};
-use mptcpize::model::net::{Action, Family, IfName, Route};
+use mptcpize_model::change::{Item, same_thing};
+use mptcpize_model::net::{Action, Family, IfName, Route};
 
 use super::{survives_json, two};
 

@@ -3,8 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use mptcpize::model::net::Prefix;
-use mptcpize::model::sockets::{Loopback, Ports, Side, Sockets, text};
+use mptcpize_model::net::Prefix;
+use mptcpize_model::sockets::{Loopback, Ports, Side, Sockets, text};
 
 #[path = "../../../shim/src/policy/rules.rs"]
 mod rules;

@@ -1,6 +1,6 @@
 //! /etc/ld.so.preload: every program of the host starts with what it says.
 
-use mptcpize::model::preload_file::{with, without};
+use mptcpize_model::preload_file::{with, without};
 
 const OURS: &str = "/usr/$LIB/mptcpize/libmptcpize-system-1.so";
 

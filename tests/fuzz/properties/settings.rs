@@ -1,7 +1,7 @@
 //! /etc/mptcpize.toml.
 
-use mptcpize::model::config::Config;
-use mptcpize::model::sockets::text;
+use mptcpize::config_file;
+use mptcpize_model::sockets::text;
 
 use super::survives_json;
 
@@ -9,7 +9,7 @@ use super::survives_json;
 /// understands.
 pub(crate) fn settings(bytes: &[u8]) {
     let Ok(file) = std::str::from_utf8(bytes) else { return };
-    let config = match Config::read(file) {
+    let config = match config_file::read(file) {
         Ok(config) => config,
         Err(error) => {
             assert!(!error.is_empty());

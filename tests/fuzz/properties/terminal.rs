@@ -1,7 +1,7 @@
 //! Names and texts of strangers on their way to a terminal, and into lines for pasting.
 
-use mptcpize::model::shell;
-use mptcpize::plain;
+use mptcpize_model::plain;
+use mptcpize_model::shell;
 
 use super::shell_words;
 

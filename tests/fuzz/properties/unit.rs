@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use mptcpize::model::unit::dropin::{self, Dropin, Way};
-use mptcpize::model::unit::text::{UnitText, quoted, words};
-use mptcpize::model::unit::{UnitName, matches};
+use mptcpize_model::unit::dropin::{self, Dropin, Way};
+use mptcpize_model::unit::text::{UnitText, quoted, words};
+use mptcpize_model::unit::{UnitName, matches};
 
 /// Longer patterns and names than people write make nothing else happen.
 const MOST_PATTERN: usize = 64;

@@ -8,7 +8,7 @@ use netlink_packet_core::DefaultNla;
 use super::{FLAGS, ID, LINK, Pm, SET_FLAGS, address_of, nest, nest_as};
 use crate::host::names::Names;
 use crate::host::netlink::KernelError;
-use crate::model::mptcp::{Endpoint, Flags};
+use mptcpize_model::mptcp::{Endpoint, Flags};
 
 /// The commands.
 const ANNOUNCE: u8 = 8;

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::checks::peer::Subflow;
+use mptcpize_model::checks::peer::Subflow;
 
 /// `struct mptcp_subflow_data`, before a list of subflows: its own size, how many subflows there
 /// are, the size of one in the kernel, and the size of one in this list.

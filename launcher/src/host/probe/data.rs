@@ -13,7 +13,7 @@ use rustix::net::{SendFlags, send};
 
 use super::{LOOK, MOST_BYTES, MPTCP, MPTCP_PATIENCE, Target, connect, sys};
 use crate::host::helper::timespec;
-use crate::model::checks::peer::{Answer, Carried, Joint};
+use mptcpize_model::checks::peer::{Answer, Carried, Joint};
 
 /// Ports on which a server waits for a TLS record before it says anything (service names of IANA).
 const TLS: [u16; 13] = [443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 8443];

@@ -23,8 +23,8 @@ use self::data::joint;
 use crate::error::reason;
 use crate::host::helper::timespec;
 use crate::host::proc::Netstat;
-use crate::model::checks::peer::{Answer, Report, Try};
-use crate::model::net::{Family, IfName};
+use mptcpize_model::checks::peer::{Answer, Report, Try};
+use mptcpize_model::net::{Family, IfName};
 
 /// `IPPROTO_MPTCP` (include/uapi/linux/in.h).
 const MPTCP: Protocol = Protocol::from_raw(NonZeroU32::new(262).expect("262 is not 0"));

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::net::sockopt;
 
 use super::answer;
-use crate::model::checks::peer::Subflow;
+use mptcpize_model::checks::peer::Subflow;
 
 /// `SOL_MPTCP` and its options.
 const SOL_MPTCP: libc::c_int = 284;

@@ -8,7 +8,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use super::routes::{self, Asked};
 use super::{Rtnl, existing, write};
 use crate::host::netlink::{Connection, KernelError};
-use crate::model::net::{Address, Family, Link, MAIN, Prefix, Route, Rule};
+use mptcpize_model::net::{Address, Family, Link, MAIN, Prefix, Route, Rule};
 
 /// A destination that only a default route covers: outside of 2000::/3, all that is given out
 /// (RFC 4291 section 2.4). The kernel takes it for unicast.

@@ -1,5 +1,5 @@
 //! Links, addresses, routes and rules of this network namespace (rtnetlink(7)), in the words of
-//! [`crate::model::net`].
+//! [`mptcpize_model::net`].
 //!
 //! Not here: the path manager, which is another protocol ([`super::pm`]), and any decision.
 //! `read` understands the kernel's messages, `write` makes ours.
@@ -25,7 +25,7 @@ use self::routes::Asked;
 use crate::host::message::Body;
 use crate::host::names::Names;
 use crate::host::netlink::{Connection, KernelError};
-use crate::model::net::{Address, Family, IfName, Link, Route, Rule};
+use mptcpize_model::net::{Address, Family, IfName, Link, Route, Rule};
 
 /// Leaves a link's byte counters out of its message (`RTEXT_FILTER_SKIP_STATS`).
 const SKIP_STATISTICS: u32 = 1 << 3;

@@ -15,7 +15,7 @@ use netlink_packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
 use crate::host::message::{address as ip, attribute, attributes, number, text};
 use crate::host::names::Names;
-use crate::model::net::{Action, Address, Family, IfName, Link, Prefix, Rule};
+use mptcpize_model::net::{Action, Address, Family, IfName, Link, Prefix, Rule};
 
 /// `IFLA_INFO_KIND`, in `IFLA_LINKINFO`.
 const INFO_KIND: u16 = 1;
@@ -188,8 +188,8 @@ mod tests {
 
     use crate::host::rtnl::routes::{Asked, RTA_VIA, is_default, routes};
     use crate::host::rtnl::write;
-    use crate::model::metrics::{CONGESTION_CONTROL, Metric, Metrics};
-    use crate::model::net::Route;
+    use mptcpize_model::metrics::{CONGESTION_CONTROL, Metric, Metrics};
+    use mptcpize_model::net::Route;
 
     fn attribute(kind: u16, value: &[u8]) -> DefaultNla {
         DefaultNla::new(kind, value.to_vec())

@@ -10,8 +10,8 @@ use super::read::{family, is_of, zero};
 use super::write::NEXT_HOP_HEADER;
 use crate::host::message::{address as ip, attribute, attributes, number, text};
 use crate::host::names::{Names, NextHop};
-use crate::model::metrics::{CONGESTION_CONTROL, Metric, Metrics};
-use crate::model::net::{Family, Prefix, Route};
+use mptcpize_model::metrics::{CONGESTION_CONTROL, Metric, Metrics};
+use mptcpize_model::net::{Family, Prefix, Route};
 
 /// `RTA_VIA`: a gateway of the other family.
 pub(super) const RTA_VIA: u16 = 18;

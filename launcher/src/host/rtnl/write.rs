@@ -14,8 +14,8 @@ use super::number_of;
 use super::read::IFA_PROTO;
 use super::routes::{RTA_METRICS, usual_scope};
 use crate::host::message::Body;
-use crate::model::metrics::{Metric, Metrics};
-use crate::model::net::{Address, Family, Route, Rule};
+use mptcpize_model::metrics::{Metric, Metrics};
+use mptcpize_model::net::{Address, Family, Route, Rule};
 
 /// What an IPv6 route gets that has no metric (`IP6_RT_PRIO_USER`, include/net/ip6_fib.h).
 pub const METRIC_V6: u32 = 1024;

@@ -1,0 +1,434 @@
+//! The host itself: kernel, library, paths, endpoints, limits, other managers, services.
+
+use std::net::IpAddr;
+
+use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket, count, list};
+use crate::change::{Change, Item};
+use crate::config::Role;
+use crate::mptcp::{Endpoint, Flags};
+use crate::net::{Family, IfName};
+use crate::policy::{self, Refused};
+use crate::{Flavour, Manager, lacks, shell, sysctl};
+
+pub(super) fn kernel(context: &Context) -> Vec<Finding> {
+    let host = &context.seen.host;
+    let release = &host.kernel.release;
+    let boot = "boot a kernel 5.6 or newer built with CONFIG_MPTCP";
+    match (host.kernel.mptcp, &context.seen.socket) {
+        (Flavour::OutOfTree, _) => {
+            return vec![
+                Finding::problem(
+                    "kernel.out_of_tree",
+                    format!("{release} has the out-of-tree MPTCP"),
+                )
+                .why("it has net.mptcp.mptcp_enabled and no path manager that can be set up")
+                .advice(boot),
+            ];
+        }
+        (Flavour::Absent, _) | (_, Socket::Absent) => {
+            return vec![
+                Finding::problem("kernel.absent", format!("{release} has no MPTCP")).advice(boot),
+            ];
+        }
+        (_, Socket::Off) => {
+            let off = Finding::problem("kernel.off", "MPTCP is off (net.mptcp.enabled=0)");
+            return vec![off.why("every socket stays TCP").fix(&["sysctl -w net.mptcp.enabled=1"])];
+        }
+        (_, Socket::Refused(error)) => {
+            return vec![
+                Finding::problem("kernel.refused", format!("MPTCP is refused: {error}"))
+                    .why("a sandbox, SELinux or a BPF program forbids IPPROTO_MPTCP")
+                    .advice("allow it there, or run this outside of the sandbox"),
+            ];
+        }
+        (Flavour::Upstream, Socket::On) => {}
+    }
+    let mut found = Vec::new();
+    if context.seen.suspended {
+        let timeout = host.sysctl("net.mptcp.blackhole_timeout").max(1);
+        found.push(
+            Finding::problem("kernel.suspended", "MPTCP is suspended: connections start as TCP")
+                .why(
+                    "SYNs with MPTCP vanished and those without did not: the kernel gives up for a \
+                     while (net.mptcp.blackhole_timeout)",
+                )
+                .fix(&[&sysctl::command("net.mptcp.blackhole_timeout", timeout)]),
+        );
+    }
+    let manager = ["net.mptcp.path_manager", "net.mptcp.pm_type"]
+        .iter()
+        .find_map(|key| host.sysctls.get(*key).map(|value| (*key, value.as_str())));
+    let unmanaged = match manager {
+        Some(("net.mptcp.pm_type", "1")) => Some("sysctl -w net.mptcp.pm_type=0"),
+        Some(("net.mptcp.path_manager", "userspace")) => {
+            Some("sysctl -w net.mptcp.path_manager=kernel")
+        }
+        _ => None,
+    };
+    if let Some(fix) = unmanaged.filter(|_| !host.managers.contains(&Manager::Mptcpd)) {
+        found.push(
+            Finding::problem(
+                "kernel.userspace_manager",
+                "the path manager is a program that is not there",
+            )
+            .why("with path_manager=userspace the kernel opens no subflow by itself")
+            .fix(&[fix]),
+        );
+    }
+    if host.sysctls.get("net.mptcp.allow_join_initial_addr_port").is_some_and(|value| value == "0")
+    {
+        found.push(
+            Finding::warning(
+                "kernel.no_initial_joins",
+                "clients may not join to a server's first address",
+            )
+            .why("net.mptcp.allow_join_initial_addr_port is 0: they join to announced ones alone")
+            .fix(&["sysctl -w net.mptcp.allow_join_initial_addr_port=1"]),
+        );
+    }
+    if found.is_empty() {
+        let scheduler = host.sysctls.get("net.mptcp.scheduler");
+        let scheduler = scheduler.map(|name| format!(", scheduler {name}")).unwrap_or_default();
+        found.push(Finding::fine("kernel", format!("{release}, MPTCP on{scheduler}")));
+    }
+    if let Some(lacks) = lacks::words(&context.seen.lacks) {
+        found.push(Finding::note("kernel.lacks", lacks));
+    }
+    found
+}
+
+pub(super) fn shim(context: &Context) -> Vec<Finding> {
+    vec![match &context.seen.shim {
+        Shim::Untried => Finding::new(Severity::Unknown, "shim.untried", "not tried"),
+        Shim::Upgrades { library, .. } => {
+            Finding::fine("shim", format!("{library} loads and upgrades socket()"))
+        }
+        Shim::NoProgram { library } => {
+            Finding::note("shim.no_program", format!("{library} is there, and was not tried"))
+                .why("this host has none of the programs to try it with (bash, python3, curl, …)")
+        }
+        Shim::Late { library, program } => Finding::new(
+            Severity::Unknown,
+            "shim.late",
+            format!("{program} was not through in time with {library}"),
+        ),
+        Shim::Fails { library, program, why } => {
+            Finding::problem("shim.fails", format!("{program} stays on TCP with {library}"))
+                .why(why.clone())
+                .advice(format!(
+                    "mptcpize run --explain {}    says how it can be reached",
+                    shell::operand(program)
+                ))
+        }
+        Shim::Nowhere { why, fix } => {
+            Finding::problem("shim.nowhere", "there is no safe place for the preload library")
+                .why(why.clone())
+                .advice(fix.clone())
+        }
+    }]
+}
+
+pub(super) fn paths(context: &Context) -> Vec<Finding> {
+    let host = &context.seen.host;
+    let mut found = Vec::new();
+    let links = &context.links;
+    match (links.as_slice(), &context.proposal.desired.refused) {
+        (_, Some(Refused::Rules(why))) => found.push(
+            Finding::problem("paths.no_place", policy::NO_PLACE)
+                .why(why.clone())
+                .advice(policy::SHOW_RULES),
+        ),
+        ([], _) => found.push(
+            Finding::problem("paths.none", "no link has a usable address and a gateway")
+                .advice("connect one: ip address, ip route    (show what there is)"),
+        ),
+        ([only], _) => found.push(Finding::fine(
+            "paths.one",
+            format!("one, {only}: connections can be MPTCP, and there is nothing to bond"),
+        )),
+        _ => {
+            let names = list(links);
+            found.push(Finding::fine("paths", format!("{}, {names}", count(links.len(), "path"))));
+        }
+    }
+    let lost = links.iter().filter(|dev| host.link(dev).is_some_and(|link| !link.carrier));
+    for dev in lost {
+        found.push(
+            Finding::warning("paths.carrier", format!("{dev} has no carrier"))
+                .why("it is switched on, and nothing is at the other end")
+                .advice(format!("look at the cable, the modem or the radio of {dev}")),
+        );
+    }
+    found
+}
+
+pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
+    let host = &context.seen.host;
+    let real = || host.endpoints.iter().filter(|it| !it.flags.has(Flags::IMPLICIT));
+    let mut found: Vec<Finding> = real().filter_map(|endpoint| broken(context, endpoint)).collect();
+    // The best path needs none: connections start there.
+    let uses = |dev: &IfName| {
+        real().any(|endpoint| {
+            let own = |address: &&crate::net::Address| address.address == endpoint.address;
+            host.addresses.iter().find(own).is_some_and(|address| address.dev == *dev)
+        })
+    };
+    let adds = |change: &Change| matches!(change, Change::Add(Item::Endpoint(_)));
+    let steps = &context.proposal.plan.steps;
+    let full = host.endpoints.len() + steps.iter().filter(|step| adds(&step.change)).count()
+        >= host.kernel.most_endpoints;
+    let gets = |dev: &IfName| {
+        let own =
+            |address| context.paths.iter().any(|path| path.dev == *dev && path.source() == address);
+        context.setup_makes(
+            |change| matches!(change, Change::Add(Item::Endpoint(it)) if own(it.address)),
+        )
+    };
+    let (without_room, unused): (Vec<IfName>, Vec<IfName>) = context
+        .links
+        .iter()
+        .skip(1)
+        .filter(|dev| !uses(dev))
+        .cloned()
+        .partition(|dev| full && !gets(dev));
+    if !unused.is_empty() {
+        let them = if unused.len() == 1 { "it" } else { "them" };
+        let mut finding = Finding::problem(
+            "endpoints.missing",
+            format!("none on {}: connections never use {them}", list(&unused)),
+        );
+        finding = finding.why("the path manager opens subflows from endpoints alone");
+        let by_hand: Vec<String> = context
+            .paths
+            .iter()
+            .filter(|path| unused.contains(&path.dev))
+            .map(|path| add(path.source(), &path.dev, Flags::SUBFLOW))
+            .collect();
+        let by_hand: Vec<&str> = by_hand.iter().map(String::as_str).collect();
+        found.push(match context.setup_makes(adds) {
+            true => finding.fix(&[SETUP]).or(&by_hand),
+            false => finding.fix(&by_hand),
+        });
+    }
+    if found.is_empty() {
+        let all: Vec<String> = real().map(|endpoint| describe(context, endpoint)).collect();
+        found.extend(match (all.is_empty(), context.bonds()) {
+            (true, _) => None,
+            (false, _) => Some(Finding::fine("endpoints", all.join(", "))),
+        });
+    }
+    found.extend((!without_room.is_empty()).then(|| full_house(context, &without_room)));
+    found
+}
+
+/// There are more links than the kernel takes endpoints.
+fn full_house(context: &Context, without: &[IfName]) -> Finding {
+    let with: Vec<&IfName> = context.links.iter().filter(|dev| !without.contains(dev)).collect();
+    let most = context.seen.host.kernel.most_endpoints;
+    let title = format!("none on {}: this kernel takes {most}", list(without));
+    Finding::note("endpoints.full", title)
+        .why(format!("{} have the best default routes, and no room is left", list(&with)))
+        .advice("mptcpize setup --exclude IF,…    # gives the place of one to another")
+}
+
+/// `w2 10.2.0.1 (id 2, backup)`
+fn describe(context: &Context, endpoint: &Endpoint) -> String {
+    let holder =
+        context.seen.host.addresses.iter().find(|address| address.address == endpoint.address);
+    let dev = holder.map(|address| format!("{} ", address.dev)).unwrap_or_default();
+    let special: Vec<String> = endpoint
+        .flags
+        .without(Flags::SUBFLOW)
+        .words()
+        .into_iter()
+        .map(|word| format!(", {word}"))
+        .collect();
+    format!("{dev}{} (id {}{})", endpoint.address, endpoint.id, special.concat())
+}
+
+/// The command that makes an endpoint.
+fn add(address: IpAddr, dev: &IfName, flags: Flags) -> String {
+    format!("mptcpize endpoint add {address} dev {} {flags}", shell::word(dev))
+}
+
+/// What is wrong with one endpoint.
+fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
+    let host = &context.seen.host;
+    let Endpoint { id, address, flags, .. } = endpoint;
+    let delete = format!("mptcpize endpoint delete id {id}");
+    let holders: Vec<&IfName> =
+        host.addresses.iter().filter(|it| it.address == *address).map(|it| &it.dev).collect();
+    let Some(dev) = holders.first() else {
+        return Some(
+            Finding::problem("endpoints.vanished", format!("{address} (id {id}) is on no link"))
+                .why("it was removed, or the link is gone: subflows from it never open")
+                .fix(&[&delete]),
+        );
+    };
+    if let Some(said) = endpoint.dev.as_ref().filter(|said| !holders.contains(said)) {
+        let again = add(*address, dev, *flags);
+        return Some(
+            Finding::problem(
+                "endpoints.wrong_link",
+                format!("{address} (id {id}) is on {dev}, and its endpoint says {said}"),
+            )
+            .why("subflows are bound to a link that does not have their address")
+            .fix(&[&delete, &again]),
+        );
+    }
+    if flags.without(Flags::BACKUP).0 == 0 {
+        let again = add(*address, dev, flags.with(Flags::SUBFLOW));
+        return Some(
+            Finding::problem("endpoints.idle", format!("{address} (id {id}) is not used"))
+                .why("it has neither of the flags subflow and signal")
+                .fix(&[&delete, &again]),
+        );
+    }
+    if host.link(dev).is_some_and(|link| !link.up) {
+        return Some(
+            Finding::problem(
+                "endpoints.link_down",
+                format!("{dev}, with {address}, is switched off"),
+            )
+            .fix(&[&format!("ip link set dev {} up", shell::word(dev))]),
+        );
+    }
+    let family = Family::of(*address);
+    let is_path = context.paths.iter().any(|path| path.dev == **dev && path.family == family);
+    let meant = !context.seen.asked.exclude.contains(dev);
+    if !is_path && meant && host.link(dev).is_some_and(|link| !link.loopback) {
+        return Some(
+            Finding::warning(
+                "endpoints.no_gateway",
+                format!("{dev}, with {address}, has no gateway"),
+            )
+            .why("subflows from it reach its own network alone")
+            .advice(format!(
+                "mptcpize setup {}    # of its router",
+                shell::option("--gateway", format_args!("{dev}=ADDRESS"))
+            )),
+        );
+    }
+    None
+}
+
+pub(super) fn limits(context: &Context) -> Vec<Finding> {
+    let host = &context.seen.host;
+    let Some(limits) = host.limits.filter(|_| context.bonds()) else { return vec![] };
+    let most = host.kernel.most_subflows;
+    let by_hand = format!("mptcpize limits set subflows {most} add_addr_accepted {most}");
+    let remedy = |finding: Finding| {
+        let raises = |change: &Change| matches!(change, Change::Limits { .. });
+        match context.setup_makes(raises) {
+            true => finding.fix(&[SETUP]).or(&[&by_hand]),
+            false => finding.fix(&[&by_hand]),
+        }
+    };
+    let links = context.links.len();
+    // Additional ones: the first is the connection's own.
+    let wanted = u32::try_from(links - 1).unwrap_or(u32::MAX).min(most);
+    let wanted = context.seen.asked.max_subflows.map_or(wanted, |asked| asked.min(wanted));
+    let mut found = Vec::new();
+    if limits.subflows == 0 && wanted > 0 {
+        found.push(remedy(
+            Finding::problem("limits.no_subflows", "subflows is 0: no second path is ever used")
+                .why("the kernel opens no subflow beside a connection's first"),
+        ));
+    } else if limits.subflows < wanted {
+        found.push(remedy(Finding::warning(
+            "limits.few_subflows",
+            format!(
+                "subflows is {}: a connection uses {} of {links} paths",
+                limits.subflows,
+                limits.subflows + 1
+            ),
+        )));
+    }
+    let heeds = limits.add_addr_accepted > 0 || context.seen.asked.max_subflows == Some(0);
+    if !heeds && context.seen.asked.role != Role::Server {
+        found.push(remedy(Finding::warning(
+            "limits.no_addresses",
+            "add_addr_accepted is 0: addresses that the peer announces are ignored",
+        )));
+    }
+    if found.is_empty() {
+        found.push(Finding::fine(
+            "limits",
+            format!("subflows {}, add_addr_accepted {}", limits.subflows, limits.add_addr_accepted),
+        ));
+    }
+    found
+}
+
+pub(super) fn managers(context: &Context) -> Vec<Finding> {
+    let host = &context.seen.host;
+    let runs = |manager: Manager| host.managers.contains(&manager);
+    let network_manager = runs(Manager::NetworkManager);
+    if runs(Manager::Mptcpd) && (network_manager || !host.ours.is_empty()) {
+        let other = if network_manager { "NetworkManager" } else { "mptcpize setup" };
+        return vec![
+            Finding::warning("managers.two", format!("mptcpd and {other} both manage endpoints"))
+                .why("each adds and removes them without knowing of the other")
+                .fix(&["systemctl disable --now mptcp.service"]),
+        ];
+    }
+    let others: Vec<Manager> = [Manager::NetworkManager, Manager::Mptcpd]
+        .into_iter()
+        .filter(|manager| runs(*manager))
+        .collect();
+    if others.is_empty() {
+        return vec![];
+    }
+    vec![
+        Finding::note("managers.other", format!("{} manages endpoints here", list(&others)))
+            .why("what it makes is kept; it sets neither limits nor source routing"),
+    ]
+}
+
+pub(super) fn services(context: &Context) -> Vec<Finding> {
+    let services = &context.seen.services;
+    let stayed = &context.seen.stayed_tcp;
+    if services.is_empty() && stayed.is_empty() {
+        return vec![];
+    }
+    let mut found: Vec<Finding> = services
+        .iter()
+        .filter(|service| !service.without.is_empty())
+        .map(|Service { unit, without, .. }| {
+            Finding::problem(
+                "services.without",
+                format!("{unit} is set up, and process {} runs without the library", list(without)),
+            )
+            .why("it was started before, or started by something that cleared its environment")
+            .fix(&[&format!("systemctl restart {}", shell::operand(unit))])
+        })
+        .collect();
+    let told = |unit: &str| services.iter().any(|one| one.unit == unit && !one.without.is_empty());
+    found.extend(stayed.iter().filter(|(unit, _)| !told(unit)).map(|(unit, lines)| {
+        Finding::note("services.tcp", format!("{unit} is switched on, and not all of it is MPTCP"))
+            .why(format!("{} (mptcpize list has what does something about it)", lines.join("; ")))
+    }));
+    let unreadable: Vec<&str> = services
+        .iter()
+        .filter(|service| service.unreadable > 0 && service.without.is_empty())
+        .map(|service| service.unit.as_str())
+        .collect();
+    if !unreadable.is_empty() {
+        let title = format!("{}: processes of other users", list(&unreadable));
+        let mut unknown =
+            Finding::note("services.unreadable", title).why("only root may look at them");
+        unknown.severity = Severity::Unknown;
+        found.push(unknown);
+    }
+    if found.is_empty() {
+        let all: Vec<String> = services
+            .iter()
+            .map(|service| match service.processes {
+                0 => format!("{} not running", service.unit),
+                _ => format!("{} on", service.unit),
+            })
+            .collect();
+        found.push(Finding::fine("services", all.join(", ")));
+    }
+    found
+}

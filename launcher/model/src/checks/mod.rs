@@ -1,0 +1,430 @@
+//! Is MPTCP working here, and if not, why not: from what was observed to findings, each with its
+//! reason and the line that mends it.
+//!
+//! Pure: [`Observed`] is all that the checks know, and `check --json` prints it, so that a report
+//! is a test case. What depends on something that is broken is not judged, and says on what it
+//! waits. Not here: looking (`host::survey`, `host::probe`) and showing (`output::check`).
+
+mod beyond;
+mod fixable;
+mod host;
+pub mod peer;
+mod routing;
+mod traffic;
+mod vpn;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::beyond::{Beyond, Covered};
+pub use self::fixable::FIXABLE;
+
+use crate::HostState;
+use crate::change::Change;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::lacks::Lack;
+use crate::net::{IfName, Route};
+use crate::paths::Path;
+use crate::policy;
+use crate::proposal::Proposal;
+
+/// Everything that the checks look at.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Observed {
+    /// Links, addresses, routes, endpoints, limits, sysctls, managers.
+    pub host: HostState,
+    /// What the administrator asked of `setup`: what is meant to be.
+    pub asked: Config,
+    /// What the kernel said to `socket(…, IPPROTO_MPTCP)`.
+    pub socket: Socket,
+    /// What this kernel lacks that later ones have.
+    pub lacks: Vec<Lack>,
+    /// New connections start as TCP, because the kernel believes that a firewall eats MPTCP.
+    pub suspended: bool,
+    /// The preload library.
+    pub shim: Shim,
+    /// The destinations that stand for anywhere beyond the gateways.
+    pub beyond: Beyond,
+    /// The ways that the kernel would take.
+    pub ways: Vec<Way>,
+    /// Routes of main beside the default ones that lead through a gateway; read only where a
+    /// strict rp_filter makes them matter.
+    pub static_routes: Vec<Route>,
+    /// Packet filters.
+    pub firewall: Firewall,
+    /// MPTcpExt since the last `counters --since-last`, or since the namespace was made.
+    pub counters: Counters,
+    /// Packets that rp_filter dropped, in the same time.
+    pub reverse_path_drops: u64,
+    /// Units that were set up to use MPTCP.
+    pub services: Vec<Service>,
+    /// What of units that are switched on is TCP all the same, and why: a line each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stayed_tcp: BTreeMap<String, Vec<String>>,
+    /// What was tried with the peer, if one was named.
+    pub peer: Option<peer::Report>,
+}
+
+/// What the kernel says to the wish for an MPTCP socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Socket {
+    /// It gives one.
+    #[default]
+    On,
+    /// `net.mptcp.enabled` is 0.
+    Off,
+    /// It has none to give.
+    Absent,
+    /// Something else forbids it; the text of the error.
+    Refused(String),
+}
+
+/// What became of a program with the library preloaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shim {
+    /// It was not tried.
+    #[default]
+    Untried,
+    /// The library at this place upgraded the socket of this program.
+    Upgrades {
+        /// The library.
+        library: String,
+        /// The program that was run.
+        program: String,
+    },
+    /// There is a library, but no program that could be tried with it.
+    NoProgram {
+        /// The library.
+        library: String,
+    },
+    /// The program got TCP, or the library was not loaded.
+    Fails {
+        /// The library.
+        library: String,
+        /// The program that was run.
+        program: String,
+        /// What was seen.
+        why: String,
+    },
+    /// The program was not through in the time that there was: nothing follows.
+    Late {
+        /// The library.
+        library: String,
+        /// The program that was run.
+        program: String,
+    },
+    /// The library can be placed nowhere.
+    Nowhere {
+        /// What is wrong with each place.
+        why: String,
+        /// What would help.
+        fix: String,
+    },
+}
+
+/// The way of packets from an address, as the kernel's routing tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// From this address.
+    pub from: IpAddr,
+    /// To this one.
+    pub to: IpAddr,
+    /// Bound to this link (`oif`), as subflows of an endpoint with `dev` are; or not bound.
+    pub oif: Option<IfName>,
+    /// The next step; none where the kernel knows no way.
+    pub hop: Option<Hop>,
+}
+
+/// A link, and the gateway behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// The link that packets leave by.
+    pub dev: IfName,
+    /// The gateway; none where the destination is taken to be on the link.
+    pub via: Option<IpAddr>,
+}
+
+/// What packet filters do to MPTCP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firewall {
+    /// Rules that name MPTCP, or TCP option 30, and harm it.
+    pub rules: Vec<FirewallRule>,
+    /// Why the rules could not be read, where they could not.
+    pub unread: Option<String>,
+}
+
+/// A rule that harms MPTCP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallRule {
+    /// Where it stands, in the words of its tool.
+    pub place: String,
+    /// The hook of its chain (`output`, `forward`), where that is known.
+    pub hook: Option<String>,
+    /// What it does.
+    pub harm: Harm,
+    /// For joins alone (subtype 1).
+    pub joins_only: bool,
+    /// The command that deletes it.
+    pub delete: String,
+}
+
+/// What a rule does to MPTCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Harm {
+    /// Drops or rejects the packets.
+    Drops,
+    /// Takes the option out of them.
+    Strips,
+}
+
+/// A unit with a drop-in of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name, such as `nginx.service`.
+    pub unit: String,
+    /// Its processes that could be looked at.
+    pub processes: usize,
+    /// Those of them that lack the library.
+    pub without: Vec<u32>,
+    /// Its processes that could not be looked at.
+    pub unreadable: usize,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// As it should be.
+    Fine,
+    /// Worth knowing, and no reason to do anything.
+    Note,
+    /// It could not be looked at.
+    Unknown,
+    /// Not judged, because of another finding.
+    Skipped,
+    /// It may do harm.
+    Warning,
+    /// It does not work.
+    Problem,
+}
+
+/// The answer of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// A name that stays, such as `routing.elsewhere`.
+    pub code: &'static str,
+    /// The first column: `routing`.
+    pub topic: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is the case.
+    pub title: String,
+    /// The cause, or what follows from it.
+    pub why: Option<String>,
+    /// What a person can do where no command helps.
+    pub advice: Option<String>,
+    /// Commands that mend it, run in this order by root.
+    pub fix: Vec<String>,
+    /// Other commands that mend it too.
+    pub or: Vec<String>,
+    /// The topic that has to be mended first.
+    pub depends_on: Option<String>,
+}
+
+impl Finding {
+    fn new(severity: Severity, code: &'static str, title: impl Into<String>) -> Self {
+        // The topic of `routing.elsewhere` is `routing`.
+        let topic = code.split('.').next().unwrap_or(code).to_owned();
+        let (why, advice, depends_on) = (None, None, None);
+        let (fix, or) = (vec![], vec![]);
+        Finding { code, topic, severity, title: title.into(), why, advice, fix, or, depends_on }
+    }
+
+    fn fine(code: &'static str, title: impl Into<String>) -> Self {
+        Finding::new(Severity::Fine, code, title)
+    }
+
+    fn note(code: &'static str, title: impl Into<String>) -> Self {
+        Finding::new(Severity::Note, code, title)
+    }
+
+    fn warning(code: &'static str, title: impl Into<String>) -> Self {
+        Finding::new(Severity::Warning, code, title)
+    }
+
+    fn problem(code: &'static str, title: impl Into<String>) -> Self {
+        Finding::new(Severity::Problem, code, title)
+    }
+
+    /// Not judged because of a finding of the topic `because`.
+    fn skipped(code: &'static str, because: &str) -> Self {
+        let mut finding =
+            Finding::new(Severity::Skipped, code, format!("not tried: see {because}"));
+        finding.depends_on = Some(because.to_owned());
+        finding
+    }
+
+    fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = topic.into();
+        self
+    }
+
+    fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+
+    fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    fn fix(mut self, commands: &[&str]) -> Self {
+        debug_assert!(FIXABLE.contains(&self.code), "{} is not in FIXABLE", self.code);
+        self.fix = commands.iter().map(|command| (*command).to_owned()).collect();
+        self
+    }
+
+    fn or(mut self, commands: &[&str]) -> Self {
+        self.or = commands.iter().map(|command| (*command).to_owned()).collect();
+        self
+    }
+}
+
+/// The command that mends most.
+const SETUP: &str = "mptcpize setup";
+
+/// What the checks share.
+struct Context<'a> {
+    seen: &'a Observed,
+    /// The paths, best first.
+    paths: Vec<Path>,
+    /// Their links, best first.
+    links: Vec<IfName>,
+    /// What `mptcpize setup` would do.
+    proposal: Proposal,
+}
+
+impl Context<'_> {
+    /// Would `mptcpize setup` make such a change?
+    fn setup_makes(&self, wanted: impl Fn(&Change) -> bool) -> bool {
+        self.proposal.plan.steps.iter().any(|step| wanted(&step.change))
+    }
+
+    /// There is something to bond.
+    fn bonds(&self) -> bool {
+        self.links.len() > 1
+    }
+
+    /// The way from an address to anywhere beyond the gateways, or to the peer.
+    fn way(&self, path: &Path, bound: bool) -> Option<&Way> {
+        let (oif, to) = (bound.then_some(&path.dev), self.seen.beyond.of(path.family));
+        let mut ways = self.seen.ways.iter();
+        ways.find(|way| way.from == path.source() && way.oif.as_ref() == oif && way.to == to)
+    }
+
+    /// Does a packet from the path's address leave as it should?
+    fn leaves_well(&self, path: &Path, bound: bool) -> bool {
+        let hop = self.way(path, bound).and_then(|way| way.hop.as_ref());
+        hop.is_some_and(|hop| hop.dev == path.dev && (path.gateway.is_none() || hop.via.is_some()))
+    }
+
+    /// The larger of a sysctl's values for all links and for this one (`IN_DEV_MAXCONF`).
+    fn conf(&self, dev: &IfName, name: &str) -> u32 {
+        let host = &self.seen.host;
+        let all = host.sysctl(&format!("net.ipv4.conf.all.{name}"));
+        all.max(host.sysctl(&conf_key(dev, name)))
+    }
+}
+
+/// The dotted name of a parameter of a link, as sysctl(8) takes it.
+pub fn conf_key(dev: &IfName, name: &str) -> String {
+    format!("net.ipv4.conf.{}.{name}", policy::sysctl_name(dev))
+}
+
+/// What a host needs that is set up, and one that a VPN has captured does not.
+const OF_A_SET_UP: [&str; 5] = ["endpoints", "routing", "arp", "rp_filter", "limits"];
+
+/// Judges. The order is that of the screen.
+pub fn run(seen: &Observed) -> Vec<Finding> {
+    let proposal = Proposal::of(&seen.host, &seen.asked);
+    let paths = proposal.desired.paths.clone();
+    let mut links: Vec<IfName> = Vec::new();
+    for path in &paths {
+        if !links.contains(&path.dev) {
+            links.push(path.dev.clone());
+        }
+    }
+    let context = Context { seen, paths, links, proposal };
+    // First of all, for it is about what leaves the host unprotected.
+    let mut found = vpn::vpn(&context);
+    let captured = context.proposal.captured().is_some();
+    found.extend(host::kernel(&context));
+    // Each part with the topics that must work for it to mean anything.
+    type Check = fn(&Context) -> Vec<Finding>;
+    let parts: [(&'static str, &[&str], Check); 11] = [
+        ("shim", &["kernel"], host::shim),
+        ("paths", &[], host::paths),
+        ("endpoints", &["kernel"], host::endpoints),
+        ("routing", &[], routing::routing),
+        ("arp", &[], routing::arp),
+        ("rp_filter", &["routing"], routing::rp_filter),
+        ("limits", &["kernel"], host::limits),
+        ("managers", &[], host::managers),
+        ("firewall", &[], traffic::firewall),
+        ("counters", &["kernel"], traffic::counters),
+        ("services", &["kernel"], host::services),
+    ];
+    for (topic, needs, check) in parts {
+        let result = check(&context);
+        if captured && OF_A_SET_UP.contains(&topic) {
+            if !result.is_empty() {
+                found.push(Finding::skipped(topic, "vpn"));
+            }
+            continue;
+        }
+        match broken(&found, needs) {
+            // A part with nothing to say has nothing to skip.
+            Some(_) if result.is_empty() => {}
+            Some(because) => found.push(Finding::skipped(topic, &because)),
+            None => found.extend(result),
+        }
+    }
+    let due = vpn::setup(&context, &found);
+    found.extend(due);
+    if let Some(report) = &seen.peer {
+        found.extend(peer::check(&context, report, &found));
+    }
+    found
+}
+
+/// The first of the topics that has a problem.
+fn broken(found: &[Finding], topics: &[&str]) -> Option<String> {
+    let broken = |topic: &&&str| {
+        found
+            .iter()
+            .any(|finding| finding.topic == **topic && finding.severity == Severity::Problem)
+    };
+    topics.iter().find(broken).map(|topic| (*topic).to_owned())
+}
+
+/// `1 path`, `3 paths`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `w1`, `w1 and w2`, `w1, w2 and w3`.
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    let names: Vec<String> = items.iter().map(T::to_string).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}

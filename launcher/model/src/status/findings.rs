@@ -1,0 +1,270 @@
+//! What `status` remarks on: faults that can be seen at a glance, each with its remedy, and what is
+//! worth knowing though nothing is wrong.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::connection::Fallback;
+use crate::mptcp::Flags;
+use crate::net::IfName;
+use crate::proposal;
+use crate::shell;
+use crate::status::{Mptcp, PathRow, Seen, State, Use, Whereabouts, links, state_of};
+
+/// A remark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Something is wrong; otherwise it is only worth knowing.
+    pub attention: bool,
+    /// A clause that a person reads.
+    pub what: String,
+    /// Its cause, where that is known.
+    pub why: Option<String>,
+    /// A command line that mends it, or finds out more.
+    pub fix: Option<String>,
+}
+
+/// After so long without data, while its connections moved some, a path is remarked on. A scheduler
+/// that prefers the faster path leaves the other alone for seconds, not for this long.
+const SILENT_MS: u32 = 10_000;
+/// A connection that moved data within this time is busy.
+const BUSY_MS: u32 = 1_000;
+
+/// The line that sets everything up.
+const SETUP: &str = "sudo mptcpize setup";
+/// The line that finds out more.
+const CHECK: &str = "mptcpize check";
+
+/// All remarks, faults first.
+pub(super) fn find(
+    seen: &Seen,
+    mptcp: Mptcp,
+    paths: &[PathRow],
+    whereabouts: &Whereabouts<'_>,
+) -> Vec<Finding> {
+    let mut all = Vec::new();
+    kernel(mptcp, &mut all);
+    if mptcp == Mptcp::On {
+        around_a_vpn(seen, &mut all);
+        unlisted(seen, &mut all);
+        let captured = seen.proposal().captured().is_some();
+        if captured {
+            captured_by(seen, &mut all);
+        } else {
+            paths_unused(seen, paths, &mut all);
+            stale(seen, &mut all);
+        }
+        endpoints_gone(seen, &mut all);
+        links_dead(paths, &mut all);
+        subflows_stale(seen, whereabouts, &mut all);
+        paths_silent(seen, paths, whereabouts, &mut all);
+        on_the_way(seen, &mut all);
+        single(seen, paths, &mut all);
+    }
+    all.sort_by_key(|finding| !finding.attention);
+    all
+}
+
+fn fault(what: impl Into<String>, why: &str, fix: impl Into<String>) -> Finding {
+    Finding {
+        attention: true,
+        what: what.into(),
+        why: (!why.is_empty()).then(|| why.to_owned()),
+        fix: Some(fix.into()),
+    }
+}
+
+/// Subflows that leave beside the VPN which takes the host's traffic. First of all faults.
+fn around_a_vpn(seen: &Seen, all: &mut Vec<Finding>) {
+    if let Some(leak) = proposal::leak(&seen.state, &seen.config) {
+        let fix: Vec<String> = leak.fix.iter().map(|command| format!("sudo {command}")).collect();
+        all.insert(0, fault(leak.what, &leak.why, fix.join(" && ")));
+    }
+}
+
+/// Worth knowing: why nothing is set up.
+fn captured_by(seen: &Seen, all: &mut Vec<Finding>) {
+    if let Some(captured) = seen.proposal().captured() {
+        all.push(Finding { attention: false, ..fault(captured.what(), &captured.why(), CHECK) });
+    }
+}
+
+/// What was set up is no longer as it was made, and no other fault says so.
+fn stale(seen: &Seen, all: &mut Vec<Finding>) {
+    let proposal = seen.proposal();
+    let told = all.iter().any(|finding| finding.attention);
+    if proposal.is_stale(&seen.state) && !told {
+        let count = proposal.plan.steps.len();
+        let plural = if count == 1 { "change is" } else { "changes are" };
+        let why = format!("{count} {plural} due: a manager or an event undid part of it");
+        all.push(fault("the set-up is no longer whole", &why, SETUP));
+    }
+}
+
+fn kernel(mptcp: Mptcp, all: &mut Vec<Finding>) {
+    let newer = "boot a kernel 5.6 or newer built with CONFIG_MPTCP";
+    all.extend(match mptcp {
+        Mptcp::On => None,
+        Mptcp::Off => Some(fault(
+            "every program gets plain TCP",
+            "net.mptcp.enabled is 0",
+            "sudo sysctl -w net.mptcp.enabled=1",
+        )),
+        Mptcp::Absent => {
+            Some(fault("every program gets plain TCP", "this kernel has no MPTCP", newer))
+        }
+        Mptcp::OutOfTree => Some(fault(
+            "nothing can be shown",
+            "this kernel has the out-of-tree MPTCP (v0), which has other interfaces",
+            newer,
+        )),
+    });
+}
+
+fn unlisted(seen: &Seen, all: &mut Vec<Finding>) {
+    if seen.connections.is_none() {
+        let why = "the kernel does not list them";
+        all.push(fault("the connections are not known", why, "sudo modprobe mptcp_diag"));
+    }
+}
+
+fn paths_unused(seen: &Seen, paths: &[PathRow], all: &mut Vec<Finding>) {
+    if paths.is_empty() {
+        let why = "no link has both an address and a gateway";
+        all.push(fault("there is no path to the world", why, CHECK));
+    }
+    let several = links(paths).len() > 1;
+    let is_userspace = paths.iter().any(|path| path.usage == Use::Userspace);
+    if !several || is_userspace {
+        return;
+    }
+    if seen.state.limits.is_some_and(|limits| limits.subflows == 0) {
+        let what = "no connection gets a second subflow";
+        all.push(fault(what, "the limit of subflows is 0", SETUP));
+    }
+    for link in links(paths) {
+        let unused = |path: &&PathRow| path.link == *link;
+        if !paths.iter().filter(unused).all(|path| path.usage == Use::Nothing) {
+            continue;
+        }
+        let what = format!("{link} is not used");
+        let most = seen.state.kernel.most_endpoints;
+        all.push(match seen.state.endpoints.len() < most {
+            true => fault(what, "it has no endpoint", SETUP),
+            false => Finding {
+                attention: false,
+                fix: None,
+                ..fault(what, &format!("this kernel takes {most} endpoints, and has them"), "")
+            },
+        });
+    }
+}
+
+fn endpoints_gone(seen: &Seen, all: &mut Vec<Finding>) {
+    for endpoint in &seen.state.endpoints {
+        let there = seen.state.addresses.iter().any(|one| one.address == endpoint.address);
+        // What is only announced may be another host's: that of a NAT in front of this one.
+        if !there && endpoint.flags.has(Flags::SUBFLOW) {
+            all.push(fault(
+                format!("the endpoint {} leads nowhere", endpoint.address),
+                "no link of this host has that address",
+                format!("sudo mptcpize endpoint delete id {}", endpoint.id),
+            ));
+        }
+    }
+}
+
+fn links_dead(paths: &[PathRow], all: &mut Vec<Finding>) {
+    for link in links(paths) {
+        if paths.iter().any(|path| path.link == *link && !path.carrier) {
+            let why = "its cable, or its radio link";
+            let fix = format!("ip link show dev {}", shell::word(link));
+            all.push(fault(format!("{link} has no carrier"), why, fix));
+        }
+    }
+}
+
+fn subflows_stale(seen: &Seen, whereabouts: &Whereabouts<'_>, all: &mut Vec<Finding>) {
+    let mut stale: BTreeMap<Option<&IfName>, usize> = BTreeMap::new();
+    for connection in seen.connections.iter().flatten() {
+        for subflow in connection.open_subflows().filter(|subflow| subflow.stale) {
+            *stale.entry(whereabouts.link(subflow)).or_default() += 1;
+        }
+    }
+    for (link, count) in stale {
+        let plural = if count == 1 { "" } else { "s" };
+        let on = link.map_or_else(String::new, |link| format!(" on {link}"));
+        let what = format!("{count} subflow{plural}{on} get{} no answer", third(count));
+        all.push(fault(what, "data is sent again and again", CHECK));
+    }
+}
+
+/// The ending of a verb.
+fn third(count: usize) -> &'static str {
+    if count == 1 { "s" } else { "" }
+}
+
+/// Paths that carried nothing while connections with a subflow there did.
+fn paths_silent(
+    seen: &Seen,
+    paths: &[PathRow],
+    whereabouts: &Whereabouts<'_>,
+    all: &mut Vec<Finding>,
+) {
+    // Of each link: the shortest silence within busy connections, and whether all are backups.
+    let mut silence: BTreeMap<&IfName, (u32, bool)> = BTreeMap::new();
+    for connection in seen.connections.iter().flatten() {
+        if connection.fallback.is_some() || connection.idle_ms().is_none_or(|idle| idle > BUSY_MS) {
+            continue;
+        }
+        for subflow in connection.open_subflows() {
+            if let Some(link) = whereabouts.link(subflow) {
+                let of_link = silence.entry(link).or_insert((u32::MAX, true));
+                of_link.0 = of_link.0.min(subflow.idle_ms);
+                of_link.1 &= subflow.backup;
+            }
+        }
+    }
+    for (link, (idle_ms, backup)) in silence {
+        if idle_ms < SILENT_MS || !links(paths).contains(link) {
+            continue;
+        }
+        let seconds = idle_ms / 1_000;
+        let time =
+            if seconds < 60 { format!("{seconds} s") } else { format!("{} min", seconds / 60) };
+        let what = format!("{link} has carried nothing for {time}");
+        all.push(match backup {
+            true => {
+                Finding { attention: false, fix: None, ..fault(what, "it is a backup path", "") }
+            }
+            false => fault(what, "its connections use other paths alone", CHECK),
+        });
+    }
+}
+
+fn on_the_way(seen: &Seen, all: &mut Vec<Finding>) {
+    let fell = |reason| {
+        let all = seen.connections.iter().flatten();
+        all.filter(|connection| connection.fallback == Some(reason)).count()
+    };
+    let count = fell(Fallback::OnTheWay);
+    if count > 0 {
+        let plural = if count == 1 { "" } else { "s" };
+        let what = format!("{count} connection{plural} had to give MPTCP up");
+        all.push(fault(what, "something on the way changes options or data", CHECK));
+    }
+}
+
+/// MPTCP connections to elsewhere, and none of them on two paths though there are two.
+fn single(seen: &Seen, paths: &[PathRow], all: &mut Vec<Finding>) {
+    let away = seen.connections.iter().flatten().filter(|one| !one.remote.ip().is_loopback());
+    let states: Vec<State> = away.map(state_of).collect();
+    let single = states.iter().filter(|state| **state == State::SinglePath).count();
+    if links(paths).len() > 1 && single > 0 && !states.contains(&State::Multipath) {
+        all.push(Finding {
+            attention: false,
+            ..fault("no connection uses more than one path", "", CHECK)
+        });
+    }
+}

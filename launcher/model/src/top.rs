@@ -1,0 +1,298 @@
+//! What `mptcpize top` knows from one look to the next, and what its keys do. No clock and no
+//! terminal: times come in, a [`Snapshot`] goes out.
+
+mod view;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+
+use crate::connection::Connection;
+use crate::mptcp::Flags;
+use crate::net::IfName;
+use crate::paths;
+use crate::status::{
+    Bytes, ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
+};
+
+pub use view::{Key, Sort, View};
+
+/// Looks that are remembered for the little graphs.
+pub const HISTORY: usize = 16;
+
+/// Connections that are followed one by one; the busiest since their begin. All are counted.
+pub const FOLLOWED: usize = 500;
+
+/// Events that are remembered.
+const EVENTS: usize = 50;
+
+/// A path on the screen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PathLine {
+    /// Its link.
+    pub link: String,
+    /// The lowest round trip of its subflows.
+    pub rtt_us: Option<u32>,
+    /// The part of its bytes that were sent again since the last look, in thousandths.
+    pub loss_permille: Option<u32>,
+    /// What the link receives, in bits a second.
+    pub received_bit_s: u64,
+    /// What it sends.
+    pub sent_bit_s: u64,
+    /// Both together, look by look, the latest last.
+    pub history: Vec<u64>,
+    /// Its part of what all paths carry, in thousandths.
+    pub share_permille: u32,
+    /// It carries data only when no other can.
+    pub backup: bool,
+}
+
+/// A connection on the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionLine {
+    /// What `status` shows of it.
+    pub row: ConnectionRow,
+    /// Bits a second, both directions, since the last look.
+    pub rate_bit_s: u64,
+    /// Seconds since it was first seen.
+    pub age_s: u64,
+    /// It was there before the first look, so it is older than that.
+    pub older: bool,
+    /// What each subflow carried, look by look.
+    pub histories: Vec<Vec<u64>>,
+}
+
+/// All that a frame shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The time on the wall.
+    pub clock: String,
+    /// Seconds since the first look.
+    pub up_s: u64,
+    /// How many connections there are.
+    pub connections_all: usize,
+    /// The paths, best first.
+    pub paths: Vec<PathLine>,
+    /// The connections that the view lets through, in its order.
+    pub connections: Vec<ConnectionLine>,
+    /// The latest events, the latest last.
+    pub events: Vec<String>,
+    /// What the user has chosen.
+    pub view: View,
+    /// Seconds between two looks at the connections, where that is more than one.
+    pub every_s: u64,
+    /// Why something is missing.
+    pub remark: Option<String>,
+}
+
+/// A subflow, from look to look.
+type SubflowKey = (u32, SocketAddr, SocketAddr);
+
+/// What is remembered of a subflow.
+#[derive(Clone, Debug, Default)]
+struct Followed {
+    bytes: u64,
+    history: VecDeque<u64>,
+}
+
+/// What is remembered of all.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    began_ms: Option<u64>,
+    counted: Option<(u64, BTreeMap<String, Bytes>)>,
+    rates: Rates,
+    histories: BTreeMap<String, VecDeque<u64>>,
+    looked_ms: u64,
+    seen: Option<Seen>,
+    subflows: HashMap<SubflowKey, Followed>,
+    /// Sent and sent again, of each link, at the last look and since the one before.
+    losses: BTreeMap<IfName, (Bytes, Option<u32>)>,
+    first_seen: HashMap<u32, (u64, bool)>,
+    events: VecDeque<String>,
+}
+
+impl Tracker {
+    /// The byte counters of the links at a moment, in milliseconds of any clock.
+    pub fn count(&mut self, counters: BTreeMap<String, Bytes>, now_ms: u64) {
+        if let Some((then, before)) = &self.counted {
+            self.rates = Rates::between(before, &counters, now_ms.saturating_sub(*then));
+            for link in counters.keys() {
+                let (received, sent) = self.rates.of(link);
+                let history = self.histories.entry(link.clone()).or_default();
+                push(history, received.saturating_add(sent), HISTORY);
+            }
+        }
+        self.histories.retain(|link, _| counters.contains_key(link));
+        self.counted = Some((now_ms, counters));
+    }
+
+    /// A look at the connections.
+    pub fn look(&mut self, seen: Seen, now_ms: u64) {
+        let first = self.began_ms.is_none();
+        self.began_ms.get_or_insert(now_ms);
+        let elapsed = now_ms.saturating_sub(self.looked_ms).max(1);
+        let mut subflows = HashMap::new();
+        let mut first_seen = HashMap::new();
+        for connection in seen.connections.iter().flatten().take(FOLLOWED) {
+            let Some(token) = connection.token else { continue };
+            let known = self.first_seen.get(&token).copied();
+            first_seen.insert(token, known.unwrap_or((now_ms, first)));
+            for subflow in &connection.subflows {
+                let key = (token, subflow.local, subflow.remote);
+                let bytes = subflow.sent.saturating_add(subflow.received);
+                let mut followed = self.subflows.remove(&key).unwrap_or_default();
+                if !first {
+                    let moved = bytes.saturating_sub(followed.bytes);
+                    push(&mut followed.history, moved.saturating_mul(8_000) / elapsed, HISTORY);
+                }
+                followed.bytes = bytes;
+                subflows.insert(key, followed);
+            }
+        }
+        self.subflows = subflows;
+        self.first_seen = first_seen;
+        self.losses = self.lost(&seen);
+        self.seen = Some(seen);
+        self.looked_ms = now_ms;
+    }
+
+    /// What each link's subflows sent and sent again, and the part of the latter since before.
+    fn lost(&self, seen: &Seen) -> BTreeMap<IfName, (Bytes, Option<u32>)> {
+        let whereabouts = Whereabouts::of(seen);
+        let mut now: BTreeMap<IfName, Bytes> = BTreeMap::new();
+        for subflow in seen.connections.iter().flatten().flat_map(|one| &one.subflows) {
+            if let Some(link) = whereabouts.link(subflow) {
+                if !now.contains_key(link) {
+                    now.insert(link.clone(), Bytes::default());
+                }
+                let of_link = now.get_mut(link).expect("it was inserted above");
+                of_link.sent += subflow.sent;
+                // In the place of what is received: what was sent again.
+                of_link.received += subflow.resent;
+            }
+        }
+        now.into_iter()
+            .map(|(link, bytes)| {
+                let before = self.losses.get(&link).map_or_else(Bytes::default, |(then, _)| *then);
+                // A subflow that ended takes its bytes along; then there is nothing to compare.
+                let sent = bytes.sent.checked_sub(before.sent).filter(|sent| *sent > 0);
+                let again = bytes.received.checked_sub(before.received);
+                let part = sent.zip(again).map(|(sent, again)| {
+                    u32::try_from(again.saturating_mul(1_000) / sent).unwrap_or(1_000).min(1_000)
+                });
+                (link, (bytes, part))
+            })
+            .collect()
+    }
+
+    /// One more event, as a line.
+    pub fn event(&mut self, line: String) {
+        push(&mut self.events, line, EVENTS);
+    }
+
+    /// A frame.
+    pub fn snapshot(&self, view: &View, clock: String, now_ms: u64, every_s: u64) -> Snapshot {
+        let nothing = Seen::default();
+        let seen = self.seen.as_ref().unwrap_or(&nothing);
+        let mut connections = self.connections(seen, now_ms);
+        view.arrange(&mut connections);
+        let mut view = view.clone();
+        view.selected = view.selected.min(connections.len().saturating_sub(1));
+        let all = seen.connections.as_ref().map_or(0, Vec::len);
+        Snapshot {
+            clock,
+            up_s: now_ms.saturating_sub(self.began_ms.unwrap_or(now_ms)) / 1_000,
+            connections_all: all,
+            paths: self.paths(seen),
+            connections,
+            events: self.events.iter().cloned().collect(),
+            view,
+            every_s,
+            remark: remark(seen, all),
+        }
+    }
+
+    fn connections(&self, seen: &Seen, now_ms: u64) -> Vec<ConnectionLine> {
+        let whereabouts = Whereabouts::of(seen);
+        let line = |connection: &Connection| {
+            let token = connection.token.unwrap_or(0);
+            let history = |subflow: &SubflowRow| {
+                let followed = self.subflows.get(&(token, subflow.local, subflow.remote));
+                followed.map(|one| one.history.iter().copied().collect()).unwrap_or_default()
+            };
+            let row = row(connection, seen, &whereabouts);
+            let histories: Vec<Vec<u64>> = row.subflows.iter().map(history).collect();
+            let (since, older) = self.first_seen.get(&token).copied().unwrap_or((now_ms, false));
+            ConnectionLine {
+                rate_bit_s: histories.iter().filter_map(|history| history.last()).sum(),
+                row,
+                age_s: now_ms.saturating_sub(since) / 1_000,
+                older,
+                histories,
+            }
+        };
+        seen.connections.iter().flatten().take(FOLLOWED).map(line).collect()
+    }
+
+    /// One line for each link that is a path, in the order of `status`.
+    fn paths(&self, seen: &Seen) -> Vec<PathLine> {
+        let rows = report(seen, 0).paths;
+        let mut lines: Vec<PathLine> = Vec::new();
+        let mut round_trips: BTreeMap<&IfName, u32> = BTreeMap::new();
+        let whereabouts = Whereabouts::of(seen);
+        for subflow in seen.connections.iter().flatten().flat_map(Connection::open_subflows) {
+            if let Some(link) = whereabouts.link(subflow).filter(|_| subflow.rtt_us > 0) {
+                let lowest = round_trips.entry(link).or_insert(u32::MAX);
+                *lowest = (*lowest).min(subflow.rtt_us);
+            }
+        }
+        for row in &rows {
+            if lines.iter().any(|line| line.link == row.link.as_str()) {
+                continue;
+            }
+            let link = row.link.as_str();
+            let (received_bit_s, sent_bit_s) = self.rates.of(link);
+            let history = self.histories.get(link);
+            lines.push(PathLine {
+                link: link.to_owned(),
+                rtt_us: round_trips.get(&row.link).copied(),
+                loss_permille: self.losses.get(&row.link).and_then(|(_, part)| *part),
+                received_bit_s,
+                sent_bit_s,
+                history: history.map(|all| all.iter().copied().collect()).unwrap_or_default(),
+                share_permille: 0,
+                backup: matches!(row.usage, Use::Endpoint(flags) if flags.has(Flags::BACKUP)),
+            });
+        }
+        let of = |line: &PathLine| u128::from(line.received_bit_s) + u128::from(line.sent_bit_s);
+        let all: u128 = lines.iter().map(of).sum();
+        for line in &mut lines {
+            let share = (of(line) * 1_000 + all / 2).checked_div(all).unwrap_or(0);
+            line.share_permille = u32::try_from(share).unwrap_or(1_000);
+        }
+        lines
+    }
+}
+
+fn remark(seen: &Seen, all: usize) -> Option<String> {
+    if paths::find(&seen.state, &seen.config).0.is_empty() {
+        return Some("no path: no link has an address and a gateway".into());
+    }
+    (all > FOLLOWED).then(|| format!("the {FOLLOWED} busiest of {all} connections are followed"))
+}
+
+fn push<T>(list: &mut VecDeque<T>, one: T, most: usize) {
+    while list.len() >= most {
+        list.pop_front();
+    }
+    list.push_back(one);
+}
+
+/// The name of a connection's program, as far as it is known.
+pub fn name(program: Option<&Program>) -> &str {
+    program.map_or("?", |program| program.name.as_str())
+}
+
+/// Is the connection one that can still carry data?
+pub fn is_alive(row: &ConnectionRow) -> bool {
+    row.state != State::Closing
+}

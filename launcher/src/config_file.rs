@@ -1,0 +1,36 @@
+//! The text of /etc/mptcpize.toml, read into the settings that it stands for.
+
+use mptcpize_model::config::Config;
+
+/// Reads the text of a settings file.
+///
+/// # Errors
+/// What is wrong with it, with line and column, as the TOML reader words it; or which setting is out
+/// of its range.
+pub fn read(text: &str) -> Result<Config, String> {
+    let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+    config.check()?;
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_the_file_is_told_with_its_place() {
+        let table = [
+            ("rolle = \"client\"\n", "rolle", "line 1, column 1"),
+            ("role = \"client\"\nonly = 3\n", "invalid type", "line 2, column 8"),
+            ("role = \"boss\"\n", "unknown variant", "line 1, column 8"),
+            ("only = [\"a/b\"]\n", "interface name", "line 1, column 8"),
+            ("[gateway]\nwwan0 = \"10.0.0\"\n", "IP address", "line 2, column 9"),
+        ];
+        for (text, what, place) in table {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(what), "{error}");
+            assert!(error.contains(place), "{error}");
+        }
+        assert!(read("max_subflows = 9").expect_err("over the range").contains("0 to 8"));
+    }
+}
