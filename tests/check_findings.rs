@@ -16,7 +16,7 @@ use mptcpize_model::checks::{self, Finding, FirewallRule, Harm, Observed, Severi
 use mptcpize_model::config::Role;
 use mptcpize_model::lacks::Lack;
 use mptcpize_model::net::MAIN;
-use mptcpize_model::{Flavour, HostState, Manager, way};
+use mptcpize_model::{Flavour, HostState, Manager, route_lookup};
 use serde_json::Value;
 use support::observed::{counted, laptop, name, peer, service, troubled};
 
@@ -32,11 +32,12 @@ fn captured(seen: &mut Observed, leaks: bool) {
     (link.name, link.kind, link.loopback) = (name("wg0"), Some("wireguard".into()), false);
     seen.host.links.push(link);
     let endpoint = seen.host.endpoints.last().expect("it is set up").clone();
-    let by = |dev: &str| Some(way::Hop { dev: name(dev), via: None, table: MAIN });
+    let by = |dev: &str| Some(route_lookup::Hop { dev: name(dev), via: None, table: MAIN });
     let to = "20.77.86.84".parse().expect("a literal address");
-    let unbound = way::Way { from: None, to, oif: None, hop: by("wg0") };
+    let unbound = route_lookup::RouteLookup { from: None, to, oif: None, hop: by("wg0") };
     let hop = by(if leaks { "wwan0" } else { "wg0" });
-    let subflow = way::Way { from: Some(endpoint.address), hop, ..unbound.clone() };
+    let subflow =
+        route_lookup::RouteLookup { from: Some(endpoint.address), hop, ..unbound.clone() };
     seen.host.ways = vec![unbound, subflow];
 }
 

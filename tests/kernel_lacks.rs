@@ -2,7 +2,7 @@
 //!
 //! These hold on every kernel, and scripts/kernels runs them on several. Where this one has MPTCP, one
 //! without it is played by a filter and a /proc/sys/net without mptcp. Not here: the sentences for
-//! each kernel (model/lacks.rs).
+//! each kernel (launcher/model/src/lacks.rs).
 
 mod support;
 

@@ -27,12 +27,13 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use mptcpize_model::change::Change;
+use mptcpize_model::desired::Refused;
 use mptcpize_model::nat::OWN;
 use mptcpize_model::net::{Family, IfName, MAIN, Prefix};
-use mptcpize_model::policy::{Refused, is_ours};
+use mptcpize_model::ours::is_ours;
 use mptcpize_model::proposal::Proposal;
 use mptcpize_model::record::Record;
-use mptcpize_model::way;
+use mptcpize_model::route_lookup;
 
 use fib::{Answer, DEFAULT, Fib, Kind, Packet};
 use hosts::{Host, host, name};
@@ -111,7 +112,7 @@ fn packets(fib: &Fib, random: &mut Random) -> Vec<Packet> {
         to.push(within(random.pick(&networks), random));
     }
     for _ in 0..3 {
-        to.push(*random.pick(&way::DESTINATIONS));
+        to.push(*random.pick(&route_lookup::DESTINATIONS));
         let v4 = u32::try_from(random.bits() >> 100).expect("28 bits") + (1 << 28);
         to.push(IpAddr::V4(v4.into()));
         to.push(IpAddr::V6((random.bits() >> 3 | 1 << 125).into()));
@@ -302,7 +303,7 @@ fn a_host_whose_unbound_traffic_a_tunnel_takes_is_not_changed() {
     for seed in seeds() {
         let (host, style, _) = with_vpn(seed);
         let it = set_up(host, seed);
-        let hops = way::DESTINATIONS.map(|to| it.before.lookup(&unbound(None, to)));
+        let hops = route_lookup::DESTINATIONS.map(|to| it.before.lookup(&unbound(None, to)));
         let tunnel = hops.iter().any(|hop| match hop {
             Answer::Leaves { entry, .. } => !it.host.uplinks.contains(&entry.route.dev),
             Answer::Refused(_) => false,

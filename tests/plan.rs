@@ -16,7 +16,7 @@ use mptcpize::output::diff;
 use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
 use mptcpize_model::plan::{Plan, plan};
-use mptcpize_model::{HostState, policy};
+use mptcpize_model::{HostState, desired};
 
 struct Case {
     name: String,
@@ -27,7 +27,7 @@ struct Case {
 
 impl Case {
     fn plan(&self) -> Plan {
-        plan(&self.state, &policy::desired(&self.state, &self.config))
+        plan(&self.state, &desired::desired(&self.state, &self.config))
     }
 }
 
@@ -90,7 +90,7 @@ fn applied(case: &Case) -> HostState {
 fn a_plan_reaches_its_goal_and_the_second_one_is_empty() {
     for case in cases() {
         let after = applied(&case);
-        let again = plan(&after, &policy::desired(&after, &case.config));
+        let again = plan(&after, &desired::desired(&after, &case.config));
         assert!(again.is_empty(), "{}: {:?}", case.name, again.steps);
     }
 }

@@ -3,7 +3,7 @@
 //! sockets of ours too. The trace tells the causes.
 //!
 //! Not here: the text that carries the policy (the unit tests of shim/src/policy.rs and
-//! launcher/src/model/sockets).
+//! launcher/model/src/socket_policy).
 
 mod support;
 

@@ -10,7 +10,7 @@ use std::fs;
 use mptcpize::output::diff;
 use mptcpize_model::config::Config;
 use mptcpize_model::plan::plan;
-use mptcpize_model::{HostState, policy};
+use mptcpize_model::{HostState, desired};
 use support::scratch::{self, scratch};
 use support::uplinks::{Station, Uplinks, assert_same};
 use support::{Cmd, Netns, Outcome, tool};
@@ -67,13 +67,13 @@ fn json_has_the_host_and_the_plan_that_follows_from_it() {
         let (state, value) = parsed(&lab.client, "--dry-run");
         // What the report says is enough to plan anew: a test case by copying one file.
         let config = Config::default();
-        let again = plan(&state, &policy::desired(&state, &config));
+        let again = plan(&state, &desired::desired(&state, &config));
         assert_eq!(diff::json(&again, &state), value);
         assert!(lab.client.setup("--dry-run").contains(&diff::plan(&again)));
         let changes = value["changes"].as_array().expect("a list").len();
         let (after, value) = parsed(&lab.client, "");
         assert_eq!(value["changes"].as_array().expect("a list").len(), changes);
-        assert!(plan(&after, &policy::desired(&after, &config)).is_empty());
+        assert!(plan(&after, &desired::desired(&after, &config)).is_empty());
         let undone = lab.client.setup("undo --json");
         let undone: serde_json::Value = serde_json::from_str(&undone).expect("it is JSON");
         assert_eq!(undone["undone"].as_array().expect("a list").len(), changes);

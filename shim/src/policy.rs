@@ -19,7 +19,7 @@
 //!   prefix in bits, and its bytes; what is left out is 0. A socket that one of these rules fits
 //!   becomes TCP. Port and address are the peer's for a socket that connects, else its own.
 //!
-//! `launcher/src/model/sockets.rs` writes it and tells people their mistakes. A text that is not
+//! `launcher/model/src/socket_policy/encode.rs` writes it and tells people their mistakes. A text that is not
 //! like this is ignored as a whole: our environment is no reason for a program to fail.
 
 mod rules;
@@ -70,7 +70,7 @@ mod tests {
 
     /// What the launcher writes for `--loopback=tcp --except-ports 22 --only-ports 1-99
     /// --except-net 10.0.0.0/8,2001:db8::/32,172.16.0.0/12 --tcp-programs bird,bgpd`
-    /// (launcher/src/model/sockets.rs has the same text).
+    /// (launcher/model/src/socket_policy/encode.rs has the same text).
     const LONG: &str = "l070000ffff087f,l0b0000ffff8000000000000000000000000000000001,l050000ffff20,\
         l090000ffff80,e0f00160016,o0f00000000,o0f0064ffff,n050000ffff080a,n090000ffff2020010db8,\
         n050000ffff0cac10,pbird,pbgpd/";

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use mptcpize_model::change::{Change, Item, same_endpoint};
 use mptcpize_model::config::Config;
 use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route, Rule};
-use mptcpize_model::policy::{FIRST_TABLE, is_ours};
-use mptcpize_model::way::{self, Hop, Way};
+use mptcpize_model::ours::{FIRST_TABLE, is_ours};
+use mptcpize_model::route_lookup::{self, Hop, RouteLookup};
 use mptcpize_model::{HostState, Source, record, vpn};
 
 use super::fib::{Answer, DEFAULT, Fib, FibRule, Kind, LOCAL, Packet};
@@ -122,7 +122,7 @@ fn ways(fib: &Fib, state: &mut HostState) {
     if !Family::BOTH.into_iter().any(several) {
         return;
     }
-    for to in way::DESTINATIONS {
+    for to in route_lookup::DESTINATIONS {
         let used = |it: &Address| {
             it.global
                 && Family::of(it.address) == Family::of(to)
@@ -140,14 +140,14 @@ fn ways(fib: &Fib, state: &mut HostState) {
     }
 }
 
-fn ask(fib: &Fib, from: Option<IpAddr>, to: IpAddr) -> Way {
+fn ask(fib: &Fib, from: Option<IpAddr>, to: IpAddr) -> RouteLookup {
     let hop = match fib.lookup(&unbound(from, to)) {
         Answer::Leaves { entry: it, .. } => {
             Some(Hop { dev: it.route.dev.clone(), via: it.route.via, table: it.route.table })
         }
         Answer::Refused(_) => None,
     };
-    Way { from, to, oif: None, hop }
+    RouteLookup { from, to, oif: None, hop }
 }
 
 /// A packet of a program of this host, without a mark.

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use mptcpize_model::checks::peer::{Answer, Carried, Joint, Report, Subflow, Try};
-use mptcpize_model::checks::{Beyond, Hop, Observed, Service, Shim, Way};
+use mptcpize_model::checks::{Beyond, Hop, Observed, Service, Shim, SourceLookup};
 use mptcpize_model::config::Config;
 use mptcpize_model::counters::Counters;
 use mptcpize_model::net::{Family, IfName};
 use mptcpize_model::plan::plan;
-use mptcpize_model::{HostState, paths, policy};
+use mptcpize_model::{HostState, desired, uplinks};
 
 /// A laptop with Wi-Fi and LTE; as DHCP left it, or as `setup` did.
 pub fn laptop(set_up: bool) -> Observed {
@@ -19,7 +19,7 @@ pub fn laptop(set_up: bool) -> Observed {
     let mut host: HostState = serde_json::from_str(&text).expect("it is a state");
     let config = Config::default();
     if set_up {
-        for step in plan(&host, &policy::desired(&host, &config)).steps {
+        for step in plan(&host, &desired::desired(&host, &config)).steps {
             step.change.apply_to(&mut host);
         }
         for (endpoint, id) in host.endpoints.iter_mut().zip(1..) {
@@ -39,8 +39,8 @@ pub fn laptop(set_up: bool) -> Observed {
 }
 
 /// Every path's way out: by its own link, or all by one.
-fn ways(host: &HostState, all_by: Option<&str>) -> Vec<Way> {
-    let (paths, _) = paths::find(host, &Config::default());
+fn ways(host: &HostState, all_by: Option<&str>) -> Vec<SourceLookup> {
+    let (paths, _) = uplinks::find(host, &Config::default());
     let best = paths.first().and_then(|path| path.gateway);
     let mut ways = Vec::new();
     for path in &paths {
@@ -50,7 +50,7 @@ fn ways(host: &HostState, all_by: Option<&str>) -> Vec<Way> {
             let via = if dev == path.dev { path.gateway } else { best };
             let to = Beyond::default().of(path.family);
             let (from, hop) = (path.address, Some(Hop { dev, via }));
-            ways.push(Way { from, to, oif, hop });
+            ways.push(SourceLookup { from, to, oif, hop });
         }
     }
     ways
@@ -71,7 +71,7 @@ pub fn service(unit: &str, without: Vec<u32>, unreadable: usize) -> Service {
 
 /// A trial of both paths: the first as it should be, the join of the second unanswered.
 pub fn peer(seen: &Observed) -> Report {
-    let (paths, _) = paths::find(&seen.host, &seen.asked);
+    let (paths, _) = uplinks::find(&seen.host, &seen.asked);
     let to = "203.0.113.9:443".parse().expect("a literal address");
     let answer = |rtt_us, mptcp| Answer::Connected { rtt_us, mptcp };
     let tries = paths

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mptcp::MOST;
 use crate::net::IfName;
-use crate::sockets::Sockets;
+use crate::socket_policy::Sockets;
 use crate::system::System;
 
 /// The settings of the set-up, and of system-wide use. Everything has a default that suits a

@@ -1,8 +1,8 @@
 //! What the tool knows and decides, without touching anything: no input or output, no clock, no
 //! environment.
 //!
-//! [`HostState`] is what was observed; [`config`] what the administrator asked; [`policy`] derives
-//! the [`policy::Desired`] state with a reason for each item; [`plan`] turns the difference into
+//! [`HostState`] is what was observed; [`config`] what the administrator asked; [`desired`] derives
+//! the [`desired::Desired`] state with a reason for each item; [`plan`] turns the difference into
 //! ordered [`change::Change`]s, each with its inverse.
 
 pub mod asked;
@@ -11,6 +11,7 @@ pub mod checks;
 pub mod config;
 pub mod connection;
 pub mod counters;
+pub mod desired;
 pub mod environment;
 pub mod event;
 pub mod lacks;
@@ -18,22 +19,23 @@ pub mod metrics;
 pub mod mptcp;
 pub mod nat;
 pub mod net;
-pub mod paths;
+pub mod ours;
 pub mod plain;
 pub mod plan;
-pub mod policy;
 pub mod preload_file;
 pub mod proposal;
 pub mod record;
+pub mod route_lookup;
+pub mod rule_order;
 pub mod shell;
-pub mod sockets;
+pub mod socket_policy;
 pub mod status;
 pub mod sysctl;
 pub mod system;
 pub mod top;
 pub mod unit;
+pub mod uplinks;
 pub mod vpn;
-pub mod way;
 
 use std::collections::BTreeMap;
 
@@ -43,7 +45,7 @@ use mptcp::{Endpoint, Limits};
 use nat::Nat;
 use net::{Address, Family, IfName, Link, Route, Rule};
 use record::Recorded;
-use way::Way;
+use route_lookup::RouteLookup;
 
 /// Everything observed of one network namespace. `setup --json` prints it, and a test case or
 /// a bug report is this.
@@ -70,7 +72,7 @@ pub struct HostState {
     pub managers: Vec<Manager>,
     /// Where traffic goes that programs leave unbound, and that of endpoints beside it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ways: Vec<Way>,
+    pub ways: Vec<RouteLookup>,
     /// IPsec policies: what leaves encrypted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<vpn::Policy>,

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use crate::HostState;
 use crate::change::{Change, Item};
+use crate::desired::{self, Desired};
 use crate::mptcp::{Endpoint, Flags, Limits};
 use crate::net::{Address, Family, IfName, Rule};
-use crate::paths::{LeftOut, Path};
-use crate::policy::{self, Desired, is_ours};
+use crate::ours::is_ours;
+use crate::uplinks::{LeftOut, Path};
 
 /// One change and the reason for it; the reason may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +179,7 @@ fn misplaced<'a>(state: &'a HostState, desired: &Desired) -> Vec<&'a Rule> {
     let of = |family| {
         let wanted: Vec<&Rule> =
             desired.rules.iter().map(|(rule, _)| rule).filter(|it| it.family == family).collect();
-        policy::misplaced(state, family, &wanted)
+        desired::misplaced(state, family, &wanted)
     };
     Family::BOTH.into_iter().flat_map(of).collect()
 }

@@ -5,11 +5,11 @@
 use crate::HostState;
 use crate::change::Change;
 use crate::config::Config;
+use crate::desired::{self, Desired, Refused};
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::IfName;
-use crate::paths::Origin;
 use crate::plan::{Plan, plan};
-use crate::policy::{self, Desired, Refused};
+use crate::uplinks::Origin;
 use crate::vpn::{self, Captured};
 
 /// The conclusion.
@@ -24,7 +24,7 @@ pub struct Proposal {
 impl Proposal {
     /// Draws it.
     pub fn of(state: &HostState, config: &Config) -> Self {
-        let desired = policy::desired(state, config);
+        let desired = desired::desired(state, config);
         let plan = plan(state, &desired);
         Proposal { desired, plan }
     }

@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::connection::{Connection, Fallback, Phase, Subflow};
 use crate::mptcp::{Flags, Limits};
 use crate::net::{Family, IfName};
-use crate::paths::{self, Path};
 use crate::proposal::Proposal;
+use crate::uplinks::{self, Path};
 use crate::{Flavour, HostState, Manager};
 
 pub use findings::Finding;
@@ -246,7 +246,7 @@ pub struct Report {
 pub fn report(seen: &Seen, shown: usize) -> Report {
     let all = seen.connections.as_deref().unwrap_or_default();
     let whereabouts = Whereabouts::of(seen);
-    let (found, _) = paths::find(&seen.state, &seen.config);
+    let (found, _) = uplinks::find(&seen.state, &seen.config);
     let paths = path_rows(seen, &found, &whereabouts);
     let mptcp = mptcp(&seen.state);
     let findings = findings::find(seen, mptcp, &paths, &whereabouts);

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use crate::connection::Connection;
 use crate::mptcp::Flags;
 use crate::net::IfName;
-use crate::paths;
 use crate::status::{
     Bytes, ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
 };
+use crate::uplinks;
 
 pub use view::{Key, Sort, View};
 
@@ -274,7 +274,7 @@ impl Tracker {
 }
 
 fn remark(seen: &Seen, all: usize) -> Option<String> {
-    if paths::find(&seen.state, &seen.config).0.is_empty() {
+    if uplinks::find(&seen.state, &seen.config).0.is_empty() {
         return Some("no path: no link has an address and a gateway".into());
     }
     (all > FOLLOWED).then(|| format!("the {FOLLOWED} busiest of {all} connections are followed"))

@@ -12,9 +12,9 @@ use crate::HostState;
 use crate::config::Config;
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::{Family, IfName, MAIN, Prefix};
-use crate::paths;
-use crate::policy::is_ours;
-use crate::way::{Hop, Way};
+use crate::ours::is_ours;
+use crate::route_lookup::{Hop, RouteLookup};
+use crate::uplinks;
 
 /// The table `default` (`RT_TABLE_DEFAULT`), which is asked after main.
 const DEFAULT: u32 = 253;
@@ -143,7 +143,7 @@ pub fn leaks<'a>(state: &'a HostState, config: &Config) -> Vec<(&'a Endpoint, &'
             policy.to.contains(captured.to) && policy.from.contains(endpoint.address)
         });
         let opens = opens && !encrypted;
-        let leaves = |way: &&Way| {
+        let leaves = |way: &&RouteLookup| {
             way.from == Some(endpoint.address)
                 && way.oif == endpoint.dev
                 && way.hop.as_ref().is_some_and(|hop| is_uplink(state, config, &hop.dev))
@@ -156,7 +156,7 @@ pub fn leaks<'a>(state: &'a HostState, config: &Config) -> Vec<(&'a Endpoint, &'
 
 /// Destinations of unbound traffic, and the first step there.
 fn unbound(state: &HostState) -> impl Iterator<Item = (IpAddr, Option<&Hop>)> {
-    let asked = |way: &&Way| way.from.is_none() && way.oif.is_none();
+    let asked = |way: &&RouteLookup| way.from.is_none() && way.oif.is_none();
     state.ways.iter().filter(asked).map(|way| (way.to, way.hop.as_ref()))
 }
 
@@ -165,5 +165,5 @@ fn unbound(state: &HostState) -> impl Iterator<Item = (IpAddr, Option<&Hop>)> {
 fn is_uplink(state: &HostState, config: &Config, dev: &IfName) -> bool {
     let Some(link) = state.link(dev) else { return false };
     let left_out = config.exclude.contains(dev) && link.kind.as_deref() == Some("ppp");
-    !left_out && (!paths::is_tunnel(link) || config.only.contains(dev))
+    !left_out && (!uplinks::is_tunnel(link) || config.only.contains(dev))
 }

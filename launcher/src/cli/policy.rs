@@ -4,7 +4,7 @@
 use clap::{Args, ValueEnum};
 
 use mptcpize_model::net::Prefix;
-use mptcpize_model::sockets::{Loopback, Ports, Program, Side, Sockets};
+use mptcpize_model::socket_policy::{Loopback, Ports, Program, Side, Sockets};
 
 /// The options.
 #[derive(Clone, Debug, Default, Args)]

@@ -37,7 +37,7 @@ pub struct Enable {
 
     /// How programs are reached; `environment` goes with --system alone
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
-    pub via: Way,
+    pub via: Via,
 
     /// Which sockets stay TCP.
     #[command(flatten)]
@@ -112,7 +112,7 @@ pub struct Place {
 
 /// `enable --via`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Way {
+pub enum Via {
     /// The cheapest that reaches the unit's programs
     #[default]
     Auto,

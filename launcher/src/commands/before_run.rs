@@ -1,6 +1,7 @@
 //! Setting the host up for `run`: done where it is allowed and nobody else does it, silent where
 //! there is nothing to do, and never a reason for the program not to run, unless it was asked for.
 
+use mptcpize_model::ours;
 use std::fs;
 use std::io::IsTerminal;
 
@@ -14,7 +15,7 @@ use crate::output;
 use crate::paths::Paths;
 use mptcpize_model::HostState;
 use mptcpize_model::config::Config;
-use mptcpize_model::policy;
+use mptcpize_model::desired;
 use mptcpize_model::proposal::{self, Proposal};
 
 /// What the command line said about it.
@@ -131,6 +132,6 @@ fn hint(paths: &Paths) {
 /// Are there at least two paths, and nothing of ours that joins them?
 fn worthwhile() -> bool {
     let Ok(state) = Live::open().and_then(|mut host| host.observe(&[])) else { return false };
-    let set_up = state.rules.iter().any(|rule| policy::is_ours(rule.protocol));
-    !set_up && policy::desired(&state, &Config::default()).bonds
+    let set_up = state.rules.iter().any(|rule| ours::is_ours(rule.protocol));
+    !set_up && desired::desired(&state, &Config::default()).bonds
 }

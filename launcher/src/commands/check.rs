@@ -17,7 +17,7 @@ use mptcpize_model::checks::peer::Report;
 use mptcpize_model::checks::{self, Observed, Severity, Socket};
 use mptcpize_model::mptcp::Flags;
 use mptcpize_model::net::Family;
-use mptcpize_model::paths;
+use mptcpize_model::uplinks;
 
 /// A wait shorter than this needs no word.
 const QUIET: Duration = Duration::from_secs(1);
@@ -100,7 +100,7 @@ fn trial(seen: &Observed, peer: &Peer, until: Instant, progress: &mut Progress) 
 /// Every path of the family; or no path, where the way to the peer is none of them: to this host
 /// itself, or through a tunnel.
 fn targets_for(seen: &Observed, to: SocketAddr) -> Vec<Target> {
-    let (all, _) = paths::find(&seen.host, &seen.asked);
+    let (all, _) = uplinks::find(&seen.host, &seen.asked);
     let way = Rtnl::open().and_then(|mut rtnl| rtnl.route_get(to.ip(), None, None)).ok();
     if let Some(route) = way.filter(|way| all.iter().all(|path| path.dev != way.dev)) {
         let here = seen.host.link(&route.dev).is_some_and(|link| link.loopback);

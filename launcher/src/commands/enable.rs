@@ -191,7 +191,7 @@ fn report(outcome: &Outcome, seen: &[Seen], arguments: &Enable) -> anyhow::Resul
         .map(|(index, job)| Done {
             unit: job.name().to_string(),
             sign: if job.is_new() { '+' } else { '=' },
-            way: job.planned.dropin.way.name().to_owned(),
+            way: job.planned.dropin.mechanism.name().to_owned(),
             why: job.planned.why.clone(),
             file: job.file.clone(),
             text: job.text.clone(),

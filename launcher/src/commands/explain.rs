@@ -32,7 +32,7 @@ pub fn explain(arguments: &cli::Run) -> anyhow::Result<Exit> {
     output::line(&text)?;
     let falls_short = decision.blocked.is_some()
         || decision.unfollowed.is_some()
-        || policy.unheeded(decision.way).is_some();
+        || policy.unheeded(decision.mechanism).is_some();
     Ok(if arguments.strict && falls_short { Exit::Missing } else { Exit::Done })
 }
 
@@ -44,7 +44,7 @@ fn table(target: &Target, decision: &Decision, policy: &Policy) -> String {
     if target.binary != target.path {
         row("binary", &target.binary.display().to_string());
     }
-    row("via", decision.way.name());
+    row("via", decision.mechanism.name());
     row("why", &decision.reason);
     match &decision.blocked {
         None => row("result", "MPTCP"),
@@ -61,7 +61,7 @@ fn table(target: &Target, decision: &Decision, policy: &Policy) -> String {
     if let Some(words) = policy.words() {
         row("policy", &words);
     }
-    if let Some(why) = policy.unheeded(decision.way) {
+    if let Some(why) = policy.unheeded(decision.mechanism) {
         row("", &format!("not kept: {why}"));
     }
     for note in &decision.notes {
@@ -82,14 +82,14 @@ fn json(name: &str, target: &Target, decision: &Decision, policy: &Policy) -> St
         string(name),
         string(&target.path.to_string_lossy()),
         string(&target.binary.to_string_lossy()),
-        string(decision.way.name()),
+        string(decision.mechanism.name()),
         string(&decision.reason),
         string(if blocked.is_none() { "mptcp" } else { "tcp" }),
         optional(blocked.map(|blocked| blocked.text.as_str())),
         optional(blocked.and_then(|blocked| blocked.fix)),
         optional(decision.unfollowed.map(|obstacle| obstacle.to_string()).as_deref()),
         optional(policy.words().as_deref()),
-        optional(policy.unheeded(decision.way)),
+        optional(policy.unheeded(decision.mechanism)),
         notes.join(", "),
     )
 }

@@ -15,7 +15,7 @@ use crate::host::processes;
 use crate::host::units::Facts;
 use crate::root::Root;
 use mptcpize_model::shell;
-use mptcpize_model::unit::dropin::Way;
+use mptcpize_model::unit::dropin::Mechanism;
 
 /// A program of this kind.
 struct Fact {
@@ -69,12 +69,12 @@ const FACTS: [Fact; 2] = [
 const MOST: u64 = 16 << 20;
 
 /// What to say of a unit: of the programs that its files name, and of those that run in it.
-pub(super) fn note(site: &Site, facts: &Facts, way: &Way) -> Option<String> {
+pub(super) fn note(site: &Site, facts: &Facts, mechanism: &Mechanism) -> Option<String> {
     // A filter stays, whatever a program starts; Go reads its variable alone.
-    let by_library = match way {
-        Way::Environment { preload, .. } => preload.is_some(),
-        Way::Run { lines, .. } => !lines.iter().any(|line| line.contains("seccomp")),
-        Way::Socket(_) => false,
+    let by_library = match mechanism {
+        Mechanism::Environment { preload, .. } => preload.is_some(),
+        Mechanism::Run { lines, .. } => !lines.iter().any(|line| line.contains("seccomp")),
+        Mechanism::Socket(_) => false,
     };
     if !by_library {
         return None;

@@ -106,12 +106,13 @@ fn look(row: &mut Row, (on, facts): (&Existing, &Facts), site: &Site, tables: &m
 pub fn is_in_effect(planned: &Planned) -> bool {
     let found = planned.cgroup.as_deref().map(processes::of_cgroup).unwrap_or_default();
     let text = planned.dropin.render();
-    let way = if dropin::has_filter(&text) { "filter" } else { planned.dropin.way.name() };
-    found.pids.is_empty() || reached(way, &found)
+    let mechanism =
+        if dropin::has_filter(&text) { "filter" } else { planned.dropin.mechanism.name() };
+    found.pids.is_empty() || reached(mechanism, &found)
 }
 
-fn reached(way: &str, found: &Processes) -> bool {
-    let evidence = match way {
+fn reached(mechanism: &str, found: &Processes) -> bool {
+    let evidence = match mechanism {
         "godebug" => found.with_godebug,
         "filter" => found.filtered,
         // Under `run` it is the library or a filter.

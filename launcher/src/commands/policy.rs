@@ -7,9 +7,9 @@ use crate::commands::settings;
 use crate::error::{Error, Exit};
 use crate::inject::exec::Environment;
 use crate::inject::target::Target;
-use crate::inject::via::{Blocked, Decision, Way};
+use crate::inject::via::{Blocked, Decision, Mechanism};
 use crate::paths::Paths;
-use mptcpize_model::sockets::{Sockets, VARIABLE, text};
+use mptcpize_model::socket_policy::{Sockets, VARIABLE, encode};
 
 /// Which sockets of a program stay TCP.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub fn find(
         && let Some(inherited) = environment.get(VARIABLE)
     {
         let inherited = inherited.to_string_lossy().into_owned();
-        return match text::check(&inherited) {
+        return match encode::check(&inherited) {
             Ok(()) => Ok(Policy::Inherited(inherited)),
             Err(why) => Err(Error::new(Exit::Usage, format!("{VARIABLE} is not a policy"))
                 .why(why)
@@ -92,21 +92,21 @@ impl Policy {
     fn names(&self, program: &[u8]) -> bool {
         match self {
             Policy::Asked(sockets, _) => sockets.names(program),
-            Policy::Inherited(text) => text::names(text, program),
+            Policy::Inherited(text) => encode::names(text, program),
         }
     }
 
     fn has_rules(&self) -> bool {
         match self {
             Policy::Asked(sockets, _) => sockets.has_rules(),
-            Policy::Inherited(text) => text::has_rules(text),
+            Policy::Inherited(text) => encode::has_rules(text),
         }
     }
 
     /// The decision under this policy: a program that is named stays as it is.
     pub fn over(&self, target: &Target, decision: Decision) -> Decision {
         let name = target.path.file_name().unwrap_or_default();
-        if matches!(decision.way, Way::None) || !self.names(name.as_encoded_bytes()) {
+        if matches!(decision.mechanism, Mechanism::None) || !self.names(name.as_encoded_bytes()) {
             return decision;
         }
         let text = format!(
@@ -114,7 +114,7 @@ impl Policy {
             name.to_string_lossy()
         );
         Decision {
-            way: Way::None,
+            mechanism: Mechanism::None,
             reason: text.clone(),
             blocked: Some(Blocked {
                 text,
@@ -127,17 +127,17 @@ impl Policy {
     }
 
     /// Why this way cannot keep it, where it cannot: only the library sees where a socket goes.
-    pub fn unheeded(&self, way: Way) -> Option<&'static str> {
-        match way {
+    pub fn unheeded(&self, mechanism: Mechanism) -> Option<&'static str> {
+        match mechanism {
             _ if !self.has_rules() => None,
-            Way::GoDebug => Some("a Go program makes its own system calls, past the library"),
-            Way::Seccomp(_) | Way::Covered => {
+            Mechanism::GoDebug => Some("a Go program makes its own system calls, past the library"),
+            Mechanism::Seccomp(_) | Mechanism::Covered => {
                 Some("a filter decides at socket(), before it is known where a socket goes")
             }
-            Way::Followed(_) => {
+            Mechanism::Followed(_) => {
                 Some("the filter takes no part in it, for what the library does not reach")
             }
-            Way::Preload | Way::None => None,
+            Mechanism::Preload | Mechanism::None => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, Exit, reason};
 use crate::inject::exec::{self, Environment};
 use crate::inject::seccomp::{self, Lost, Obstacle, Terms};
 use crate::inject::target::{Caller, Target};
-use crate::inject::via::{Blocked, Way};
+use crate::inject::via::{Blocked, Mechanism};
 use crate::inject::{godebug, library, preload, trace_file};
 use crate::output;
 use crate::paths::Paths;
@@ -53,7 +53,7 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
     if let Some(obstacle) = decision.unfollowed {
         not_followed(&name, obstacle, strict)?;
     }
-    if let Some(why) = policy.unheeded(decision.way) {
+    if let Some(why) = policy.unheeded(decision.mechanism) {
         not_kept(&name, why, strict)?;
     }
     if verbose {
@@ -65,25 +65,25 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
     if wish == Wish::WhereAllowed && decision.blocked.is_none() {
         before_run::host(wish, &paths)?;
     }
-    match decision.way {
-        Way::Preload | Way::GoDebug => {
+    match decision.mechanism {
+        Mechanism::Preload | Mechanism::GoDebug => {
             policy.put_into(&mut environment);
             inject(&target, debug, &mut environment)?;
         }
-        Way::Followed(terms) => {
+        Mechanism::Followed(terms) => {
             policy.put_into(&mut environment);
             inject(&target, debug.clone(), &mut environment)?;
             if let Err(obstacle) = supervise(&name, terms, debug)? {
                 not_followed(&name, obstacle, strict)?;
             }
         }
-        Way::Seccomp(terms) => {
+        Mechanism::Seccomp(terms) => {
             if let Err(obstacle) = supervise(&name, terms, debug)? {
                 let text = obstacle.to_string();
                 stays_on_tcp(&name, &Blocked { text, fix: None, asked: false }, strict)?;
             }
         }
-        Way::Covered | Way::None => {}
+        Mechanism::Covered | Mechanism::None => {}
     }
     Err(exec::exec(&target, &command, &environment).into())
 }

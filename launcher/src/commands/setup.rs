@@ -12,9 +12,9 @@ use crate::paths::Paths;
 use mptcpize_model::HostState;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::config::Config;
+use mptcpize_model::desired::{self, Refused};
 use mptcpize_model::net::{Address, Family, IfName};
 use mptcpize_model::plan::Plan;
-use mptcpize_model::policy::{self, Refused};
 use mptcpize_model::proposal::{self, Proposal};
 use mptcpize_model::record::Record;
 
@@ -182,7 +182,7 @@ fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
             ))
             .fix("sudo mptcpize setup --beside-vpn"),
         Refused::Rules(why) => {
-            Error::new(Exit::Failed, policy::NO_PLACE).why(why).fix(policy::SHOW_RULES)
+            Error::new(Exit::Failed, desired::NO_PLACE).why(why).fix(desired::SHOW_RULES)
         }
     }
 }

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::cli::unit::{Disable, Enable, Place, Way};
+use crate::cli::unit::{Disable, Enable, Place, Via};
 use crate::commands::settings;
 use crate::commands::system_files::{FileChange, Files, cannot, carry_out};
 use crate::commands::system_leftovers::Leftovers;
@@ -25,7 +25,7 @@ use crate::output::{self, system as screen};
 use crate::paths::Paths;
 use crate::root::{self, Root, is_directory};
 use mptcpize_model::config::Config;
-use mptcpize_model::sockets::{Loopback, Sockets, VARIABLE};
+use mptcpize_model::socket_policy::{Loopback, Sockets, VARIABLE};
 use mptcpize_model::system::{self, System};
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::{environment, preload_file};
@@ -39,9 +39,9 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
     let place = &arguments.place;
     let image = find(place, paths)?;
     let by_preload = match arguments.via {
-        Way::Auto | Way::Preload => true,
-        Way::Environment => false,
-        Way::Seccomp => {
+        Via::Auto | Via::Preload => true,
+        Via::Environment => false,
+        Via::Seccomp => {
             return Err(Error::new(Exit::Usage, "there is no seccomp filter for every program")
                 .why("a filter covers what its program starts, and would cost every system call")
                 .fix("mptcpize enable --system, or mptcpize enable --via seccomp UNIT")

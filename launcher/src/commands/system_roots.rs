@@ -10,7 +10,7 @@ use crate::host::units::Source;
 use crate::paths::Paths;
 use crate::root::Root;
 use mptcpize_model::unit::UnitName;
-use mptcpize_model::unit::text::{UnitText, literal, quoted};
+use mptcpize_model::unit::file::{UnitText, literal, quoted};
 
 /// The name of such a drop-in.
 const FILE: &str = "50-mptcpize-system.conf";

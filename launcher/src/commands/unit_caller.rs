@@ -3,7 +3,7 @@
 
 use crate::inject::target::Caller;
 use mptcpize_model::unit::dropin;
-use mptcpize_model::unit::text::UnitText;
+use mptcpize_model::unit::file::UnitText;
 
 /// The words of systemd for yes.
 const YES: [&str; 6] = ["1", "yes", "y", "true", "t", "on"];

@@ -9,8 +9,8 @@ use crate::commands::units::Site;
 use crate::error::Error;
 use crate::host::units::{Facts, sets};
 use mptcpize_model::unit::dropin::FILE;
+use mptcpize_model::unit::file::{UnitText, counts_behind, words};
 use mptcpize_model::unit::matches;
-use mptcpize_model::unit::text::{UnitText, counts_behind, words};
 
 /// Why variables in a drop-in would not arrive, as a clause.
 ///

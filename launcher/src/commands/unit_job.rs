@@ -14,7 +14,7 @@ use crate::host::dropins::UnitDir;
 use crate::host::processes;
 use mptcpize_model::shell;
 use mptcpize_model::unit::UnitName;
-use mptcpize_model::unit::dropin::{self, Way};
+use mptcpize_model::unit::dropin::{self, Mechanism};
 
 /// A unit, its new drop-in and what was there.
 pub struct Job {
@@ -63,8 +63,8 @@ impl Job {
         };
         let text = planned.dropin.render();
         let is_new = before.as_ref() != Some(&text);
-        let in_effect = match planned.dropin.way {
-            Way::Socket(_) => socket_row::is_in_effect(site, &met.facts),
+        let in_effect = match planned.dropin.mechanism {
+            Mechanism::Socket(_) => socket_row::is_in_effect(site, &met.facts),
             _ => list::is_in_effect(&planned),
         };
         let behind = planned.active && (is_new || !in_effect);
@@ -159,16 +159,18 @@ pub fn check(site: &Site, jobs: &[Job]) -> Result<Vec<(usize, Error)>, Error> {
     let names: Vec<UnitName> = jobs.iter().map(|job| job.name().clone()).collect();
     let mut refused = Vec::new();
     for (index, (job, facts)) in jobs.iter().zip(site.source.facts(&names)?).enumerate() {
-        let arrived = match &job.planned.dropin.way {
-            Way::Environment { preload, godebug } => {
+        let arrived = match &job.planned.dropin.mechanism {
+            Mechanism::Environment { preload, godebug } => {
                 let has = |name: &str, part: &str| {
                     facts.environment.iter().any(|one| one.starts_with(name) && one.contains(part))
                 };
                 preload.as_ref().is_none_or(|_| has("LD_PRELOAD=", "libmptcpize"))
                     && godebug.as_ref().is_none_or(|_| has("GODEBUG=", "multipathtcp="))
             }
-            Way::Run { .. } => facts.programs.iter().all(|program| program.ends_with("mptcpize")),
-            Way::Socket(_) => facts.protocol == unit_socket::MPTCP,
+            Mechanism::Run { .. } => {
+                facts.programs.iter().all(|program| program.ends_with("mptcpize"))
+            }
+            Mechanism::Socket(_) => facts.protocol == unit_socket::MPTCP,
         };
         let why = if facts.load != "loaded" {
             format!("it says {} {}", facts.load, facts.load_error)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::cli::unit::Way as Asked;
+use crate::cli::unit::Via;
 use crate::commands::c_tool;
 use crate::commands::dispatcher;
 use crate::commands::foreseen;
@@ -23,9 +23,9 @@ use crate::inject::{godebug, preload};
 use crate::root::Root;
 use mptcpize_model::shell;
 use mptcpize_model::unit::UnitName;
-use mptcpize_model::unit::dropin::{self, Dropin, FILE, Way};
+use mptcpize_model::unit::dropin::{self, Dropin, FILE, Mechanism};
+use mptcpize_model::unit::file::{UnitText, literal, words};
 use mptcpize_model::unit::order::waits_for_network;
-use mptcpize_model::unit::text::{UnitText, literal, words};
 
 /// Where our files appear in a unit with a root of its own: systemd mounts an empty /run there
 /// (`MountAPIVFS=`), so that nothing is left in that root.
@@ -59,7 +59,7 @@ pub struct Planned {
 /// # Errors
 /// Why it cannot be enabled: 5 it does not exist, 2 it has no programs, 1 it is masked, broken,
 /// transient, or nothing reaches it.
-pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> {
+pub fn plan(site: &Site, facts: &Facts, asked: Via) -> Result<Planned, Error> {
     let name = usable(facts)?;
     let files: Vec<PathBuf> = facts
         .files
@@ -71,7 +71,7 @@ pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> 
     let mut planned = Planned {
         dropin: Dropin {
             unit: name.clone(),
-            way: Way::Socket(None),
+            mechanism: Mechanism::Socket(None),
             variables: Vec::new(),
             after_setup: !site.user && waits_for_network(&text, &name),
             bind: Vec::new(),
@@ -87,11 +87,11 @@ pub fn plan(site: &Site, facts: &Facts, asked: Asked) -> Result<Planned, Error> 
     };
     if planned.name.kind() == "socket" {
         let (back, why) = unit_socket::decide(site, facts, &text, &mut planned.notes)?;
-        (planned.dropin.way, planned.why) = (Way::Socket(back), why);
+        (planned.dropin.mechanism, planned.why) = (Mechanism::Socket(back), why);
         return Ok(planned);
     }
     Unit { site, facts, text: &text, name: planned.name.clone() }.decide(asked, &mut planned)?;
-    planned.notes.extend(foreseen::note(site, facts, &planned.dropin.way));
+    planned.notes.extend(foreseen::note(site, facts, &planned.dropin.mechanism));
     planned.notes.extend(unit_socket::of_service(site, facts));
     Ok(planned)
 }
@@ -105,7 +105,7 @@ struct Unit<'a> {
 }
 
 impl Unit<'_> {
-    fn decide(&self, asked: Asked, planned: &mut Planned) -> Result<(), Error> {
+    fn decide(&self, asked: Via, planned: &mut Planned) -> Result<(), Error> {
         let commands = self.commands();
         if commands.is_empty() {
             return Err(no_program(&self.name, "SERVICE"));
@@ -119,17 +119,17 @@ impl Unit<'_> {
         });
         self.recognise_the_c_tool(planned);
         match (asked, beyond) {
-            (Asked::Environment, _) => {
+            (Via::Environment, _) => {
                 Err(Error::new(Exit::Usage, "--via environment is for --system")
                     .fix(format!("sudo mptcpize enable {}", shell::operand(&self.name))))
             }
-            (Asked::Seccomp, _) => {
+            (Via::Seccomp, _) => {
                 self.under_run(&["--via", "seccomp"], "--via seccomp".into(), true, planned)
             }
-            (Asked::Auto, Some(why @ (Why::Machine(_) | Why::NoLoader(_)))) => {
+            (Via::Auto, Some(why @ (Why::Machine(_) | Why::NoLoader(_)))) => {
                 Err(self.out_of_reach(&why.to_string(), "correct its ExecStart="))
             }
-            (Asked::Auto, Some(why @ Why::Privilege(_))) if self.gains(&commands) => {
+            (Via::Auto, Some(why @ Why::Privilege(_))) if self.gains(&commands) => {
                 // Without CAP_SYS_ADMIN a filter wants no_new_privs, and that takes it away again.
                 Err(self.out_of_reach(
                     &format!(
@@ -142,15 +142,15 @@ impl Unit<'_> {
                     ),
                 ))
             }
-            (Asked::Auto, Some(why)) => {
+            (Via::Auto, Some(why)) => {
                 self.under_run(&["--via", "seccomp"], why.to_string(), true, planned)
             }
-            (Asked::Auto | Asked::Preload, _) => {
-                if let (Asked::Preload, Some(why)) = (asked, beyond) {
+            (Via::Auto | Via::Preload, _) => {
+                if let (Via::Preload, Some(why)) = (asked, beyond) {
                     planned.notes.push(format!("it stays on TCP: {why}"));
                 }
                 let lost = match asked {
-                    Asked::Auto => seen_lost::seen(self.site, self.facts),
+                    Via::Auto => seen_lost::seen(self.site, self.facts),
                     _ => None,
                 };
                 if let Some(why) = lost {
@@ -259,7 +259,7 @@ impl Unit<'_> {
             (None, _) => "it is Go, which has MPTCP of its own".to_owned(),
             (Some(_), _) => "it is dynamically linked: its loader takes our library".to_owned(),
         };
-        planned.dropin.way = Way::Environment {
+        planned.dropin.mechanism = Mechanism::Environment {
             preload: preloads,
             godebug: Some(merged.to_string_lossy().into_owned()),
         };
@@ -324,7 +324,7 @@ impl Unit<'_> {
             self.out_of_reach(&format!("{why}; {obstacle}"), "change its ExecStart=")
         })?;
         planned.why.clone_from(&why);
-        planned.dropin.way = Way::Run { lines, why };
+        planned.dropin.mechanism = Mechanism::Run { lines, why };
         Ok(())
     }
 

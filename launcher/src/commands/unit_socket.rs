@@ -12,7 +12,7 @@ use mptcpize_model::shell;
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::unit::address::{Address, Misfit, fits};
 use mptcpize_model::unit::back_to_tcp::{self, Manager};
-use mptcpize_model::unit::text::UnitText;
+use mptcpize_model::unit::file::UnitText;
 
 /// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
 const SOCKET_PROTOCOL: u32 = 257;

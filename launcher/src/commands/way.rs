@@ -8,7 +8,7 @@ use crate::host::kernel::Mptcp;
 use crate::inject::exec::Environment;
 use crate::inject::seccomp;
 use crate::inject::target::Target;
-use crate::inject::via::{self, Abilities, Blocked, Decision, Request, Way};
+use crate::inject::via::{self, Abilities, Blocked, Decision, Mechanism, Request};
 use crate::output;
 
 /// Decides for this program.
@@ -16,7 +16,7 @@ pub fn decide(target: &Target, via: cli::Via, follow: bool, environment: &Enviro
     if is_off(environment.get("MPTCPIZE")) {
         let text = "MPTCPIZE=off is in the environment".to_owned();
         return Decision {
-            way: Way::None,
+            mechanism: Mechanism::None,
             reason: text.clone(),
             blocked: Some(Blocked { text, fix: Some("unset MPTCPIZE"), asked: true }),
             notes: Vec::new(),
@@ -51,9 +51,9 @@ fn kernel() -> Option<Blocked> {
 
 /// `-v`: the decision, as narration.
 pub fn narrate(name: &str, decision: &Decision) {
-    let Decision { way, reason, blocked, notes, .. } = decision;
+    let Decision { mechanism, reason, blocked, notes, .. } = decision;
     if blocked.is_none() {
-        output::note(&format!("{name} runs over MPTCP via {}: {reason}", way.name()));
+        output::note(&format!("{name} runs over MPTCP via {}: {reason}", mechanism.name()));
         for note in notes {
             output::note(note);
         }

@@ -15,8 +15,8 @@ use mptcpize_model::config::Config;
 use mptcpize_model::mptcp::{Endpoint, MOST};
 use mptcpize_model::nat::Nat;
 use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route};
-use mptcpize_model::policy::{FIRST_TABLE, PROTOCOL, is_ours};
-use mptcpize_model::way::{self, Hop, Way};
+use mptcpize_model::ours::{FIRST_TABLE, PROTOCOL, is_ours};
+use mptcpize_model::route_lookup::{self, Hop, RouteLookup};
 use mptcpize_model::{Flavour, HostState, Kernel, Source, record, vpn};
 
 /// The tables `local` and `default` (rtnetlink(7)): never anybody's own.
@@ -204,7 +204,7 @@ impl Live {
                 if state.addresses.iter().filter(of_link).count() < 2 {
                     continue;
                 }
-                let to = way::destinations(family).next();
+                let to = route_lookup::destinations(family).next();
                 let way = to.and_then(|to| self.rtnl.route_get(to, None, Some(&link.name)).ok());
                 let dev = link.name.clone();
                 found.extend(way.and_then(|way| way.src).map(|address| Source { dev, address }));
@@ -230,7 +230,7 @@ impl Live {
         if !Family::BOTH.into_iter().any(several) {
             return;
         }
-        for to in way::DESTINATIONS {
+        for to in route_lookup::DESTINATIONS {
             // A family without a single address has no traffic.
             let family = Family::of(to);
             let used = |it: &Address| {
@@ -254,21 +254,21 @@ impl Live {
     /// The way of an endpoint's subflows. With `dev` they are bound to that link, which in IPv6 is
     /// strict: the kernel passes over every route by another one (`RT6_LOOKUP_F_IFACE`,
     /// net/ipv6/route.c). A look-up from an address is not, and one from nowhere is.
-    fn subflow(&mut self, endpoint: &Endpoint, to: IpAddr) -> Way {
+    fn subflow(&mut self, endpoint: &Endpoint, to: IpAddr) -> RouteLookup {
         let (from, dev) = (Some(endpoint.address), endpoint.dev.as_ref());
         let way = self.way(from, to, dev);
-        let by_it = |way: &Way| way.hop.as_ref().is_some_and(|hop| Some(&hop.dev) == dev);
+        let by_it = |way: &RouteLookup| way.hop.as_ref().is_some_and(|hop| Some(&hop.dev) == dev);
         if dev.is_none() || to.is_ipv4() || by_it(&way) {
             return way;
         }
-        let strict = Way { from, ..self.way(None, to, dev) };
+        let strict = RouteLookup { from, ..self.way(None, to, dev) };
         if by_it(&strict) { strict } else { way }
     }
 
-    fn way(&mut self, from: Option<IpAddr>, to: IpAddr, oif: Option<&IfName>) -> Way {
+    fn way(&mut self, from: Option<IpAddr>, to: IpAddr, oif: Option<&IfName>) -> RouteLookup {
         let route = self.rtnl.route_get(to, from, oif).ok();
         let hop = route.map(|route| Hop { dev: route.dev, via: route.via, table: route.table });
-        Way { from, to, oif: oif.cloned(), hop }
+        RouteLookup { from, to, oif: oif.cloned(), hop }
     }
 
     fn pm(&mut self) -> Result<&mut Pm, Refused> {

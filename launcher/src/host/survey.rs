@@ -10,11 +10,13 @@ use crate::host::rtnl::Rtnl;
 use crate::host::{enabled, firewall, lacks, probe, sysctl};
 use crate::paths::Paths;
 use mptcpize_model::HostState;
-use mptcpize_model::checks::{Beyond, Covered, Hop, Observed, Shim, Socket, Way, conf_key};
+use mptcpize_model::checks::{
+    Beyond, Covered, Hop, Observed, Shim, Socket, SourceLookup, conf_key,
+};
 use mptcpize_model::config::Config;
 use mptcpize_model::counters::Kept;
 use mptcpize_model::net::{Family, IfName, MAIN, Route};
-use mptcpize_model::paths::{self, Path};
+use mptcpize_model::uplinks::{self, Path};
 
 /// More static routes than this are not asked about.
 const MOST_STATIC: usize = 64;
@@ -30,7 +32,7 @@ pub fn survey(
     places: &Paths,
     until: Instant,
 ) -> Observed {
-    let (paths, _) = paths::find(&host, &asked);
+    let (paths, _) = uplinks::find(&host, &asked);
     more_sysctls(&mut host, &paths);
     let netstat = Netstat::read().unwrap_or_default();
     let counters = netstat.mptcp();
@@ -124,7 +126,7 @@ fn ways(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
     for (from, to, oif) in wanted {
         let hop = rtnl.route_get(to, Some(from), oif.as_ref()).ok();
         let hop = hop.map(|route| Hop { dev: route.dev, via: route.via });
-        observed.ways.push(Way { from, to, oif, hop });
+        observed.ways.push(SourceLookup { from, to, oif, hop });
     }
 }
 

@@ -1,6 +1,7 @@
 //! Carrying out a plan whole or not at all: record, change, look again, and take it back when the
 //! host did not come out as planned.
 
+use mptcpize_model::ours;
 use std::fmt;
 
 use crate::error::{Error, Exit};
@@ -11,7 +12,6 @@ use mptcpize_model::change::{Change, Item, same_thing};
 use mptcpize_model::config::Config;
 use mptcpize_model::net::IfName;
 use mptcpize_model::plan::{Plan, Step, is_optional};
-use mptcpize_model::policy;
 use mptcpize_model::proposal::Proposal;
 
 /// What a set-up did.
@@ -210,9 +210,9 @@ pub fn is_marked(state: &HostState) -> bool {
 
 /// What carries our mark and is in no journal: of a link that got another name since.
 fn marked(state: &HostState, entries: &[Change]) -> Vec<Change> {
-    let addresses = state.addresses.iter().filter(|it| policy::is_ours(it.protocol));
-    let routes = state.routes.iter().filter(|it| policy::is_ours(it.protocol));
-    let rules = state.rules.iter().filter(|it| policy::is_ours(it.protocol));
+    let addresses = state.addresses.iter().filter(|it| ours::is_ours(it.protocol));
+    let routes = state.routes.iter().filter(|it| ours::is_ours(it.protocol));
+    let rules = state.rules.iter().filter(|it| ours::is_ours(it.protocol));
     let items = addresses.cloned().map(Item::Address);
     let items = items.chain(routes.cloned().map(Item::Route));
     let items = items.chain(rules.cloned().map(Item::Rule));

@@ -12,7 +12,7 @@ use crate::host::dropins::failed;
 use crate::host::systemctl::{Properties, Systemctl};
 use crate::paths::Units;
 use crate::root::{Root, is_file};
-use mptcpize_model::unit::text::words;
+use mptcpize_model::unit::file::words;
 use mptcpize_model::unit::{UnitName, matches};
 
 /// The instance by which a template is asked about.

@@ -22,7 +22,7 @@ pub enum Request {
 
 /// How the program gets MPTCP, or would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Mechanism {
     /// `LD_PRELOAD`, and GODEBUG for the Go programs that it starts.
     Preload,
     /// GODEBUG, and the preload for the C parts and for the programs that it starts.
@@ -37,15 +37,15 @@ pub enum Way {
     None,
 }
 
-impl Way {
+impl Mechanism {
     /// Its name on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Way::Preload => "preload",
-            Way::GoDebug => "godebug",
-            Way::Seccomp(_) | Way::Covered => "seccomp",
-            Way::Followed(_) => "preload, seccomp",
-            Way::None => "none",
+            Mechanism::Preload => "preload",
+            Mechanism::GoDebug => "godebug",
+            Mechanism::Seccomp(_) | Mechanism::Covered => "seccomp",
+            Mechanism::Followed(_) => "preload, seccomp",
+            Mechanism::None => "none",
         }
     }
 }
@@ -71,7 +71,7 @@ impl Blocked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The way that is taken.
-    pub way: Way,
+    pub mechanism: Mechanism,
     /// Why this one.
     pub reason: String,
     /// What keeps the program itself on TCP all the same.
@@ -122,7 +122,7 @@ pub fn decide(
     let Abilities { kernel, seccomp } = abilities;
     match request {
         Request::None => Decision {
-            way: Way::None,
+            mechanism: Mechanism::None,
             reason: "--via none".to_owned(),
             blocked: Some(Blocked {
                 text: "--via none leaves it alone".to_owned(),
@@ -169,7 +169,7 @@ fn beyond_preload(
         }
     };
     let decision = filtered(why.to_string(), kernel, seccomp);
-    let costs = matches!(decision.way, Way::Seccomp(terms) if terms.gives_up_privilege);
+    let costs = matches!(decision.mechanism, Mechanism::Seccomp(terms) if terms.gives_up_privilege);
     if privileged && costs {
         // Better TCP than a program without the privilege that it is for.
         let text = format!("{why}, and a seccomp filter would take its privilege away");
@@ -190,12 +190,14 @@ fn beyond_preload(
 /// The same decision for a program that is followed: the filter stands behind the library, for what
 /// that does not reach in the program and below it. What the library makes is none of its business.
 pub fn follow(decision: Decision, seccomp: impl FnOnce() -> Result<Terms, Obstacle>) -> Decision {
-    let by_environment = matches!(decision.way, Way::Preload | Way::GoDebug);
+    let by_environment = matches!(decision.mechanism, Mechanism::Preload | Mechanism::GoDebug);
     if !by_environment || decision.blocked.is_some() {
         return decision;
     }
     match seccomp() {
-        Ok(terms) => Decision { way: Way::Followed(terms), notes: notes(terms), ..decision },
+        Ok(terms) => {
+            Decision { mechanism: Mechanism::Followed(terms), notes: notes(terms), ..decision }
+        }
         // Its way stays: the program is not the worse for it.
         Err(Obstacle::Covered) => Decision { notes: vec![ALL_BELOW], ..decision },
         Err(obstacle) => Decision { unfollowed: Some(obstacle), ..decision },
@@ -215,7 +217,7 @@ fn filtered(
     seccomp: impl FnOnce() -> Result<Terms, Obstacle>,
 ) -> Decision {
     let stays = |blocked| Decision {
-        way: Way::None,
+        mechanism: Mechanism::None,
         reason: reason.clone(),
         blocked: Some(blocked),
         notes: Vec::new(),
@@ -224,12 +226,12 @@ fn filtered(
     if let Some(blocked) = kernel() {
         return stays(blocked);
     }
-    let (way, notes) = match seccomp() {
-        Ok(terms) => (Way::Seccomp(terms), notes(terms)),
-        Err(Obstacle::Covered) => (Way::Covered, vec![ALL_BELOW]),
+    let (mechanism, notes) = match seccomp() {
+        Ok(terms) => (Mechanism::Seccomp(terms), notes(terms)),
+        Err(Obstacle::Covered) => (Mechanism::Covered, vec![ALL_BELOW]),
         Err(obstacle) => return stays(Blocked::by(format!("{reason}, and {obstacle}"))),
     };
-    Decision { way, reason, blocked: None, notes, unfollowed: None }
+    Decision { mechanism, reason, blocked: None, notes, unfollowed: None }
 }
 
 /// Preload and GODEBUG, whether they reach the program itself or only what it starts.
@@ -238,16 +240,16 @@ fn by_environment(
     reason: String,
     kernel: impl FnOnce() -> Option<Blocked>,
 ) -> Decision {
-    let way = match subject.reach {
-        Reach::GoDebug(_) => Way::GoDebug,
-        _ => Way::Preload,
+    let mechanism = match subject.reach {
+        Reach::GoDebug(_) => Mechanism::GoDebug,
+        _ => Mechanism::Preload,
     };
     let blocked = match &subject.reach {
         Reach::No(why) => Some(Blocked::by(why)),
         _ => kernel(),
     };
     let notes = vec![NOT_BELOW, NOT_BESIDE];
-    Decision { way, reason, blocked, notes, unfollowed: None }
+    Decision { mechanism, reason, blocked, notes, unfollowed: None }
 }
 
 #[cfg(test)]
@@ -286,7 +288,7 @@ mod tests {
     ) -> (&'static str, bool) {
         let subject = Subject { reach, filterable: true };
         let decision = decide(&subject, request, Abilities { kernel: || None, seccomp });
-        (decision.way.name(), decision.blocked.is_none())
+        (decision.mechanism.name(), decision.blocked.is_none())
     }
 
     #[test]
@@ -328,7 +330,7 @@ mod tests {
             let subject = Subject { reach, filterable: true };
             let abilities = Abilities { kernel: || None, seccomp };
             let decision = follow(decide(&subject, Request::Auto, abilities), seccomp);
-            (decision.way.name(), decision.blocked.is_none(), decision.unfollowed)
+            (decision.mechanism.name(), decision.blocked.is_none(), decision.unfollowed)
         };
         let forbidden = Some(Obstacle::Forbidden(1));
         assert_eq!(decided(Reach::Preload, costly), ("preload, seccomp", true, None));

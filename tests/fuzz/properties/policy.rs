@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use mptcpize_model::net::Prefix;
-use mptcpize_model::sockets::{Loopback, Ports, Side, Sockets, text};
+use mptcpize_model::socket_policy::{Loopback, Ports, Side, Sockets, encode};
 
 #[path = "../../../shim/src/policy/rules.rs"]
 mod rules;
@@ -15,16 +15,16 @@ pub(crate) fn policy(bytes: &[u8]) {
     let mut read = rules::NONE;
     let known = rules::parse(rest, &mut read);
     let Ok(text) = std::str::from_utf8(rest) else { return };
-    if text::check(text) == Ok(()) {
+    if encode::check(text) == Ok(()) {
         agrees(text, known, &read, probes);
     }
     let Ok(sockets) = toml::from_str::<Sockets>(text) else { return };
     let Ok(text) = sockets.text() else { return };
     let mut read = rules::NONE;
     let known = rules::parse(text.as_bytes(), &mut read);
-    assert_eq!(text::check(&text), Ok(()), "{text}");
+    assert_eq!(encode::check(&text), Ok(()), "{text}");
     agrees(&text, known, &read, probes);
-    assert_eq!(text::has_rules(&text), sockets.has_rules() && !is_everything(&sockets), "{text}");
+    assert_eq!(encode::has_rules(&text), sockets.has_rules() && !is_everything(&sockets), "{text}");
     for (address, port) in ends(probes, &sockets) {
         for listens in [false, true] {
             let ip = match address.to_canonical() {
@@ -46,7 +46,7 @@ fn is_everything(sockets: &Sockets) -> bool {
 
 fn agrees(text: &str, known: Option<u32>, read: &rules::Rules, probes: &[u8]) {
     let sorts = known.unwrap_or_else(|| panic!("the library does not know {text}"));
-    assert_eq!(sorts & rules::SOCKETS != 0, text::has_rules(text), "{text}");
+    assert_eq!(sorts & rules::SOCKETS != 0, encode::has_rules(text), "{text}");
     let listed = text.trim_end_matches('/').split(',').filter_map(|rule| rule.strip_prefix('p'));
     for name in listed.map(str::as_bytes).chain([probes.get(..15).unwrap_or(probes)]) {
         if name.is_empty() || name.contains(&0) {
@@ -57,11 +57,11 @@ fn agrees(text: &str, known: Option<u32>, read: &rules::Rules, probes: &[u8]) {
         let fits = |rule: &rules::Rule| rule.kind == b'p' && rule.data.starts_with(&comm);
         assert_eq!(
             read.iter().any(fits),
-            text::names(text, name),
+            encode::names(text, name),
             "{text}, {}",
             name.escape_ascii()
         );
-        assert!(sorts & rules::PROGRAMS != 0 || !text::names(text, name), "{text}");
+        assert!(sorts & rules::PROGRAMS != 0 || !encode::names(text, name), "{text}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! /etc/mptcpize.toml.
 
 use mptcpize::config_file;
-use mptcpize_model::sockets::text;
+use mptcpize_model::socket_policy::encode;
 
 use super::survives_json;
 
@@ -18,5 +18,5 @@ pub(crate) fn settings(bytes: &[u8]) {
     };
     survives_json(&config);
     let policy = config.sockets.text().expect("it was checked when it was read");
-    assert_eq!(text::check(&policy), Ok(()), "{policy}");
+    assert_eq!(encode::check(&policy), Ok(()), "{policy}");
 }

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use mptcpize_model::unit::dropin::{self, Dropin, Way};
-use mptcpize_model::unit::text::{UnitText, quoted, words};
+use mptcpize_model::unit::dropin::{self, Dropin, Mechanism};
+use mptcpize_model::unit::file::{UnitText, quoted, words};
 use mptcpize_model::unit::{UnitName, matches};
 
 /// Longer patterns and names than people write make nothing else happen.
@@ -38,8 +38,8 @@ pub(crate) fn unit(bytes: &[u8]) {
     let unit = UnitText::read(std::slice::from_ref(&vendor));
     let preload = unit.environment("LD_PRELOAD").map(|variable| variable.value);
     let godebug = unit.environment("GODEBUG").map(|variable| variable.value);
-    let way = Way::Environment { preload: preload.clone(), godebug: godebug.clone() };
-    let both = UnitText::read(&[vendor.clone(), rendered(way)]);
+    let mechanism = Mechanism::Environment { preload: preload.clone(), godebug: godebug.clone() };
+    let both = UnitText::read(&[vendor.clone(), rendered(mechanism)]);
     let value = |name| both.environment(name).map(|variable| variable.value);
     assert_eq!((value("LD_PRELOAD"), value("GODEBUG")), (preload, godebug));
 
@@ -50,7 +50,7 @@ pub(crate) fn unit(bytes: &[u8]) {
     let lines: Vec<String> = commands.filter_map(|command| under_run(command).ok()).collect();
     let both = UnitText::read(&[
         vendor,
-        rendered(Way::Run { lines: lines.clone(), why: "it is static".into() }),
+        rendered(Mechanism::Run { lines: lines.clone(), why: "it is static".into() }),
     ]);
     let read: Vec<&str> = both.list("Service", "ExecStart").iter().map(|(line, _)| *line).collect();
     assert_eq!(read, lines);
@@ -61,16 +61,16 @@ pub(crate) fn unit(bytes: &[u8]) {
 }
 
 /// The drop-in, which has as many lines for systemd as it has for us.
-fn rendered(way: Way) -> (PathBuf, String) {
-    let name = way.name();
-    let settings = match &way {
-        Way::Environment { preload, godebug } => preload.iter().chain(godebug).count(),
-        Way::Run { lines, .. } => lines.len() + 1,
-        Way::Socket(back) => back.map_or(1, |_| 3),
+fn rendered(mechanism: Mechanism) -> (PathBuf, String) {
+    let name = mechanism.name();
+    let settings = match &mechanism {
+        Mechanism::Environment { preload, godebug } => preload.iter().chain(godebug).count(),
+        Mechanism::Run { lines, .. } => lines.len() + 1,
+        Mechanism::Socket(back) => back.map_or(1, |_| 3),
     };
     let dropin = Dropin {
         unit: UnitName::new("web.service").expect("a literal name"),
-        way,
+        mechanism,
         variables: Vec::new(),
         after_setup: false,
         bind: Vec::new(),

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket, count, list};
 use crate::change::{Change, Item};
 use crate::config::Role;
+use crate::desired::{self, Refused};
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::{Family, IfName};
-use crate::policy::{self, Refused};
 use crate::{Flavour, Manager, lacks, shell, sysctl};
 
 pub(super) fn kernel(context: &Context) -> Vec<Finding> {
@@ -134,9 +134,9 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
     let links = &context.links;
     match (links.as_slice(), &context.proposal.desired.refused) {
         (_, Some(Refused::Rules(why))) => found.push(
-            Finding::problem("paths.no_place", policy::NO_PLACE)
+            Finding::problem("paths.no_place", desired::NO_PLACE)
                 .why(why.clone())
-                .advice(policy::SHOW_RULES),
+                .advice(desired::SHOW_RULES),
         ),
         ([], _) => found.push(
             Finding::problem("paths.none", "no link has a usable address and a gateway")

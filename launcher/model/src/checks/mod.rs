@@ -25,11 +25,11 @@ use crate::HostState;
 use crate::change::Change;
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::desired;
 use crate::lacks::Lack;
 use crate::net::{IfName, Route};
-use crate::paths::Path;
-use crate::policy;
 use crate::proposal::Proposal;
+use crate::uplinks::Path;
 
 /// Everything that the checks look at.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct Observed {
     /// The destinations that stand for anywhere beyond the gateways.
     pub beyond: Beyond,
     /// The ways that the kernel would take.
-    pub ways: Vec<Way>,
+    pub ways: Vec<SourceLookup>,
     /// Routes of main beside the default ones that lead through a gateway; read only where a
     /// strict rp_filter makes them matter.
     pub static_routes: Vec<Route>,
@@ -128,9 +128,9 @@ pub enum Shim {
     },
 }
 
-/// The way of packets from an address, as the kernel's routing tells it.
+/// Where packets from an address leave, as the kernel answers a route look-up for them (`ip route get`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Way {
+pub struct SourceLookup {
     /// From this address.
     pub from: IpAddr,
     /// To this one.
@@ -324,7 +324,7 @@ impl Context<'_> {
     }
 
     /// The way from an address to anywhere beyond the gateways, or to the peer.
-    fn way(&self, path: &Path, bound: bool) -> Option<&Way> {
+    fn way(&self, path: &Path, bound: bool) -> Option<&SourceLookup> {
         let (oif, to) = (bound.then_some(&path.dev), self.seen.beyond.of(path.family));
         let mut ways = self.seen.ways.iter();
         ways.find(|way| way.from == path.source() && way.oif.as_ref() == oif && way.to == to)
@@ -346,7 +346,7 @@ impl Context<'_> {
 
 /// The dotted name of a parameter of a link, as sysctl(8) takes it.
 pub fn conf_key(dev: &IfName, name: &str) -> String {
-    format!("net.ipv4.conf.{}.{name}", policy::sysctl_name(dev))
+    format!("net.ipv4.conf.{}.{name}", desired::sysctl_name(dev))
 }
 
 /// What a host needs that is set up, and one that a VPN has captured does not.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Finding, Severity, broken};
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::{Family, IfName};
-use crate::paths::Path;
+use crate::uplinks::Path;
 
 /// What was tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,14 @@
 //! Do packets leave, and come back, by the link that their address belongs to.
 
+use crate::rule_order;
 use std::net::IpAddr;
 
 use super::{Context, Finding, SETUP, conf_key, list};
 use crate::change::{Change, Item};
 use crate::net::{Family, IfName, Rule};
-use crate::paths::Path;
-use crate::policy::{self, is_ours};
+use crate::ours::is_ours;
 use crate::sysctl;
+use crate::uplinks::Path;
 
 pub(super) fn routing(context: &Context) -> Vec<Finding> {
     let mut found: Vec<Finding> =
@@ -77,8 +78,8 @@ fn leaves(context: &Context, path: &Path) -> Option<Finding> {
 fn before_ours<'a>(context: &'a Context) -> Option<&'a Rule> {
     let host = &context.seen.host;
     let early = |rule: &&Rule| {
-        policy::is_before_main(host, rule)
-            && !policy::is_local(rule)
+        rule_order::is_before_main(host, rule)
+            && !rule_order::is_local(rule)
             && !is_ours(rule.protocol)
             && rule.from.is_none()
     };
@@ -126,7 +127,7 @@ pub(super) fn arp(context: &Context) -> Vec<Finding> {
         // net/ipv4/arp.c).
         let dev = way_to(context, path.address, gateway);
         if let Some(other) = dev.filter(|dev| **dev != path.dev) {
-            let keys = ["all".to_owned(), crate::policy::sysctl_name(&path.dev)];
+            let keys = ["all".to_owned(), crate::desired::sysctl_name(&path.dev)];
             let commands: Vec<String> = keys
                 .iter()
                 .map(|key| format!("net.ipv4.conf.{key}.arp_filter"))

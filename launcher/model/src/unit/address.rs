@@ -9,7 +9,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::unit::UnitName;
-use crate::unit::text::UnitText;
+use crate::unit::file::UnitText;
 
 /// What stands for a specifier that is not known here.
 const OPEN: char = '\u{fffc}';

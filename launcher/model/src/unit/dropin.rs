@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::plain;
 use crate::unit::UnitName;
 use crate::unit::back_to_tcp::{self, Manager};
-use crate::unit::text::{Word, is_continued, literal, quoted, words};
+use crate::unit::file::{Word, is_continued, literal, quoted, words};
 
 /// Its file name. 50 leaves room before and behind it, as drop-ins sort by name.
 pub const FILE: &str = "50-mptcpize.conf";
@@ -24,7 +24,7 @@ pub const SETUP: &str = "mptcpize-setup.service";
 
 /// How the unit's programs are reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Mechanism {
     /// Variables of `Environment=`; either may be missing.
     Environment {
         /// `LD_PRELOAD` with our library and what the unit had, specifiers as they were.
@@ -43,14 +43,14 @@ pub enum Way {
     Socket(Option<Manager>),
 }
 
-impl Way {
+impl Mechanism {
     /// Its name in reports.
     pub fn name(&self) -> &'static str {
         match self {
-            Way::Environment { preload: Some(_), .. } => "preload",
-            Way::Environment { preload: None, .. } => "godebug",
-            Way::Run { .. } => "run",
-            Way::Socket(_) => "socket",
+            Mechanism::Environment { preload: Some(_), .. } => "preload",
+            Mechanism::Environment { preload: None, .. } => "godebug",
+            Mechanism::Run { .. } => "run",
+            Mechanism::Socket(_) => "socket",
         }
     }
 }
@@ -61,7 +61,7 @@ pub struct Dropin {
     /// The unit.
     pub unit: UnitName,
     /// How its programs are reached.
-    pub way: Way,
+    pub mechanism: Mechanism,
     /// Other variables of `Environment=`, each with its reason.
     pub variables: Vec<(String, String)>,
     /// Wait for the unit that sets the host up (services of users cannot).
@@ -101,8 +101,8 @@ impl Dropin {
             let why = "not before the links of the host are set up, where that is done at boot";
             line("Unit", why, &[format!("After={SETUP}")]);
         }
-        match &self.way {
-            Way::Environment { preload, godebug } => {
+        match &self.mechanism {
+            Mechanism::Environment { preload, godebug } => {
                 if let Some(value) = preload {
                     let why = "its TCP sockets are MPTCP sockets; where the kernel has none, TCP as before";
                     line("Service", why, &[variable("LD_PRELOAD", value)]);
@@ -113,12 +113,12 @@ impl Dropin {
                     line("Service", why, &[variable("GODEBUG", value)]);
                 }
             }
-            Way::Run { lines, why } => {
+            Mechanism::Run { lines, why } => {
                 let mut settings = vec!["ExecStart=".to_owned()];
                 settings.extend(lines.iter().map(|line| format!("ExecStart={line}")));
                 line("Service", &format!("{UNDER_RUN}{why}"), &settings);
             }
-            Way::Socket(back) => {
+            Mechanism::Socket(back) => {
                 line(
                     "Socket",
                     "systemd makes this socket itself",
@@ -173,7 +173,7 @@ pub fn why_under_run(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(UNDER_RUN))
 }
 
-/// How a drop-in reaches the unit's programs: the name of its [`Way`].
+/// How a drop-in reaches the unit's programs: the name of its [`Mechanism`].
 pub fn way(text: &str) -> &'static str {
     let has = |start: &str| text.lines().any(|line| line.starts_with(start));
     match () {
@@ -240,10 +240,10 @@ pub fn under_run(command: &str, binary: &Path, options: &[&str]) -> Result<Strin
 mod tests {
     use super::*;
 
-    fn dropin(way: Way) -> Dropin {
+    fn dropin(mechanism: Mechanism) -> Dropin {
         Dropin {
             unit: UnitName::new("web").expect("a good name"),
-            way,
+            mechanism,
             variables: Vec::new(),
             after_setup: true,
             bind: Vec::new(),
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_text_says_why_each_line_is_there() {
-        let mut web = dropin(Way::Environment {
+        let mut web = dropin(Mechanism::Environment {
             preload: Some("%h/a \"b\".so:/l/libmptcpize.so".into()),
             godebug: Some("multipathtcp=1".into()),
         });
@@ -284,18 +284,18 @@ mod tests {
     #[test]
     fn what_was_made_and_the_way_are_read_back() {
         let file = Path::new("/etc/systemd/system/web.service.d/50-mptcpize.conf");
-        let ways = [
-            Way::Environment { preload: Some("x".into()), godebug: Some("y".into()) },
-            Way::Environment { preload: None, godebug: Some("y".into()) },
-            Way::Run { lines: vec!["/bin/x".into()], why: "it is static".into() },
-            Way::Socket(Some(Manager::System)),
-            Way::Socket(None),
+        let mechanisms = [
+            Mechanism::Environment { preload: Some("x".into()), godebug: Some("y".into()) },
+            Mechanism::Environment { preload: None, godebug: Some("y".into()) },
+            Mechanism::Run { lines: vec!["/bin/x".into()], why: "it is static".into() },
+            Mechanism::Socket(Some(Manager::System)),
+            Mechanism::Socket(None),
         ];
-        for kind in ways {
+        for kind in mechanisms {
             let dropin = dropin(kind);
             let text = dropin.render();
             assert!(is_ours(&text));
-            assert_eq!(way(&text), dropin.way.name());
+            assert_eq!(way(&text), dropin.mechanism.name());
             assert!(!has_filter(&text));
             assert_eq!(made(&text, file), [Path::new("/etc/systemd/system/web.service.d")]);
         }
@@ -312,8 +312,9 @@ mod tests {
             run("-+/bin/x \"a b\" $Y %i").as_deref(),
             Ok("-+/usr/bin/mptcpize run --no-setup --via seccomp -- /bin/x \"a b\" $Y %i")
         );
-        let mut filtered = dropin(Way::Socket(None));
-        filtered.way = Way::Run { lines: run("/bin/x").into_iter().collect(), why: "x".into() };
+        let mut filtered = dropin(Mechanism::Socket(None));
+        filtered.mechanism =
+            Mechanism::Run { lines: run("/bin/x").into_iter().collect(), why: "x".into() };
         assert!(has_filter(&filtered.render()));
         assert_eq!(why_under_run(&filtered.render()), Some("x"));
         assert!(run("@/bin/x y").is_err());

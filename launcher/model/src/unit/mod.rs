@@ -5,11 +5,11 @@
 pub mod address;
 pub mod back_to_tcp;
 pub mod dropin;
+pub mod file;
 pub mod judge;
 pub mod order;
 pub mod process;
 pub mod socket;
-pub mod text;
 
 use std::fmt;
 

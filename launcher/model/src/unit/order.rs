@@ -8,7 +8,7 @@
 
 use crate::unit::UnitName;
 use crate::unit::dropin::SETUP;
-use crate::unit::text::{UnitText, words};
+use crate::unit::file::{UnitText, words};
 
 /// Does a unit wait until the network is up?
 pub fn waits_for_network(text: &UnitText, name: &UnitName) -> bool {

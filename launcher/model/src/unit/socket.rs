@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::sockets::Sockets;
+use crate::socket_policy::Sockets;
 use crate::unit::process::{Loss, Process};
 
 /// A socket that listens or is connected.

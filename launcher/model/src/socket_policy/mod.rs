@@ -4,7 +4,7 @@
 //!
 //! A mistake is told here, with its place: the library ignores what it does not understand.
 
-pub mod text;
+pub mod encode;
 
 use std::fmt;
 use std::str::FromStr;

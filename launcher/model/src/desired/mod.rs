@@ -10,7 +10,7 @@
 mod edge;
 mod endpoints;
 
-pub use edge::{LAST_RESORT, is_before_main, is_local, misplaced};
+pub use edge::{LAST_RESORT, misplaced};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,27 +22,14 @@ use crate::metrics::Metrics;
 use crate::mptcp::{Endpoint, Limits};
 use crate::nat::Translation;
 use crate::net::{Action, Address, Family, IfName, MAIN, Prefix, Route, Rule};
-use crate::paths::{self, LeftOut, Origin, Path};
+use crate::ours::{FIRST_TABLE, PROTOCOL, is_ours};
+use crate::rule_order::{is_before_main, is_local};
+use crate::uplinks::{self, LeftOut, Origin, Path};
 use crate::vpn::{self, Captured};
-
-/// `rtm_protocol` and `FRA_PROTOCOL` of all that we make, so that it is found again and nothing
-/// else is taken for ours. 86 as in RFC 8684; not in /etc/iproute2/rt_protos and unused by the
-/// daemons listed in include/uapi/linux/rtnetlink.h.
-pub const PROTOCOL: u8 = 86;
-
-/// The first of our tables, one a link: 8684 after the RFC, far from the small numbers that people
-/// and distributions pick, from wg-quick's 51820 and from systemd's and NetworkManager's, which
-/// derive theirs from the interface index. A number in use is passed over.
-pub const FIRST_TABLE: u32 = 8684;
 
 /// The metric of our IPv6 routes: what the kernel gives to one without
 /// (`IP6_RT_PRIO_USER`, include/net/ip6_fib.h); an IPv4 route may have none.
 pub const METRIC_V6: u32 = 1024;
-
-/// Is this route or rule one of ours?
-pub fn is_ours(protocol: u8) -> bool {
-    protocol == PROTOCOL
-}
 
 /// What should be there.
 #[derive(Clone, Debug, Default)]
@@ -95,7 +82,7 @@ pub const SHOW_RULES: &str =
 /// With fewer than two links there is nothing to bond, and nothing is desired; nor where a VPN takes
 /// what programs leave unbound.
 pub fn desired(state: &HostState, config: &Config) -> Desired {
-    let (mut paths, left_out) = paths::find(state, config);
+    let (mut paths, left_out) = uplinks::find(state, config);
     let mut desired = Desired { left_out, ..Desired::default() };
     let links = distinct(paths.iter().map(|path| &path.dev));
     if links.len() < 2 {
@@ -206,7 +193,7 @@ fn own_address(path: &Path, desired: &mut Desired) {
 /// Says which gateway is used where a link has several.
 fn several_gateways(state: &HostState, paths: &[Path], desired: &mut Desired) {
     for path in paths {
-        let all = paths::gateways(state, &path.dev, path.family);
+        let all = uplinks::gateways(state, &path.dev, path.family);
         let Some(used) = path.gateway.filter(|_| all.len() > 1) else { continue };
         let others: Vec<String> =
             all.iter().filter(|via| **via != used).map(ToString::to_string).collect();

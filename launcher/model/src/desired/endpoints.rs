@@ -10,7 +10,7 @@ use crate::HostState;
 use crate::config::{Config, Role};
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::{Family, IfName};
-use crate::paths::{LeftOut, Path};
+use crate::uplinks::{LeftOut, Path};
 
 /// The endpoints: client paths open subflows, server addresses are announced.
 pub(super) fn endpoints(

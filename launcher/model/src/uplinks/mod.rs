@@ -7,13 +7,14 @@ mod twins;
 
 pub use gateway::gateways;
 
+use crate::ours;
+use crate::rule_order;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::HostState;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
-use crate::policy;
 
 /// A link and gateway usable for a subflow, in one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,8 +144,8 @@ fn pinned(state: &HostState, paths: &mut Vec<Path>, left_out: &mut Vec<LeftOut>)
                 && !rule.conditional
                 && rule.suppress.is_none()
                 && rule.action == Action::Lookup
-                && !policy::is_ours(rule.protocol)
-                && policy::is_before_main(state, rule)
+                && !ours::is_ours(rule.protocol)
+                && rule_order::is_before_main(state, rule)
                 && rule.from.is_some_and(|from| from.length > 0 && from.contains(path.address))
         };
         let default = |rule: &Rule| {

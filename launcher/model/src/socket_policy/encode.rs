@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::net::Prefix;
-use crate::sockets::{COMM, Loopback, Ports, Program, Side, Sockets};
+use crate::socket_policy::{COMM, Loopback, Ports, Program, Side, Sockets};
 
 /// As many rules as the library has room for (`shim/src/policy.rs`, `MOST`).
 pub const MOST: usize = 32;

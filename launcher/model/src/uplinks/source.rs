@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::gateway::Out;
 use crate::HostState;
 use crate::net::{Address, Family, IfName, Link};
-use crate::policy::is_ours;
+use crate::ours::is_ours;
 
 /// Addresses that a connection may start from: lasting before temporary, public before
 /// unique-local (RFC 4193), the rest in the kernel's order.

@@ -12,7 +12,7 @@ use crate::net::{Family, IfName, MAIN};
 /// The way of packets to an address, as the kernel's routing tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Way {
+pub struct RouteLookup {
     /// From this address; none where a program leaves the choice to the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<IpAddr>,

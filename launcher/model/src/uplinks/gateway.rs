@@ -7,7 +7,7 @@ use crate::HostState;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::{Address, Family, IfName, Link, MAIN, Route};
-use crate::policy::is_ours;
+use crate::ours::is_ours;
 
 /// The way out of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,10 +3,8 @@
 
 use crate::HostState;
 use crate::net::{Action, Family, MAIN, Rule};
-use crate::policy::is_ours;
-
-/// The table of this host's own addresses (`RT_TABLE_LOCAL`).
-const LOCAL: u32 = 255;
+use crate::ours::is_ours;
+use crate::rule_order::{LOCAL, is_plain};
 
 /// `lookup TABLE` for everybody, at the earliest: behind main (32766) and default (32767), with
 /// room for those that people add there.
@@ -57,23 +55,6 @@ pub(super) fn find(state: &HostState, family: Family) -> Result<Edge, String> {
     }
     let last = foreign().map(|rule| rule.priority).max().unwrap_or(main);
     Ok(Edge { before_main, last_resort: last.checked_add(1).map(|next| next.max(LAST_RESORT)) })
-}
-
-/// Is a rule asked before main? Not so where no rule leads all traffic there.
-pub fn is_before_main(state: &HostState, rule: &Rule) -> bool {
-    let main =
-        |other: &&Rule| other.family == rule.family && is_plain(other) && other.table == MAIN;
-    state.rules.iter().find(main).is_some_and(|main| rule.priority < main.priority)
-}
-
-/// Is it the rule for this host's own addresses?
-pub fn is_local(rule: &Rule) -> bool {
-    is_plain(rule) && rule.table == LOCAL
-}
-
-/// A look-up for everybody and everything.
-fn is_plain(rule: &Rule) -> bool {
-    rule.from.is_none() && rule.suppress.is_none() && !rule.conditional
 }
 
 /// Our rules at main's edge that must be added again to come where they belong: those that a rule

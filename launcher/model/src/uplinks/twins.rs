@@ -7,7 +7,7 @@ use super::{LeftOut, Path};
 use crate::HostState;
 use crate::nat::OWN;
 use crate::net::{Family, IfName};
-use crate::policy::is_ours;
+use crate::ours::is_ours;
 
 /// Gives every twin an own address, or leaves it out.
 pub(super) fn tell_apart(state: &HostState, paths: &mut Vec<Path>, left_out: &mut Vec<LeftOut>) {
