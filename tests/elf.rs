@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use mptcpize::inject::elf::{self, Class, Elf, Flaw, MOST_READ, ReadAt};
+use mptcpize::inject::target::elf::{self, Class, Elf, Flaw, MOST_READ, ReadAt};
 
 use support::cc::{self, Build};
 use support::scratch::{executable, file};

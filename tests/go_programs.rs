@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mptcpize::inject::elf::{self, ReadAt};
+use mptcpize::inject::target::elf::{self, ReadAt};
 
 use support::{scratch, tool};
 

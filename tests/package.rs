@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use mptcpize::inject::system_library;
+use mptcpize::inject::library::system_copy;
 use support::cc::{self, Build};
 use support::overlay::{copy, shown};
 use support::{Cmd, scratch, tool};
@@ -117,7 +117,7 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
 fn an_upgrade_gives_every_program_the_new_library() {
     let (first, later) = packages();
     let plain = shown(&cc::c("protocol", Build::Plain));
-    let whole = shown(&scratch::file(&scratch("whole").join("a.so"), system_library::BYTES, 0o644));
+    let whole = shown(&scratch::file(&scratch("whole").join("a.so"), system_copy::BYTES, 0o644));
     let script = format!(
         r#"{BEGIN}
         quietly dpkg -i {first}

@@ -10,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mptcpize::config_file;
-use mptcpize::host::journal::Journal;
-use mptcpize::host::{Host, Refused, transaction};
+use mptcpize::host::apply::journal::Journal;
+use mptcpize::host::apply::transaction;
+use mptcpize::host::{Host, Refused};
 use mptcpize::output::diff;
 use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use mptcpize::host::pm::{self, Pm};
+use mptcpize::host::netlink::pm::{self, Pm};
 use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
 use mptcpize_model::net::IfName;
 use support::{Netns, Outcome, mounts, tool};

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
-use mptcpize::host::rtnl::Rtnl;
+use mptcpize::host::netlink::rtnl::Rtnl;
 use mptcpize_model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
 use serde_json::Value;
 use support::{Netns, scratch};

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
-use mptcpize::host::rtnl::Rtnl;
+use mptcpize::host::netlink::rtnl::Rtnl;
 use mptcpize_model::net::{Family, IfName, Link, MAIN, Route};
 use support::{Netns, scratch};
 

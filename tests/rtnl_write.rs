@@ -6,7 +6,7 @@ mod support;
 use std::net::IpAddr;
 
 use mptcpize::host::netlink::KernelError;
-use mptcpize::host::rtnl::{METRIC_V6, Rtnl};
+use mptcpize::host::netlink::rtnl::{METRIC_V6, Rtnl};
 use mptcpize_model::metrics::Metrics;
 use mptcpize_model::net::{Action, Family, IfName, Prefix, Route, Rule};
 use support::Netns;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use mptcpize::inject::system_library;
+use mptcpize::inject::library::system_copy;
 use support::cc::{self, Build};
 use support::overlay::{beside, copy, shown};
 use support::scratch;
@@ -334,7 +334,7 @@ fn a_broken_library_is_refused_and_nothing_is_changed() {
 #[test]
 fn a_damaged_or_hidden_library_is_refused() {
     let shim = scratch("whole").join("library.so");
-    let shim = shown(&scratch::file(&shim, system_library::BYTES, 0o755));
+    let shim = shown(&scratch::file(&shim, system_copy::BYTES, 0o755));
     // For a library that is cut off anywhere, or one that others cannot read.
     let script = format!(
         r#"

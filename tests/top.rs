@@ -209,7 +209,9 @@ const PANIC: &str = "PANIC_IN_FULL_SCREEN";
 fn a_panic_gives_the_terminal_back_too() {
     if std::env::var_os(PANIC).is_some() {
         // Only the hook may help: in the release build nothing is dropped.
-        std::mem::forget(mptcpize::host::terminal::Screen::open().expect("tmux is a terminal"));
+        std::mem::forget(
+            mptcpize::host::process::terminal::Screen::open().expect("tmux is a terminal"),
+        );
         panic!("as asked");
     }
     let host = Netns::new();

@@ -6,8 +6,8 @@
 //! descriptor, so that nothing is looked up a second time. A link to something that is not there
 //! is not taken for something that may be made.
 //!
-//! Not here: how files are replaced (`host::files`), and running what is in an image
-//! (`host::aside`).
+//! Not here: how files are replaced (`host::apply::files`), and running what is in an image
+//! (`host::netns::sandbox`).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, Permissions};

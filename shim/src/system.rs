@@ -13,7 +13,7 @@ use core::ffi::CStr;
 use crate::sys::{self, start};
 use crate::trace::Line;
 
-/// How long the strings may be, with the empty one (`inject::system_library` has the same).
+/// How long the strings may be, with the empty one (`inject::library::system_copy` has the same).
 const ROOM: usize = 4080;
 
 /// The settings; empty in the library as it is built.

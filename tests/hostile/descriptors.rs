@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use mptcpize::host::processes::{Protocol, protocol};
+use mptcpize::host::procfs::processes::{Protocol, protocol};
 
 use crate::support::{Cmd, scratch, wait};
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 
-use mptcpize::inject::system_library;
+use mptcpize::inject::library::system_copy;
 
 use crate::support::cc::{self, Build};
 use crate::support::scratch::NOBODY;
@@ -54,7 +54,7 @@ fn preloaded(library: &Path, name: &str, value: impl AsRef<OsStr>) -> Cmd {
 /// The library for every program of a host, with these settings.
 fn for_the_host(settings: &[&str]) -> PathBuf {
     let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-    let bytes = system_library::with_settings(system_library::BYTES, &settings);
+    let bytes = system_copy::with_settings(system_copy::BYTES, &settings);
     let path = scratch("host").join("libmptcpize.so");
     crate::support::scratch::file(&path, bytes.expect("there is room"), 0o644)
 }

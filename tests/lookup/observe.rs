@@ -1,4 +1,4 @@
-//! What `mptcpize` sees of a host: the same reduction as `host::live`, which knows default routes,
+//! What `mptcpize` sees of a host: the same reduction as `host::observe::kernel_host`, which knows default routes,
 //! its own tables, and the kernel's answers to a few look-ups.
 
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! What a kernel lacks of what this tool can use, and which Linux has it.
 //!
-//! Pure: `host::lacks` asks the kernel. A kernel without any MPTCP is not looked at here; that it
+//! Pure: `host::observe::lacks` asks the kernel. A kernel without any MPTCP is not looked at here; that it
 //! has none is said in its place.
 
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod complete;
+pub mod ip_mptcp;
 pub mod pm;
 pub mod policy;
 pub mod see;

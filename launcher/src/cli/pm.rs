@@ -1,5 +1,5 @@
 //! The command lines of `endpoint`, `limits` and `monitor`. What follows their verbs are the words
-//! of ip-mptcp(8), which are no options: `commands::words` reads them.
+//! of ip-mptcp(8), which are no options: `cli::ip_mptcp` reads them.
 
 use std::ffi::OsString;
 

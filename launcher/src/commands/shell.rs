@@ -10,7 +10,7 @@ use crate::cli::Cli;
 use crate::cli::complete::{self, Kind};
 use crate::cli::shell::{Complete, Completions, Man, Shell};
 use crate::error::{Error, Exit, reason};
-use crate::host::known;
+use crate::host::completions;
 use crate::output::{self, completion, man};
 use mptcpize_model::shell;
 
@@ -39,9 +39,9 @@ pub fn complete(arguments: &Complete) -> anyhow::Result<Exit> {
     let answer = complete::complete(&root, &words);
     let (kind, names) = match answer.kind {
         Kind::Words => (String::from("words"), Vec::new()),
-        Kind::Link => (String::from("words"), known::links()),
-        Kind::Namespace => (String::from("words"), known::namespaces()),
-        Kind::Unit { user } => (String::from("words"), known::units(user)),
+        Kind::Link => (String::from("words"), completions::links()),
+        Kind::Namespace => (String::from("words"), completions::namespaces()),
+        Kind::Unit { user } => (String::from("words"), completions::units(user)),
         Kind::File => (String::from("files"), Vec::new()),
         Kind::Directory => (String::from("directories"), Vec::new()),
         // The words begin behind `mptcpize`.

@@ -1,8 +1,8 @@
 //! `mptcpize --version`: the tool, the library inside it, and what the kernel offers.
 
 use crate::error::Exit;
-use crate::host::kernel::{Mptcp, release};
-use crate::host::lacks;
+use crate::host::observe::kernel::{Mptcp, release};
+use crate::host::observe::lacks;
 use crate::inject::library;
 use crate::output;
 use mptcpize_model::Kernel;

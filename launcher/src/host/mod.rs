@@ -2,62 +2,18 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
-pub mod activity;
-pub mod apparmor;
-pub mod aside;
-pub mod clock;
-pub mod diag;
-pub mod dropins;
-pub mod enabled;
-pub mod events;
-pub mod files;
-pub mod firewall;
-mod genl;
-pub mod glance;
-pub mod held;
-pub mod helper;
-pub mod identity;
-pub mod journal;
-pub mod journalctl;
-pub mod kept;
-pub mod kernel;
-pub mod known;
-pub mod lacks;
-pub mod live;
-pub mod loaders;
-pub mod lock;
-pub mod managers;
-mod message;
-pub mod names;
-pub mod naming;
-pub mod nat;
+pub mod apply;
+pub mod completions;
+pub mod counters_baseline;
 pub mod netlink;
 pub mod netns;
-pub mod pam;
-pub mod pm;
-pub mod privilege;
+pub mod observe;
 pub mod probe;
-pub mod proc;
-pub mod processes;
-pub mod programs;
+pub mod process;
+pub mod procfs;
 #[doc(hidden)]
 pub mod readers;
-pub mod resolve;
-pub mod rtnl;
-pub mod services;
-pub mod signals;
-pub mod socket_table;
-pub mod survey;
-pub mod sysctl;
-pub mod systemctl;
-#[cfg(feature = "top")]
-pub mod terminal;
-pub mod traffic;
-pub mod transaction;
-pub mod unit_processes;
-pub mod unit_sockets;
-pub mod units;
-pub mod xfrm;
+pub mod systemd;
 
 use crate::error::Error;
 use mptcpize_model::HostState;

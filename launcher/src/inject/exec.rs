@@ -13,8 +13,8 @@ use std::path::Path;
 use std::ptr;
 
 use crate::error::{Error, Exit, reason};
-use crate::inject::elf::ReadAt;
 use crate::inject::target::Target;
+use crate::inject::target::elf::ReadAt;
 
 /// The environment, entry by entry, in order, malformed ones included.
 #[derive(Clone, Debug)]

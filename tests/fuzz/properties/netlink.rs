@@ -1,7 +1,8 @@
 //! Netlink: what the kernel says of links, addresses, routes, rules, next hops, endpoints, sockets
 //! and IPsec policies. A kernel to come may say it in ways that no kernel did.
 
-use mptcpize::host::{diag, readers};
+use mptcpize::host::netlink::diag;
+use mptcpize::host::readers;
 use mptcpize_model::change::{Item, same_thing};
 use mptcpize_model::net::{Action, Family, IfName, Route};
 

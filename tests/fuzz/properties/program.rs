@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use mptcpize::inject::elf::{self, ReadAt};
-use mptcpize::inject::script;
+use mptcpize::inject::target::elf::{self, ReadAt};
+use mptcpize::inject::target::script;
 
 /// So long is a file that has no end of its own: a few times the blocks and tables that are read of
 /// one, and little enough that the fuzzer tries thousands of inputs a second. That data of any

@@ -3,7 +3,7 @@
 //!
 //! Pure: [`Observed`] is all that the checks know, and `check --json` prints it, so that a report
 //! is a test case. What depends on something that is broken is not judged, and says on what it
-//! waits. Not here: looking (`host::survey`, `host::probe`) and showing (`output::check`).
+//! waits. Not here: looking (`host::observe::check`, `host::probe`) and showing (`output::check`).
 
 mod beyond;
 mod fixable;

@@ -36,8 +36,8 @@ pub(super) fn firewall(context: &Context) -> Vec<Finding> {
 /// What is done once the cause is mended: the finding ends with it.
 const COUNT_ANEW: &str = "mptcpize counters --since-last";
 
-/// A tale: counters that together say what went wrong.
-struct Tale {
+/// A diagnosis: counters that together say what went wrong.
+struct Diagnosis {
     code: &'static str,
     title: String,
     why: &'static str,
@@ -49,15 +49,16 @@ pub(super) fn counters(context: &Context) -> Vec<Finding> {
     if counters.0.is_empty() {
         return vec![];
     }
-    let mut found: Vec<Finding> = tales(counters, context.seen.reverse_path_drops, context.bonds())
-        .into_iter()
-        .map(|tale| {
-            Finding::warning(tale.code, tale.title)
-                .why(tale.why)
-                .advice(format!("{}; then count anew", tale.advice))
-                .fix(&[COUNT_ANEW])
-        })
-        .collect();
+    let mut found: Vec<Finding> =
+        diagnoses(counters, context.seen.reverse_path_drops, context.bonds())
+            .into_iter()
+            .map(|diagnosis| {
+                Finding::warning(diagnosis.code, diagnosis.title)
+                    .why(diagnosis.why)
+                    .advice(format!("{}; then count anew", diagnosis.advice))
+                    .fix(&[COUNT_ANEW])
+            })
+            .collect();
     let (asked, without) =
         (counters.get("MPCapableSYNTX"), counters.get("MPCapableFallbackSYNACK"));
     if without > 0 {
@@ -91,11 +92,11 @@ fn unsent(counters: &Counters) -> u64 {
 /// A middlebox is at work: what to do.
 const MIDDLEBOX: &str = "find it with mptcpize check HOST, over each link in turn";
 
-fn tales(counters: &Counters, reverse_path_drops: u64, bonds: bool) -> Vec<Tale> {
-    let mut tales = Vec::new();
+fn diagnoses(counters: &Counters, reverse_path_drops: u64, bonds: bool) -> Vec<Diagnosis> {
+    let mut diagnoses = Vec::new();
     let mut tell = |when: bool, code, title: String, why, advice| {
         if when {
-            tales.push(Tale { code, title, why, advice });
+            diagnoses.push(Diagnosis { code, title, why, advice });
         }
     };
     let sum = |names: &[&str]| names.iter().map(|name| counters.get(name)).sum::<u64>();
@@ -155,5 +156,5 @@ fn tales(counters: &Counters, reverse_path_drops: u64, bonds: bool) -> Vec<Tale>
         "they came by a link that is not the way back to their sender",
         "see routing and rp_filter above",
     );
-    tales
+    diagnoses
 }

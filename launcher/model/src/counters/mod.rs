@@ -1,8 +1,8 @@
 //! The kernel's MPTCP counters (MPTcpExt of /proc/net/netstat): what they mean, and what changed
 //! between two looks.
 //!
-//! Not here: reading them (`host::proc`), and which of them are a reason to worry about *this* host
-//! (`model::checks`).
+//! Not here: reading them (`host::procfs::network`), and which of them are a reason to worry about *this* host
+//! (`checks`).
 
 mod table;
 

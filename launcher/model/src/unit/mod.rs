@@ -1,5 +1,5 @@
 //! systemd's units, as far as they matter here: names ([`UnitName`]), what their files say
-//! ([`text`]), and the one drop-in that we put beside them ([`dropin`]). Pure: files come in as
+//! ([`mod@file`]), and the one drop-in that we put beside them ([`dropin`]). Pure: files come in as
 //! text, and text comes out.
 
 pub mod address;

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SendFlags, send};
 
 use super::{LOOK, MOST_BYTES, MPTCP, MPTCP_PATIENCE, Target, connect, sys};
-use crate::host::helper::timespec;
+use crate::host::process::helper::timespec;
 use mptcpize_model::checks::peer::{Answer, Carried, Joint};
 
 /// Ports on which a server waits for a TLS record before it says anything (service names of IANA).

@@ -21,8 +21,8 @@ use rustix::net::{self, AddressFamily, Protocol, SocketFlags, SocketType, sockop
 
 use self::data::joint;
 use crate::error::reason;
-use crate::host::helper::timespec;
-use crate::host::proc::Netstat;
+use crate::host::process::helper::timespec;
+use crate::host::procfs::network::Netstat;
 use mptcpize_model::checks::peer::{Answer, Report, Try};
 use mptcpize_model::net::{Family, IfName};
 

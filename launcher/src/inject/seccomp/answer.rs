@@ -8,10 +8,10 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
 
 use crate::inject::seccomp::call::Wanted;
+use crate::inject::seccomp::caller::{Callers, Owner, Unsuited};
 use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::sockets;
-use crate::inject::seccomp::surroundings::{Owner, Surroundings, Unsuited};
-use crate::inject::seccomp::sys::{self, Desk, Reply};
+use crate::inject::seccomp::sys::{self, Reply, Slots};
 use crate::inject::seccomp::trace::Trace;
 
 /// `IPPROTO_MPTCP` (include/uapi/linux/in.h).
@@ -40,10 +40,10 @@ pub(super) enum Outcome {
 
 /// Everything that an answer needs; the standby has the same.
 #[derive(Debug)]
-pub(super) struct Clerk {
+pub(super) struct Responder {
     pub(super) listener: OwnedFd,
-    pub(super) desk: Desk,
-    pub(super) surroundings: Surroundings,
+    pub(super) slots: Slots,
+    pub(super) callers: Callers,
     pub(super) trace: Option<Trace>,
     /// What the filter asks about besides sockets.
     pub(super) refused: Refused,
@@ -57,10 +57,10 @@ pub(super) struct Clerk {
     pub(super) in_two_steps: bool,
 }
 
-impl Clerk {
+impl Responder {
     /// Answers a socket(2) for TCP.
     pub(super) fn socket(&self, number: usize, id: u64, thread: u32, wanted: Wanted) {
-        let who = self.trace.as_ref().map(|_| self.surroundings.name(thread));
+        let who = self.trace.as_ref().map(|_| self.callers.name(thread));
         let outcome = self.give(number, id, thread, wanted);
         if let (Some(trace), Some(who)) = (&self.trace, who) {
             trace.call(&who, wanted, outcome);
@@ -69,7 +69,7 @@ impl Clerk {
 
     /// Makes the socket and hands it over.
     fn give(&self, number: usize, id: u64, thread: u32, wanted: Wanted) -> Outcome {
-        let owner = match self.surroundings.owner(thread) {
+        let owner = match self.callers.owner(thread) {
             Ok(owner) => owner,
             // To let the call pass would overrule whoever confines it.
             Err(Unsuited::Confined) => {
@@ -85,9 +85,9 @@ impl Clerk {
         let cloexec = wanted.flags() & libc::SOCK_CLOEXEC != 0;
         match sys::add_fd(self.listener(), id, socket.as_raw_fd(), cloexec, !self.in_two_steps) {
             Ok(fd) if self.in_two_steps => {
-                let mut slot = self.desk.read(number);
+                let mut slot = self.slots.read(number);
                 slot.given = fd + 1;
-                self.desk.write(number, slot);
+                self.slots.write(number, slot);
                 self.finish(id, Reply::Value(fd), Outcome::Mptcp(fd))
             }
             Ok(fd) => Outcome::Mptcp(fd),
@@ -117,10 +117,10 @@ impl Clerk {
             sockets::mark(socket.as_fd());
             Ok(socket)
         };
-        if self.surroundings.is_us(owner) {
+        if self.callers.is_us(owner) {
             return make();
         }
-        let us = self.surroundings.us();
+        let us = self.callers.us();
         let socket = match sys::act_as(owner.user, owner.group) {
             true => make(),
             // Not ours to make: a user namespace, or a privilege that we gave up.

@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Dir, Mode, OFlags, fstat, getxattr, openat, readlinkat};
 use rustix::io::Errno;
 
+use crate::inject::seccomp::caller::Callers;
 use crate::inject::seccomp::sockets;
-use crate::inject::seccomp::surroundings::Surroundings;
 
 /// As many descriptors of a host are looked at; more, and the socket counts as shared.
 const MOST_LOOKED_AT: usize = 65536;
@@ -27,7 +27,7 @@ pub(super) struct Held {
     inode: u64,
 }
 
-impl Surroundings {
+impl Callers {
     /// A copy of that descriptor of a thread's.
     pub(super) fn hold(&self, thread: u32, fd: RawFd) -> Option<Held> {
         let process = self.process(thread)?;

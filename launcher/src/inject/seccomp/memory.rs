@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
-use crate::inject::seccomp::answer::Clerk;
+use crate::inject::seccomp::answer::Responder;
 use crate::inject::seccomp::call::SocketOption;
 use crate::inject::seccomp::option;
 use crate::inject::seccomp::supervisor::pair;
@@ -57,7 +57,7 @@ const MOST_LATE: u32 = 3;
 /// The calls whose memory is to be read, and the one that is.
 #[derive(Debug)]
 pub(super) struct Memory<'a> {
-    clerk: &'a Clerk,
+    responder: &'a Responder,
     waiting: VecDeque<(usize, Question)>,
     reader: Option<Reader>,
     late: u32,
@@ -74,8 +74,8 @@ struct Reader {
 
 impl<'a> Memory<'a> {
     /// Nothing waits, and no process is there.
-    pub(super) fn new(clerk: &'a Clerk) -> Self {
-        Memory { clerk, waiting: VecDeque::new(), reader: None, late: 0 }
+    pub(super) fn new(responder: &'a Responder) -> Self {
+        Memory { responder, waiting: VecDeque::new(), reader: None, late: 0 }
     }
 
     /// The call in this slot waits for an answer.
@@ -122,7 +122,8 @@ impl<'a> Memory<'a> {
         let reader = self.reader.as_mut()?;
         let (slot, since) = reader.asked?;
         let elapsed = since.elapsed();
-        let may_come = elapsed < patience || elapsed < STARVED && reader.is_runnable(self.clerk);
+        let may_come =
+            elapsed < patience || elapsed < STARVED && reader.is_runnable(self.responder);
         if !arrived && may_come {
             return None;
         }
@@ -140,7 +141,7 @@ impl<'a> Memory<'a> {
     fn ask(&mut self, slot: usize, question: Question) -> io::Result<()> {
         let reader = match &mut self.reader {
             Some(reader) => reader,
-            none => none.insert(Reader::start(self.clerk)?),
+            none => none.insert(Reader::start(self.responder)?),
         };
         send(&reader.line, &question.message(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
         reader.asked = Some((slot, Instant::now()));
@@ -185,7 +186,7 @@ impl Question {
 }
 
 impl Reader {
-    fn start(clerk: &Clerk) -> io::Result<Self> {
+    fn start(responder: &Responder) -> io::Result<Self> {
         let (line, theirs) = pair()?;
         match sys::fork()? {
             Some(pid) => Ok(Reader { pid, line, asked: None }),
@@ -194,18 +195,22 @@ impl Reader {
                 let _ = set_parent_process_death_signal(Some(Signal::KILL));
                 sys::set_name(c"mptcpize-reader");
                 // Not the lines of the supervisors, whose ends tell each other's death.
-                clerk.surroundings.forget();
-                let proc = clerk.surroundings.proc().as_raw_fd();
-                sys::close_all_but(vec![theirs.as_raw_fd(), clerk.listener().as_raw_fd(), proc]);
-                while answer(clerk, theirs.as_fd()).is_ok() {}
+                responder.callers.forget();
+                let proc = responder.callers.proc().as_raw_fd();
+                sys::close_all_but(vec![
+                    theirs.as_raw_fd(),
+                    responder.listener().as_raw_fd(),
+                    proc,
+                ]);
+                while answer(responder, theirs.as_fd()).is_ok() {}
                 sys::exit(0);
             }
         }
     }
 
     /// Does it run, or wait for nothing but a processor? Who waits for a page or a socket sleeps.
-    fn is_runnable(&self, clerk: &Clerk) -> bool {
-        let stat = clerk.surroundings.text(&format!("{}/stat", self.pid)).unwrap_or_default();
+    fn is_runnable(&self, responder: &Responder) -> bool {
+        let stat = responder.callers.text(&format!("{}/stat", self.pid)).unwrap_or_default();
         stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('R'))
     }
 
@@ -233,7 +238,7 @@ impl Drop for Reader {
 }
 
 /// The reader's work: one question, one answer.
-fn answer(clerk: &Clerk, line: BorrowedFd<'_>) -> io::Result<()> {
+fn answer(responder: &Responder, line: BorrowedFd<'_>) -> io::Result<()> {
     let mut question = [0; MOST];
     let (_, got) = recv(line, &mut question, RecvFlags::empty())?;
     let question = question.get(..got).and_then(Question::parse);
@@ -242,10 +247,10 @@ fn answer(clerk: &Clerk, line: BorrowedFd<'_>) -> io::Result<()> {
             sys::bytes_of(thread, address, (size as usize).min(MOST - 1)).ok()
         }
         Question::Option { id, thread, sets, asked } => {
-            let call = (clerk.listener(), id, thread);
+            let call = (responder.listener(), id, thread);
             let verdict = match sets {
-                true => option::set(&clerk.surroundings, &clerk.refused.both, call, asked),
-                false => option::get(&clerk.surroundings, call, asked),
+                true => option::set(&responder.callers, &responder.refused.both, call, asked),
+                false => option::get(&responder.callers, call, asked),
             };
             Some(verdict.bytes().to_vec())
         }

@@ -26,6 +26,7 @@
 pub mod abi;
 mod answer;
 mod call;
+mod caller;
 pub mod deviations;
 pub mod filter;
 mod holders;
@@ -39,7 +40,6 @@ mod replay;
 mod sockets;
 mod steps;
 mod supervisor;
-mod surroundings;
 mod sys;
 mod trace;
 mod writer;

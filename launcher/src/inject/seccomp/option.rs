@@ -20,8 +20,8 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{Mode, OFlags, openat};
 
 use crate::inject::seccomp::call::SocketOption;
+use crate::inject::seccomp::caller::Callers;
 use crate::inject::seccomp::holders::Held;
-use crate::inject::seccomp::surroundings::Surroundings;
 use crate::inject::seccomp::{mappings, replay, sockets, sys};
 
 /// What comes of a call.
@@ -69,7 +69,7 @@ type Caller<'a> = (BorrowedFd<'a>, u64, u32);
 
 /// setsockopt(2): sets it, or makes room for the kernel to set it.
 pub(super) fn set(
-    around: &Surroundings,
+    around: &Callers,
     options: &[(i32, i32)],
     (listener, id, thread): Caller<'_>,
     asked: SocketOption,
@@ -110,7 +110,7 @@ pub(super) fn set(
 
 /// getsockopt(2): tells what a TCP socket would.
 pub(super) fn get(
-    around: &Surroundings,
+    around: &Callers,
     (listener, id, thread): Caller<'_>,
     asked: SocketOption,
 ) -> Verdict {
@@ -160,7 +160,7 @@ pub(super) fn get(
 
 /// The socket, if it is MPTCP though the program asked for TCP, and its family: one that we made, or one
 /// that was accepted. A program that asks for MPTCP itself knows what that refuses.
-fn hold(around: &Surroundings, thread: u32, fd: i32) -> Option<(Held, i32)> {
+fn hold(around: &Callers, thread: u32, fd: i32) -> Option<(Held, i32)> {
     let held = around.hold(thread, fd)?;
     let socket = held.socket.as_fd();
     let number = |name| sockets::number(socket, libc::SOL_SOCKET, name);
@@ -176,7 +176,7 @@ fn is_connected(socket: BorrowedFd<'_>) -> bool {
 
 /// Puts a TCP socket into its place.
 fn replaced(
-    around: &Surroundings,
+    around: &Callers,
     options: &[(i32, i32)],
     (listener, id): (BorrowedFd<'_>, u64),
     held: &Held,

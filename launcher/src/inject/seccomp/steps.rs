@@ -4,11 +4,11 @@
 
 use std::mem;
 
-use crate::inject::seccomp::answer::{Clerk, MOST_ATTEMPTS, Outcome};
+use crate::inject::seccomp::answer::{MOST_ATTEMPTS, Outcome, Responder};
 use crate::inject::seccomp::call::{self, Call, SocketOption, Wanted};
+use crate::inject::seccomp::caller::Unsuited;
 use crate::inject::seccomp::memory::{Answer, Question};
 use crate::inject::seccomp::option::Verdict;
-use crate::inject::seccomp::surroundings::Unsuited;
 use crate::inject::seccomp::sys::Reply;
 
 /// How far the answer to a call has come, where it takes more than one step.
@@ -31,10 +31,10 @@ pub(super) enum Step {
     Done,
 }
 
-impl Clerk {
+impl Responder {
     /// Goes on with the call in this slot; `got` is the answer to what it asked.
     pub(super) fn go_on(&self, number: usize, progress: &mut Progress, got: Answer) -> Step {
-        let slot = self.desk.read(number);
+        let slot = self.slots.read(number);
         let (id, thread) = (slot.call.id, slot.call.pid);
         let step = match (mem::take(progress), got) {
             (Progress::New, _) => self.begin(number, progress),
@@ -51,16 +51,16 @@ impl Clerk {
         match step {
             Some(question) => Step::Ask(question),
             None => {
-                self.desk.clear(number);
+                self.slots.clear(number);
                 Step::Done
             }
         }
     }
 
     fn begin(&self, number: usize, progress: &mut Progress) -> Option<Question> {
-        let mut slot = self.desk.read(number);
+        let mut slot = self.slots.read(number);
         slot.attempts += 1;
-        self.desk.write(number, slot);
+        self.slots.write(number, slot);
         let (id, thread) = (slot.call.id, slot.call.pid);
         if slot.given > 0 {
             let fd = slot.given - 1;
@@ -79,7 +79,7 @@ impl Clerk {
 
     /// A call whose arguments are known.
     fn call(&self, number: usize, call: Call, progress: &mut Progress) -> Option<Question> {
-        let slot = self.desk.read(number);
+        let slot = self.slots.read(number);
         let (id, thread) = (slot.call.id, slot.call.pid);
         let (sets, asked) = match call {
             Call::Socket(wanted) if wanted.is_tcp() => {
@@ -94,13 +94,13 @@ impl Clerk {
         if !self.refused.has(sets, asked.level, asked.name) {
             return self.end(id, Reply::Continue);
         }
-        match self.surroundings.owner(thread) {
+        match self.callers.owner(thread) {
             Ok(_) => {}
             // As for socket(2).
             Err(Unsuited::Confined) => return self.end(id, Reply::Error(libc::EPERM)),
             Err(_) => return self.end(id, Reply::Continue),
         }
-        if !self.surroundings.may_be_mptcp(thread, asked.fd) {
+        if !self.callers.may_be_mptcp(thread, asked.fd) {
             return self.end(id, Reply::Continue);
         }
         *progress = Progress::Option(sets, asked);
@@ -115,7 +115,7 @@ impl Clerk {
         verdict: Verdict,
     ) -> Option<Question> {
         // Asked before the answer: afterwards the caller may be gone.
-        let who = self.trace.as_ref().filter(|_| sets).map(|_| self.surroundings.name(thread));
+        let who = self.trace.as_ref().filter(|_| sets).map(|_| self.callers.name(thread));
         self.end(
             id,
             match verdict {
@@ -138,7 +138,7 @@ impl Clerk {
 
     /// The same, with a record; what was asked for is not known any more.
     fn close(&self, id: u64, thread: u32, reply: Reply, outcome: Outcome) -> Option<Question> {
-        let who = self.trace.as_ref().map(|_| self.surroundings.name(thread));
+        let who = self.trace.as_ref().map(|_| self.callers.name(thread));
         let outcome = self.finish(id, reply, outcome);
         if let (Some(trace), Some(who)) = (&self.trace, who) {
             let unknown = Wanted { domain: -1, kind: libc::SOCK_STREAM, protocol: 0 };

@@ -18,13 +18,13 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::inject::seccomp::answer::Clerk;
+use crate::inject::seccomp::answer::Responder;
+use crate::inject::seccomp::caller::Callers;
 use crate::inject::seccomp::memory::Memory;
 use crate::inject::seccomp::message;
 use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::steps::{Progress, Step};
-use crate::inject::seccomp::surroundings::Surroundings;
-use crate::inject::seccomp::sys::{self, Desk, SLOTS};
+use crate::inject::seccomp::sys::{self, SLOTS, Slots};
 use crate::inject::seccomp::trace::Trace;
 
 /// The names of the two, as ps(1) shows them; the kernel keeps 15 bytes.
@@ -52,16 +52,16 @@ pub(super) fn run(
 ) -> io::Result<i32> {
     let control = leave(control, trace.as_ref())?;
     let trace = trace.map(Trace::start).transpose()?;
-    let surroundings = Surroundings::look().ok_or(io::ErrorKind::NotFound)?;
-    let desk = Desk::new()?;
+    let callers = Callers::look().ok_or(io::ErrorKind::NotFound)?;
+    let slots = Slots::new()?;
     let (ours, theirs) = pair()?;
     // The standby first: what cannot be had is to be known while there is no filter yet.
     if sys::fork()?.is_none() {
         drop((control, ours));
         let listener = message::receive_listener(theirs.as_fd())?;
         message::send_word(theirs.as_fd(), 0)?;
-        let clerk = Clerk { listener, desk, surroundings, trace, refused, in_two_steps };
-        return Ok(stand_by(&clerk, theirs));
+        let responder = Responder { listener, slots, callers, trace, refused, in_two_steps };
+        return Ok(stand_by(&responder, theirs));
     }
     drop(theirs);
     message::send_word(control.as_fd(), rustix::process::getpid().as_raw_nonzero().get())?;
@@ -74,8 +74,8 @@ pub(super) fn run(
     drop(control);
     // From here on the standby can do without us.
     sys::set_name(WORKING);
-    let clerk = Clerk { listener, desk, surroundings, trace, refused, in_two_steps };
-    Ok(serve(&clerk, Some(ours)))
+    let responder = Responder { listener, slots, callers, trace, refused, in_two_steps };
+    Ok(serve(&responder, Some(ours)))
 }
 
 /// Leaves everything that the program may want to close, end or unmount.
@@ -102,24 +102,24 @@ fn leave(control: OwnedFd, trace: Option<&File>) -> io::Result<OwnedFd> {
 }
 
 /// Answers calls until the last process under the filter has ended.
-fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
+fn serve(responder: &Responder, mut standby: Option<OwnedFd>) -> i32 {
     // What an earlier supervisor had taken up comes first.
     let mut taken: VecDeque<usize> = VecDeque::with_capacity(SLOTS);
     let mut free: Vec<usize> = Vec::with_capacity(SLOTS);
     let mut alone_for = 0;
     for number in (0..SLOTS).rev() {
-        match clerk.desk.read(number).call.id {
+        match responder.slots.read(number).call.id {
             0 => {
-                clerk.desk.clear(number);
+                responder.slots.clear(number);
                 free.push(number);
             }
             _ => taken.push_front(number),
         }
     }
-    let mut memory = Memory::new(clerk);
+    let mut memory = Memory::new(responder);
     let mut progress: Vec<Progress> = (0..SLOTS).map(|_| Progress::New).collect();
     loop {
-        // Wanted only while there is room, else a full desk would keep us from answering.
+        // Wanted only while there is room, else a full slots would keep us from answering.
         let interest = if free.is_empty() { PollFlags::empty() } else { PollFlags::IN };
         let retry = standby.is_none().then_some(RETRY);
         let awaited = memory.awaited();
@@ -129,17 +129,18 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
             false => retry.into_iter().chain(late).min(),
         };
         let words = awaited.map(|(line, _)| line);
-        let (calls, peer, spoke) = look(clerk.listener(), interest, standby.as_ref(), words, wait);
+        let (calls, peer, spoke) =
+            look(responder.listener(), interest, standby.as_ref(), words, wait);
         // Before the calls: a busy program may leave no moment without one. But a program that has
         // ended needs no new standby, and its end takes ours along.
         let lost = !peer.is_empty() || alone_for > RETRY_ANSWERS;
         if lost && !calls.contains(PollFlags::HUP) {
-            standby = recruit(clerk, standby);
+            standby = respawn(responder, standby);
             alone_for = 0;
         }
         if let Some(number) = free.last().copied().filter(|_| calls.contains(PollFlags::IN)) {
             // ENOENT: it was called away by a signal meanwhile.
-            if clerk.desk.receive(clerk.listener(), number).is_ok() {
+            if responder.slots.receive(responder.listener(), number).is_ok() {
                 free.pop();
                 taken.push_back(number);
             }
@@ -153,7 +154,7 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
         }
         if let Some((number, got)) = ready {
             let Some(progress) = progress.get_mut(number) else { continue };
-            match clerk.go_on(number, progress, got) {
+            match responder.go_on(number, progress, got) {
                 Step::Ask(question) => memory.add(number, question),
                 Step::Done => {
                     free.push(number);
@@ -164,7 +165,7 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
         }
         if calls.contains(PollFlags::HUP) {
             drop(memory);
-            if let Some(trace) = &clerk.trace {
+            if let Some(trace) = &responder.trace {
                 trace.end();
             }
             // The standby sees the same, and ends, and so does the writer; whoever inherits us
@@ -173,17 +174,17 @@ fn serve(clerk: &Clerk, mut standby: Option<OwnedFd>) -> i32 {
             return 0;
         }
         if standby.is_none() && taken.is_empty() {
-            standby = recruit(clerk, standby);
+            standby = respawn(responder, standby);
         }
     }
 }
 
 /// Waits until the supervisor is gone, and takes its place; or until the program is.
-fn stand_by(clerk: &Clerk, supervisor: OwnedFd) -> i32 {
+fn stand_by(responder: &Responder, supervisor: OwnedFd) -> i32 {
     sys::set_name(WAITING);
     loop {
         let nothing = PollFlags::empty();
-        let (calls, peer, _) = look(clerk.listener(), nothing, Some(&supervisor), None, None);
+        let (calls, peer, _) = look(responder.listener(), nothing, Some(&supervisor), None, None);
         if calls.contains(PollFlags::HUP) {
             return 0;
         }
@@ -192,20 +193,20 @@ fn stand_by(clerk: &Clerk, supervisor: OwnedFd) -> i32 {
         }
     }
     // Two again, before anything else.
-    let standby = recruit(clerk, Some(supervisor));
+    let standby = respawn(responder, Some(supervisor));
     sys::set_name(WORKING);
-    serve(clerk, standby)
+    serve(responder, standby)
 }
 
 /// Starts a standby in the place of the one at the other end of `old`; returns our end of what
 /// connects us to it.
-fn recruit(clerk: &Clerk, old: Option<OwnedFd>) -> Option<OwnedFd> {
+fn respawn(responder: &Responder, old: Option<OwnedFd>) -> Option<OwnedFd> {
     drop(old);
     sys::reap(Duration::ZERO);
     let (ours, theirs) = pair().ok()?;
     if sys::fork().ok()?.is_none() {
         drop(ours);
-        sys::exit(stand_by(clerk, theirs));
+        sys::exit(stand_by(responder, theirs));
     }
     Some(ours)
 }

@@ -280,10 +280,10 @@ pub(super) struct Slot {
 /// The calls in work, in memory that the standby sees: what a killed supervisor had taken up, the
 /// kernel gives to nobody a second time.
 #[derive(Debug)]
-pub(super) struct Desk(*mut Slot);
+pub(super) struct Slots(*mut Slot);
 
-impl Desk {
-    /// An empty desk, shared with every process started from now on. It is never unmapped.
+impl Slots {
+    /// An empty slots, shared with every process started from now on. It is never unmapped.
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: a new anonymous mapping touches no memory of ours.
         let memory = unsafe {
@@ -299,7 +299,7 @@ impl Desk {
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Desk(memory.cast()))
+        Ok(Slots(memory.cast()))
     }
 
     fn place(&self, number: usize) -> *mut Slot {
@@ -310,7 +310,7 @@ impl Desk {
 
     pub(super) fn read(&self, number: usize) -> Slot {
         // SAFETY: `place` is inside the mapping and aligned; every bit pattern is a valid Slot.
-        // Only one process at a time uses the desk: the standby begins when the supervisor is gone.
+        // Only one process at a time uses the slots: the standby begins when the supervisor is gone.
         unsafe { self.place(number).read_volatile() }
     }
 
@@ -325,7 +325,7 @@ impl Desk {
     }
 
     /// Takes up the next waiting call, straight into an empty slot: there is no moment at which a
-    /// call is taken up and not on the desk.
+    /// call is taken up and not on the slots.
     pub(super) fn receive(&self, listener: BorrowedFd<'_>, number: usize) -> io::Result<()> {
         // SAFETY: `call` lies inside the slot, which is inside the mapping.
         let call = unsafe { &raw mut (*self.place(number)).call };
@@ -340,7 +340,7 @@ pub(super) struct Shared(*mut u64);
 impl Shared {
     pub(super) fn new() -> io::Result<Self> {
         // A page of the same kind; two uses of it are not worth another mmap.
-        Desk::new().map(|desk| Shared(desk.0.cast()))
+        Slots::new().map(|slots| Shared(slots.0.cast()))
     }
 
     pub(super) fn get(&self) -> u64 {

@@ -11,12 +11,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use crate::inject::environment::trace_file;
 use crate::inject::seccomp::answer::Outcome;
 use crate::inject::seccomp::call::{SocketOption, Wanted};
+use crate::inject::seccomp::caller::Unsuited;
 use crate::inject::seccomp::option::Verdict;
-use crate::inject::seccomp::surroundings::Unsuited;
 use crate::inject::seccomp::writer::Queue;
-use crate::inject::trace_file;
 
 /// Where the records go.
 #[derive(Debug)]

@@ -1,0 +1,141 @@
+//! Setting the host up for `run`: done where it is allowed and nobody else does it, silent where
+//! there is nothing to do, and never a reason for the program not to run, unless it was asked for.
+
+use mptcpize_model::ours;
+use std::fs;
+use std::io::IsTerminal;
+
+use rustix::thread::CapabilitySet;
+
+use crate::commands::setup;
+use crate::commands::setup::settings;
+use crate::error::{Error, Exit};
+use crate::host::Host;
+use crate::host::apply::{journal, transaction};
+use crate::host::netns::identity;
+use crate::host::observe::addressed_links;
+use crate::host::observe::kernel_host::Live;
+use crate::output;
+use crate::paths::Paths;
+use mptcpize_model::HostState;
+use mptcpize_model::config::Config;
+use mptcpize_model::desired;
+use mptcpize_model::proposal::{self, Proposal};
+
+/// What the command line said about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// `--setup`.
+    Always,
+    /// `--no-setup`.
+    Never,
+    /// Neither.
+    WhereAllowed,
+}
+
+/// Sets the host up as wished.
+///
+/// # Errors
+/// Only with [`Wish::Always`]: whatever `mptcpize setup` would have said.
+pub fn host(wish: Wish, paths: &Paths) -> Result<(), Error> {
+    match wish {
+        Wish::Never => Ok(()),
+        Wish::Always => set_up(paths, true),
+        Wish::WhereAllowed if may_change_the_network() => {
+            // The program matters more than our set-up of the host.
+            set_up(paths, false).or_else(|error| {
+                if error.exit() != Exit::NotPermitted {
+                    output::note_error("the host is not set up:", &error);
+                }
+                Ok(())
+            })
+        }
+        Wish::WhereAllowed => {
+            hint(paths);
+            Ok(())
+        }
+    }
+}
+
+fn may_change_the_network() -> bool {
+    rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_ADMIN))
+}
+
+fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
+    if !asked && addressed_links::addressed_links() < 2 {
+        return Ok(());
+    }
+    let mut host = Live::open()?;
+    let record = journal::look(&paths.run(), identity::netns())?;
+    let config = settings::of_host(&record, paths)?;
+    let state = host.observe(&record.entries)?;
+    // An administrator's off is respected.
+    if !asked && state.sysctl("net.mptcp.enabled") == 0 {
+        return Ok(());
+    }
+    settings::check_kernel(&state)?;
+    if asked {
+        settings::check(&state, &settings::file(None, paths)?)?;
+    }
+    let proposal = Proposal::of(&state, &config);
+    if asked {
+        setup::refuse(&proposal, &state, &config)?;
+    } else if !worth(&proposal, &state, &config) {
+        return Ok(());
+    }
+    if proposal.plan.is_empty() {
+        return Ok(());
+    }
+    let mut journal = setup::open_journal(paths)?;
+    let done = transaction::set_up(&mut host, &mut journal, &config, |_| {})?;
+    if !done.plan.is_empty() {
+        let links = setup::links(&Proposal::of(&done.state, &config));
+        output::note(&setup::done_line(&links, done.plan.steps.len()));
+    }
+    for blocked in &proposal.plan.blocked {
+        output::note(&blocked.to_string());
+    }
+    Ok(())
+}
+
+/// Is a set-up that nobody asked for to be made? Not where a VPN takes the traffic, nor where
+/// somebody else bonds the links; what is wrong with that is said in one line.
+fn worth(proposal: &Proposal, state: &HostState, config: &Config) -> bool {
+    if let Some(leak) = proposal::leak(state, config) {
+        output::note(&format!("{}: {}", leak.what, leak.fix.join(" && ")));
+        return false;
+    }
+    if proposal.desired.refused.is_some() {
+        return false;
+    }
+    if let Some(blocked) = proposal.plan.blocked.first().filter(|_| proposal.is_blocked()) {
+        output::note(&blocked.to_string());
+        return false;
+    }
+    !proposal.others_bond(state)
+}
+
+/// Tells a person without the privilege, once a boot, that there is something to gain.
+fn hint(paths: &Paths) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let Some(marker) = paths.hinted() else { return };
+    if marker.exists() || !worthwhile() {
+        return;
+    }
+    if let Some(directory) = marker.parent() {
+        let _ = fs::create_dir_all(directory);
+    }
+    if fs::write(&marker, "").is_ok() {
+        output::note("this host has several links and uses one: sudo mptcpize setup");
+    }
+}
+
+/// Are there at least two paths, and nothing of ours that joins them?
+fn worthwhile() -> bool {
+    let Ok(state) = Live::open().and_then(|mut host| host.observe(&[])) else { return false };
+    let set_up = state.rules.iter().any(|rule| ours::is_ours(rule.protocol));
+    !set_up && desired::desired(&state, &Config::default()).bonds
+}

@@ -1,0 +1,138 @@
+//! `setup --confirm`: a process of its own that undoes the set-up after a while, unless somebody
+//! who can still reach the host says that it is to stay.
+//!
+//! Armed before the first change and detached from the terminal, so that it survives the
+//! connection that the change may cut. It runs `setup undo`, so its end is that of any undo.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
+
+use crate::error::{Error, Exit, reason};
+use crate::host::netns::identity;
+use crate::output;
+use crate::paths::Paths;
+
+/// How long the guard may take to start.
+const READY: Duration = Duration::from_secs(5);
+/// How often we look whether it has; it takes a few milliseconds.
+const MOMENT: Duration = Duration::from_millis(1);
+/// How often the guard looks whether it was confirmed.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long the guard waits at most before it tries again to undo.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The file that says "not confirmed yet", with the guard's PID.
+fn marker(paths: &Paths) -> PathBuf {
+    paths.run().join(format!("netns-{}.unconfirmed", identity::netns()))
+}
+
+/// Starts the guard.
+///
+/// # Errors
+/// It cannot be started; then nothing must be changed.
+pub fn arm(paths: &Paths, seconds: u32, namespace: Option<&str>) -> Result<(), Error> {
+    let failed = |error: io::Error| {
+        Error::new(Exit::Failed, "cannot start the process that would undo the set-up")
+            .why(reason(&error))
+            .fix("run setup without --confirm")
+    };
+    fs::write(marker(paths), "").map_err(failed)?;
+    let mut guard = Command::new(env::current_exe().map_err(failed)?);
+    guard.args(["setup", "guard", &seconds.to_string()]);
+    if let Some(namespace) = namespace {
+        guard.arg(format!("--netns={namespace}"));
+    }
+    guard.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    guard.current_dir("/");
+    let child = guard.spawn().map_err(failed)?;
+    fs::write(marker(paths), child.id().to_string()).map_err(failed)?;
+    // Until it has left our session it would end with us.
+    let deadline = Instant::now() + READY;
+    loop {
+        // Before the look: one that is late because this process was kept from running still counts.
+        let late = Instant::now() > deadline;
+        if leads_a_session(&child) {
+            return Ok(());
+        }
+        if late {
+            disarm(paths);
+            return Err(failed(io::ErrorKind::TimedOut.into()));
+        }
+        std::thread::sleep(MOMENT);
+    }
+}
+
+fn leads_a_session(child: &Child) -> bool {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    pid.is_some() && rustix::process::getsid(pid).ok() == pid
+}
+
+/// Waits; true when nobody confirmed in time.
+///
+/// # Errors
+/// None so far; kept for the symmetry with its callers.
+pub fn wait(paths: &Paths, seconds: u32) -> Result<bool, Error> {
+    // Leave the session of the terminal, which is about to hang up.
+    let _ = rustix::process::setsid();
+    let marker = marker(paths);
+    let deadline = Instant::now() + Duration::from_secs(u64::from(seconds));
+    while Instant::now() < deadline {
+        if !marker.exists() {
+            return Ok(false);
+        }
+        std::thread::sleep(LOOK.min(deadline.saturating_duration_since(Instant::now())));
+    }
+    Ok(marker.exists())
+}
+
+/// Undoes until it has succeeded: a host that nobody reaches any more has nobody else who would try
+/// again. Ends as well when somebody confirms or undoes meanwhile, which removes the mark.
+pub fn insist(paths: &Paths, mut undo: impl FnMut() -> anyhow::Result<Exit>) {
+    let marker = marker(paths);
+    let mut pause = LOOK;
+    while marker.exists() {
+        match undo() {
+            Ok(Exit::Done) => return,
+            // Nobody reads what it says; the next one may find the lock free or the link back.
+            _ => std::thread::sleep(pause),
+        }
+        pause = (pause * 2).min(LONGEST);
+    }
+}
+
+/// Is there still a set-up that nobody confirmed or undid?
+pub fn is_armed(paths: &Paths) -> bool {
+    marker(paths).exists()
+}
+
+/// `setup confirm`.
+///
+/// # Errors
+/// Nothing waits for it.
+pub fn confirm(paths: &Paths) -> anyhow::Result<()> {
+    match fs::remove_file(marker(paths)) {
+        Ok(()) => output::line("kept: the set-up stays until mptcpize setup undo"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::new(Exit::Failed, "there is nothing to confirm")
+                .why("no setup --confirm is waiting, or it was undone already")
+                .fix("sudo mptcpize setup --confirm 60")
+                .into())
+        }
+        Err(error) => Err(Error::new(Exit::NotPermitted, "cannot confirm")
+            .why(reason(&error))
+            .fix("sudo mptcpize setup confirm")
+            .into()),
+    }
+}
+
+/// Lets the guard end without doing anything.
+pub fn disarm(paths: &Paths) {
+    let _ = fs::remove_file(marker(paths));
+}

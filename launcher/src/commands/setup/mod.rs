@@ -1,0 +1,356 @@
+//! `mptcpize setup`: look, plan, show, record, change, look again; and its undo.
+
+pub mod confirm;
+pub mod settings;
+pub mod undo;
+use std::time::{Duration, Instant};
+
+use crate::cli::setup::{Place, Setup, SetupCommand};
+use crate::error::{Error, Exit};
+use crate::host::apply::journal::{self, Journal};
+use crate::host::apply::transaction;
+use crate::host::netns::identity;
+use crate::host::observe::kernel_host::Live;
+use crate::host::{Host, netns};
+use crate::output::{self, diff};
+use crate::paths::Paths;
+use mptcpize_model::HostState;
+use mptcpize_model::asked::Asked;
+use mptcpize_model::config::Config;
+use mptcpize_model::desired::{self, Refused};
+use mptcpize_model::net::{Address, Family, IfName};
+use mptcpize_model::plan::Plan;
+use mptcpize_model::proposal::{self, Proposal};
+use mptcpize_model::record::Record;
+
+/// How long a link that was set up before may be without its address: a manager that configures it
+/// anew takes 20 to 90 ms between taking and giving it.
+const GAP: Duration = Duration::from_secs(2);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Carries out `setup` and the verbs below it.
+///
+/// # Errors
+/// 2 for settings that do not fit this host, 4 without privilege, 5 without MPTCP, 1 when the
+/// kernel refuses a change (the host is as it was), 6 when that could not be taken back.
+pub fn setup(arguments: Setup, paths: &Paths) -> anyhow::Result<Exit> {
+    match arguments.command {
+        Some(SetupCommand::Undo { salvage, place }) => undo::undo(paths, &place, salvage),
+        Some(SetupCommand::Confirm { place }) => {
+            enter(&place)?;
+            confirm::confirm(paths)?;
+            Ok(Exit::Done)
+        }
+        Some(SetupCommand::Guard { seconds, place }) => {
+            enter(&place)?;
+            if confirm::wait(paths, seconds)? {
+                confirm::insist(paths, || {
+                    // A set-up that is still at work holds the lock, and has perhaps changed nothing
+                    // yet: only when it lets go is it known what there is to undo.
+                    drop(open_journal(paths)?);
+                    match confirm::is_armed(paths) {
+                        true => undo::undo(paths, &place, false),
+                        false => Ok(Exit::Done),
+                    }
+                });
+            }
+            Ok(Exit::Done)
+        }
+        None => {
+            enter(&arguments.place)?;
+            let wish = Wish::read(&arguments, paths)?;
+            if arguments.dry_run {
+                dry_run(&arguments, &wish)
+            } else {
+                apply(&arguments, &wish, paths)
+            }
+        }
+    }
+}
+
+/// What a set-up is to go by.
+struct Wish {
+    /// The journal.
+    record: Record,
+    /// What earlier set-ups were asked and this one was not.
+    before: Asked,
+    /// What holds from now on.
+    asked: Asked,
+    /// The file and the command line: what they name must be there.
+    strict: Config,
+    /// All of it.
+    config: Config,
+}
+
+impl Wish {
+    fn read(arguments: &Setup, paths: &Paths) -> Result<Self, Error> {
+        let record = journal::look(&paths.run(), identity::netns())?;
+        let line = arguments.settings.asked();
+        let earlier = if arguments.forget { Asked::default() } else { record.asked.clone() };
+        let before = earlier.clone().without(&line);
+        let asked = earlier.then(line.clone());
+        let file = settings::file(arguments.settings.config.as_deref(), paths)?;
+        let strict = line.over(file.clone());
+        let config = asked.over(file);
+        Ok(Wish { record, before, asked, strict, config })
+    }
+
+    /// Can this host be set up so?
+    fn check(&self, state: &HostState) -> Result<(), Error> {
+        settings::check_kernel(state)?;
+        settings::check(state, &self.strict)
+    }
+
+    /// The line that says what is still asked, if anything is.
+    fn reminder(&self) -> Option<String> {
+        (!self.before.is_empty()).then(|| {
+            format!("as before: {}    (mptcpize setup --forget returns to the file)", self.before)
+        })
+    }
+}
+
+/// Moves into the network namespace that was named, if one was.
+///
+/// # Errors
+/// As [`netns::enter`].
+pub fn enter(place: &Place) -> Result<(), Error> {
+    match &place.netns {
+        Some(name) => netns::enter(name),
+        None => Ok(()),
+    }
+}
+
+fn dry_run(arguments: &Setup, wish: &Wish) -> anyhow::Result<Exit> {
+    let state = Live::open()?.observe(&wish.record.entries)?;
+    wish.check(&state)?;
+    let proposal = Proposal::of(&state, &wish.config);
+    refuse(&proposal, &state, &wish.config)?;
+    let plan = &proposal.plan;
+    if arguments.place.json {
+        output::line(&serde_json::to_string_pretty(&diff::json(plan, &state))?)?;
+    } else {
+        let reminder = wish.reminder().map(|line| format!("{line}\n")).unwrap_or_default();
+        output::text(&format!("{reminder}{}", preview(plan)))?;
+    }
+    Ok(if arguments.exit_code && !plan.is_empty() { Exit::Attention } else { Exit::Done })
+}
+
+/// Says no where a set-up would lead traffic around a VPN, has no place for its rules, or would
+/// bond nothing.
+///
+/// # Errors
+/// 1, with the reason and the way on.
+pub fn refuse(proposal: &Proposal, state: &HostState, config: &Config) -> Result<(), Error> {
+    if let Some(refused) = &proposal.desired.refused {
+        return Err(refusal(refused, state, config));
+    }
+    let Some(blocked) = proposal.plan.blocked.first().filter(|_| proposal.is_blocked()) else {
+        return Ok(());
+    };
+    // All of them: the first alone would bond two links of several.
+    let mut fix: Vec<String> = proposal
+        .plan
+        .blocked
+        .iter()
+        .map(|blocked| format!("mptcpize endpoint delete id {}", blocked.endpoint.id))
+        .collect();
+    fix.push("mptcpize setup".to_owned());
+    let mut why = blocked.to_string();
+    // mptcpd neither removes its endpoints when it ends nor looks at addresses that are there when
+    // it starts: its settings and a restart mend nothing by themselves.
+    if state.managers.contains(&mptcpize_model::Manager::Mptcpd) {
+        why.push_str(
+            "; mptcpd makes such endpoints unless /etc/mptcpd/mptcpd.conf has addr-flags=subflow",
+        );
+    }
+    let error = Error::new(Exit::Failed, "a set-up would bond nothing").why(why);
+    Err(error.fix(fix.join(" && ")))
+}
+
+fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
+    match refused {
+        Refused::Captured(captured) if !state.ours.is_empty() => {
+            let around = match proposal::leak(state, config) {
+                Some(leak) => leak.what,
+                None => "what was set up before leads nothing around it".to_owned(),
+            };
+            Error::new(Exit::Failed, captured.what())
+                .why(format!("{}; {around}", captured.why()))
+                .fix("sudo mptcpize setup undo")
+        }
+        Refused::Captured(captured) => Error::new(Exit::Failed, captured.what())
+            .why(format!(
+                "{}; set up beside it, subflows would leave outside of {}",
+                captured.why(),
+                captured.by()
+            ))
+            .fix("sudo mptcpize setup --beside-vpn"),
+        Refused::Rules(why) => {
+            Error::new(Exit::Failed, desired::NO_PLACE).why(why).fix(desired::SHOW_RULES)
+        }
+    }
+}
+
+/// The screen of a dry run.
+fn preview(plan: &Plan) -> String {
+    let lines = diff::plan(plan);
+    match plan.steps.len() {
+        0 => format!("Nothing to change on this host.\n{}{lines}", gap(&lines)),
+        count => format!(
+            "Would change {count} thing{} on this host (nothing was changed):\n\n{lines}\
+             Apply: sudo mptcpize setup      Undo any time: sudo mptcpize setup undo\n",
+            if count == 1 { "" } else { "s" }
+        ),
+    }
+}
+
+fn gap(lines: &str) -> &'static str {
+    if lines.is_empty() || lines.starts_with('\n') { "" } else { "\n" }
+}
+
+fn apply(arguments: &Setup, wish: &Wish, paths: &Paths) -> anyhow::Result<Exit> {
+    let mut host = Live::open()?;
+    // Settings are checked before anything is written.
+    let state = settled(&mut host, &wish.record)?;
+    wish.check(&state)?;
+    let proposal = Proposal::of(&state, &wish.config);
+    refuse(&proposal, &state, &wish.config)?;
+    if proposal.plan.is_empty() {
+        if wish.asked != wish.record.asked {
+            open_journal(paths)?.ask(&wish.asked)?;
+        }
+        return finish(arguments, wish, &Plan::default(), &state);
+    }
+    let mut journal = open_journal(paths)?;
+    let mut armed = false;
+    if let Some(seconds) = arguments.confirm {
+        // Whoever had the lock before us may have done it all; then there is nothing to guard.
+        let state = host.observe(journal.entries())?;
+        armed = !Proposal::of(&state, &wish.config).plan.is_empty();
+        if armed {
+            confirm::arm(paths, seconds, arguments.place.netns.as_deref())?;
+        }
+    }
+    let verbose = arguments.place.verbose;
+    let before = journal.asked().clone();
+    journal.ask(&wish.asked)?;
+    let done = transaction::set_up(&mut host, &mut journal, &wish.config, |change| {
+        if verbose {
+            output::note(&diff::change_line(change));
+        }
+    });
+    if done.is_err() {
+        // The error that is on its way says more than one about the journal.
+        let _ = journal.ask(&before);
+    }
+    drop(journal);
+    let done = done.inspect_err(|_| {
+        if armed {
+            confirm::disarm(paths);
+        }
+    })?;
+    finish(arguments, wish, &done.plan, &done.state)
+}
+
+/// Looks at the host; where links that were set up before are missing, until they are back or a
+/// moment has passed.
+fn settled(host: &mut Live, record: &Record) -> Result<HostState, Error> {
+    let deadline = Instant::now() + GAP;
+    loop {
+        let state = host.observe(&record.entries)?;
+        let missing = state.recorded.iter().any(|recorded| {
+            let alive = state.link(&recorded.dev).is_some_and(|link| link.up && link.carrier);
+            let usable = |address: &Address| {
+                address.dev == recorded.dev
+                    && address.global
+                    && Family::of(address.address) == recorded.family
+            };
+            alive && !state.addresses.iter().any(usable)
+        });
+        if !missing || Instant::now() >= deadline {
+            return Ok(state);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Opens the journal of this namespace, and says so when another run holds it.
+///
+/// # Errors
+/// See [`Journal::open`].
+pub fn open_journal(paths: &Paths) -> Result<Journal, Error> {
+    Journal::open(&paths.run(), identity::netns(), |holder| {
+        output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
+    })
+}
+
+fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> anyhow::Result<Exit> {
+    let proposal = Proposal::of(state, &wish.config);
+    if arguments.place.json {
+        output::line(&serde_json::to_string_pretty(&diff::json(done, state))?)?;
+        return Ok(Exit::Done);
+    }
+    if let Some(line) = wish.reminder() {
+        output::line(&line)?;
+    }
+    let count = done.steps.len();
+    let links = links(&proposal);
+    let summary = match (count, proposal.desired.bonds) {
+        (_, false) => idle(&proposal, state),
+        (0, true) => format!("already set up: {links}"),
+        (_, true) => done_line(&links, count),
+    };
+    output::line(&summary)?;
+    for blocked in &proposal.plan.blocked {
+        output::line(&blocked.to_string())?;
+    }
+    if let Some(kept) = done.kept_sysctls.as_ref().or(proposal.plan.kept_sysctls.as_ref()) {
+        output::line(kept)?;
+    }
+    if proposal.desired.bonds && wish.config.beside_vpn {
+        let mut beside = proposal.desired.notes.iter().filter(|note| note.starts_with("beside "));
+        beside.try_for_each(|note| output::line(note))?;
+    }
+    if let Some(seconds) = arguments.confirm.filter(|_| count > 0) {
+        output::line(&format!(
+            "to be undone in {seconds} s unless you keep it: sudo mptcpize setup confirm"
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What was done, and how it is undone.
+pub fn done_line(links: &str, count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("set up {links} with {count} change{plural} (undo: mptcpize setup undo)")
+}
+
+/// What is said of a host with nothing to bond.
+fn idle(proposal: &Proposal, state: &HostState) -> String {
+    let gone: Vec<&str> = state
+        .recorded
+        .iter()
+        .map(|recorded| &recorded.dev)
+        .filter(|dev| !proposal.desired.paths.iter().any(|path| path.dev == **dev))
+        .map(IfName::as_str)
+        .collect();
+    let notes = proposal.desired.notes.join("; ");
+    match gone.as_slice() {
+        [] => notes,
+        _ => format!(
+            "{notes}; {} was set up and is away: what was set up stays, and mptcpize setup \
+             completes it when it is back",
+            gone.join(", ")
+        ),
+    }
+}
+
+/// `wlan0 and wwan0`: the links that are bonded, best first.
+pub fn links(proposal: &Proposal) -> String {
+    let names: Vec<&str> = proposal.links().into_iter().map(IfName::as_str).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.join(""),
+    }
+}

@@ -1,0 +1,11 @@
+//! What is there and whether it works: verbs that look and change nothing.
+//!
+//! Not here: events as they come (`pm::monitor`), and units (`units::list`).
+
+pub mod check;
+pub mod counters;
+pub mod observe;
+mod selftest;
+pub mod status;
+#[cfg(feature = "top")]
+pub mod top;

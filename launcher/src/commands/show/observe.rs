@@ -1,0 +1,153 @@
+//! One look at the host for the screens that show it: what `status` and `top` share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::cli::see::Colour;
+use crate::commands::setup::settings;
+use crate::error::Error;
+use crate::host::Host;
+use crate::host::apply::journal;
+use crate::host::netlink::diag;
+use crate::host::netlink::names::Names;
+use crate::host::netns::identity;
+use crate::host::observe::kernel_host::Live;
+use crate::host::observe::{kernel, traffic};
+use crate::host::procfs::programs;
+use crate::host::systemd::services;
+use crate::output::term::{self, Term};
+use crate::paths::Paths;
+use mptcpize_model::connection::Connection;
+use mptcpize_model::net::IfName;
+use mptcpize_model::status::{Bytes, Rates, Seen};
+
+/// How long rates are measured where nothing was looked at before: long enough for some hundred
+/// packets on a slow link, short enough not to be waited for.
+const MEASURE: Duration = Duration::from_millis(200);
+
+/// More connections than this, and the search for their programs is bounded.
+const MANY: usize = 1_000;
+
+/// Where no subflow has moved data for so long, there is no rate to measure.
+const STILL_MS: u32 = 1_000;
+
+/// The counters of the links at one moment.
+pub(in crate::commands) struct Counted {
+    at: Instant,
+    bytes: BTreeMap<String, Bytes>,
+}
+
+impl Counted {
+    /// Now.
+    pub(in crate::commands) fn now() -> Self {
+        Counted { at: Instant::now(), bytes: traffic::counters() }
+    }
+
+    /// The rates since `before`.
+    pub(in crate::commands) fn since(&self, before: &Counted) -> Rates {
+        let over = self.at.duration_since(before.at).as_millis();
+        Rates::between(&before.bytes, &self.bytes, u64::try_from(over).unwrap_or(u64::MAX))
+    }
+}
+
+/// Looks at everything; programs of the first `shown` connections, among `bound` descriptors where
+/// there are very many connections.
+///
+/// # Errors
+/// The kernel cannot be asked at all.
+pub(in crate::commands) fn look(paths: &Paths, shown: usize, bound: usize) -> Result<Seen, Error> {
+    let record = journal::look(&paths.run(), identity::netns()).unwrap_or_default();
+    let state = Live::open()?.observe(&record.entries)?;
+    let connections = diag::connections().ok();
+    let mut seen = Seen {
+        state,
+        // A mistake in the file is for `setup` to tell.
+        config: settings::of_host(&record, paths).unwrap_or_default(),
+        links: bound_links(connections.as_deref().unwrap_or_default()),
+        connections,
+        services: services::services_on(&paths.units()),
+        set_up_s: (!record.entries.is_empty())
+            .then(|| journal::age(&paths.run(), identity::netns()))
+            .flatten()
+            .map(|age| age.as_secs()),
+        scheduler: kernel::scheduler(),
+        path_manager: kernel::path_manager(),
+        ..Seen::default()
+    };
+    name_programs(&mut seen, shown, bound);
+    Ok(seen)
+}
+
+fn bound_links(connections: &[Connection]) -> BTreeMap<u32, IfName> {
+    let subflows = connections.iter().flat_map(|connection| &connection.subflows);
+    let bound: BTreeSet<u32> = subflows.filter_map(|subflow| subflow.bound).collect();
+    let mut names = Names::default();
+    bound.into_iter().filter_map(|index| Some((index, names.name(index)?))).collect()
+}
+
+fn name_programs(seen: &mut Seen, shown: usize, bound: usize) {
+    let all = seen.connections.as_deref().unwrap_or_default();
+    let inodes = all.iter().take(shown).map(|connection| connection.inode).collect();
+    // A desktop's few connections are worth a walk through all that its processes have open.
+    let bound = if all.len() > MANY { bound } else { usize::MAX };
+    let found = programs::find(&inodes, bound);
+    seen.programs_hidden = if found.denied {
+        Some("programs of other users are hidden: sudo mptcpize status")
+    } else if found.bounded {
+        Some("too many open files to find every program: mptcpize status --all")
+    } else {
+        None
+    };
+    seen.programs = found.programs;
+}
+
+/// Has any subflow moved data a moment ago?
+pub(in crate::commands) fn is_busy(seen: &Seen) -> bool {
+    let mut idle = seen.connections.iter().flatten().filter_map(Connection::idle_ms);
+    idle.any(|idle| idle < STILL_MS)
+}
+
+/// Rates since the look began, over [`MEASURE`] at least, if anything moves.
+pub(in crate::commands) fn rates(seen: &Seen, before: &Counted) -> Option<Rates> {
+    if !is_busy(seen) {
+        return None;
+    }
+    wait(MEASURE.saturating_sub(before.at.elapsed()));
+    Some(Counted::now().since(before))
+}
+
+/// Waits, and says false as soon as the reader of our output is gone.
+pub(in crate::commands) fn wait(time: Duration) -> bool {
+    let end = Instant::now() + time;
+    let stdout = std::io::stdout();
+    let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP | PollFlags::NVAL;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let mut reader = [PollFd::new(&stdout, PollFlags::RDHUP)];
+        match poll(&mut reader, Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return !reader[0].revents().intersects(gone),
+        }
+    }
+}
+
+/// How standard output shows things.
+pub(in crate::commands) fn term(colour: Colour) -> Term {
+    let wanted = match colour {
+        Colour::Auto => term::Colour::Auto,
+        Colour::Always => term::Colour::Always,
+        Colour::Never => term::Colour::Never,
+    };
+    let stdout = std::io::stdout();
+    let columns = stdout.is_terminal().then(|| {
+        rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col))
+    });
+    Term::new(wanted, columns, |name| std::env::var(name).ok())
+}

@@ -1,0 +1,90 @@
+//! `mptcpize status`: is MPTCP in use, over which links, and if not, why not.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use crate::cli::see::Status as Arguments;
+use crate::commands::show::observe::{self, Counted};
+use crate::commands::units::judged;
+use crate::error::{Error, Exit};
+use crate::host::netns;
+use crate::host::procfs::programs;
+use crate::output::{self, status};
+use crate::paths::Paths;
+use mptcpize_model::status::{Mptcp, Report, report};
+use mptcpize_model::unit::judge::{Judgement, Verdict};
+
+/// Connections that are shown without `--all`.
+const SHOWN: usize = 20;
+
+/// Prints the screen, once or again and again.
+///
+/// # Errors
+/// 1 there is no such namespace, or the kernel cannot be asked; 4 it may not be entered.
+pub fn status(arguments: &Arguments, paths: &Paths) -> anyhow::Result<Exit> {
+    if let Some(name) = &arguments.netns {
+        netns::enter(name)?;
+    }
+    let mut before = Counted::now();
+    let mut report = look(arguments, paths, None, &before)?;
+    show(arguments, &report)?;
+    while let Some(seconds) = arguments.watch {
+        if !observe::wait(Duration::from_secs(seconds.into())) {
+            break;
+        }
+        let now = Counted::now();
+        report = look(arguments, paths, Some(&before), &now)?;
+        before = now;
+        show(arguments, &report)?;
+    }
+    Ok(match (report.mptcp, report.attention) {
+        (Mptcp::Absent | Mptcp::OutOfTree, _) => Exit::Missing,
+        (_, true) => Exit::Attention,
+        (_, false) => Exit::Done,
+    })
+}
+
+/// One look, with the rates since `before`, or else those of a moment.
+fn look(
+    arguments: &Arguments,
+    paths: &Paths,
+    before: Option<&Counted>,
+    now: &Counted,
+) -> Result<Report, Error> {
+    let everything = arguments.all || arguments.json;
+    let (shown, bound) = match everything {
+        true => (usize::MAX, usize::MAX),
+        false => (SHOWN, programs::BOUND),
+    };
+    let mut seen = observe::look(paths, shown, bound)?;
+    seen.services_tcp = services(paths);
+    seen.rates = match before {
+        Some(before) => Some(now.since(before)),
+        None => observe::rates(&seen, now),
+    };
+    Ok(report(&seen, shown))
+}
+
+/// The units that are on and not wholly MPTCP.
+fn services(paths: &Paths) -> BTreeMap<String, String> {
+    let some = |judgement: &Judgement| matches!(judgement.verdict, Verdict::Partly | Verdict::No);
+    let all = judged::all(paths).into_iter().filter(|(_, judgement)| some(judgement));
+    all.map(|(unit, judgement)| {
+        let sockets = output::services::sockets(&judgement);
+        (unit, format!("{} ({sockets})", judgement.verdict.word()))
+    })
+    .collect()
+}
+
+fn show(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+    if arguments.json {
+        return output::line(&status::json(report));
+    }
+    let screen = status::screen(report, &observe::term(arguments.color));
+    let clear = arguments.watch.is_some() && std::io::stdout().is_terminal();
+    if clear {
+        output::clear()?;
+    }
+    output::text(&screen)
+}

@@ -1,0 +1,152 @@
+//! Looking at all that `check` judges about this host, beyond what a plan needs.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::error::reason;
+use crate::host::apply::sysctl;
+use crate::host::netlink::rtnl::Rtnl;
+use crate::host::observe::kernel::Mptcp;
+use crate::host::observe::{firewall, lacks};
+use crate::host::probe;
+use crate::host::procfs::network::Netstat;
+use crate::host::systemd::enabled;
+use crate::paths::Paths;
+use mptcpize_model::HostState;
+use mptcpize_model::checks::{
+    Beyond, Covered, Hop, Observed, Shim, Socket, SourceLookup, conf_key,
+};
+use mptcpize_model::config::Config;
+use mptcpize_model::counters::Kept;
+use mptcpize_model::net::{Family, IfName, MAIN, Route};
+use mptcpize_model::uplinks::{self, Path};
+
+/// More static routes than this are not asked about.
+const MOST_STATIC: usize = 64;
+
+/// How long another program may take to list its rules.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Looks at everything but the preload library and a peer.
+pub fn survey(
+    mut host: HostState,
+    asked: Config,
+    kept: Option<&Kept>,
+    places: &Paths,
+    until: Instant,
+) -> Observed {
+    let (paths, _) = uplinks::find(&host, &asked);
+    more_sysctls(&mut host, &paths);
+    let netstat = Netstat::read().unwrap_or_default();
+    let counters = netstat.mptcp();
+    let mut observed = Observed {
+        socket: socket(),
+        lacks: lacks::look(&host.kernel),
+        suspended: counters.get("Blackhole") > 0 && probe::is_suspended(until),
+        firewall: firewall::read(until.min(Instant::now() + PATIENCE)),
+        reverse_path_drops: netstat
+            .reverse_path()
+            .saturating_sub(kept.map_or(0, |kept| kept.reverse_path)),
+        counters: kept.map_or_else(|| counters.clone(), |kept| counters.since(&kept.counters)),
+        services: enabled::set_up(&places.units()),
+        shim: Shim::Untried,
+        host,
+        asked,
+        ..Observed::default()
+    };
+    if let Ok(rtnl) = Rtnl::open() {
+        ways(rtnl, &paths, &mut observed);
+    }
+    observed
+}
+
+fn socket() -> Socket {
+    match Mptcp::probe() {
+        Mptcp::On => Socket::On,
+        Mptcp::Off => Socket::Off,
+        Mptcp::Absent => Socket::Absent,
+        Mptcp::Refused(errno) => Socket::Refused(reason(&std::io::Error::from_raw_os_error(errno))),
+    }
+}
+
+/// The parameters that only a check looks at.
+fn more_sysctls(host: &mut HostState, paths: &[Path]) {
+    let names = [
+        "scheduler",
+        "path_manager",
+        "pm_type",
+        "allow_join_initial_addr_port",
+        "blackhole_timeout",
+    ];
+    let mut keys: Vec<String> = names.iter().map(|name| format!("net.mptcp.{name}")).collect();
+    for name in ["rp_filter", "arp_filter", "arp_ignore", "arp_announce"] {
+        keys.push(format!("net.ipv4.conf.all.{name}"));
+        keys.extend(paths.iter().map(|path| conf_key(&path.dev, name)));
+    }
+    for key in keys {
+        if let Some(value) = sysctl::read(&key) {
+            host.sysctls.insert(key, value);
+        }
+    }
+}
+
+/// Asks the kernel for the ways that the checks want to know.
+fn ways(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
+    observed.beyond = Beyond::choose(|to| {
+        let family = Family::of(to);
+        let from = paths.iter().filter(|path| path.family == family).map(|path| path.address);
+        from.map(|from| covered(&mut rtnl, to, from)).max().unwrap_or(Covered::ByDefault)
+    });
+    let mut wanted = Vec::new();
+    let conf = |observed: &Observed, dev: &IfName, name: &str| {
+        let all = observed.host.sysctl(&format!("net.ipv4.conf.all.{name}"));
+        all.max(observed.host.sysctl(&conf_key(dev, name)))
+    };
+    for path in paths {
+        for oif in [None, Some(path.dev.clone())] {
+            wanted.push((path.source(), observed.beyond.of(path.family), oif));
+        }
+        let v4 = path.family == Family::V4;
+        if let Some(gateway) =
+            path.gateway.filter(|_| v4 && conf(observed, &path.dev, "arp_filter") > 0)
+        {
+            wanted.push((path.source(), gateway, None));
+        }
+    }
+    let strict: Vec<&Path> = paths
+        .iter()
+        .filter(|path| path.family == Family::V4 && conf(observed, &path.dev, "rp_filter") == 1)
+        .collect();
+    if !strict.is_empty() {
+        let links: Vec<&IfName> = paths.iter().map(|path| &path.dev).collect();
+        observed.static_routes = static_routes(&mut rtnl, &links);
+    }
+    for path in strict {
+        for to in observed.static_routes.iter().filter_map(|route| route.to) {
+            wanted.push((path.source(), to.address, None));
+        }
+    }
+    for (from, to, oif) in wanted {
+        let hop = rtnl.route_get(to, Some(from), oif.as_ref()).ok();
+        let hop = hop.map(|route| Hop { dev: route.dev, via: route.via });
+        observed.ways.push(SourceLookup { from, to, oif, hop });
+    }
+}
+
+/// How packets from an address to a destination are routed.
+fn covered(rtnl: &mut Rtnl, to: IpAddr, from: IpAddr) -> Covered {
+    match rtnl.route_match(to, Some(from)) {
+        Ok(route) if route.to.is_none() => Covered::ByDefault,
+        Ok(_) => Covered::ByOther,
+        Err(error) if error.errno == libc::ENETUNREACH => Covered::ByDefault,
+        Err(_) => Covered::Refused,
+    }
+}
+
+/// Routes through a gateway of one of the links, other than the default.
+fn static_routes(rtnl: &mut Rtnl, links: &[&IfName]) -> Vec<Route> {
+    let mut found = rtnl.routes_in(MAIN, Family::V4).unwrap_or_default();
+    found.retain(|route| route.to.is_some() && route.via.is_some() && links.contains(&&route.dev));
+    found.truncate(MOST_STATIC);
+    found
+}

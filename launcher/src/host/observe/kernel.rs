@@ -1,0 +1,101 @@
+//! Does this kernel give MPTCP sockets, and if not, why not.
+
+use std::fmt;
+use std::fs;
+use std::num::NonZeroU32;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
+
+use crate::error::reason;
+use crate::host::apply::sysctl;
+
+/// The file behind the sysctl `net.mptcp.enabled`
+/// (Documentation/networking/mptcp-sysctl.rst).
+const ENABLED: &str = "/proc/sys/net/mptcp/enabled";
+
+/// `IPPROTO_MPTCP` (include/uapi/linux/in.h).
+const MPTCP: Protocol = Protocol::from_raw(NonZeroU32::new(262).expect("262 is not 0"));
+
+/// The answer to "can I have an MPTCP socket in this network namespace?".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mptcp {
+    /// Yes.
+    On,
+    /// No: the administrator switched it off (`net.mptcp.enabled=0`).
+    Off,
+    /// No: the kernel is too old (before 5.6) or was built without it.
+    Absent,
+    /// No: something else says so (a security policy, a sandbox), with this errno.
+    Refused(i32),
+}
+
+impl Mptcp {
+    /// Asks the kernel for a socket, the only answer that counts.
+    pub fn probe() -> Self {
+        match Self::socket() {
+            Ok(_) => Mptcp::On,
+            Err(Errno::NOPROTOOPT) => Mptcp::Off,
+            Err(Errno::INVAL | Errno::PROTONOSUPPORT) => Mptcp::Absent,
+            Err(other) => Mptcp::Refused(other.raw_os_error()),
+        }
+    }
+
+    /// An MPTCP socket.
+    pub(in crate::host) fn socket() -> rustix::io::Result<OwnedFd> {
+        socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(MPTCP))
+    }
+
+    /// The line that would switch it on, where one would.
+    pub fn fix(self) -> Option<&'static str> {
+        match self {
+            Mptcp::Off => Some("sudo sysctl -w net.mptcp.enabled=1"),
+            Mptcp::Absent => Some("boot a kernel 5.6 or newer built with CONFIG_MPTCP"),
+            Mptcp::On | Mptcp::Refused(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Mptcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mptcp::On => match fs::read_to_string(ENABLED) {
+                Ok(value) => write!(f, "MPTCP is on (net.mptcp.enabled={})", value.trim()),
+                Err(_) => f.write_str("MPTCP is on"),
+            },
+            Mptcp::Off => f.write_str("MPTCP is off (net.mptcp.enabled=0)"),
+            Mptcp::Absent => f.write_str("this kernel has no MPTCP"),
+            Mptcp::Refused(errno) => {
+                let error = std::io::Error::from_raw_os_error(*errno);
+                write!(f, "MPTCP is refused: {}", reason(&error))
+            }
+        }
+    }
+}
+
+/// The kernel's release, as `uname -r` prints it.
+pub fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Who decides about subflows: `kernel`, `userspace`, or what a newer kernel has besides. `None`
+/// where the kernel does not say.
+pub fn path_manager() -> Option<String> {
+    sysctl::read("net.mptcp.path_manager").or_else(|| {
+        // Its number, before Linux 6.16.
+        sysctl::read("net.mptcp.pm_type").map(|kind| match kind.as_str() {
+            "0" => String::from("kernel"),
+            "1" => String::from("userspace"),
+            _ => kind,
+        })
+    })
+}
+
+/// Which scheduler chooses among subflows. `None` where the kernel does not say.
+pub fn scheduler() -> Option<String> {
+    sysctl::read("net.mptcp.scheduler").or_else(|| {
+        // Before Linux 6.6 there is no choice: what 6.6 calls `default` is built in.
+        sysctl::read("net.mptcp.enabled").map(|_| String::from("default"))
+    })
+}

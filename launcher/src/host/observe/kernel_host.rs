@@ -1,0 +1,360 @@
+//! The real kernel behind the [`Host`] seam.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::error::{Error, Exit};
+use crate::host::apply::{nat, sysctl};
+use crate::host::netlink::KernelError;
+use crate::host::netlink::pm::{self, Pm};
+use crate::host::netlink::rtnl::Rtnl;
+use crate::host::netlink::xfrm;
+use crate::host::observe::{kernel, managers};
+use crate::host::process::privilege;
+use crate::host::{Host, Refused};
+use mptcpize_model::change::{Change, Item, same_endpoint};
+use mptcpize_model::config::Config;
+use mptcpize_model::mptcp::{Endpoint, MOST};
+use mptcpize_model::nat::Nat;
+use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route};
+use mptcpize_model::ours::{FIRST_TABLE, PROTOCOL, is_ours};
+use mptcpize_model::route_lookup::{self, Hop, RouteLookup};
+use mptcpize_model::{Flavour, HostState, Kernel, Source, record, vpn};
+
+/// The tables `local` and `default` (rtnetlink(7)): never anybody's own.
+const LOCAL_AND_DEFAULT: [u32; 2] = [255, 253];
+
+/// More tables than this in a row that others have taken are not looked at.
+const MOST_OCCUPIED: usize = 64;
+
+/// The network namespace of this process.
+pub struct Live {
+    rtnl: Rtnl,
+    /// Opened when it is first needed: most of what `run` looks at needs none.
+    pm: Option<Pm>,
+}
+
+impl Live {
+    /// Connects to the kernel. A kernel without a path manager is observed all the same.
+    ///
+    /// # Errors
+    /// A sandbox forbids netlink.
+    pub fn open() -> Result<Self, Error> {
+        let rtnl = Rtnl::open().map_err(|error| unanswered("talk to the kernel", &error))?;
+        Ok(Live { rtnl, pm: None })
+    }
+
+    /// Default routes of all tables, and everything in our own.
+    fn routes(&mut self, state: &HostState, ours: &[Change]) -> Result<Vec<Route>, KernelError> {
+        let mut found: Vec<Route> = Vec::new();
+        let mut add = |routes: Vec<Route>| {
+            for route in routes {
+                if !found.contains(&route) && (route.to.is_none() || is_ours(route.protocol)) {
+                    found.push(route);
+                }
+            }
+        };
+        for link in state.links.iter().filter(|link| could_be_a_path(link)) {
+            match self.rtnl.default_routes(link, &state.addresses) {
+                Ok(routes) => add(routes),
+                // It went away since it was listed.
+                Err(error) if error.errno == libc::ENODEV => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let own = own_tables(state, ours);
+        for family in Family::BOTH {
+            for table in &own {
+                add(self.rtnl.routes_in(*table, family)?);
+            }
+            // A foreign table may hold all routes of the Internet.
+            for table in foreign_tables(state).iter().filter(|table| !own.contains(table)) {
+                add(self.rtnl.default_routes_in(*table, family)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The tables in which routes of ours may be: those of our rules and our journal, and those that
+/// we would take next.
+fn own_tables(state: &HostState, ours: &[Change]) -> BTreeSet<u32> {
+    let ruled = state.rules.iter().filter(|rule| is_ours(rule.protocol)).map(|rule| rule.table);
+    let recorded = ours.iter().filter_map(|change| match change {
+        Change::Add(Item::Route(route)) => Some(route.table),
+        _ => None,
+    });
+    let links = state.links.iter().filter(|link| could_be_a_path(link)).count();
+    let next = (FIRST_TABLE..).take(links + state.occupied.len());
+    ruled.chain(recorded).chain(next).filter(|table| is_readable(*table)).collect()
+}
+
+/// The tables that rules of others name.
+fn foreign_tables(state: &HostState) -> BTreeSet<u32> {
+    state.rules.iter().map(|rule| rule.table).filter(|table| is_readable(*table)).collect()
+}
+
+/// Main is asked route by route, 0 is no table, and the kernel's own two hold no way out.
+fn is_readable(table: u32) -> bool {
+    table != 0 && table != MAIN && !LOCAL_AND_DEFAULT.contains(&table)
+}
+
+fn could_be_a_path(link: &Link) -> bool {
+    link.up && !link.loopback && link.master.is_none()
+}
+
+impl Host for Live {
+    fn observe(&mut self, ours: &[Change]) -> Result<HostState, Error> {
+        let failed = |error: KernelError| unanswered("look at the host", &error);
+        let mut state = HostState {
+            links: self.rtnl.links().map_err(failed)?,
+            addresses: self.rtnl.addresses().map_err(failed)?,
+            rules: self.rtnl.rules().map_err(failed)?,
+            managers: managers::running(),
+            kernel: kernel(),
+            ..HostState::default()
+        };
+        mark_our_addresses(&mut state.addresses, ours);
+        state.occupied = self.occupied(&state).map_err(failed)?;
+        state.routes = self.routes(&state, ours).map_err(failed)?;
+        state.nat = translations(&state, ours);
+        if let Ok(pm) = self.pm() {
+            state.endpoints = pm.endpoints().map_err(failed)?;
+            state.limits = Some(pm.limits().map_err(failed)?);
+            let candidates = state.addresses.iter().filter(|address| address.global).count();
+            if candidates > MOST {
+                // Only then does it matter, and the answer costs a network namespace.
+                let capacity = pm::capacity().unwrap_or(pm::LEAST);
+                state.kernel.most_endpoints = capacity.endpoints;
+                state.kernel.most_subflows = capacity.subflows;
+            }
+        }
+        state.sysctls = sysctls(&state.links, ours);
+        state.sysctls_read_only = sysctl::are_read_only();
+        state.ours = state
+            .endpoints
+            .iter()
+            .filter(|endpoint| {
+                ours.iter().any(|change| {
+                    matches!(change,
+                Change::Add(Item::Endpoint(own)) if same_endpoint(own, endpoint))
+                })
+            })
+            .map(|endpoint| endpoint.address)
+            .collect();
+        state.recorded = record::uplinks(ours);
+        state.sources = self.sources(&state);
+        state.policies = xfrm::policies();
+        self.ways(&mut state);
+        Ok(state)
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), Refused> {
+        match change {
+            Change::Add(Item::Address(address)) => self.rtnl.add_address(address)?,
+            Change::Remove(Item::Address(address)) => self.rtnl.delete_address(address)?,
+            Change::Add(Item::Nat(translation)) => nat::add(translation)?,
+            Change::Remove(Item::Nat(translation)) => nat::remove(translation)?,
+            Change::Add(Item::Route(route)) => self.rtnl.add_route(route)?,
+            Change::Remove(Item::Route(route)) => self.rtnl.delete_route(route)?,
+            Change::Add(Item::Rule(rule)) => self.rtnl.add_rule(rule)?,
+            Change::Remove(Item::Rule(rule)) => self.rtnl.delete_rule(rule)?,
+            Change::Add(Item::Endpoint(endpoint)) => self.pm()?.add(endpoint)?,
+            Change::Remove(Item::Endpoint(endpoint)) => self.remove_endpoint(endpoint)?,
+            Change::Limits { to, .. } => self.pm()?.set_limits(*to)?,
+            Change::Sysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| Refused {
+                errno: error.raw_os_error().unwrap_or(libc::EIO),
+                text: None,
+            })?,
+        }
+        Ok(())
+    }
+}
+
+impl Live {
+    /// Which of the tables that we would take next others have something in. As many are looked
+    /// at as there are links, and one more for each that is taken.
+    fn occupied(&mut self, state: &HostState) -> Result<Vec<u32>, KernelError> {
+        let mut wanted = state.links.iter().filter(|link| could_be_a_path(link)).count();
+        let mut occupied = Vec::new();
+        if wanted < 2 {
+            return Ok(occupied);
+        }
+        for table in (FIRST_TABLE..).take(wanted + MOST_OCCUPIED) {
+            if self.rtnl.is_occupied(table, PROTOCOL)? {
+                occupied.push(table);
+            } else {
+                wanted -= 1;
+            }
+            if wanted == 0 {
+                break;
+            }
+        }
+        Ok(occupied)
+    }
+
+    /// Which address the kernel gives to what leaves by a link, where a link has more than one.
+    fn sources(&mut self, state: &HostState) -> Vec<Source> {
+        let mut found = Vec::new();
+        for link in state.links.iter().filter(|link| could_be_a_path(link)) {
+            for family in Family::BOTH {
+                let of_link = |address: &&Address| {
+                    address.dev == link.name
+                        && address.global
+                        && Family::of(address.address) == family
+                };
+                if state.addresses.iter().filter(of_link).count() < 2 {
+                    continue;
+                }
+                let to = route_lookup::destinations(family).next();
+                let way = to.and_then(|to| self.rtnl.route_get(to, None, Some(&link.name)).ok());
+                let dev = link.name.clone();
+                found.extend(way.and_then(|way| way.src).map(|address| Source { dev, address }));
+            }
+        }
+        found
+    }
+
+    /// Where unbound traffic goes, if the host has several links; where something takes it that is
+    /// no uplink, where subflows would go beside it.
+    fn ways(&mut self, state: &mut HostState) {
+        let several = |family: Family| {
+            let mut links: Vec<&IfName> = state
+                .addresses
+                .iter()
+                .filter(|address| address.global && Family::of(address.address) == family)
+                .filter(|address| state.link(&address.dev).is_some_and(could_be_a_path))
+                .map(|address| &address.dev)
+                .collect();
+            links.dedup();
+            links.len() > 1
+        };
+        if !Family::BOTH.into_iter().any(several) {
+            return;
+        }
+        for to in route_lookup::DESTINATIONS {
+            // A family without a single address has no traffic.
+            let family = Family::of(to);
+            let used = |it: &Address| {
+                it.global
+                    && Family::of(it.address) == family
+                    && state.link(&it.dev).is_some_and(|link| !link.loopback)
+            };
+            if state.addresses.iter().any(used) {
+                state.ways.push(self.way(None, to, None));
+            }
+        }
+        let Some(captured) = vpn::captured(state, &Config::default()) else { return };
+        for endpoint in state.endpoints.clone() {
+            if Family::of(endpoint.address) == Family::of(captured.to) {
+                let way = self.subflow(&endpoint, captured.to);
+                state.ways.push(way);
+            }
+        }
+    }
+
+    /// The way of an endpoint's subflows. With `dev` they are bound to that link, which in IPv6 is
+    /// strict: the kernel passes over every route by another one (`RT6_LOOKUP_F_IFACE`,
+    /// net/ipv6/route.c). A look-up from an address is not, and one from nowhere is.
+    fn subflow(&mut self, endpoint: &Endpoint, to: IpAddr) -> RouteLookup {
+        let (from, dev) = (Some(endpoint.address), endpoint.dev.as_ref());
+        let way = self.way(from, to, dev);
+        let by_it = |way: &RouteLookup| way.hop.as_ref().is_some_and(|hop| Some(&hop.dev) == dev);
+        if dev.is_none() || to.is_ipv4() || by_it(&way) {
+            return way;
+        }
+        let strict = RouteLookup { from, ..self.way(None, to, dev) };
+        if by_it(&strict) { strict } else { way }
+    }
+
+    fn way(&mut self, from: Option<IpAddr>, to: IpAddr, oif: Option<&IfName>) -> RouteLookup {
+        let route = self.rtnl.route_get(to, from, oif).ok();
+        let hop = route.map(|route| Hop { dev: route.dev, via: route.via, table: route.table });
+        RouteLookup { from, to, oif: oif.cloned(), hop }
+    }
+
+    fn pm(&mut self) -> Result<&mut Pm, Refused> {
+        if self.pm.is_none() {
+            self.pm = Some(Pm::open()?);
+        }
+        Ok(self.pm.as_mut().expect("it was opened above"))
+    }
+
+    /// The kernel deletes by id; ours is found by what it is, because ids are given anew.
+    fn remove_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), Refused> {
+        let pm = self.pm()?;
+        let all = pm.endpoints()?;
+        let found = all.iter().find(|other| same_endpoint(other, endpoint));
+        match found {
+            Some(found) => Ok(pm.delete(found.id, None)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// So that what our journal says is ours is found where the kernel keeps no mark.
+fn mark_our_addresses(addresses: &mut [Address], ours: &[Change]) {
+    for own in record::addresses(ours) {
+        let same = |it: &&mut Address| (&it.dev, it.address) == (&own.dev, own.address);
+        for address in addresses.iter_mut().filter(same) {
+            address.protocol = PROTOCOL;
+        }
+    }
+}
+
+/// Looked at only where two links have the same address, or where we translate already: it costs
+/// two programs.
+fn translations(state: &HostState, ours: &[Change]) -> Nat {
+    let used = ours.iter().any(|change| matches!(change, Change::Add(Item::Nat(_))))
+        || state.addresses.iter().any(|address| is_ours(address.protocol));
+    let twin = |one: &Address| {
+        let same = |other: &Address| other.address == one.address && other.dev != one.dev;
+        one.global && one.address.is_ipv4() && state.addresses.iter().any(same)
+    };
+    if used || state.addresses.iter().any(twin) { nat::read() } else { Nat::default() }
+}
+
+fn kernel() -> Kernel {
+    let release = kernel::release();
+    let mptcp = if Path::new("/proc/sys/net/mptcp/mptcp_enabled").exists() {
+        Flavour::OutOfTree
+    } else if Path::new("/proc/sys/net/mptcp").exists() {
+        Flavour::Upstream
+    } else {
+        Flavour::Absent
+    };
+    Kernel { release, mptcp, ..Kernel::default() }
+}
+
+/// The parameters that a plan looks at, and those that were changed: a link that is down now is to
+/// get its own back all the same.
+fn sysctls(links: &[Link], ours: &[Change]) -> BTreeMap<String, String> {
+    let mut keys = vec!["net.mptcp.enabled".to_owned(), "net.ipv4.conf.all.arp_ignore".to_owned()];
+    for link in links.iter().filter(|link| could_be_a_path(link)) {
+        let name = link.name.as_str().replace('.', "/");
+        keys.push(format!("net.ipv4.conf.{name}.arp_ignore"));
+        keys.push(format!("net.ipv4.conf.{name}.ignore_routes_with_linkdown"));
+        keys.push(format!("net.ipv6.conf.{name}.ignore_routes_with_linkdown"));
+    }
+    keys.extend(ours.iter().filter_map(|change| match change {
+        Change::Sysctl { key, .. } => Some(key.clone()),
+        _ => None,
+    }));
+    keys.into_iter().filter_map(|key| sysctl::read(&key).map(|value| (key, value))).collect()
+}
+
+fn unanswered(doing: &str, error: &KernelError) -> Error {
+    let exit = match error.errno {
+        libc::EPERM | libc::EACCES => Exit::NotPermitted,
+        _ => Exit::Failed,
+    };
+    let what = Error::new(exit, format!("cannot {doing}")).why(error);
+    if exit == Exit::NotPermitted { what.fix(privilege::advice()) } else { what }
+}
+
+impl From<KernelError> for Refused {
+    fn from(error: KernelError) -> Self {
+        Refused { errno: error.errno, text: error.text }
+    }
+}

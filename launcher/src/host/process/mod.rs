@@ -1,0 +1,9 @@
+//! This process and those that it starts: signals, privilege, the terminal, helpers with a deadline.
+
+pub mod clock;
+pub mod helper;
+pub mod privilege;
+pub mod resolve;
+pub mod signals;
+#[cfg(feature = "top")]
+pub mod terminal;

@@ -1,0 +1,10 @@
+//! Units of systemd: their state asked of systemctl(1), their files and our drop-ins in them.
+//!
+//! Not here: what a unit's processes really have (`procfs`) and hold (`observe::unit_sockets`).
+
+pub mod dropins;
+pub mod enabled;
+pub mod journalctl;
+pub mod services;
+pub mod systemctl;
+pub mod units;
