@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 /// The name of the library where a package installs it.
 pub const LIBRARY: &str = "libmptcpize.so";
 
+/// Is this, by its name, a library of ours, of whatever release?
+pub fn is_library(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name == LIBRARY || (name.starts_with("libmptcpize-") && name.ends_with(".so"))
+}
+
 /// The multiarch name of this architecture (Debian policy 9.1.1); empty where it has none.
 const MULTIARCH: &str = if cfg!(all(target_arch = "x86_64", target_env = "gnu")) {
     "x86_64-linux-gnu"

@@ -3,8 +3,8 @@
 //! The cheapest way that reaches it: a preload costs nothing per call, GODEBUG as little, a
 //! seccomp filter tens of microseconds for each socket (launcher/README.md, "The seccomp way").
 
+use crate::inject::reach::{Reach, Subject, Why};
 use crate::inject::seccomp::{Obstacle, Terms};
-use crate::inject::target::{Reach, Why};
 
 /// `--via`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,15 +80,6 @@ pub struct Decision {
     pub notes: Vec<&'static str>,
     /// What keeps what the library does not reach from being followed, though it was asked.
     pub unfollowed: Option<Obstacle>,
-}
-
-/// A program, as far as the decision goes.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    /// Does a preload reach it?
-    pub reach: Reach,
-    /// Would a filter made here see its calls?
-    pub filterable: bool,
 }
 
 /// What this host can do. Asked only when it matters: a probe of seccomp is a process.

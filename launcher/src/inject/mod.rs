@@ -8,5 +8,6 @@ pub mod environment;
 pub mod exec;
 pub mod library;
 pub mod mechanism;
+pub mod reach;
 pub mod seccomp;
 pub mod target;

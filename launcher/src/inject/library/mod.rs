@@ -19,18 +19,12 @@ use rustix::fs::StatVfsMountFlags;
 
 use crate::error::{Error, Exit, reason};
 use crate::inject::environment::preload;
-use crate::paths::{self, Cache, Paths};
+use crate::paths::{Cache, Paths};
 
 /// The library, embedded at build time.
 pub const BYTES: &[u8] = include_bytes!(env!("MPTCPIZE_SHIM"));
 /// Its hash, as sha256sum(1) prints it.
 pub const SHA256: &str = env!("MPTCPIZE_SHIM_SHA256");
-
-/// Is this a library of ours, of whatever release?
-pub fn is_ours(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name == paths::LIBRARY || (name.starts_with("libmptcpize-") && name.ends_with(".so"))
-}
 
 /// Finds a place for the library, writing it there when needed.
 ///

@@ -9,6 +9,7 @@ use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with}
 
 use crate::inject::seccomp::call::Wanted;
 use crate::inject::seccomp::caller::{Callers, Owner, Unsuited};
+use crate::inject::seccomp::outcome::Outcome;
 use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::sockets;
 use crate::inject::seccomp::sys::{self, Reply, Slots};
@@ -16,27 +17,6 @@ use crate::inject::seccomp::trace::Trace;
 
 /// `IPPROTO_MPTCP` (include/uapi/linux/in.h).
 const MPTCP: Protocol = Protocol::from_raw(NonZeroU32::new(262).expect("262 is not 0"));
-
-/// A call that killed its supervisor this often is left to the kernel: something (a sandbox that
-/// the rehearsal did not meet) does not let us make its socket.
-pub(super) const MOST_ATTEMPTS: u32 = 5;
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// With an MPTCP socket of this number.
-    Mptcp(i32),
-    /// Without a socket, with this errno, which TCP would have met too.
-    Failed(i32),
-    /// As TCP: MPTCP was refused with this errno.
-    Refused(i32),
-    /// As TCP: not for this caller.
-    Unsuited(Unsuited),
-    /// As TCP: see [`MOST_ATTEMPTS`].
-    GivenUp,
-    /// The caller is gone, or was called away by a signal.
-    Gone,
-}
 
 /// Everything that an answer needs; the standby has the same.
 #[derive(Debug)]
@@ -52,8 +32,8 @@ pub(super) struct Responder {
     ///
     /// Both at once is not safe against our own death: killed while the caller has not yet woken
     /// up, we take the descriptor back and leave the answer standing, and the call returns 0. In two
-    /// steps the standby finds the call where it was. It takes a kernel that lets no signal call
-    /// the caller away between them.
+    /// steps the standby finds the call where it was. It takes a kernel that lets no signal
+    /// interrupt the caller between them.
     pub(super) in_two_steps: bool,
 }
 

@@ -34,6 +34,7 @@ mod mappings;
 mod memory;
 mod message;
 mod option;
+mod outcome;
 mod probe;
 pub mod refused;
 mod replay;
@@ -59,7 +60,7 @@ use refused::Refused;
 /// [`Lost`], and this process must not become the program.
 pub fn supervise(terms: Terms, trace: Option<&OsStr>) -> Result<Result<(), Lost>, Obstacle> {
     let no_process = |error: io::Error| Obstacle::NoProcess(error.raw_os_error().unwrap_or(0));
-    let (control, theirs) = supervisor::pair().map_err(no_process)?;
+    let (control, theirs) = message::pair().map_err(no_process)?;
     let trace = trace.and_then(trace::destination);
     let refused = Refused::ask();
     // Twice, so that the program has no child that it does not know of.

@@ -4,11 +4,12 @@
 
 use std::mem;
 
-use crate::inject::seccomp::answer::{MOST_ATTEMPTS, Outcome, Responder};
+use crate::inject::seccomp::answer::Responder;
 use crate::inject::seccomp::call::{self, Call, SocketOption, Wanted};
 use crate::inject::seccomp::caller::Unsuited;
 use crate::inject::seccomp::memory::{Answer, Question};
 use crate::inject::seccomp::option::Verdict;
+use crate::inject::seccomp::outcome::{MOST_ATTEMPTS, Outcome};
 use crate::inject::seccomp::sys::Reply;
 
 /// How far the answer to a call has come, where it takes more than one step.

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::inject::seccomp::answer::Responder;
@@ -54,7 +53,7 @@ pub(super) fn run(
     let trace = trace.map(Trace::start).transpose()?;
     let callers = Callers::look().ok_or(io::ErrorKind::NotFound)?;
     let slots = Slots::new()?;
-    let (ours, theirs) = pair()?;
+    let (ours, theirs) = message::pair()?;
     // The standby first: what cannot be had is to be known while there is no filter yet.
     if sys::fork()?.is_none() {
         drop((control, ours));
@@ -139,7 +138,7 @@ fn serve(responder: &Responder, mut standby: Option<OwnedFd>) -> i32 {
             alone_for = 0;
         }
         if let Some(number) = free.last().copied().filter(|_| calls.contains(PollFlags::IN)) {
-            // ENOENT: it was called away by a signal meanwhile.
+            // ENOENT: it a signal interrupted it (EINTR) meanwhile.
             if responder.slots.receive(responder.listener(), number).is_ok() {
                 free.pop();
                 taken.push_back(number);
@@ -203,7 +202,7 @@ fn stand_by(responder: &Responder, supervisor: OwnedFd) -> i32 {
 fn respawn(responder: &Responder, old: Option<OwnedFd>) -> Option<OwnedFd> {
     drop(old);
     sys::reap(Duration::ZERO);
-    let (ours, theirs) = pair().ok()?;
+    let (ours, theirs) = message::pair().ok()?;
     if sys::fork().ok()?.is_none() {
         drop(ours);
         sys::exit(stand_by(responder, theirs));
@@ -238,10 +237,4 @@ fn look(
     let _ = poll(&mut all, wait.as_ref());
     let of = |at: usize, is_there: bool| if is_there { all[at].revents() } else { nothing };
     (all[0].revents(), of(1, other.is_some()), !of(2, words.is_some()).is_empty())
-}
-
-/// Two ends that keep messages apart.
-pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let kind = SocketType::SEQPACKET;
-    Ok(socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
 }

@@ -12,10 +12,10 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::inject::environment::trace_file;
-use crate::inject::seccomp::answer::Outcome;
 use crate::inject::seccomp::call::{SocketOption, Wanted};
 use crate::inject::seccomp::caller::Unsuited;
 use crate::inject::seccomp::option::Verdict;
+use crate::inject::seccomp::outcome::Outcome;
 use crate::inject::seccomp::writer::Queue;
 
 /// Where the records go.

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
-use crate::inject::seccomp::supervisor::pair;
+use crate::inject::seccomp::message::pair;
 use crate::inject::seccomp::sys;
 
 /// The longest record, with the number before it.

@@ -7,7 +7,7 @@
 //!
 //! Not here: what the version means ([`crate::inject::target::go`]).
 
-use crate::inject::target::elf::{Fields, ReadAt, Segment};
+use crate::inject::target::elf_fields::{Fields, ReadAt, Segment};
 use crate::inject::target::go::GoVersion;
 use crate::inject::target::sections;
 

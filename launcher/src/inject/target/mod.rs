@@ -3,11 +3,11 @@
 
 mod build_info;
 pub mod elf;
+mod elf_fields;
 pub mod go;
 pub mod script;
 mod sections;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -17,12 +17,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, StatVfsMountFlags};
 
 use crate::error::{Error, Exit, reason};
-use crate::inject::mechanism::Subject;
+use crate::inject::reach::{Reach, Subject, Why};
 use crate::inject::seccomp::abi;
-use crate::inject::target::go::GoVersion;
 use crate::root::Root;
 use elf::{Class, Elf, Flaw, ReadAt};
-use mptcpize_model::plain;
 
 /// How many interpreters the kernel follows (`exec_binprm`, fs/exec.c: more than five rewrites
 /// are ELOOP).
@@ -92,57 +90,6 @@ enum Image {
     Unknown,
     /// An interpreter of the chain does not exist.
     MissingInterpreter,
-}
-
-/// Does the preload reach the program's sockets?
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Yes, through its loader.
-    Preload,
-    /// It is Go: `GODEBUG` does what the preload cannot.
-    GoDebug(GoVersion),
-    /// It could not be read; the preload is there if a loader takes it.
-    Unknown,
-    /// No.
-    No(Why),
-}
-
-/// Why a preload does not reach a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// No loader at all.
-    Static,
-    /// The loader distrusts the environment.
-    Privilege(&'static str),
-    /// 32-bit on a 64-bit host.
-    Class,
-    /// For another processor.
-    Machine(u16),
-    /// Makes its own system calls and knows no MPTCP.
-    OldGo(GoVersion),
-    /// Its loader does not exist here.
-    NoLoader(PathBuf),
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Why::Static => f.write_str("it is statically linked, a preload cannot reach it"),
-            Why::Privilege(how) => {
-                write!(f, "it is {how}, so its loader ignores the environment")
-            }
-            Why::Class => f.write_str("it is a 32-bit program, our library is 64-bit"),
-            Why::Machine(machine) => {
-                write!(f, "it is for another processor (ELF machine {machine})")
-            }
-            Why::OldGo(version) => {
-                write!(f, "it is built with Go {version}, MPTCP came with 1.21")
-            }
-            Why::NoLoader(path) => {
-                write!(f, "its loader {} does not exist", plain::words(&path.to_string_lossy()))
-            }
-        }
-    }
 }
 
 impl Target {

@@ -3,7 +3,7 @@
 //!
 //! Source: elf(5).
 
-use crate::inject::target::elf::{Fields, ReadAt};
+use crate::inject::target::elf_fields::{Fields, ReadAt};
 
 /// A program has 20 to 60 sections; what stands behind so many is not looked at.
 const MOST_SECTIONS: usize = 1024;
