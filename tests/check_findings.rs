@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
 use mptcpize::output::check::Screen;
 use mptcpize::output::term::{Colour, Term};
 use mptcpize_model::checks::{self, Finding, FirewallRule, Harm, Observed, Severity, Shim, Socket};
@@ -17,7 +19,6 @@ use mptcpize_model::config::Role;
 use mptcpize_model::lacks::Lack;
 use mptcpize_model::net::MAIN;
 use mptcpize_model::{Flavour, HostState, Manager, route_lookup};
-use serde_json::Value;
 use support::observed::{counted, laptop, name, peer, service, troubled};
 
 /// The codes of all that is not fine.

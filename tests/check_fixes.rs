@@ -9,8 +9,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use mptcpize_model::checks::FIXABLE;
 use serde_json::Value;
+
+use mptcpize_model::checks::FIXABLE;
 use support::check::{Checked, check, paste};
 use support::kernel::counter;
 use support::uplinks::{PORT, SERVER_V4, Station, Uplinks};

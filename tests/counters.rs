@@ -5,9 +5,10 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::Value;
+
 use mptcpize::output::counters::Screen;
 use mptcpize_model::counters::Counters;
-use serde_json::Value;
 use support::kernel::{self, counter};
 use support::scratch::{self, scratch};
 use support::uplinks::{PORT, Station, transfer_py};

@@ -7,10 +7,11 @@ use std::fmt::Debug;
 use std::fs;
 use std::net::IpAddr;
 
+use serde_json::Value;
+
 use mptcpize::host::netlink::KernelError;
 use mptcpize::host::netlink::rtnl::Rtnl;
 use mptcpize_model::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
-use serde_json::Value;
 use support::{Netns, scratch};
 
 /// A namespace with links of many kinds and addresses of many forms.

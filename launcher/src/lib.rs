@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Who may import whom: `main → cli, commands, error, output` · `commands → cli, config_file, host,
-//! inject, output, paths, root, error` · `host, inject → paths, root, error` · `root → error` ·
+//! inject, output, paths, root, syscall, error` · `host, inject → paths, root, syscall, error` · `root → error` ·
 //! `output → error`; all may use the model, which is a crate of its own and knows none of them.
 //! `tests/layers.rs` keeps it so.
 //!
@@ -27,3 +27,4 @@ pub mod inject;
 pub mod output;
 pub mod paths;
 pub mod root;
+pub mod syscall;

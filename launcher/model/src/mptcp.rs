@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::IfName;
 
+/// `IPPROTO_MPTCP`, the protocol of MPTCP sockets (include/uapi/linux/in.h).
+pub const IPPROTO_MPTCP: u32 = 262;
+
 /// How many endpoints a kernel takes, and its highest limit, through Linux 6.18
 /// (`MPTCP_PM_ADDR_MAX`, net/mptcp/pm_kernel.c). Newer ones may take more.
 pub const MOST: usize = 8;

@@ -1,10 +1,10 @@
 //! The packet filter's rules, in nft's JSON or as iptables-save prints them. Names of tables, chains
 //! and comments are others' choice, and the line that deletes a rule is for pasting.
 
-use mptcpize::host::readers;
 use serde_json::Value;
 
 use super::{shell_words, survives_json};
+use mptcpize::host::readers;
 
 /// The line deletes the rule and does nothing else, whatever it is called.
 pub(crate) fn firewall(bytes: &[u8]) {

@@ -1,12 +1,12 @@
 //! Do packets leave, and come back, by the link that their address belongs to.
 
-use crate::rule_order;
 use std::net::IpAddr;
 
 use super::{Context, Finding, SETUP, conf_key, list};
 use crate::change::{Change, Item};
 use crate::net::{Family, IfName, Rule};
 use crate::ours::is_ours;
+use crate::rule_order;
 use crate::sysctl;
 use crate::uplinks::Path;
 

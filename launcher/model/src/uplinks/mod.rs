@@ -5,16 +5,15 @@ mod gateway;
 mod source;
 mod twins;
 
-pub use gateway::gateways;
-
-use crate::ours;
-use crate::rule_order;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::HostState;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
+use crate::ours;
+use crate::rule_order;
+pub use gateway::gateways;
 
 /// A link and gateway usable for a subflow, in one family.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::cli::pm::Common;
 use crate::cli::subflow::{Action, Place, Subflow as Arguments};
@@ -17,6 +17,7 @@ use crate::host::netlink::KernelError;
 use crate::host::netlink::diag;
 use crate::host::netlink::events::{Events, News};
 use crate::output;
+use crate::syscall::timespec;
 use mptcpize_model::connection::{Connection, Subflow};
 use mptcpize_model::event::Kind;
 use mptcpize_model::mptcp::{Endpoint, Flags};
@@ -177,10 +178,7 @@ fn wait(events: &Events, end: Instant) -> anyhow::Result<bool> {
     }
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let left = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        };
+        let left = timespec(left);
         match poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&left)) {
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(std::io::Error::from(error).into()),

@@ -1,7 +1,6 @@
 //! Setting the host up for `run`: done where it is allowed and nobody else does it, silent where
 //! there is nothing to do, and never a reason for the program not to run, unless it was asked for.
 
-use mptcpize_model::ours;
 use std::fs;
 use std::io::IsTerminal;
 
@@ -20,6 +19,7 @@ use crate::paths::Paths;
 use mptcpize_model::HostState;
 use mptcpize_model::config::Config;
 use mptcpize_model::desired;
+use mptcpize_model::ours;
 use mptcpize_model::proposal::{self, Proposal};
 
 /// What the command line said about it.
@@ -87,7 +87,7 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
     if proposal.plan.is_empty() {
         return Ok(());
     }
-    let mut journal = setup::open_journal(paths)?;
+    let mut journal = setup::session::open_journal(paths)?;
     let done = transaction::set_up(&mut host, &mut journal, &config, |_| {})?;
     if !done.plan.is_empty() {
         let links = setup::links(&Proposal::of(&done.state, &config));

@@ -1,17 +1,19 @@
 //! `mptcpize setup`: look, plan, show, record, change, look again; and its undo.
 
 pub mod confirm;
+pub mod session;
 pub mod settings;
 pub mod undo;
+
 use std::time::{Duration, Instant};
 
-use crate::cli::setup::{Place, Setup, SetupCommand};
+use crate::cli::setup::{Setup, SetupCommand};
 use crate::error::{Error, Exit};
-use crate::host::apply::journal::{self, Journal};
+use crate::host::Host;
+use crate::host::apply::journal;
 use crate::host::apply::transaction;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::Live;
-use crate::host::{Host, netns};
 use crate::output::{self, diff};
 use crate::paths::Paths;
 use mptcpize_model::HostState;
@@ -22,6 +24,7 @@ use mptcpize_model::net::{Address, Family, IfName};
 use mptcpize_model::plan::Plan;
 use mptcpize_model::proposal::{self, Proposal};
 use mptcpize_model::record::Record;
+use session::{enter, open_journal};
 
 /// How long a link that was set up before may be without its address: a manager that configures it
 /// anew takes 20 to 90 ms between taking and giving it.
@@ -107,17 +110,6 @@ impl Wish {
         (!self.before.is_empty()).then(|| {
             format!("as before: {}    (mptcpize setup --forget returns to the file)", self.before)
         })
-    }
-}
-
-/// Moves into the network namespace that was named, if one was.
-///
-/// # Errors
-/// As [`netns::enter`].
-pub fn enter(place: &Place) -> Result<(), Error> {
-    match &place.netns {
-        Some(name) => netns::enter(name),
-        None => Ok(()),
     }
 }
 
@@ -273,16 +265,6 @@ fn settled(host: &mut Live, record: &Record) -> Result<HostState, Error> {
         }
         std::thread::sleep(LOOK);
     }
-}
-
-/// Opens the journal of this namespace, and says so when another run holds it.
-///
-/// # Errors
-/// See [`Journal::open`].
-pub fn open_journal(paths: &Paths) -> Result<Journal, Error> {
-    Journal::open(&paths.run(), identity::netns(), |holder| {
-        output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
-    })
 }
 
 fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> anyhow::Result<Exit> {

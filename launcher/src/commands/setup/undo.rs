@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::setup::Place;
 use crate::commands::setup::confirm;
-use crate::commands::setup::{enter, open_journal};
+use crate::commands::setup::session::{enter, open_journal};
 use crate::error::Exit;
 use crate::host::Host;
 use crate::host::apply::{journal, transaction};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::cli::see::Colour;
 use crate::commands::setup::settings;
@@ -20,6 +20,7 @@ use crate::host::procfs::programs;
 use crate::host::systemd::services;
 use crate::output::term::{self, Term};
 use crate::paths::Paths;
+use crate::syscall::timespec;
 use mptcpize_model::connection::Connection;
 use mptcpize_model::net::IfName;
 use mptcpize_model::status::{Bytes, Rates, Seen};
@@ -126,10 +127,7 @@ pub(in crate::commands) fn wait(time: Duration) -> bool {
     let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP | PollFlags::NVAL;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let left = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        };
+        let left = timespec(left);
         let mut reader = [PollFd::new(&stdout, PollFlags::RDHUP)];
         match poll(&mut reader, Some(&left)) {
             Err(rustix::io::Errno::INTR) => {}

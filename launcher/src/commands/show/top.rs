@@ -24,6 +24,7 @@ use crate::host::procfs::programs;
 use crate::output::term::{Term, Tone, ascii};
 use crate::output::{self, top as frame};
 use crate::paths::Paths;
+use crate::syscall::timespec;
 use mptcpize_model::event::Event;
 use mptcpize_model::status::{Program, Seen};
 use mptcpize_model::top::{FOLLOWED, Tracker, View};
@@ -139,8 +140,7 @@ fn wait(live: &Live<'_>, tick: Instant) -> anyhow::Result<()> {
         return Ok(());
     }
     let left = tick.saturating_duration_since(Instant::now());
-    let left =
-        Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+    let left = timespec(left);
     let input = stdin();
     let mut all = vec![PollFd::new(&input, PollFlags::IN)];
     all.extend(live.events.as_ref().map(|events| PollFd::new(events, PollFlags::IN)));

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::commands::system::file_changes::{FileChange, cannot};
+use crate::commands::system::file_change::{FileChange, cannot};
 use crate::error::Error;
 use crate::host::apply::files;
 use crate::host::procfs::preload_names;

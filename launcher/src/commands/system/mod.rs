@@ -5,6 +5,7 @@
 //! the library does, which stays for those that name it still (`commands::system::leftovers`). What
 //! stops half-way is finished by the next run of either.
 
+mod file_change;
 mod file_changes;
 mod leftovers;
 mod roots;
@@ -18,7 +19,8 @@ use std::rc::Rc;
 
 use crate::cli::unit::{Disable, Enable, Place, Via};
 use crate::commands::setup::settings;
-use crate::commands::system::file_changes::{FileChange, Files, cannot, carry_out};
+use crate::commands::system::file_change::{FileChange, cannot};
+use crate::commands::system::file_changes::{Files, carry_out};
 use crate::commands::system::leftovers::Leftovers;
 use crate::error::{Error, Exit};
 use crate::host::apply::{files, lock};

@@ -6,12 +6,12 @@ use crate::cli::unit::Enable;
 use crate::commands::units::came_up::{self, Started};
 use crate::commands::units::list;
 use crate::commands::units::plan::{self, Planned};
-use crate::commands::units::socket;
 use crate::commands::units::socket_row;
 use crate::commands::units::{Met, Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::procfs::processes;
 use crate::host::systemd::dropins::UnitDir;
+use mptcpize_model::mptcp::IPPROTO_MPTCP;
 use mptcpize_model::shell;
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::unit::dropin::{self, Mechanism};
@@ -170,7 +170,7 @@ pub fn check(site: &Site, jobs: &[Job]) -> Result<Vec<(usize, Error)>, Error> {
             Mechanism::Run { .. } => {
                 facts.programs.iter().all(|program| program.ends_with("mptcpize"))
             }
-            Mechanism::Socket(_) => facts.protocol == socket::MPTCP,
+            Mechanism::Socket(_) => facts.protocol == IPPROTO_MPTCP,
         };
         let why = if facts.load != "loaded" {
             format!("it says {} {}", facts.load, facts.load_error)

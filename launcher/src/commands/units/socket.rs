@@ -8,6 +8,7 @@
 use crate::commands::units::Site;
 use crate::error::{Error, Exit};
 use crate::host::systemd::units::Facts;
+use mptcpize_model::mptcp::IPPROTO_MPTCP;
 use mptcpize_model::shell;
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::unit::address::{Address, Misfit, fits};
@@ -16,8 +17,6 @@ use mptcpize_model::unit::file::UnitText;
 
 /// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
 const SOCKET_PROTOCOL: u32 = 257;
-/// `IPPROTO_MPTCP`, as systemd shows `SocketProtocol=`.
-pub const MPTCP: u32 = 262;
 /// Settings that systemd cannot keep on a socket of MPTCP: it warns and goes on (257, Linux 6.18).
 const NOT_KEPT: [&str; 2] = ["IPTTL", "PassPacketInfo"];
 
@@ -123,7 +122,7 @@ pub fn of_service(site: &Site, facts: &Facts) -> Vec<String> {
     for (name, socket) in names.iter().zip(&sockets) {
         let all: Vec<Address> =
             socket.listen.iter().filter_map(|line| Address::shown(line)).collect();
-        if socket.protocol == MPTCP || !all.iter().any(Address::is_ip_stream) {
+        if socket.protocol == IPPROTO_MPTCP || !all.iter().any(Address::is_ip_stream) {
             continue;
         }
         let can = site.source.version().is_some_and(|version| version >= SOCKET_PROTOCOL)

@@ -7,13 +7,14 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::Error;
 use crate::host::procfs::activity::Activity;
 use crate::host::systemd::journalctl;
 use crate::host::systemd::systemctl::{Properties, Systemctl};
+use crate::syscall::timespec;
 
 /// The whole watch: longer than most programs take to read their settings and to refuse them.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -155,7 +156,7 @@ fn main_process(properties: &Properties) -> Option<OwnedFd> {
 fn wait(processes: &[OwnedFd]) {
     let mut ready: Vec<PollFd<'_>> =
         processes.iter().map(|process| PollFd::new(process, PollFlags::IN)).collect();
-    let look = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
+    let look = timespec(LOOK);
     // An interrupted wait is a shorter one.
     let _ = poll(&mut ready, Some(&look));
 }

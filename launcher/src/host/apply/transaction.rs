@@ -1,7 +1,6 @@
 //! Carrying out a plan whole or not at all: record, change, look again, and take it back when the
 //! host did not come out as planned.
 
-use mptcpize_model::ours;
 use std::fmt;
 
 use crate::error::{Error, Exit};
@@ -12,6 +11,7 @@ use mptcpize_model::HostState;
 use mptcpize_model::change::{Change, Item, same_thing};
 use mptcpize_model::config::Config;
 use mptcpize_model::net::IfName;
+use mptcpize_model::ours;
 use mptcpize_model::plan::{Plan, Step, is_optional};
 use mptcpize_model::proposal::Proposal;
 

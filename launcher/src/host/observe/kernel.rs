@@ -2,21 +2,18 @@
 
 use std::fmt;
 use std::fs;
-use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::error::reason;
 use crate::host::apply::sysctl;
+use crate::syscall::MPTCP;
 
 /// The file behind the sysctl `net.mptcp.enabled`
 /// (Documentation/networking/mptcp-sysctl.rst).
 const ENABLED: &str = "/proc/sys/net/mptcp/enabled";
-
-/// `IPPROTO_MPTCP` (include/uapi/linux/in.h).
-const MPTCP: Protocol = Protocol::from_raw(NonZeroU32::new(262).expect("262 is not 0"));
 
 /// The answer to "can I have an MPTCP socket in this network namespace?".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

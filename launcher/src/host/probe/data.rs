@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SendFlags, send};
 
-use super::{LOOK, MOST_BYTES, MPTCP, MPTCP_PATIENCE, Target, connect, sys};
-use crate::host::process::helper::timespec;
+use super::connect::{LOOK, MOST_BYTES, MPTCP_PATIENCE, Target, connect};
+use super::sys;
+use crate::syscall::MPTCP;
+use crate::syscall::timespec;
 use mptcpize_model::checks::peer::{Answer, Carried, Joint};
 
 /// Ports on which a server waits for a TLS record before it says anything (service names of IANA).

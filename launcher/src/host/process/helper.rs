@@ -6,7 +6,9 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::syscall::timespec;
 
 /// More than a helper has to say.
 const MOST: usize = 16 << 20;
@@ -91,14 +93,6 @@ fn readable(pipe: &impl AsFd, until: Instant) -> io::Result<bool> {
             Err(error) => return Err(error.into()),
             Ok(count) => return Ok(count > 0),
         }
-    }
-}
-
-/// For poll(2).
-pub(in crate::host) fn timespec(period: Duration) -> Timespec {
-    Timespec {
-        tv_sec: period.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: period.subsec_nanos().into(),
     }
 }
 

@@ -1,11 +1,10 @@
 //! Answering one socket(2): who asks, an MPTCP socket made and handed over, or the call left to the
 //! kernel, which then makes the TCP socket that was asked for.
 
-use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::inject::seccomp::call::Wanted;
 use crate::inject::seccomp::caller::{Callers, Owner, Unsuited};
@@ -14,9 +13,7 @@ use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::sockets;
 use crate::inject::seccomp::sys::{self, Reply, Slots};
 use crate::inject::seccomp::trace::Trace;
-
-/// `IPPROTO_MPTCP` (include/uapi/linux/in.h).
-const MPTCP: Protocol = Protocol::from_raw(NonZeroU32::new(262).expect("262 is not 0"));
+use crate::syscall::MPTCP;
 
 /// Everything that an answer needs; the standby has the same.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ mod caller;
 pub mod deviations;
 pub mod filter;
 mod holders;
+mod install;
 mod mappings;
 mod memory;
 mod message;
@@ -85,7 +86,7 @@ pub fn supervise(terms: Terms, trace: Option<&OsStr>) -> Result<Result<(), Lost>
         sys::set_no_new_privs().map_err(no_process)?;
     }
     let program = filter::build(abi::HERE, &refused);
-    let listener = install(&program, terms.wait_killable)
+    let listener = install::install(&program, terms.wait_killable)
         .map_err(|error| Obstacle::Forbidden(error.raw_os_error().unwrap_or(0)))?;
     Ok(hand_over(control, listener))
 }
@@ -99,11 +100,4 @@ fn hand_over(control: OwnedFd, listener: OwnedFd) -> Result<(), Lost> {
     message::send_listener(control.as_fd(), listener.as_fd()).map_err(Lost)?;
     message::receive_word(control.as_fd()).map_err(Lost)?;
     Ok(())
-}
-
-fn install(program: &[libc::sock_filter], wait_killable: bool) -> io::Result<OwnedFd> {
-    let killable = if wait_killable { libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV } else { 0 };
-    // Kernels before 5.16 take a program with a filter for a sandbox and slow it down against
-    // itself (speculation); this one is as trusted as it was without.
-    sys::install(program, killable | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW)
 }

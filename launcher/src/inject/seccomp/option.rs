@@ -23,6 +23,7 @@ use crate::inject::seccomp::call::SocketOption;
 use crate::inject::seccomp::caller::Callers;
 use crate::inject::seccomp::holders::Held;
 use crate::inject::seccomp::{mappings, replay, sockets, sys};
+use mptcpize_model::mptcp::IPPROTO_MPTCP;
 
 /// What comes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +165,7 @@ fn hold(around: &Callers, thread: u32, fd: i32) -> Option<(Held, i32)> {
     let held = around.hold(thread, fd)?;
     let socket = held.socket.as_fd();
     let number = |name| sockets::number(socket, libc::SOL_SOCKET, name);
-    let is_ours = number(libc::SO_PROTOCOL) == Some(262)
+    let is_ours = number(libc::SO_PROTOCOL) == Some(IPPROTO_MPTCP as i32)
         && (sockets::is_marked(socket) || is_connected(socket));
     let family = number(libc::SO_DOMAIN).filter(|_| is_ours)?;
     Some((held, family))

@@ -11,7 +11,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use crate::inject::seccomp::caller::Callers;
 use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::sys::{self, End, Shared};
-use crate::inject::seccomp::{abi, filter, message};
+use crate::inject::seccomp::{abi, filter, install, message};
+use mptcpize_model::mptcp::IPPROTO_MPTCP;
 
 /// How the filter is installed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +125,7 @@ pub fn probe() -> Result<Terms, Obstacle> {
 fn is_covered() -> bool {
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
     let protocol = socket.and_then(sockopt::socket_protocol);
-    protocol.is_ok_and(|protocol| protocol.is_some_and(|it| it.as_raw().get() == 262))
+    protocol.is_ok_and(|protocol| protocol.is_some_and(|it| it.as_raw().get() == IPPROTO_MPTCP))
 }
 
 /// Everything that launcher and supervisor will do, in the child.
@@ -154,18 +155,18 @@ fn rehearse() -> u64 {
     // Without options, about which the kernel is not asked twice.
     let program = filter::build(abi::HERE, &Refused::default());
     let mut found = word::INSTALLED | word::KILLABLE;
-    let mut installed = super::install(&program, true);
+    let mut installed = install::install(&program, true);
     // Without CAP_SYS_ADMIN the kernel wants the promise; it looks at that before the flags.
     if is(&installed, libc::EACCES) {
         found |= word::GAVE_UP;
-        installed = sys::set_no_new_privs().and_then(|()| super::install(&program, true));
+        installed = sys::set_no_new_privs().and_then(|()| install::install(&program, true));
     }
     if is(&installed, libc::EINVAL) {
         found &= !word::KILLABLE;
-        installed = super::install(&program, false);
+        installed = install::install(&program, false);
         if is(&installed, libc::EACCES) {
             found |= word::GAVE_UP;
-            installed = sys::set_no_new_privs().and_then(|()| super::install(&program, false));
+            installed = sys::set_no_new_privs().and_then(|()| install::install(&program, false));
         }
     }
     let listener = match installed {

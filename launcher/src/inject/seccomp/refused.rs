@@ -3,12 +3,12 @@
 //!
 //! Not here: what is done about them (`option.rs`, `replay.rs`).
 
-use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, ipproto, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
 
 use crate::inject::seccomp::sockets;
+use crate::syscall::MPTCP;
 
 /// The levels of a TCP socket (`SOL_SOCKET` and the three protocols).
 pub const LEVELS: [i32; 4] =
@@ -40,7 +40,7 @@ impl Refused {
             let make = |protocol| {
                 socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(protocol)).ok()
             };
-            let mptcp = NonZeroU32::new(262).map(Protocol::from_raw).and_then(make);
+            let mptcp = make(MPTCP);
             let (Some(mptcp), Some(tcp)) = (mptcp, make(ipproto::TCP)) else { continue };
             for (at, level) in LEVELS.into_iter().enumerate() {
                 if Some(level) != without {

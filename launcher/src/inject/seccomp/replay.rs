@@ -4,7 +4,6 @@
 //! Not seen, because MPTCP takes them and does not tell: SO_DONTROUTE, SO_BROADCAST,
 //! SO_BUSY_POLL_BUDGET. Not here: whether it may be replaced (`option.rs`).
 
-use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -14,6 +13,7 @@ use rustix::net::{
 };
 
 use crate::inject::seccomp::sockets;
+use crate::syscall::MPTCP;
 
 /// include/uapi/asm-generic/socket.h
 const SO_BUF_LOCK: i32 = 72;
@@ -37,8 +37,7 @@ pub(super) fn onto(
     family: i32,
     options: &[(i32, i32)],
 ) -> bool {
-    let mptcp = NonZeroU32::new(262).map(Protocol::from_raw);
-    let Some(usual) = mptcp.and_then(|mptcp| fresh(family, mptcp)) else { return false };
+    let Some(usual) = fresh(family, MPTCP) else { return false };
     let of_family = |level: i32| level != libc::IPPROTO_IPV6 || family == libc::AF_INET6;
     // IP_TOS changes SO_PRIORITY, so that the socket's own level comes last.
     for last in [false, true] {

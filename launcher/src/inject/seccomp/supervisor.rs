@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -25,6 +25,7 @@ use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::steps::{Progress, Step};
 use crate::inject::seccomp::sys::{self, SLOTS, Slots};
 use crate::inject::seccomp::trace::Trace;
+use crate::syscall::timespec;
 
 /// The names of the two, as ps(1) shows them; the kernel keeps 15 bytes.
 const WORKING: &CStr = c"mptcpize-socket";
@@ -229,10 +230,7 @@ fn look(
         PollFd::from_borrowed_fd(other.map_or(listener, AsFd::as_fd), other_interest),
         PollFd::from_borrowed_fd(words.unwrap_or(listener), words_interest),
     ];
-    let wait = wait.map(|wait| Timespec {
-        tv_sec: wait.as_secs().cast_signed(),
-        tv_nsec: wait.subsec_nanos().into(),
-    });
+    let wait = wait.map(timespec);
     // Signals are blocked; anything else that went wrong is asked again.
     let _ = poll(&mut all, wait.as_ref());
     let of = |at: usize, is_there: bool| if is_there { all[at].revents() } else { nothing };

@@ -1,0 +1,30 @@
+//! What `setup` and its undo begin with: the network namespace that was named, and the journal.
+
+use crate::cli::setup::Place;
+use crate::error::Error;
+use crate::host::apply::journal::Journal;
+use crate::host::netns;
+use crate::host::netns::identity;
+use crate::output;
+use crate::paths::Paths;
+
+/// Moves into the network namespace that was named, if one was.
+///
+/// # Errors
+/// As [`netns::enter`].
+pub fn enter(place: &Place) -> Result<(), Error> {
+    match &place.netns {
+        Some(name) => netns::enter(name),
+        None => Ok(()),
+    }
+}
+
+/// Opens the journal of this namespace, and says so when another run holds it.
+///
+/// # Errors
+/// See [`Journal::open`].
+pub fn open_journal(paths: &Paths) -> Result<Journal, Error> {
+    Journal::open(&paths.run(), identity::netns(), |holder| {
+        output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
+    })
+}
