@@ -16,13 +16,23 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("cli", &["error"]),
     (
         "commands",
-        &["cli", "config_file", "host", "inject", "output", "paths", "root", "syscall", "error"],
+        &[
+            "cli",
+            "config_file",
+            "host",
+            "inject",
+            "output",
+            "locations",
+            "root",
+            "syscall",
+            "error",
+        ],
     ),
-    ("inject", &["error", "paths", "root", "syscall"]),
-    ("host", &["error", "paths", "root", "syscall"]),
+    ("inject", &["error", "locations", "root", "syscall"]),
+    ("host", &["error", "locations", "root", "syscall"]),
     ("output", &["error"]),
     ("config_file", &[]),
-    ("paths", &[]),
+    ("locations", &[]),
     ("root", &["error"]),
     ("error", &[]),
     ("syscall", &[]),
@@ -114,9 +124,9 @@ fn each_layer_uses_only_those_below_it() {
 #[test]
 fn imports_are_found_however_they_are_written() {
     let text = "//! crate::doc\nuse crate::error::{Error, Exit};\n\
-                use crate::{host, paths::Paths,\n    model};\nfn f() { crate::cli::parse() }\n";
+                use crate::{host, locations::Locations,\n    model};\nfn f() { crate::cli::parse() }\n";
     let found: Vec<String> = named(text, "crate::").into_iter().collect();
-    assert_eq!(found, ["cli", "error", "host", "model", "paths"]);
+    assert_eq!(found, ["cli", "error", "host", "locations", "model"]);
 }
 
 #[test]

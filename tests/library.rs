@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use mptcpize::inject::library;
-use mptcpize::paths::Paths;
+use mptcpize::locations::Locations;
 
 use support::cc::{self, Build};
 use support::mounts::{private, private_with};
@@ -358,7 +358,7 @@ fn twenty_first_runs_at_once_all_work() {
 
 /// The file systems' places below another root, and root's own view of them.
 fn placed(root: &Path) -> PathBuf {
-    library::place(&Paths::from_env(|_| None).below(root)).expect("there is a place")
+    library::place(&Locations::from_env(|_| None).below(root)).expect("there is a place")
 }
 
 #[test]

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! Who may import whom: `main → cli, commands, error, output` · `commands → cli, config_file, host,
-//! inject, output, paths, root, syscall, error` · `host, inject → paths, root, syscall, error` · `root → error` ·
-//! `output → error`; all may use the model, which is a crate of its own and knows none of them.
+//! inject, output, locations, root, syscall, error` · `host, inject → locations, root, syscall,
+//! error` · `root, output, cli → error`; all may use the model, which is a crate of its own and
+//! knows none of them.
 //! `tests/layers.rs` keeps it so.
 //!
 //! The library that is preloaded (`shim/`) is a package of its own, embedded by `build.rs`;
@@ -24,7 +25,7 @@ pub mod config_file;
 pub mod error;
 pub mod host;
 pub mod inject;
+pub mod locations;
 pub mod output;
-pub mod paths;
 pub mod root;
 pub mod syscall;

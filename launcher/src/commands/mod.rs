@@ -13,7 +13,7 @@ pub mod version;
 use crate::cli::{Cli, Command};
 use crate::error::Exit;
 use crate::host::process::signals;
-use crate::paths::Paths;
+use crate::locations::Locations;
 
 /// Carries out what the command line asks.
 ///
@@ -27,24 +27,24 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Some(Command::Run(arguments)) if arguments.explain => run::explain::explain(&arguments),
         Some(Command::Run(arguments)) => match run::run(arguments)? {},
-        Some(Command::Setup(arguments)) => setup::setup(arguments, &paths()),
+        Some(Command::Setup(arguments)) => setup::setup(arguments, &locations()),
         Some(Command::Enable(arguments)) if arguments.system => {
-            system::enable(&arguments, &paths())
+            system::enable(&arguments, &locations())
         }
-        Some(Command::Enable(arguments)) => units::enable::enable(&arguments, &paths()),
+        Some(Command::Enable(arguments)) => units::enable::enable(&arguments, &locations()),
         Some(Command::Disable(arguments)) if arguments.system => {
-            system::disable(&arguments, &paths())
+            system::disable(&arguments, &locations())
         }
-        Some(Command::Disable(arguments)) => units::disable::disable(&arguments, &paths()),
-        Some(Command::List(arguments)) => units::list::list(&arguments, &paths()),
-        Some(Command::Status(arguments)) => show::status::status(&arguments, &paths()),
+        Some(Command::Disable(arguments)) => units::disable::disable(&arguments, &locations()),
+        Some(Command::List(arguments)) => units::list::list(&arguments, &locations()),
+        Some(Command::Status(arguments)) => show::status::status(&arguments, &locations()),
         #[cfg(feature = "top")]
-        Some(Command::Top(arguments)) => show::top::top(&arguments, &paths()),
+        Some(Command::Top(arguments)) => show::top::top(&arguments, &locations()),
         Some(Command::Endpoint(arguments)) => pm::endpoint::endpoint(arguments),
         Some(Command::Limits(arguments)) => pm::limits::limits(arguments),
         Some(Command::Subflow(arguments)) => pm::subflow::subflow(arguments),
-        Some(Command::Check(arguments)) => show::check::check(&arguments, &paths()),
-        Some(Command::Counters(arguments)) => show::counters::counters(&arguments, &paths()),
+        Some(Command::Check(arguments)) => show::check::check(&arguments, &locations()),
+        Some(Command::Counters(arguments)) => show::counters::counters(&arguments, &locations()),
         Some(Command::Monitor(arguments)) => pm::monitor::monitor(arguments),
         Some(Command::Completions(arguments)) => shell::completions(&arguments),
         Some(Command::Man(arguments)) => shell::man(&arguments),
@@ -53,6 +53,6 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     }
 }
 
-fn paths() -> Paths {
-    Paths::from_env(|name| std::env::var_os(name))
+fn locations() -> Locations {
+    Locations::from_env(|name| std::env::var_os(name))
 }

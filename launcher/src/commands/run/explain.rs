@@ -9,8 +9,8 @@ use crate::error::Exit;
 use crate::inject::exec::Environment;
 use crate::inject::mechanism::Decision;
 use crate::inject::target::{Caller, Target};
+use crate::locations::Locations;
 use crate::output;
-use crate::paths::Paths;
 use mptcpize_model::plain;
 
 /// Prints the decision.
@@ -21,8 +21,8 @@ pub fn explain(arguments: &cli::Run) -> anyhow::Result<Exit> {
     let environment = Environment::inherited();
     let name = arguments.command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
-    let paths = Paths::from_env(|name| environment.get(name));
-    let policy = socket_policy::find(&arguments.policy, &environment, &paths)?;
+    let locations = Locations::from_env(|name| environment.get(name));
+    let policy = socket_policy::find(&arguments.policy, &environment, &locations)?;
     let decision = policy
         .over(&target, mechanism::decide(&target, arguments.via, arguments.follow, &environment));
     let text = match arguments.json {

@@ -20,8 +20,8 @@ use crate::inject::library;
 use crate::inject::mechanism::{Blocked, Mechanism};
 use crate::inject::seccomp::{self, Lost, Obstacle, Terms};
 use crate::inject::target::{Caller, Target};
+use crate::locations::Locations;
 use crate::output;
-use crate::paths::Paths;
 use set_up::Wish;
 
 /// Runs the program in this process; returns only when that cannot be done.
@@ -42,11 +42,11 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
         (_, true) => Wish::Never,
         _ => Wish::WhereAllowed,
     };
-    let paths = Paths::from_env(|name| environment.get(name));
-    let policy = socket_policy::find(&policy, &environment, &paths)?;
+    let locations = Locations::from_env(|name| environment.get(name));
+    let policy = socket_policy::find(&policy, &environment, &locations)?;
     // Asked for, it may be what gives the program MPTCP at all; else it is for a program that has it.
     if wish == Wish::Always {
-        set_up::host(wish, &paths)?;
+        set_up::host(wish, &locations)?;
     }
     let decision = policy.over(&target, mechanism::decide(&target, via, follow, &environment));
     // Where something is missing the execution fails, and that error says it all.
@@ -67,7 +67,7 @@ pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
         }
     }
     if wish == Wish::WhereAllowed && decision.blocked.is_none() {
-        set_up::host(wish, &paths)?;
+        set_up::host(wish, &locations)?;
     }
     match decision.mechanism {
         Mechanism::Preload | Mechanism::GoDebug => {
@@ -159,8 +159,8 @@ fn inject(
     environment.set("GODEBUG", &merged);
     // A loader that can load nothing of ours would print a warning at every exec.
     if target.loads_our_class() {
-        let paths = Paths::from_env(|name| environment.get(name));
-        let library = library::place(&paths)?;
+        let locations = Locations::from_env(|name| environment.get(name));
+        let library = library::place(&locations)?;
         let merged = preload::merge(environment.get("LD_PRELOAD").as_deref(), &library);
         environment.set("LD_PRELOAD", &merged);
     }

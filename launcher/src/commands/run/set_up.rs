@@ -14,8 +14,8 @@ use crate::host::apply::{journal, transaction};
 use crate::host::netns::identity;
 use crate::host::observe::addressed_links;
 use crate::host::observe::kernel_host::Live;
+use crate::locations::Locations;
 use crate::output;
-use crate::paths::Paths;
 use mptcpize_model::HostState;
 use mptcpize_model::config::Config;
 use mptcpize_model::desired;
@@ -37,13 +37,13 @@ pub enum Wish {
 ///
 /// # Errors
 /// Only with [`Wish::Always`]: whatever `mptcpize setup` would have said.
-pub fn host(wish: Wish, paths: &Paths) -> Result<(), Error> {
+pub fn host(wish: Wish, locations: &Locations) -> Result<(), Error> {
     match wish {
         Wish::Never => Ok(()),
-        Wish::Always => set_up(paths, true),
+        Wish::Always => set_up(locations, true),
         Wish::WhereAllowed if may_change_the_network() => {
             // The program matters more than our set-up of the host.
-            set_up(paths, false).or_else(|error| {
+            set_up(locations, false).or_else(|error| {
                 if error.exit() != Exit::NotPermitted {
                     output::note_error("the host is not set up:", &error);
                 }
@@ -51,7 +51,7 @@ pub fn host(wish: Wish, paths: &Paths) -> Result<(), Error> {
             })
         }
         Wish::WhereAllowed => {
-            hint(paths);
+            hint(locations);
             Ok(())
         }
     }
@@ -62,13 +62,13 @@ fn may_change_the_network() -> bool {
         .is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_ADMIN))
 }
 
-fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
+fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     if !asked && addressed_links::addressed_links() < 2 {
         return Ok(());
     }
     let mut host = Live::open()?;
-    let record = journal::look(&paths.run(), identity::netns())?;
-    let config = settings::of_host(&record, paths)?;
+    let record = journal::look(&locations.run(), identity::netns())?;
+    let config = settings::of_host(&record, locations)?;
     let state = host.observe(&record.entries)?;
     // An administrator's off is respected.
     if !asked && state.sysctl("net.mptcp.enabled") == 0 {
@@ -76,7 +76,7 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
     }
     settings::check_kernel(&state)?;
     if asked {
-        settings::check(&state, &settings::file(None, paths)?)?;
+        settings::check(&state, &settings::file(None, locations)?)?;
     }
     let proposal = Proposal::of(&state, &config);
     if asked {
@@ -87,7 +87,7 @@ fn set_up(paths: &Paths, asked: bool) -> Result<(), Error> {
     if proposal.plan.is_empty() {
         return Ok(());
     }
-    let mut journal = setup::session::open_journal(paths)?;
+    let mut journal = setup::session::open_journal(locations)?;
     let done = transaction::set_up(&mut host, &mut journal, &config, |_| {})?;
     if !done.plan.is_empty() {
         let links = setup::links(&Proposal::of(&done.state, &config));
@@ -117,11 +117,11 @@ fn worth(proposal: &Proposal, state: &HostState, config: &Config) -> bool {
 }
 
 /// Tells a person without the privilege, once a boot, that there is something to gain.
-fn hint(paths: &Paths) {
+fn hint(locations: &Locations) {
     if !std::io::stderr().is_terminal() {
         return;
     }
-    let Some(marker) = paths.hinted() else { return };
+    let Some(marker) = locations.hinted() else { return };
     if marker.exists() || !worthwhile() {
         return;
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Exit};
 use crate::inject::exec::Environment;
 use crate::inject::mechanism::{Blocked, Decision, Mechanism};
 use crate::inject::target::Target;
-use crate::paths::Paths;
+use crate::locations::Locations;
 use mptcpize_model::socket_policy::{Sockets, VARIABLE, encode};
 
 /// Which sockets of a program stay TCP.
@@ -28,7 +28,7 @@ pub enum Policy {
 pub fn find(
     options: &cli::policy::Policy,
     environment: &Environment,
-    paths: &Paths,
+    locations: &Locations,
 ) -> Result<Policy, Error> {
     let line = options.sockets();
     if line == Sockets::default()
@@ -42,13 +42,13 @@ pub fn find(
                 .fix(format!("unset {VARIABLE}, and use the options of mptcpize run"))),
         };
     }
-    let (sockets, text) = asked(line, paths)?;
+    let (sockets, text) = asked(line, locations)?;
     Ok(Policy::Asked(sockets, text))
 }
 
 /// What the options and the file ask for, and its text.
-fn asked(line: Sockets, paths: &Paths) -> Result<(Sockets, String), Error> {
-    let file = settings::file(None, paths)?;
+fn asked(line: Sockets, locations: &Locations) -> Result<(Sockets, String), Error> {
+    let file = settings::file(None, locations)?;
     let sockets = file.sockets.overridden(line);
     match sockets.text() {
         Ok(text) => Ok((sockets, text)),
@@ -64,9 +64,9 @@ fn asked(line: Sockets, paths: &Paths) -> Result<(Sockets, String), Error> {
 /// As [`find`].
 pub fn of_unit(
     options: &cli::policy::Policy,
-    paths: &Paths,
+    locations: &Locations,
 ) -> Result<Option<(String, String)>, Error> {
-    let (sockets, text) = asked(options.sockets(), paths)?;
+    let (sockets, text) = asked(options.sockets(), locations)?;
     Ok((!sockets.is_default()).then(|| (VARIABLE.to_owned(), text)))
 }
 

@@ -15,8 +15,8 @@ use rustix::process::Pid;
 
 use crate::error::{Error, Exit, reason};
 use crate::host::netns::identity;
+use crate::locations::Locations;
 use crate::output;
-use crate::paths::Paths;
 
 /// How long the guard may take to start.
 const READY: Duration = Duration::from_secs(5);
@@ -29,21 +29,21 @@ const LOOK: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The file that says "not confirmed yet", with the guard's PID.
-fn marker(paths: &Paths) -> PathBuf {
-    paths.run().join(format!("netns-{}.unconfirmed", identity::netns()))
+fn marker(locations: &Locations) -> PathBuf {
+    locations.run().join(format!("netns-{}.unconfirmed", identity::netns()))
 }
 
 /// Starts the guard.
 ///
 /// # Errors
 /// It cannot be started; then nothing must be changed.
-pub fn arm(paths: &Paths, seconds: u32, namespace: Option<&str>) -> Result<(), Error> {
+pub fn arm(locations: &Locations, seconds: u32, namespace: Option<&str>) -> Result<(), Error> {
     let failed = |error: io::Error| {
         Error::new(Exit::Failed, "cannot start the process that would undo the set-up")
             .why(reason(&error))
             .fix("run setup without --confirm")
     };
-    fs::write(marker(paths), "").map_err(failed)?;
+    fs::write(marker(locations), "").map_err(failed)?;
     let mut guard = Command::new(env::current_exe().map_err(failed)?);
     guard.args(["setup", "guard", &seconds.to_string()]);
     if let Some(namespace) = namespace {
@@ -52,7 +52,7 @@ pub fn arm(paths: &Paths, seconds: u32, namespace: Option<&str>) -> Result<(), E
     guard.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     guard.current_dir("/");
     let child = guard.spawn().map_err(failed)?;
-    fs::write(marker(paths), child.id().to_string()).map_err(failed)?;
+    fs::write(marker(locations), child.id().to_string()).map_err(failed)?;
     // Until it has left our session it would end with us.
     let deadline = Instant::now() + READY;
     loop {
@@ -62,7 +62,7 @@ pub fn arm(paths: &Paths, seconds: u32, namespace: Option<&str>) -> Result<(), E
             return Ok(());
         }
         if late {
-            disarm(paths);
+            disarm(locations);
             return Err(failed(io::ErrorKind::TimedOut.into()));
         }
         std::thread::sleep(MOMENT);
@@ -78,10 +78,10 @@ fn leads_a_session(child: &Child) -> bool {
 ///
 /// # Errors
 /// None so far; kept for the symmetry with its callers.
-pub fn wait(paths: &Paths, seconds: u32) -> Result<bool, Error> {
+pub fn wait(locations: &Locations, seconds: u32) -> Result<bool, Error> {
     // Leave the session of the terminal, which is about to hang up.
     let _ = rustix::process::setsid();
-    let marker = marker(paths);
+    let marker = marker(locations);
     let deadline = Instant::now() + Duration::from_secs(u64::from(seconds));
     while Instant::now() < deadline {
         if !marker.exists() {
@@ -94,8 +94,8 @@ pub fn wait(paths: &Paths, seconds: u32) -> Result<bool, Error> {
 
 /// Undoes until it has succeeded: a host that nobody reaches any more has nobody else who would try
 /// again. Ends as well when somebody confirms or undoes meanwhile, which removes the mark.
-pub fn insist(paths: &Paths, mut undo: impl FnMut() -> anyhow::Result<Exit>) {
-    let marker = marker(paths);
+pub fn insist(locations: &Locations, mut undo: impl FnMut() -> anyhow::Result<Exit>) {
+    let marker = marker(locations);
     let mut pause = LOOK;
     while marker.exists() {
         match undo() {
@@ -108,16 +108,16 @@ pub fn insist(paths: &Paths, mut undo: impl FnMut() -> anyhow::Result<Exit>) {
 }
 
 /// Is there still a set-up that nobody confirmed or undid?
-pub fn is_armed(paths: &Paths) -> bool {
-    marker(paths).exists()
+pub fn is_armed(locations: &Locations) -> bool {
+    marker(locations).exists()
 }
 
 /// `setup confirm`.
 ///
 /// # Errors
 /// Nothing waits for it.
-pub fn confirm(paths: &Paths) -> anyhow::Result<()> {
-    match fs::remove_file(marker(paths)) {
+pub fn confirm(locations: &Locations) -> anyhow::Result<()> {
+    match fs::remove_file(marker(locations)) {
         Ok(()) => output::line("kept: the set-up stays until mptcpize setup undo"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::new(Exit::Failed, "there is nothing to confirm")
@@ -133,6 +133,6 @@ pub fn confirm(paths: &Paths) -> anyhow::Result<()> {
 }
 
 /// Lets the guard end without doing anything.
-pub fn disarm(paths: &Paths) {
-    let _ = fs::remove_file(marker(paths));
+pub fn disarm(locations: &Locations) {
+    let _ = fs::remove_file(marker(locations));
 }

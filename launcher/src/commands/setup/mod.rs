@@ -14,8 +14,8 @@ use crate::host::apply::journal;
 use crate::host::apply::transaction;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::Live;
+use crate::locations::Locations;
 use crate::output::{self, diff};
-use crate::paths::Paths;
 use mptcpize_model::HostState;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::config::Config;
@@ -37,23 +37,23 @@ const LOOK: Duration = Duration::from_millis(20);
 /// # Errors
 /// 2 for settings that do not fit this host, 4 without privilege, 5 without MPTCP, 1 when the
 /// kernel refuses a change (the host is as it was), 6 when that could not be taken back.
-pub fn setup(arguments: Setup, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn setup(arguments: Setup, locations: &Locations) -> anyhow::Result<Exit> {
     match arguments.command {
-        Some(SetupCommand::Undo { salvage, place }) => undo::undo(paths, &place, salvage),
+        Some(SetupCommand::Undo { salvage, place }) => undo::undo(locations, &place, salvage),
         Some(SetupCommand::Confirm { place }) => {
             enter(&place)?;
-            confirm::confirm(paths)?;
+            confirm::confirm(locations)?;
             Ok(Exit::Done)
         }
         Some(SetupCommand::Guard { seconds, place }) => {
             enter(&place)?;
-            if confirm::wait(paths, seconds)? {
-                confirm::insist(paths, || {
+            if confirm::wait(locations, seconds)? {
+                confirm::insist(locations, || {
                     // A set-up that is still at work holds the lock, and has perhaps changed nothing
                     // yet: only when it lets go is it known what there is to undo.
-                    drop(open_journal(paths)?);
-                    match confirm::is_armed(paths) {
-                        true => undo::undo(paths, &place, false),
+                    drop(open_journal(locations)?);
+                    match confirm::is_armed(locations) {
+                        true => undo::undo(locations, &place, false),
                         false => Ok(Exit::Done),
                     }
                 });
@@ -62,11 +62,11 @@ pub fn setup(arguments: Setup, paths: &Paths) -> anyhow::Result<Exit> {
         }
         None => {
             enter(&arguments.place)?;
-            let wish = Wish::read(&arguments, paths)?;
+            let wish = Wish::read(&arguments, locations)?;
             if arguments.dry_run {
                 dry_run(&arguments, &wish)
             } else {
-                apply(&arguments, &wish, paths)
+                apply(&arguments, &wish, locations)
             }
         }
     }
@@ -87,13 +87,13 @@ struct Wish {
 }
 
 impl Wish {
-    fn read(arguments: &Setup, paths: &Paths) -> Result<Self, Error> {
-        let record = journal::look(&paths.run(), identity::netns())?;
+    fn read(arguments: &Setup, locations: &Locations) -> Result<Self, Error> {
+        let record = journal::look(&locations.run(), identity::netns())?;
         let line = arguments.settings.asked();
         let earlier = if arguments.forget { Asked::default() } else { record.asked.clone() };
         let before = earlier.clone().without(&line);
         let asked = earlier.then(line.clone());
-        let file = settings::file(arguments.settings.config.as_deref(), paths)?;
+        let file = settings::file(arguments.settings.config.as_deref(), locations)?;
         let strict = line.over(file.clone());
         let config = asked.over(file);
         Ok(Wish { record, before, asked, strict, config })
@@ -201,7 +201,7 @@ fn gap(lines: &str) -> &'static str {
     if lines.is_empty() || lines.starts_with('\n') { "" } else { "\n" }
 }
 
-fn apply(arguments: &Setup, wish: &Wish, paths: &Paths) -> anyhow::Result<Exit> {
+fn apply(arguments: &Setup, wish: &Wish, locations: &Locations) -> anyhow::Result<Exit> {
     let mut host = Live::open()?;
     // Settings are checked before anything is written.
     let state = settled(&mut host, &wish.record)?;
@@ -210,18 +210,18 @@ fn apply(arguments: &Setup, wish: &Wish, paths: &Paths) -> anyhow::Result<Exit> 
     refuse(&proposal, &state, &wish.config)?;
     if proposal.plan.is_empty() {
         if wish.asked != wish.record.asked {
-            open_journal(paths)?.ask(&wish.asked)?;
+            open_journal(locations)?.ask(&wish.asked)?;
         }
         return finish(arguments, wish, &Plan::default(), &state);
     }
-    let mut journal = open_journal(paths)?;
+    let mut journal = open_journal(locations)?;
     let mut armed = false;
     if let Some(seconds) = arguments.confirm {
         // Whoever had the lock before us may have done it all; then there is nothing to guard.
         let state = host.observe(journal.entries())?;
         armed = !Proposal::of(&state, &wish.config).plan.is_empty();
         if armed {
-            confirm::arm(paths, seconds, arguments.place.netns.as_deref())?;
+            confirm::arm(locations, seconds, arguments.place.netns.as_deref())?;
         }
     }
     let verbose = arguments.place.verbose;
@@ -239,7 +239,7 @@ fn apply(arguments: &Setup, wish: &Wish, paths: &Paths) -> anyhow::Result<Exit> 
     drop(journal);
     let done = done.inspect_err(|_| {
         if armed {
-            confirm::disarm(paths);
+            confirm::disarm(locations);
         }
     })?;
     finish(arguments, wish, &done.plan, &done.state)

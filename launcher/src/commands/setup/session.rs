@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::host::apply::journal::Journal;
 use crate::host::netns;
 use crate::host::netns::identity;
+use crate::locations::Locations;
 use crate::output;
-use crate::paths::Paths;
 
 /// Moves into the network namespace that was named, if one was.
 ///
@@ -23,8 +23,8 @@ pub fn enter(place: &Place) -> Result<(), Error> {
 ///
 /// # Errors
 /// See [`Journal::open`].
-pub fn open_journal(paths: &Paths) -> Result<Journal, Error> {
-    Journal::open(&paths.run(), identity::netns(), |holder| {
+pub fn open_journal(locations: &Locations) -> Result<Journal, Error> {
+    Journal::open(&locations.run(), identity::netns(), |holder| {
         output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
     })
 }

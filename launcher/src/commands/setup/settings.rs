@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config_file;
 use crate::error::{Error, Exit, reason};
-use crate::paths::Paths;
+use crate::locations::Locations;
 use crate::root::{self, Root};
 use mptcpize_model::config::Config;
 use mptcpize_model::net::Prefix;
@@ -17,11 +17,11 @@ use mptcpize_model::{Flavour, HostState, shell};
 ///
 /// # Errors
 /// The file cannot be read, or says something unknown: with line and column.
-pub fn file(named: Option<&Path>, paths: &Paths) -> Result<Config, Error> {
-    let file = named.map_or_else(|| paths.config(), Path::to_owned);
+pub fn file(named: Option<&Path>, locations: &Locations) -> Result<Config, Error> {
+    let file = named.map_or_else(|| locations.config(), Path::to_owned);
     let shown = file.display();
-    let read = match (named, paths.root() == Path::new("/")) {
-        (None, false) => Root::image(paths.root())?.read(Path::new("/etc/mptcpize.toml")),
+    let read = match (named, locations.root() == Path::new("/")) {
+        (None, false) => Root::image(locations.root())?.read(Path::new("/etc/mptcpize.toml")),
         _ => root::read(&file),
     };
     match read.and_then(text) {
@@ -47,8 +47,8 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 ///
 /// # Errors
 /// As [`file()`].
-pub fn of_host(record: &Record, paths: &Paths) -> Result<Config, Error> {
-    Ok(record.asked.over(file(None, paths)?))
+pub fn of_host(record: &Record, locations: &Locations) -> Result<Config, Error> {
+    Ok(record.asked.over(file(None, locations)?))
 }
 
 /// Is this a kernel that can be set up?

@@ -10,8 +10,8 @@ use crate::host::Host;
 use crate::host::apply::{journal, transaction};
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::Live;
+use crate::locations::Locations;
 use crate::output::{self, diff};
-use crate::paths::Paths;
 use mptcpize_model::change::Change;
 use mptcpize_model::record::Record;
 
@@ -19,31 +19,31 @@ use mptcpize_model::record::Record;
 ///
 /// # Errors
 /// 4 without privilege, 6 when the kernel refuses a change, 1 for a corrupt journal.
-pub fn undo(paths: &Paths, place: &Place, salvage: bool) -> anyhow::Result<Exit> {
+pub fn undo(locations: &Locations, place: &Place, salvage: bool) -> anyhow::Result<Exit> {
     enter(place)?;
     let mut host = Live::open()?;
     if salvage {
-        return salvaged(paths, place, &mut host);
+        return salvaged(locations, place, &mut host);
     }
-    let record = journal::look(&paths.run(), identity::netns())?;
+    let record = journal::look(&locations.run(), identity::netns())?;
     // Without a journal there may still be what carries our mark.
     if record == Record::default() && !transaction::is_marked(&host.observe(&[])?) {
-        confirm::disarm(paths);
+        confirm::disarm(locations);
         // An undo that was killed at its very end leaves a journal that says nothing.
-        if journal::exists(&paths.run(), identity::netns()) {
-            open_journal(paths)?.remove()?;
+        if journal::exists(&locations.run(), identity::netns()) {
+            open_journal(locations)?.remove()?;
         }
         output::line("nothing to undo: mptcpize changed nothing since the boot")?;
         return Ok(Exit::Done);
     }
-    let mut journal = open_journal(paths)?;
+    let mut journal = open_journal(locations)?;
     let undone = transaction::undo(&mut host, &mut journal, |change| {
         if place.verbose {
             output::note(&diff::change_line(change));
         }
     })?;
     journal.remove()?;
-    confirm::disarm(paths);
+    confirm::disarm(locations);
     report(place, &undone.done, undone.gone)
 }
 
@@ -62,13 +62,13 @@ fn report(place: &Place, done: &[Change], gone: usize) -> anyhow::Result<Exit> {
 }
 
 /// Undoes what a corrupt journal still tells, and every route and rule that carries our mark.
-fn salvaged(paths: &Paths, place: &Place, host: &mut Live) -> anyhow::Result<Exit> {
+fn salvaged(locations: &Locations, place: &Place, host: &mut Live) -> anyhow::Result<Exit> {
     // Where nothing can be read, the marks are still there.
-    let changes = journal::salvage(&paths.run(), identity::netns()).unwrap_or_default();
-    if let Some(aside) = journal::put_aside(&paths.run(), identity::netns())? {
+    let changes = journal::salvage(&locations.run(), identity::netns()).unwrap_or_default();
+    if let Some(aside) = journal::put_aside(&locations.run(), identity::netns())? {
         output::note(&format!("the journal was put aside as {}", aside.display()));
     }
-    let mut journal = open_journal(paths)?;
+    let mut journal = open_journal(locations)?;
     for change in &changes {
         journal.append(change)?;
     }

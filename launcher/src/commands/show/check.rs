@@ -17,8 +17,8 @@ use crate::host::observe::kernel_host::Live;
 use crate::host::probe::{self, Target};
 use crate::host::process::resolve;
 use crate::host::{Host, counters_baseline, netns};
+use crate::locations::Locations;
 use crate::output::{self, check as screen};
-use crate::paths::Paths;
 use mptcpize_model::checks::peer::Report;
 use mptcpize_model::checks::{self, Observed, Severity, Socket};
 use mptcpize_model::mptcp::Flags;
@@ -32,24 +32,24 @@ const QUIET: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// The settings have a mistake (2), the namespace is not there (1), or a sandbox forbids to look (4).
-pub fn check(arguments: &Check, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     let start = Instant::now();
     let until = start + Duration::from_secs(arguments.timeout.into());
     if let Some(name) = &arguments.netns {
         netns::enter(name)?;
     }
-    let (run, id) = (paths.run(), identity::netns());
+    let (run, id) = (locations.run(), identity::netns());
     let record = journal::look(&run, id)?;
-    let config = settings::of_host(&record, paths)?;
+    let config = settings::of_host(&record, locations)?;
     let state = Live::open()?.observe(&record.entries)?;
     let user = rustix::process::geteuid();
-    let kept = counters_baseline::read(&paths.own_run(user.as_raw()), id);
+    let kept = counters_baseline::read(&locations.own_run(user.as_raw()), id);
     let mut progress = Progress::new(start);
     progress.tell("looking at this host");
-    let mut seen = check::survey(state, config, kept.as_ref(), paths, until);
-    seen.stayed_tcp = judged::stayed(paths);
+    let mut seen = check::survey(state, config, kept.as_ref(), locations, until);
+    seen.stayed_tcp = judged::stayed(locations);
     if seen.socket == Socket::On {
-        seen.shim = selftest::shim(paths, until);
+        seen.shim = selftest::shim(locations, until);
         if let Some(peer) = arguments.peer.as_ref().filter(|_| !seen.suspended) {
             seen.peer = Some(trial(&seen, peer, until, &mut progress));
         }

@@ -6,15 +6,15 @@ use crate::host::netns::identity;
 use crate::host::procfs::network;
 use crate::host::procfs::network::Netstat;
 use crate::host::{counters_baseline, netns};
+use crate::locations::Locations;
 use crate::output::{self, counters::Screen};
-use crate::paths::Paths;
 
 /// Prints them. With `--since-last` also keeps them, for the next time.
 ///
 /// # Errors
 /// 5 on a kernel without MPTCP, 4 where the last values cannot be kept, 1 for a namespace that is
 /// not there.
-pub fn counters(arguments: &Arguments, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn counters(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit> {
     if let Some(name) = &arguments.netns {
         netns::enter(name)?;
     }
@@ -31,7 +31,7 @@ pub fn counters(arguments: &Arguments, paths: &Paths) -> anyhow::Result<Exit> {
     let mut since_s = None;
     if arguments.since_last {
         let user = rustix::process::geteuid().as_raw();
-        let (directories, netns) = (paths.own_run(user), identity::netns());
+        let (directories, netns) = (locations.own_run(user), identity::netns());
         let before = counters_baseline::read(&directories, netns);
         let now = counters_baseline::now(counters.clone(), netstat.reverse_path());
         if let Some(directory) = directories.first() {

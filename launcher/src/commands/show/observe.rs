@@ -18,8 +18,8 @@ use crate::host::observe::kernel_host::Live;
 use crate::host::observe::{kernel, traffic};
 use crate::host::procfs::programs;
 use crate::host::systemd::services;
+use crate::locations::Locations;
 use crate::output::term::{self, Term};
-use crate::paths::Paths;
 use crate::syscall::timespec;
 use mptcpize_model::connection::Connection;
 use mptcpize_model::net::IfName;
@@ -59,19 +59,23 @@ impl Counted {
 ///
 /// # Errors
 /// The kernel cannot be asked at all.
-pub(in crate::commands) fn look(paths: &Paths, shown: usize, bound: usize) -> Result<Seen, Error> {
-    let record = journal::look(&paths.run(), identity::netns()).unwrap_or_default();
+pub(in crate::commands) fn look(
+    locations: &Locations,
+    shown: usize,
+    bound: usize,
+) -> Result<Seen, Error> {
+    let record = journal::look(&locations.run(), identity::netns()).unwrap_or_default();
     let state = Live::open()?.observe(&record.entries)?;
     let connections = diag::connections().ok();
     let mut seen = Seen {
         state,
         // A mistake in the file is for `setup` to tell.
-        config: settings::of_host(&record, paths).unwrap_or_default(),
+        config: settings::of_host(&record, locations).unwrap_or_default(),
         links: bound_links(connections.as_deref().unwrap_or_default()),
         connections,
-        services: services::services_on(&paths.units()),
+        services: services::services_on(&locations.units()),
         set_up_s: (!record.entries.is_empty())
-            .then(|| journal::age(&paths.run(), identity::netns()))
+            .then(|| journal::age(&locations.run(), identity::netns()))
             .flatten()
             .map(|age| age.as_secs()),
         scheduler: kernel::scheduler(),

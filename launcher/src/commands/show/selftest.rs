@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::host::process::helper;
 use crate::inject::environment::preload;
 use crate::inject::library;
-use crate::paths::Paths;
+use crate::locations::Locations;
 use mptcpize_model::checks::Shim;
 
 /// How long a program may take that makes one socket.
@@ -27,8 +27,8 @@ const PROGRAMS: [(&str, &[&str]); 5] = [
 ];
 
 /// Runs the first of the programs that this host has, with the library preloaded and tracing.
-pub(in crate::commands) fn shim(paths: &Paths, until: Instant) -> Shim {
-    let place = match library::place(paths) {
+pub(in crate::commands) fn shim(locations: &Locations, until: Instant) -> Shim {
+    let place = match library::place(locations) {
         Ok(place) => place,
         Err(error) => {
             let text = error.to_string();

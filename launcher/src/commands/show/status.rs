@@ -10,8 +10,8 @@ use crate::commands::units::judged;
 use crate::error::{Error, Exit};
 use crate::host::netns;
 use crate::host::procfs::programs;
+use crate::locations::Locations;
 use crate::output::{self, status};
-use crate::paths::Paths;
 use mptcpize_model::status::{Mptcp, Report, report};
 use mptcpize_model::unit::judge::{Judgement, Verdict};
 
@@ -22,19 +22,19 @@ const SHOWN: usize = 20;
 ///
 /// # Errors
 /// 1 there is no such namespace, or the kernel cannot be asked; 4 it may not be entered.
-pub fn status(arguments: &Arguments, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn status(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit> {
     if let Some(name) = &arguments.netns {
         netns::enter(name)?;
     }
     let mut before = Counted::now();
-    let mut report = look(arguments, paths, None, &before)?;
+    let mut report = look(arguments, locations, None, &before)?;
     show(arguments, &report)?;
     while let Some(seconds) = arguments.watch {
         if !observe::wait(Duration::from_secs(seconds.into())) {
             break;
         }
         let now = Counted::now();
-        report = look(arguments, paths, Some(&before), &now)?;
+        report = look(arguments, locations, Some(&before), &now)?;
         before = now;
         show(arguments, &report)?;
     }
@@ -48,7 +48,7 @@ pub fn status(arguments: &Arguments, paths: &Paths) -> anyhow::Result<Exit> {
 /// One look, with the rates since `before`, or else those of a moment.
 fn look(
     arguments: &Arguments,
-    paths: &Paths,
+    locations: &Locations,
     before: Option<&Counted>,
     now: &Counted,
 ) -> Result<Report, Error> {
@@ -57,8 +57,8 @@ fn look(
         true => (usize::MAX, usize::MAX),
         false => (SHOWN, programs::BOUND),
     };
-    let mut seen = observe::look(paths, shown, bound)?;
-    seen.services_tcp = services(paths);
+    let mut seen = observe::look(locations, shown, bound)?;
+    seen.services_tcp = services(locations);
     seen.rates = match before {
         Some(before) => Some(now.since(before)),
         None => observe::rates(&seen, now),
@@ -67,9 +67,9 @@ fn look(
 }
 
 /// The units that are on and not wholly MPTCP.
-fn services(paths: &Paths) -> BTreeMap<String, String> {
+fn services(locations: &Locations) -> BTreeMap<String, String> {
     let some = |judgement: &Judgement| matches!(judgement.verdict, Verdict::Partly | Verdict::No);
-    let all = judged::all(paths).into_iter().filter(|(_, judgement)| some(judgement));
+    let all = judged::all(locations).into_iter().filter(|(_, judgement)| some(judgement));
     all.map(|(unit, judgement)| {
         let sockets = output::services::sockets(&judgement);
         (unit, format!("{} ({sockets})", judgement.verdict.word()))

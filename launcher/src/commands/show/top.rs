@@ -21,9 +21,9 @@ use crate::host::observe::traffic;
 use crate::host::process::terminal::{Look, Screen};
 use crate::host::process::{clock, signals};
 use crate::host::procfs::programs;
+use crate::locations::Locations;
 use crate::output::term::{Term, Tone, ascii};
 use crate::output::{self, top as frame};
-use crate::paths::Paths;
 use crate::syscall::timespec;
 use mptcpize_model::event::Event;
 use mptcpize_model::status::{Program, Seen};
@@ -49,7 +49,7 @@ const SIZE: (usize, usize) = (80, 24);
 /// # Errors
 /// 2 standard output is no terminal, 1 the kernel cannot be asked, 4 the namespace may not be
 /// entered.
-pub fn top(arguments: &Arguments, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn top(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit> {
     let interactive = io::stdout().is_terminal() && stdin().is_terminal();
     if !arguments.once && !interactive {
         return Err(Error::new(Exit::Usage, "cannot show top")
@@ -60,7 +60,7 @@ pub fn top(arguments: &Arguments, paths: &Paths) -> anyhow::Result<Exit> {
     if let Some(name) = &arguments.netns {
         netns::enter(name)?;
     }
-    let mut live = Live::new(paths);
+    let mut live = Live::new(locations);
     if arguments.once {
         return once(&mut live, arguments);
     }
@@ -167,7 +167,7 @@ fn looks(lines: Vec<Vec<frame::Piece>>, term: &Term) -> Vec<Vec<(String, Look)>>
 
 /// What goes on beside the screen.
 struct Live<'a> {
-    paths: &'a Paths,
+    locations: &'a Locations,
     tracker: Tracker,
     began: Instant,
     next_look: Instant,
@@ -181,7 +181,7 @@ struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    fn new(paths: &'a Paths) -> Self {
+    fn new(locations: &'a Locations) -> Self {
         let mut tracker = Tracker::default();
         let events = Events::open();
         if events.is_err() {
@@ -189,7 +189,7 @@ impl<'a> Live<'a> {
         }
         let now = Instant::now();
         Live {
-            paths,
+            locations,
             tracker,
             began: now,
             next_look: now,
@@ -218,7 +218,7 @@ impl<'a> Live<'a> {
     /// Looks at everything, and decides by what it cost when to look again.
     fn look(&mut self) -> Result<(), Error> {
         let before = processor_time();
-        let mut seen = observe::look(self.paths, 0, 0)?;
+        let mut seen = observe::look(self.locations, 0, 0)?;
         self.name(&mut seen);
         self.tracker.look(seen, self.now_ms());
         let cost = processor_time().saturating_sub(before);

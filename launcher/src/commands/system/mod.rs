@@ -28,8 +28,8 @@ use crate::host::observe::kernel::Mptcp;
 use crate::host::observe::{loaders, pam};
 use crate::host::process::privilege;
 use crate::inject::library::{empty, system_copy};
+use crate::locations::Locations;
 use crate::output::{self, system as screen};
-use crate::paths::Paths;
 use crate::root::{self, Root, is_directory};
 use mptcpize_model::config::Config;
 use mptcpize_model::socket_policy::{Loopback, Sockets, VARIABLE};
@@ -43,9 +43,9 @@ use trial::Change;
 /// # Errors
 /// 1 the self-test fails or a file cannot be written: nothing was changed; 2 settings that cannot
 /// be; 4 not permitted; 5 no MPTCP, or no loader that could do it.
-pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit> {
     let place = &arguments.place;
-    let image = find(place, paths)?;
+    let image = find(place, locations)?;
     let by_preload = match arguments.via {
         Via::Auto | Via::Preload => true,
         Via::Environment => false,
@@ -62,8 +62,8 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
             .into());
     }
     // Before anything is looked at, so that nothing changes in between.
-    let _lock = if place.dry_run { None } else { Some(alone(&image.root, paths)?) };
-    let mut config = settings::file(None, &image.paths)?;
+    let _lock = if place.dry_run { None } else { Some(alone(&image.root, locations)?) };
+    let mut config = settings::file(None, &image.locations)?;
     config.sockets = config.sockets.overridden(arguments.policy.sockets());
     let settings = settings(&image, &config)?;
     let source = match &arguments.library {
@@ -103,7 +103,7 @@ fn reach(image: &Image, silent: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let log_ins = pam::log_ins(&image.root);
-    let roots = roots::units(&image.root, &image.paths)?;
+    let roots = roots::units(&image.root, &image.locations)?;
     let roots: Vec<String> = roots.iter().map(UnitName::to_string).collect();
     output::text(&screen::reach(&log_ins.with, &log_ins.without, &roots))
 }
@@ -112,10 +112,10 @@ fn reach(image: &Image, silent: bool) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// 1 a file cannot be written, 4 not permitted. What was taken away already stays away.
-pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn disable(arguments: &Disable, locations: &Locations) -> anyhow::Result<Exit> {
     let place = &arguments.place;
-    let image = find(place, paths)?;
-    let _lock = if place.dry_run { None } else { Some(alone(&image.root, paths)?) };
+    let image = find(place, locations)?;
+    let _lock = if place.dry_run { None } else { Some(alone(&image.root, locations)?) };
     let names = names(&image, None, None)?;
     let obsolete = Leftovers::new(&image.root, installed(&image.root), &names, None);
     let wanted = Files { root: Rc::clone(&image.root), libraries: Vec::new(), names, obsolete };
@@ -144,10 +144,10 @@ pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
 /// The host, or the image below `--root`.
 struct Image {
     root: Rc<Root>,
-    paths: Paths,
+    locations: Locations,
 }
 
-fn find(place: &Place, paths: &Paths) -> Result<Image, Error> {
+fn find(place: &Place, locations: &Locations) -> Result<Image, Error> {
     let root = match &place.root {
         None => Root::host()?,
         Some(path) => {
@@ -168,12 +168,12 @@ fn find(place: &Place, paths: &Paths) -> Result<Image, Error> {
             .why("only root may")
             .fix(format!("{}; --dry-run shows what it would do", privilege::advice())));
     }
-    Ok(Image { paths: paths.clone().below(root.path()), root })
+    Ok(Image { locations: locations.clone().below(root.path()), root })
 }
 
 /// One at a time for each image; the state of this boot is the running host's.
-fn alone(root: &Root, paths: &Paths) -> Result<File, Error> {
-    lock::take(&paths.run(), &root.lock_name("system"), lock::PATIENCE, |holder| {
+fn alone(root: &Root, locations: &Locations) -> Result<File, Error> {
+    lock::take(&locations.run(), &root.lock_name("system"), lock::PATIENCE, |holder| {
         output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
     })
 }
@@ -192,7 +192,7 @@ fn settings(image: &Image, config: &Config) -> Result<Vec<String>, Error> {
         Ok(all)
     });
     all.map_err(|why| {
-        let file = image.paths.config();
+        let file = image.locations.config();
         Error::new(Exit::Usage, format!("{} has a mistake", file.display()))
             .why(why)
             .fix(format!("correct {}", file.display()))
@@ -319,7 +319,7 @@ fn names(
     )?;
     let mut all = vec![preloaded, log_ins, services, sessions];
     let library = environment.map(String::as_str);
-    for (path, text) in roots::files(&image.root, &image.paths, library)? {
+    for (path, text) in roots::files(&image.root, &image.locations, library)? {
         all.push(own_file(image, path, "the library is not in the root of this service", text)?);
     }
     // Files that come to name the library before those that cease to: in between both do.
@@ -348,17 +348,17 @@ fn own_file(
 fn nobody_else_preloads(image: &Image, file: &Path, text: Option<&str>) -> Result<(), Error> {
     let own = text.and_then(environment::without).unwrap_or_default();
     let mut all = vec![(file.to_owned(), own)];
-    let mut paths = vec![PathBuf::from("/etc/systemd/system.conf")];
+    let mut files = vec![PathBuf::from("/etc/systemd/system.conf")];
     for directory in ["/etc/systemd/system.conf.d", "/etc/environment.d", "/usr/lib/environment.d"]
     {
-        paths.extend(entries(&image.root, Path::new(directory)));
+        files.extend(entries(&image.root, Path::new(directory)));
     }
     let is_other = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         // The latter leads to /etc/environment.
         !name.ends_with("-mptcpize.conf") && name != "99-environment.conf"
     };
-    for path in paths.into_iter().filter(is_other) {
+    for path in files.into_iter().filter(is_other) {
         let text = image.root.read(&path).unwrap_or_default();
         all.push((path, String::from_utf8_lossy(&text).into_owned()));
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::error::Error;
 use crate::host::systemd::units::Source;
-use crate::paths::Paths;
+use crate::locations::Locations;
 use crate::root::Root;
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::unit::file::{UnitText, literal, quoted};
@@ -19,8 +19,11 @@ const FILE: &str = "50-mptcpize-system.conf";
 ///
 /// # Errors
 /// A file cannot be read.
-pub(in crate::commands) fn units(root: &Rc<Root>, paths: &Paths) -> Result<Vec<UnitName>, Error> {
-    let Some(units) = paths.unit_places(false) else { return Ok(Vec::new()) };
+pub(in crate::commands) fn units(
+    root: &Rc<Root>,
+    locations: &Locations,
+) -> Result<Vec<UnitName>, Error> {
+    let Some(units) = locations.unit_places(false) else { return Ok(Vec::new()) };
     let source = Source::Image { root: Rc::clone(root), units };
     let mut names = source.matching("*.service")?;
     names.sort();
@@ -45,12 +48,12 @@ pub(in crate::commands) fn units(root: &Rc<Root>, paths: &Paths) -> Result<Vec<U
 /// A file cannot be read.
 pub(in crate::commands) fn files(
     root: &Rc<Root>,
-    paths: &Paths,
+    locations: &Locations,
     library: Option<&str>,
 ) -> Result<Vec<(PathBuf, Option<String>)>, Error> {
-    let Some(places) = paths.unit_places(false) else { return Ok(Vec::new()) };
+    let Some(places) = locations.unit_places(false) else { return Ok(Vec::new()) };
     let wanted = match library {
-        Some(_) => units(root, paths)?,
+        Some(_) => units(root, locations)?,
         None => Vec::new(),
     };
     let place = |unit: &str| places.persistent.join(format!("{unit}.d")).join(FILE);

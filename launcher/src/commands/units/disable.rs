@@ -7,9 +7,9 @@ use crate::commands::units::{self, Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::systemd::dropins::UnitDir;
 use crate::host::systemd::units::Facts;
+use crate::locations::Locations;
 use crate::output::services::{Done, done, done_json, restart as restart_line};
 use crate::output::{self};
-use crate::paths::Paths;
 use mptcpize_model::unit::{UnitName, dropin, matches};
 
 /// Disables the units.
@@ -17,9 +17,9 @@ use mptcpize_model::unit::{UnitName, dropin, matches};
 /// # Errors
 /// 5 for a unit that neither exists nor is on, 4 without the right to write, 1 when a file cannot
 /// be removed or a unit does not come up again.
-pub fn disable(arguments: &Disable, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn disable(arguments: &Disable, locations: &Locations) -> anyhow::Result<Exit> {
     let place = &arguments.place;
-    let site = Site::new(place.user, place.root.as_deref(), paths)?;
+    let site = Site::new(place.user, place.root.as_deref(), locations)?;
     let targets = targets(&site, arguments)?;
     let directories = site.directories()?;
     let mut all = Vec::new();

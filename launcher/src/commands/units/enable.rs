@@ -17,11 +17,11 @@ use crate::commands::units::{Met, Site};
 use crate::error::{Error, Exit};
 use crate::host::systemd::dropins::UnitDir;
 use crate::host::systemd::systemctl::Systemctl;
+use crate::locations::Locations;
 use crate::output::services::{
     Done, Passed, done, done_json, passed_over as passed_over_text, restart as restart_line, texts,
 };
 use crate::output::{self};
-use crate::paths::Paths;
 use mptcpize_model::plain;
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::unit::judge::Judgement;
@@ -35,9 +35,9 @@ const MOST_IDLE: usize = 8;
 /// See [`crate::commands::units::plan::plan`]; 4 without the right to write; 1 when systemd does not
 /// take the drop-in or a unit does not stay up with it. The host is as it was then. 6 where only
 /// units that a pattern met did not: they alone are as they were.
-pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
+pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit> {
     let place = &arguments.place;
-    let site = Site::new(place.user, place.root.as_deref(), paths)?;
+    let site = Site::new(place.user, place.root.as_deref(), locations)?;
     let directory = site.directory(arguments.runtime)?;
     let mut met = site.meet(&arguments.units)?;
     if !place.dry_run {
@@ -49,7 +49,7 @@ pub fn enable(arguments: &Enable, paths: &Paths) -> anyhow::Result<Exit> {
         }
     }
     let lock = if place.dry_run { None } else { site.lock(std::slice::from_ref(&directory))? };
-    let policy = socket_policy::of_unit(&arguments.policy, &site.paths)?;
+    let policy = socket_policy::of_unit(&arguments.policy, &site.locations)?;
     let mut jobs = Vec::new();
     let mut passed = Vec::new();
     for met in &met {

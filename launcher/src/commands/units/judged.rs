@@ -17,7 +17,7 @@ use crate::host::systemd::services;
 use crate::inject::seccomp::deviations;
 use crate::inject::seccomp::refused::Refused;
 use crate::inject::target::elf::{self, Class};
-use crate::paths::Paths;
+use crate::locations::Locations;
 use mptcpize_model::plain;
 use mptcpize_model::shell;
 use mptcpize_model::unit::dropin;
@@ -224,10 +224,10 @@ pub fn fix(unit: Unit<'_>, stayed: &Stayed) -> Option<String> {
 }
 
 /// The judgements of all units of the system that are on and run, by name, without systemd.
-pub fn all(paths: &Paths) -> BTreeMap<String, Judgement> {
+pub fn all(locations: &Locations) -> BTreeMap<String, Judgement> {
     let mut tables = Tables::default();
     let mut found = BTreeMap::new();
-    for directory in paths.units() {
+    for directory in locations.units() {
         for name in services::services_on(std::slice::from_ref(&directory)) {
             let file = directory.join(format!("{name}.d")).join(services::DROP_IN);
             let text = fs::read_to_string(&file).unwrap_or_default();
@@ -252,8 +252,8 @@ pub fn all(paths: &Paths) -> BTreeMap<String, Judgement> {
 }
 
 /// What of those is TCP, and why: a line each.
-pub fn stayed(paths: &Paths) -> BTreeMap<String, Vec<String>> {
-    let all = all(paths).into_iter().map(|(unit, judgement)| (unit, judgement.lines()));
+pub fn stayed(locations: &Locations) -> BTreeMap<String, Vec<String>> {
+    let all = all(locations).into_iter().map(|(unit, judgement)| (unit, judgement.lines()));
     all.filter(|(_, lines)| !lines.is_empty()).collect()
 }
 

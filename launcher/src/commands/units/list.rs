@@ -15,9 +15,9 @@ use crate::host::observe::unit_sockets::Tables;
 use crate::host::procfs::processes::{self, Processes};
 use crate::host::systemd::dropins::Existing;
 use crate::host::systemd::units::Facts;
+use crate::locations::Locations;
 use crate::output;
 use crate::output::services::{Row, list as table, list_json};
-use crate::paths::Paths;
 use crate::root::is_file;
 use mptcpize_model::shell;
 use mptcpize_model::unit::{UnitName, dropin};
@@ -26,8 +26,8 @@ use mptcpize_model::unit::{UnitName, dropin};
 ///
 /// # Errors
 /// 5 where there is neither systemd nor an image.
-pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
-    let site = Site::new(arguments.user, arguments.root.as_deref(), paths)?;
+pub fn list(arguments: &List, locations: &Locations) -> anyhow::Result<Exit> {
+    let site = Site::new(arguments.user, arguments.root.as_deref(), locations)?;
     let on = site.enabled()?;
     let names: Vec<UnitName> = on.iter().map(|one| one.unit.clone()).collect();
     let facts = site.source.facts(&names)?;
@@ -47,7 +47,7 @@ pub fn list(arguments: &List, paths: &Paths) -> anyhow::Result<Exit> {
             rows.extend(instances(&site, one, &mut tables)?);
         }
     }
-    rows.extend(edited_by_the_c_tool(&site, paths)?);
+    rows.extend(edited_by_the_c_tool(&site, locations)?);
     let system = state::state(site.root());
     if arguments.json {
         output::line(&serde_json::to_string_pretty(&list_json(&rows, system))?)?;
@@ -126,8 +126,8 @@ fn reached(mechanism: &str, found: &Processes) -> bool {
 }
 
 /// Unit files that the C mptcpize edited: it writes the path of its library into them.
-fn edited_by_the_c_tool(site: &Site, paths: &Paths) -> Result<Vec<Row>, Error> {
-    let Some(units) = paths.unit_places(site.user) else { return Ok(Vec::new()) };
+fn edited_by_the_c_tool(site: &Site, locations: &Locations) -> Result<Vec<Row>, Error> {
+    let Some(units) = locations.unit_places(site.user) else { return Ok(Vec::new()) };
     let mut files: Vec<PathBuf> = Vec::new();
     for directory in units.search() {
         let Ok(Some(inside)) = site.root().directory(directory) else { continue };

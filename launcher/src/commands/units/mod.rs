@@ -31,8 +31,8 @@ use crate::host::systemd::dropins::{Existing, UnitDir};
 use crate::host::systemd::systemctl::Systemctl;
 use crate::host::systemd::units::{Facts, Source};
 use crate::inject::library::service_copy::{self, For};
+use crate::locations::{Locations, Units};
 use crate::output;
-use crate::paths::{Paths, Units};
 use crate::root::Root;
 use mptcpize_model::shell;
 use mptcpize_model::unit::{UnitName, dropin};
@@ -45,7 +45,7 @@ pub struct Site {
     /// Where to ask.
     pub source: Source,
     /// Locations, re-rooted for an image.
-    pub paths: Paths,
+    pub locations: Locations,
     /// The calling user's.
     pub user: bool,
     units: Units,
@@ -58,23 +58,23 @@ impl Site {
     ///
     /// # Errors
     /// 5 where the image does not exist, 2 for a user without a home.
-    pub fn new(user: bool, root: Option<&Path>, paths: &Paths) -> Result<Self, Error> {
-        let units = paths.unit_places(user).ok_or_else(|| {
+    pub fn new(user: bool, root: Option<&Path>, locations: &Locations) -> Result<Self, Error> {
+        let units = locations.unit_places(user).ok_or_else(|| {
             Error::new(Exit::Usage, "cannot tell where this user's units are")
                 .why("neither XDG_CONFIG_HOME nor HOME is set")
                 .fix("HOME=… mptcpize enable --user …")
         })?;
         let caller = rustix::process::geteuid().as_raw();
-        let run = paths.own_run(caller).into_iter().next().unwrap_or_else(|| paths.run());
-        let (source, paths) = match root {
-            None => (Source::Running(Systemctl { user }, Root::host()?), paths.clone()),
+        let run = locations.own_run(caller).into_iter().next().unwrap_or_else(|| locations.run());
+        let (source, locations) = match root {
+            None => (Source::Running(Systemctl { user }, Root::host()?), locations.clone()),
             Some(root) => {
                 let root = Root::image(root)?;
-                let paths = paths.clone().below(root.path());
-                (Source::Image { root, units: units.clone() }, paths)
+                let locations = locations.clone().below(root.path());
+                (Source::Image { root, units: units.clone() }, locations)
             }
         };
-        Ok(Site { source, paths, user, units, run })
+        Ok(Site { source, locations, user, units, run })
     }
 
     /// Keeps other runs of ours out, and takes away what a crashed one left. Held until the file is
@@ -155,7 +155,7 @@ impl Site {
 
     /// For whom files are placed.
     pub fn placing(&self) -> For<'_> {
-        For { paths: &self.paths, user: self.user, root: self.root() }
+        For { locations: &self.locations, user: self.user, root: self.root() }
     }
 
     /// What systemd knows of the units that are named: names, patterns, paths of unit files.
@@ -173,11 +173,11 @@ impl Site {
     pub fn meet(&self, asked: &[String]) -> Result<Vec<Met>, Error> {
         let mut named = Vec::new();
         let mut names = Vec::new();
-        let mut paths = Vec::new();
+        let mut locations = Vec::new();
         for text in asked {
             if text.contains('/') {
                 let name = self.name_of(text)?;
-                paths.push((text.as_str(), name.clone()));
+                locations.push((text.as_str(), name.clone()));
                 named.push(name);
             } else if is_pattern(text) {
                 names.extend(self.fitting(text)?);
@@ -189,7 +189,7 @@ impl Site {
         names.sort();
         names.dedup();
         let facts = self.source.facts(&names)?;
-        for (text, name) in paths {
+        for (text, name) in locations {
             let known = names.iter().position(|other| *other == name);
             let facts = known.and_then(|index| facts.get(index));
             self.is_its_file(text, &name, facts)?;

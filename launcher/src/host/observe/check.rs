@@ -11,7 +11,7 @@ use crate::host::observe::{firewall, lacks};
 use crate::host::probe;
 use crate::host::procfs::network::Netstat;
 use crate::host::systemd::enabled;
-use crate::paths::Paths;
+use crate::locations::Locations;
 use mptcpize_model::HostState;
 use mptcpize_model::checks::{
     Beyond, Covered, Hop, Observed, Shim, Socket, SourceLookup, conf_key,
@@ -32,7 +32,7 @@ pub fn survey(
     mut host: HostState,
     asked: Config,
     kept: Option<&Kept>,
-    places: &Paths,
+    places: &Locations,
     until: Instant,
 ) -> Observed {
     let (paths, _) = uplinks::find(&host, &asked);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 pub use mptcpize_model::unit::dropin::FILE as DROP_IN;
 
-/// The units below these directories (see [`crate::paths::Paths::units`]) that have our drop-in,
+/// The units below these directories (see [`crate::locations::Locations::units`]) that have our drop-in,
 /// by name. What cannot be read is as if it were not there: systemd's directories are open to all.
 pub fn services_on(directories: &[PathBuf]) -> Vec<String> {
     let mut units: Vec<String> = directories

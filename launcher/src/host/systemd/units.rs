@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::error::Error;
 use crate::host::systemd::dropins::failed;
 use crate::host::systemd::systemctl::{Properties, Systemctl};
-use crate::paths::Units;
+use crate::locations::Units;
 use crate::root::{Root, is_file};
 use mptcpize_model::unit::file::words;
 use mptcpize_model::unit::{UnitName, matches};

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use crate::paths;
+use crate::locations;
 
 /// Can a path stand in `LD_PRELOAD`? Blanks and colons separate there, `$` begins a token such as
 /// `$LIB`, and nothing escapes them.
@@ -23,7 +23,7 @@ pub fn merge(existing: Option<&OsStr>, library: &Path) -> OsString {
         .unwrap_or_default()
         .split(|byte| *byte == b':' || *byte == b' ')
         .filter(|entry| !entry.is_empty())
-        .filter(|entry| !paths::is_library(Path::new(OsStr::from_bytes(entry))));
+        .filter(|entry| !locations::is_library(Path::new(OsStr::from_bytes(entry))));
     let entries: Vec<&[u8]> =
         std::iter::once(library.as_os_str().as_bytes()).chain(entries).collect();
     OsString::from_vec(entries.join(&b':'))

@@ -19,7 +19,7 @@ use rustix::fs::StatVfsMountFlags;
 
 use crate::error::{Error, Exit, reason};
 use crate::inject::environment::preload;
-use crate::paths::{Cache, Paths};
+use crate::locations::{Cache, Locations};
 
 /// The library, embedded at build time.
 pub const BYTES: &[u8] = include_bytes!(env!("MPTCPIZE_SHIM"));
@@ -30,17 +30,17 @@ pub const SHA256: &str = env!("MPTCPIZE_SHIM_SHA256");
 ///
 /// # Errors
 /// Exit 5 with every place that was tried and what was wrong with it.
-pub fn place(paths: &Paths) -> Result<PathBuf, Error> {
+pub fn place(locations: &Locations) -> Result<PathBuf, Error> {
     let user = rustix::process::geteuid().as_raw();
     let mut refusals = Vec::new();
-    for file in paths.installed_libraries() {
+    for file in locations.installed_libraries() {
         match installed(&file) {
             Ok(file) => return Ok(file),
             Err(Refusal::NotThere) => {}
             Err(refusal) => refusals.push(format!("{}: {refusal}", file.display())),
         }
     }
-    for cache in paths.caches(user) {
+    for cache in locations.caches(user) {
         match cached(&cache, user) {
             Ok(file) => return Ok(file),
             Err(refusal) => refusals.push(format!("{}: {refusal}", cache.directory.display())),

@@ -19,7 +19,7 @@ use crate::error::{Error, Exit, reason};
 use crate::inject::environment::preload;
 use crate::inject::library::{self, Refusal};
 use crate::inject::target::elf;
-use crate::paths::{LIBRARY, Paths};
+use crate::locations::{LIBRARY, Locations};
 use crate::root::{Dir, Root};
 
 /// The directories of a kept file that bear our name: `mptcpize/units`.
@@ -47,7 +47,7 @@ pub struct Placed {
 #[derive(Clone, Copy)]
 pub struct For<'a> {
     /// Locations, with the root of the image.
-    pub paths: &'a Paths,
+    pub locations: &'a Locations,
     /// The calling user's units.
     pub user: bool,
     /// The root of that system.
@@ -68,8 +68,8 @@ impl For<'_> {
     /// # Errors
     /// Exit 5: no place will do, with each and what is wrong with it.
     pub fn library(&self) -> Result<Placed, Error> {
-        for path in self.paths.installed_libraries() {
-            let inside = path.strip_prefix(self.paths.root()).unwrap_or(&path);
+        for path in self.locations.installed_libraries() {
+            let inside = path.strip_prefix(self.locations.root()).unwrap_or(&path);
             let seen = Path::new("/").join(inside);
             let good = match self.is_image() {
                 true => self.root.read(&seen).is_ok_and(|bytes| bytes == library::BYTES),
@@ -104,8 +104,8 @@ impl For<'_> {
 
     /// Where files are kept, and where they were.
     fn all_kept(&self, user: bool) -> impl Iterator<Item = PathBuf> {
-        let kept = self.paths.kept_for_units(user).into_iter();
-        kept.chain(self.paths.once_kept_for_units(user))
+        let kept = self.locations.kept_for_units(user).into_iter();
+        kept.chain(self.locations.once_kept_for_units(user))
     }
 
     /// Behind all links, where units are started by what these are now.
@@ -122,7 +122,7 @@ impl For<'_> {
 
     fn kept(&self, name: &str) -> Result<Placed, Error> {
         let mut refusals = Vec::new();
-        for directory in self.paths.kept_for_units(self.user) {
+        for directory in self.locations.kept_for_units(self.user) {
             let directory = self.real(directory);
             // A link that leads nowhere is no place that may be passed over: who laid it wants us
             // to go somewhere.

@@ -23,7 +23,7 @@ const MULTIARCH: &str = if cfg!(all(target_arch = "x86_64", target_env = "gnu"))
 
 /// Where things are.
 #[derive(Clone, Debug)]
-pub struct Paths {
+pub struct Locations {
     root: PathBuf,
     xdg_cache: Option<PathBuf>,
     xdg_config: Option<PathBuf>,
@@ -32,13 +32,13 @@ pub struct Paths {
     runtime: Option<PathBuf>,
 }
 
-impl Paths {
+impl Locations {
     /// The locations of this host and user. A variable that is empty or relative counts as unset
     /// (XDG Base Directory Specification).
     pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let absolute =
             |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        Paths {
+        Locations {
             root: PathBuf::from("/"),
             xdg_cache: absolute("XDG_CACHE_HOME"),
             xdg_config: absolute("XDG_CONFIG_HOME"),
