@@ -20,6 +20,7 @@ pub mod mptcp;
 pub mod nat;
 pub mod net;
 pub mod ours;
+pub mod phrase;
 pub mod plain;
 pub mod plan;
 pub mod preload_file;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::output::term::{Term, Tone};
 use crate::output::wrap;
 use mptcpize_model::checks::{Finding, Observed, Severity};
+use mptcpize_model::phrase;
 use mptcpize_model::shell;
 
 /// Where the text begins, behind symbol and topic.
@@ -120,10 +121,7 @@ impl Screen<'_> {
 
     fn summary(&self, width: usize) -> String {
         let of = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
-        let plural = |count: usize, what: &str| match count {
-            1 => format!("1 {what}"),
-            _ => format!("{count} {what}s"),
-        };
+        let plural = phrase::count;
         let (problems, warnings) = (of(Severity::Problem), of(Severity::Warning));
         let skipped = of(Severity::Skipped) + of(Severity::Unknown);
         let mut parts = Vec::new();

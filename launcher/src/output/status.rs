@@ -8,6 +8,7 @@ use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
 use mptcpize_model::connection::Fallback;
 use mptcpize_model::mptcp::Flags;
+use mptcpize_model::phrase;
 use mptcpize_model::status::{
     ConnectionRow, Counts, Finding, Mptcp, PathRow, Report, State, SubflowRow, Use,
 };
@@ -87,7 +88,7 @@ fn headline(report: &Report, term: &Term) -> String {
 }
 
 fn plural(count: usize, noun: &str) -> String {
-    format!("{} {noun}{}", units::count(count), if count == 1 { "" } else { "s" })
+    format!("{} {noun}{}", units::count(count), phrase::plural(count))
 }
 
 /// ` (2 multipath, 1 fell back to TCP)`, or nothing.

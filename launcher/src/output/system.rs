@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use mptcpize_model::phrase;
 use mptcpize_model::plain;
 
 /// One file that changes.
@@ -33,10 +34,7 @@ fn changes(rows: &[Row]) -> Vec<Value> {
 }
 
 fn plural(rows: &[Row]) -> String {
-    match rows.len() {
-        1 => String::from("1 file"),
-        count => format!("{count} files"),
-    }
+    phrase::count(rows.len(), "file")
 }
 
 /// What `enable --system` did, or would do; `tried` commands passed the self-test.

@@ -3,6 +3,7 @@
 
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
+use mptcpize_model::phrase;
 use mptcpize_model::top::{ConnectionLine, PathLine, Snapshot, is_alive, name};
 
 /// A piece of a line, and its tone if it has one.
@@ -130,7 +131,7 @@ fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Pi
 fn title(snapshot: &Snapshot, width: usize) -> Vec<Piece> {
     let of = |amount: fn(&PathLine) -> u64| snapshot.paths.iter().map(amount).sum::<u64>();
     let plural = |count: usize, noun: &str| {
-        format!("{} {noun}{}", units::count(count), if count == 1 { "" } else { "s" })
+        format!("{} {noun}{}", units::count(count), phrase::plural(count))
     };
     let left = format!(
         "  {}  {}  {}{}",

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket, count, list};
+use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket};
 use crate::change::{Change, Item};
 use crate::config::Role;
 use crate::desired::{self, Refused};
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::{Family, IfName};
+use crate::phrase::{count, list};
 use crate::{Flavour, Manager, lacks, shell, sysctl};
 
 pub(super) fn kernel(context: &Context) -> Vec<Finding> {

@@ -414,17 +414,3 @@ fn broken(found: &[Finding], topics: &[&str]) -> Option<String> {
     };
     topics.iter().find(broken).map(|topic| (*topic).to_owned())
 }
-
-/// `1 path`, `3 paths`.
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// `w1`, `w1 and w2`, `w1, w2 and w3`.
-fn list<T: std::fmt::Display>(items: &[T]) -> String {
-    let names: Vec<String> = items.iter().map(T::to_string).collect();
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => names.concat(),
-    }
-}

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{Context, Finding, SETUP, conf_key, list};
+use super::{Context, Finding, SETUP, conf_key};
 use crate::change::{Change, Item};
 use crate::net::{Family, IfName, Rule};
 use crate::ours::is_ours;
+use crate::phrase::list;
 use crate::rule_order;
 use crate::sysctl;
 use crate::uplinks::Path;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::connection::Fallback;
 use crate::mptcp::Flags;
 use crate::net::IfName;
+use crate::phrase;
 use crate::proposal;
 use crate::shell;
 use crate::status::{Mptcp, PathRow, Seen, State, Use, Whereabouts, links, state_of};
@@ -193,9 +194,8 @@ fn subflows_stale(seen: &Seen, whereabouts: &Whereabouts<'_>, all: &mut Vec<Find
         }
     }
     for (link, count) in stale {
-        let plural = if count == 1 { "" } else { "s" };
         let on = link.map_or_else(String::new, |link| format!(" on {link}"));
-        let what = format!("{count} subflow{plural}{on} get{} no answer", third(count));
+        let what = format!("{}{on} get{} no answer", phrase::count(count, "subflow"), third(count));
         all.push(fault(what, "data is sent again and again", CHECK));
     }
 }
@@ -250,8 +250,7 @@ fn on_the_way(seen: &Seen, all: &mut Vec<Finding>) {
     };
     let count = fell(Fallback::OnTheWay);
     if count > 0 {
-        let plural = if count == 1 { "" } else { "s" };
-        let what = format!("{count} connection{plural} had to give MPTCP up");
+        let what = format!("{} had to give MPTCP up", phrase::count(count, "connection"));
         all.push(fault(what, "something on the way changes options or data", CHECK));
     }
 }

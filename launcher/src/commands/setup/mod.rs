@@ -21,6 +21,7 @@ use mptcpize_model::asked::Asked;
 use mptcpize_model::config::Config;
 use mptcpize_model::desired::{self, Refused};
 use mptcpize_model::net::{Address, Family, IfName};
+use mptcpize_model::phrase;
 use mptcpize_model::plan::Plan;
 use mptcpize_model::proposal::{self, Proposal};
 use mptcpize_model::record::Record;
@@ -192,7 +193,7 @@ fn preview(plan: &Plan) -> String {
         count => format!(
             "Would change {count} thing{} on this host (nothing was changed):\n\n{lines}\
              Apply: sudo mptcpize setup      Undo any time: sudo mptcpize setup undo\n",
-            if count == 1 { "" } else { "s" }
+            phrase::plural(count)
         ),
     }
 }
@@ -304,8 +305,7 @@ fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> any
 
 /// What was done, and how it is undone.
 pub fn done_line(links: &str, count: usize) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("set up {links} with {count} change{plural} (undo: mptcpize setup undo)")
+    format!("set up {links} with {} (undo: mptcpize setup undo)", phrase::count(count, "change"))
 }
 
 /// What is said of a host with nothing to bond.
@@ -330,9 +330,5 @@ fn idle(proposal: &Proposal, state: &HostState) -> String {
 
 /// `wlan0 and wwan0`: the links that are bonded, best first.
 pub fn links(proposal: &Proposal) -> String {
-    let names: Vec<&str> = proposal.links().into_iter().map(IfName::as_str).collect();
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => names.join(""),
-    }
+    phrase::list(&proposal.links())
 }

@@ -13,6 +13,7 @@ use crate::host::observe::kernel_host::Live;
 use crate::locations::Locations;
 use crate::output::{self, diff};
 use mptcpize_model::change::Change;
+use mptcpize_model::phrase;
 use mptcpize_model::record::Record;
 
 /// Takes back what stands in the journal; with `salvage` what a corrupt one still tells.
@@ -52,12 +53,11 @@ fn report(place: &Place, done: &[Change], gone: usize) -> anyhow::Result<Exit> {
         output::line(&json!({ "version": 1, "undone": done, "gone": gone }).to_string())?;
         return Ok(Exit::Done);
     }
-    let plural = if done.len() == 1 { "" } else { "s" };
     let gone = match gone {
         0 => String::new(),
         gone => format!(", {gone} had gone already or belong to others now"),
     };
-    output::line(&format!("undid {} change{plural}{gone}", done.len()))?;
+    output::line(&format!("undid {}{gone}", phrase::count(done.len(), "change")))?;
     Ok(Exit::Done)
 }
 
