@@ -9,9 +9,10 @@ use crate::connection::Fallback;
 use crate::mptcp::Flags;
 use crate::net::IfName;
 use crate::phrase;
-use crate::proposal;
+use crate::proposal::{self, Proposal};
 use crate::shell;
 use crate::status::{Mptcp, PathRow, Seen, State, Use, Whereabouts, links, state_of};
+use crate::vpn::Captured;
 
 /// A remark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,12 +50,13 @@ pub(super) fn find(
     if mptcp == Mptcp::On {
         around_a_vpn(seen, &mut all);
         unlisted(seen, &mut all);
-        let captured = seen.proposal().captured().is_some();
-        if captured {
-            captured_by(seen, &mut all);
-        } else {
-            paths_unused(seen, paths, &mut all);
-            stale(seen, &mut all);
+        let proposal = seen.proposal();
+        match proposal.captured() {
+            Some(captured) => captured_by(captured, &mut all),
+            None => {
+                paths_unused(seen, paths, &mut all);
+                stale(seen, &proposal, &mut all);
+            }
         }
         endpoints_gone(seen, &mut all);
         links_dead(paths, &mut all);
@@ -85,15 +87,12 @@ fn around_a_vpn(seen: &Seen, all: &mut Vec<Finding>) {
 }
 
 /// Worth knowing: why nothing is set up.
-fn captured_by(seen: &Seen, all: &mut Vec<Finding>) {
-    if let Some(captured) = seen.proposal().captured() {
-        all.push(Finding { attention: false, ..fault(captured.what(), &captured.why(), CHECK) });
-    }
+fn captured_by(captured: &Captured, all: &mut Vec<Finding>) {
+    all.push(Finding { attention: false, ..fault(captured.what(), &captured.why(), CHECK) });
 }
 
 /// What was set up is no longer as it was made, and no other fault says so.
-fn stale(seen: &Seen, all: &mut Vec<Finding>) {
-    let proposal = seen.proposal();
+fn stale(seen: &Seen, proposal: &Proposal, all: &mut Vec<Finding>) {
     let told = all.iter().any(|finding| finding.attention);
     if proposal.is_stale(&seen.state) && !told {
         let count = proposal.plan.steps.len();

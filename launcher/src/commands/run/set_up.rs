@@ -90,7 +90,7 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     let mut journal = setup::session::open_journal(locations)?;
     let done = transaction::set_up(&mut host, &mut journal, &config, |_| {})?;
     if !done.plan.is_empty() {
-        let links = setup::links(&Proposal::of(&done.state, &config));
+        let links = setup::links(&done.proposal);
         output::note(&setup::done_line(&links, done.plan.steps.len()));
     }
     for blocked in &proposal.plan.blocked {

@@ -11,7 +11,7 @@ use crate::cli::setup::{Setup, SetupCommand};
 use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::host::apply::journal;
-use crate::host::apply::transaction;
+use crate::host::apply::transaction::{self, Outcome};
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::Live;
 use crate::locations::Locations;
@@ -213,7 +213,7 @@ fn apply(arguments: &Setup, wish: &Wish, locations: &Locations) -> anyhow::Resul
         if wish.asked != wish.record.asked {
             open_journal(locations)?.ask(&wish.asked)?;
         }
-        return finish(arguments, wish, &Plan::default(), &state);
+        return finish(arguments, wish, &Outcome { state, plan: Plan::default(), proposal });
     }
     let mut journal = open_journal(locations)?;
     let mut armed = false;
@@ -243,7 +243,7 @@ fn apply(arguments: &Setup, wish: &Wish, locations: &Locations) -> anyhow::Resul
             confirm::disarm(locations);
         }
     })?;
-    finish(arguments, wish, &done.plan, &done.state)
+    finish(arguments, wish, &done)
 }
 
 /// Looks at the host; where links that were set up before are missing, until they are back or a
@@ -268,8 +268,8 @@ fn settled(host: &mut Live, record: &Record) -> Result<HostState, Error> {
     }
 }
 
-fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> anyhow::Result<Exit> {
-    let proposal = Proposal::of(state, &wish.config);
+fn finish(arguments: &Setup, wish: &Wish, outcome: &Outcome) -> anyhow::Result<Exit> {
+    let Outcome { state, plan: done, proposal } = outcome;
     if arguments.place.json {
         output::line(&serde_json::to_string_pretty(&diff::json(done, state))?)?;
         return Ok(Exit::Done);
@@ -278,9 +278,9 @@ fn finish(arguments: &Setup, wish: &Wish, done: &Plan, state: &HostState) -> any
         output::line(&line)?;
     }
     let count = done.steps.len();
-    let links = links(&proposal);
+    let links = links(proposal);
     let summary = match (count, proposal.desired.bonds) {
-        (_, false) => idle(&proposal, state),
+        (_, false) => idle(proposal, state),
         (0, true) => format!("already set up: {links}"),
         (_, true) => done_line(&links, count),
     };

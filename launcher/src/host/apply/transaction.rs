@@ -22,6 +22,8 @@ pub struct Outcome {
     pub state: HostState,
     /// What was planned and, unless it was empty, done.
     pub plan: Plan,
+    /// What follows from the host as it is now.
+    pub proposal: Proposal,
 }
 
 /// Makes one change of the host and records it: what makes something ours before it is made, a
@@ -82,7 +84,7 @@ pub fn set_up(
             Err(error) => return Err(roll_back(host, journal, &done, error)),
         };
         let proposal = Proposal::of(&state, config);
-        let mut todo = proposal.plan;
+        let mut todo = proposal.plan.clone();
         todo.steps.retain(|step| !impossible.contains(&step.change));
         if links.is_empty() {
             links = proposal.desired.paths.iter().map(|path| path.dev.clone()).collect();
@@ -105,7 +107,7 @@ pub fn set_up(
                 };
                 todo.kept_sysctls = Some(format!("not permitted here, and left: {change}{more}"));
             }
-            return Ok(Outcome { state, plan: todo });
+            return Ok(Outcome { state, plan: todo, proposal });
         }
         if let Some(step) = todo.steps.iter().find(|step| done.contains(step)) {
             let error = unplanned(&step.change);
