@@ -205,7 +205,7 @@ pub fn same_thing(one: &Item, other: &Item) -> bool {
     }
 }
 
-/// The same address on the same link.
+/// Are both of one link, with one address and one prefix length?
 fn same_address(one: &Address, other: &Address) -> bool {
     (&one.dev, one.address, one.length) == (&other.dev, other.address, other.length)
 }

@@ -70,6 +70,6 @@ pub enum Role {
     Client,
     /// Announces its addresses: endpoints are `signal`.
     Server,
-    /// Both.
+    /// Opens subflows and announces its addresses: endpoints are `subflow signal`.
     Both,
 }

@@ -3,7 +3,7 @@
 
 /// The first and the last line of our block in /etc/environment, a file that others own.
 const BEGIN: &str = "# mptcpize enable --system --via environment; off: mptcpize disable --system";
-/// The same where the file was not there before.
+/// The first line of the block where we made the file: it goes with the block.
 const BEGIN_NEW: &str =
     "# mptcpize enable --system --via environment made this file; off: mptcpize disable --system";
 const END: &str = "# mptcpize: end";

@@ -182,7 +182,7 @@ pub enum Flavour {
     Upstream,
     /// The out-of-tree kernel (RFC 6824, `net.mptcp.mptcp_enabled`).
     OutOfTree,
-    /// None.
+    /// The kernel has no MPTCP.
     Absent,
 }
 

@@ -22,7 +22,7 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// Draws it.
+    /// Derives desired state and plan from one look at the host.
     pub fn of(state: &HostState, config: &Config) -> Self {
         let desired = desired::desired(state, config);
         let plan = plan(state, &desired);

@@ -40,7 +40,7 @@ pub fn operand(text: impl Display) -> String {
     operands([text])
 }
 
-/// The same for several last words.
+/// The last words of a line, quoted for a shell, with `--` before them where one begins with `-`.
 pub fn operands<T: Display>(texts: impl IntoIterator<Item = T>) -> String {
     let texts: Vec<String> = texts.into_iter().map(|text| text.to_string()).collect();
     let ends = if texts.iter().any(|text| text.starts_with('-')) { "-- " } else { "" };

@@ -50,7 +50,7 @@ pub struct Seen {
     pub rates: Option<Rates>,
     /// Units that are switched on.
     pub services: Vec<String>,
-    /// See [`Report::services_tcp`].
+    /// What those of them are that the kernel knows not to be wholly MPTCP, by name.
     pub services_tcp: BTreeMap<String, String>,
     /// Seconds since `mptcpize setup` changed something here.
     pub set_up_s: Option<u64>,
@@ -71,7 +71,7 @@ impl Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mptcp {
-    /// Yes.
+    /// socket(2) gives MPTCP sockets.
     On,
     /// `net.mptcp.enabled` is 0.
     Off,
@@ -194,7 +194,7 @@ pub struct ConnectionRow {
 /// How many connections there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// All.
+    /// All connections.
     pub all: usize,
     /// Those with several subflows.
     pub multipath: usize,

@@ -101,7 +101,7 @@ const ALL_BELOW: &str = "everything that it starts is covered too; MPTCPIZE=off 
 const NO_PRIVILEGE: &str = "setuid programs that it starts lose their privilege (no_new_privs: a \
                             filter without CAP_SYS_ADMIN needs that)";
 
-/// Decides.
+/// Chooses the mechanism for a program: the cheapest that reaches it, or the one that was asked for.
 pub fn decide(
     subject: &Subject,
     request: Request,

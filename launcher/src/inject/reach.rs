@@ -17,7 +17,7 @@ pub enum Reach {
     GoDebug(GoVersion),
     /// It could not be read; the preload is there if a loader takes it.
     Unknown,
-    /// No.
+    /// No, for this reason.
     No(Why),
 }
 

@@ -56,7 +56,7 @@ impl Screen<'_> {
         text
     }
 
-    /// The same as one object.
+    /// The counters of `counters -j`, as one JSON object.
     pub fn json(&self) -> Value {
         let list: Vec<Value> = self
             .shown()

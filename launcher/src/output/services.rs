@@ -241,7 +241,7 @@ pub fn sockets(judgement: &Judgement) -> String {
     }
 }
 
-/// The same as one object.
+/// The units of `list -j`, as one JSON object.
 pub fn list_json(rows: &[Row], system: Option<SystemWay>) -> Value {
     let units: Vec<Value> = rows
         .iter()

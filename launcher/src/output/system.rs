@@ -11,9 +11,9 @@ use mptcpize_model::plain;
 pub struct Row {
     /// `+` made, `-` removed, `~` changed.
     pub sign: char,
-    /// Which.
+    /// The file, as a path below the root.
     pub path: String,
-    /// Why.
+    /// What the change is for, as a clause.
     pub why: &'static str,
 }
 

@@ -31,7 +31,7 @@ pub const fn numbers(title: &'static str) -> Column {
 }
 
 impl Column {
-    /// The same, left out early.
+    /// The column, to be left out where the screen is too narrow: the highest `spare` first.
     #[must_use]
     pub const fn spare(self, spare: u8) -> Column {
         Column { spare, ..self }

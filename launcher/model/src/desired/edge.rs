@@ -24,7 +24,7 @@ pub(super) struct Edge {
     pub last_resort: Option<u32>,
 }
 
-/// Finds the places.
+/// Where our rules of this family belong: just before main's, and behind all others.
 ///
 /// # Errors
 /// A clause that says why there is none.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Bytes {
     /// Received since the link was made.
     pub received: u64,
-    /// Sent.
+    /// Sent since the link was made.
     pub sent: u64,
 }
 

@@ -11,7 +11,7 @@ use crate::unit::socket::{Cause, Means, Socket};
 /// The addresses of one group that are named; the others are counted.
 const NAMED: usize = 4;
 
-/// The answer.
+/// How much of a unit is MPTCP, as `list` shows it under IN EFFECT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
     /// All sockets are MPTCP.
@@ -75,14 +75,14 @@ pub struct Stayed {
     pub program: String,
     /// Its id.
     pub pid: u32,
-    /// Why.
+    /// Why it is TCP.
     pub cause: Cause,
 }
 
 /// A unit, judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
-    /// The answer.
+    /// How much of it is MPTCP.
     pub verdict: Verdict,
     /// Sockets that listen.
     pub listeners: Count,

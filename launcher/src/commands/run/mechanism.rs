@@ -11,7 +11,7 @@ use crate::inject::seccomp;
 use crate::inject::target::Target;
 use crate::output;
 
-/// Decides for this program.
+/// Chooses the mechanism for this program on this host.
 pub fn decide(target: &Target, via: cli::Via, follow: bool, environment: &Environment) -> Decision {
     if is_off(environment.get("MPTCPIZE")) {
         let text = "MPTCPIZE=off is in the environment".to_owned();

@@ -106,7 +106,7 @@ fn stays_on_tcp(name: &OsStr, blocked: &Blocked, strict: bool) -> Result<(), Err
     Ok(())
 }
 
-/// The same for what the library does not reach.
+/// Says, or with `--strict` refuses, that `--follow` cannot be had.
 fn not_followed(name: &OsStr, obstacle: Obstacle, strict: bool) -> Result<(), Error> {
     let name = name.to_string_lossy();
     if strict {
@@ -118,7 +118,7 @@ fn not_followed(name: &OsStr, obstacle: Obstacle, strict: bool) -> Result<(), Er
     Ok(())
 }
 
-/// The same for a policy that cannot be kept.
+/// Says, or with `--strict` refuses, that the policy for sockets cannot be kept.
 fn not_kept(name: &OsStr, why: &str, strict: bool) -> Result<(), Error> {
     let name = name.to_string_lossy();
     if strict {

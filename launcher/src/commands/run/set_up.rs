@@ -29,7 +29,7 @@ pub enum Wish {
     Always,
     /// `--no-setup`.
     Never,
-    /// Neither.
+    /// Neither option: where it is allowed, needed and nobody else's business.
     WhereAllowed,
 }
 

@@ -74,22 +74,19 @@ fn leads_a_session(child: &Child) -> bool {
     pid.is_some() && rustix::process::getsid(pid).ok() == pid
 }
 
-/// Waits; true when nobody confirmed in time.
-///
-/// # Errors
-/// None so far; kept for the symmetry with its callers.
-pub fn wait(locations: &Locations, seconds: u32) -> Result<bool, Error> {
+/// Waits for so many seconds; true when nobody confirmed or undid meanwhile.
+pub fn wait(locations: &Locations, seconds: u32) -> bool {
     // Leave the session of the terminal, which is about to hang up.
     let _ = rustix::process::setsid();
     let marker = marker(locations);
     let deadline = Instant::now() + Duration::from_secs(u64::from(seconds));
     while Instant::now() < deadline {
         if !marker.exists() {
-            return Ok(false);
+            return false;
         }
         std::thread::sleep(LOOK.min(deadline.saturating_duration_since(Instant::now())));
     }
-    Ok(marker.exists())
+    marker.exists()
 }
 
 /// Undoes until it has succeeded: a host that nobody reaches any more has nobody else who would try

@@ -48,7 +48,7 @@ pub fn setup(arguments: Setup, locations: &Locations) -> anyhow::Result<Exit> {
         }
         Some(SetupCommand::Guard { seconds, place }) => {
             enter(&place)?;
-            if confirm::wait(locations, seconds)? {
+            if confirm::wait(locations, seconds) {
                 confirm::insist(locations, || {
                     // A set-up that is still at work holds the lock, and has perhaps changed nothing
                     // yet: only when it lets go is it known what there is to undo.

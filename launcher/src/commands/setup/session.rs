@@ -22,7 +22,8 @@ pub fn enter(place: &Place) -> Result<(), Error> {
 /// Opens the journal of this namespace, and says so when another run holds it.
 ///
 /// # Errors
-/// See [`Journal::open`].
+/// 4 without privilege, 1 where it is corrupt or held too long by another run: see
+/// [`Journal::open`].
 pub fn open_journal(locations: &Locations) -> Result<Journal, Error> {
     Journal::open(&locations.run(), identity::netns(), |holder| {
         output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));

@@ -42,7 +42,7 @@ pub(in crate::commands) struct Counted {
 }
 
 impl Counted {
-    /// Now.
+    /// The byte counters of all links at this moment.
     pub(in crate::commands) fn now() -> Self {
         Counted { at: Instant::now(), bytes: traffic::counters() }
     }

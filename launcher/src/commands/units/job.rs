@@ -36,7 +36,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Decides for a unit; nothing is changed.
+    /// Plans a unit's drop-in and looks for what is in its way; nothing is changed.
     ///
     /// # Errors
     /// See [`plan::plan`]; 1 where a file of somebody else, or another drop-in of ours, is in

@@ -166,7 +166,7 @@ impl Site {
         Ok(self.meet(asked)?.into_iter().map(|met| met.facts).collect())
     }
 
-    /// The same, with what is named told from what a pattern meets.
+    /// The units that are meant, each with whether it was named or only met by a pattern.
     ///
     /// # Errors
     /// As [`find`](Self::find).

@@ -55,7 +55,7 @@ pub struct Planned {
     pub cgroup: Option<String>,
 }
 
-/// Decides for a unit.
+/// Plans a unit's drop-in from its files and its programs.
 ///
 /// # Errors
 /// Why it cannot be enabled: 5 it does not exist, 2 it has no programs, 1 it is masked, broken,

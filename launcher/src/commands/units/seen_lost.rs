@@ -19,7 +19,7 @@ pub fn seen(site: &Site, facts: &Facts) -> Option<String> {
     now(site, facts).or_else(|| before(site, facts))
 }
 
-/// Looks at the unit's processes.
+/// Which process of a running unit has lost the library, as a clause.
 fn now(site: &Site, facts: &Facts) -> Option<String> {
     let cgroup = facts.cgroup.as_deref().filter(|_| site.running().is_some())?;
     let look = Look::at(cgroup, None, &mut Tables::default())?;

@@ -39,7 +39,7 @@ pub fn write(root: &Root, path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(&directory, name, bytes)
 }
 
-/// The same in a directory that was found.
+/// Replaces the file `name` of `directory`: written beside it, synced, renamed.
 fn replace(directory: &Dir, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
     let new = successor(name);
     let written = write_new(directory, name, &new, bytes)

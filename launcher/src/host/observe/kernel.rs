@@ -18,7 +18,7 @@ const ENABLED: &str = "/proc/sys/net/mptcp/enabled";
 /// The answer to "can I have an MPTCP socket in this network namespace?".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mptcp {
-    /// Yes.
+    /// Yes: socket(2) gives one.
     On,
     /// No: the administrator switched it off (`net.mptcp.enabled=0`).
     Off,

@@ -20,7 +20,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Looks at a cgroup.
+    /// Reads the state and the processor time of each thread in a cgroup.
     pub fn of(cgroup: &str) -> Self {
         let mut seen = Activity::default();
         for pid in pids(cgroup) {

@@ -14,7 +14,7 @@ use crate::host::procfs::processes::{Protocol, protocol};
 /// A socket that listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Where.
+    /// The address that it listens at.
     pub address: SocketAddr,
     /// Of MPTCP, and not of TCP alone.
     pub mptcp: bool,

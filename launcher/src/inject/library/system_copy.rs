@@ -41,7 +41,7 @@ impl fmt::Display for Flaw {
 /// A copy of `library` that carries `settings` (`NAME=value`).
 ///
 /// # Errors
-/// See [`Flaw`].
+/// The library is no 64-bit ELF file or has no room for settings, or they do not fit into it.
 pub fn with_settings(library: &[u8], settings: &[String]) -> Result<Vec<u8>, Flaw> {
     if !library.starts_with(b"\x7fELF\x02\x01") {
         return Err(Flaw::NotElf);

@@ -24,7 +24,7 @@ pub const TYPE_MASK: u32 = 0xf;
 
 /// The calls of [`Abi::socketcall`] about options (linux/net.h).
 pub const SYS_SETSOCKOPT: u32 = 14;
-/// See [`SYS_SETSOCKOPT`].
+/// getsockopt(2) by socketcall(2) (linux/net.h).
 pub const SYS_GETSOCKOPT: u32 = 15;
 
 /// Where a jump leads.

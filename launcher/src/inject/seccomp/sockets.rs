@@ -20,7 +20,7 @@ pub(super) fn get(socket: BorrowedFd<'_>, level: i32, name: i32) -> Result<Vec<u
     get_at_most(socket, level, name, MOST_VALUE)
 }
 
-/// The same for a program with so much room.
+/// The value of an option as getsockopt(2) gives it to a program with `room` bytes for it.
 pub(super) fn get_at_most(
     socket: BorrowedFd<'_>,
     level: i32,

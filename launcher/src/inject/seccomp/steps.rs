@@ -137,7 +137,7 @@ impl Responder {
         None
     }
 
-    /// The same, with a record; what was asked for is not known any more.
+    /// Ends a call whose question is not known any more, with a record of how.
     fn close(&self, id: u64, thread: u32, reply: Reply, outcome: Outcome) -> Option<Question> {
         let who = self.trace.as_ref().map(|_| self.callers.name(thread));
         let outcome = self.finish(id, reply, outcome);
