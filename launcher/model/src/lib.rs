@@ -137,7 +137,7 @@ impl HostState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kernel {
-    /// `uname -r`.
+    /// `uname -r`; empty where nobody asked.
     pub release: String,
     /// Which MPTCP it has.
     pub mptcp: Flavour,
@@ -150,7 +150,7 @@ pub struct Kernel {
 impl Default for Kernel {
     fn default() -> Self {
         Kernel {
-            release: String::from("6.18"),
+            release: String::new(),
             mptcp: Flavour::Upstream,
             most_endpoints: mptcp::MOST,
             most_subflows: mptcp::MOST as u32,
