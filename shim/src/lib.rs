@@ -32,6 +32,8 @@ mod compat;
 mod config;
 #[cfg(not(test))]
 mod hooks;
+#[cfg_attr(test, allow(dead_code))]
+mod line;
 #[cfg(not(test))]
 mod mem;
 #[cfg_attr(test, allow(dead_code))]
@@ -46,6 +48,8 @@ mod system;
 #[cfg_attr(test, allow(dead_code))]
 mod trace;
 mod upgrade;
+#[cfg_attr(test, allow(dead_code))]
+mod verdict;
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -13,7 +13,7 @@
 //!
 //! * `p` and a name: programs of that name stay TCP; its first 15 letters, as the kernel has it
 //!   (`ps -o comm`).
-//! * Any other letter, the cause in the words of the trace ([`Line`](crate::trace)), and in
+//! * Any other letter, the cause in the words of the trace (`line.rs`), and in
 //!   hexadecimal: a byte that says which sockets (1 those that connect, 2 those that listen,
 //!   each with 4 for addresses of IPv4, 8 for IPv6), the first port and the last, the length of a
 //!   prefix in bits, and its bytes; what is left out is 0. A socket that one of these rules fits

@@ -10,8 +10,8 @@
 
 use core::ffi::CStr;
 
+use crate::line::Line;
 use crate::sys::{self, start};
-use crate::trace::Line;
 
 /// How long the strings may be, with the empty one (`inject::library::system_copy` has the same).
 const ROOM: usize = 4080;

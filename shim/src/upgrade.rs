@@ -9,7 +9,8 @@ use core::ffi::c_int;
 use crate::compat::{self, table};
 use crate::config;
 use crate::sys;
-use crate::trace::{self, Outcome};
+use crate::trace;
+use crate::verdict::Outcome;
 
 /// The bits of `type` that are the socket type; the others are flags (`SOCK_TYPE_MASK`,
 /// `include/linux/net.h`).

@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::{demote, is_mptcp_for_tcp, table, tell};
 use crate::sys;
 use crate::sys::net::{self, Set};
-use crate::trace::Verdict;
+use crate::verdict::Verdict;
 
 /// Bytes, as the program sets them: with less, real TCP is the better answer. 400 KB over links of
 /// 50 + 50 Mbit/s: 249 ms at 16 KB (TCP 62), 39 at 64 KB; over loopback 200 to 400 ms below this

@@ -13,28 +13,7 @@ use super::table::{self, BOUND, MOVING, OTHER, OURS, POLLED, SHARED, TRIED};
 use super::{epoll, options};
 use crate::sys;
 use crate::sys::net::{self, Address, Own, Set};
-
-/// Why a socket stays MPTCP.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Stays {
-    /// Not made by `socket()` under us, or it is not MPTCP (any more), or another thread is just
-    /// replacing it.
-    NotOurs,
-    Connected,
-    Listening,
-    /// A connection was tried, and it may have failed.
-    Tried,
-    /// dup, fork or SCM_RIGHTS made other descriptors of it.
-    Shared,
-    /// Something that was done to it cannot be done again.
-    Unrepeatable,
-    /// Its registration with epoll cannot be told.
-    Polled,
-    /// No descriptor, no memory, or other threads do not leave it alone.
-    Busy,
-    /// Its number is beyond those that are looked after.
-    Beyond,
-}
+use crate::verdict::Stays;
 
 /// Makes it TCP; `call` is the program's own, for the new socket. The result is that of `call`,
 /// with its errno. `made` is a new socket on which it has been made already.

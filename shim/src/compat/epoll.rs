@@ -8,9 +8,9 @@ use core::ffi::{c_int, c_void};
 
 use super::hints::IS_EPOLL;
 use super::table;
+use crate::line::Line;
 use crate::sys::net::{Own, epoll_add};
 use crate::sys::wait::registered_events;
-use crate::trace::Line;
 
 /// More than one epoll.
 const SEVERAL: u64 = 1 << 62;

@@ -32,7 +32,6 @@ pub(crate) mod room;
 pub(crate) mod table;
 mod unchanged;
 
-pub(crate) use demote::Stays;
 #[cfg_attr(test, allow(unused_imports))]
 pub(crate) use process::{forking, is_other_process, load};
 #[cfg_attr(test, allow(unused_imports))]
@@ -43,7 +42,8 @@ use crate::policy;
 use crate::sys;
 use crate::sys::aside;
 use crate::sys::net::{self, Address, Own, Set};
-use crate::trace::{self, Verdict};
+use crate::trace;
+use crate::verdict::{Stays, Verdict};
 use table::{BOUND, OURS, SHARED, TRIED};
 
 /// The program itself asked for MPTCP once: then its accepted sockets may be meant to be that.
