@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::policy;
 #[cfg(not(feature = "system"))]
-use crate::sys::getenv as setting;
+use crate::sys::process::getenv as setting;
 #[cfg(feature = "system")]
 use crate::system::{self, setting};
 use crate::trace;

@@ -28,8 +28,9 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use self::rules::{NONE, PROGRAMS, Rules, SOCKETS, parse};
+use crate::sys::at_load::AtLoad;
 use crate::sys::net::Address;
-use crate::sys::{self, AtLoad};
+use crate::sys::process;
 
 /// The programs that speak BGP with MD5 signatures.
 const BY_DEFAULT: &[u8] = b"pbird,pbird6,pbgpd,pgobgpd/";
@@ -46,7 +47,7 @@ pub(crate) fn load(wanted: Option<&CStr>) -> bool {
     let sorts = RULES.fill(|rules| parse(text, rules)).unwrap_or(0);
     IN_FORCE.store(sorts & SOCKETS, Ordering::Release);
     let mut name = [0; 16];
-    sys::program_name(&mut name);
+    process::program_name(&mut name);
     sorts & PROGRAMS != 0
         && RULES.get().iter().any(|rule| rule.kind == b'p' && rule.data.starts_with(&name))
 }

@@ -11,7 +11,7 @@
 use core::ffi::CStr;
 
 use crate::line::Line;
-use crate::sys::{self, start};
+use crate::sys::{process, start};
 
 /// How long the strings may be, with the empty one (`inject::library::system_copy` has the same).
 const ROOM: usize = 4080;
@@ -37,7 +37,7 @@ pub(crate) static SETTINGS: Settings = Settings { mark: *b"mptcpize set-up:", te
 #[inline(never)]
 pub(crate) fn setting(name: &[u8]) -> Option<&'static CStr> {
     let own = match name {
-        b"MPTCPIZE" | b"MPTCPIZE_DEBUG" => sys::getenv(name),
+        b"MPTCPIZE" | b"MPTCPIZE_DEBUG" => process::getenv(name),
         _ => None,
     };
     own.filter(|value| is_heard(value.to_bytes(), name)).or_else(|| find(start::block(), name))

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use crate::line::Line;
 use crate::sys;
 use crate::sys::net::Set;
+use crate::sys::{file, process};
 use crate::verdict::{Outcome, Stays, Verdict};
 
 static FD: AtomicI32 = AtomicI32::new(-1);
@@ -29,10 +30,10 @@ pub(crate) fn open(wanted: &CStr) -> bool {
     let named = matches!(wanted.to_bytes(), [b'/', ..]);
     let fd = match wanted.to_bytes() {
         b"" | b"0" => return false,
-        _ if named => sys::open_append(wanted),
-        _ => sys::keep_stderr(),
+        _ if named => file::open_append(wanted),
+        _ => file::keep_stderr(),
     };
-    let found = sys::file(fd);
+    let found = file::at(fd);
     let taken = match found {
         Some(file) if file.is_own || !named => {
             FILE_DEV.store(file.dev, Ordering::Relaxed);
@@ -41,7 +42,7 @@ pub(crate) fn open(wanted: &CStr) -> bool {
             true
         }
         Some(_) => {
-            sys::close(fd);
+            file::close(fd);
             false
         }
         None => false,
@@ -75,13 +76,13 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, out
 /// `mptcpize: curl[4711] `
 fn start() -> Line {
     let mut program = [0u8; 16];
-    sys::program_name(&mut program);
+    process::program_name(&mut program);
     let mut line = Line::new();
     line.write(b"mptcpize: ", &[]);
     for &byte in program.iter().take_while(|byte| **byte != 0) {
         line.push_shown(byte);
     }
-    line.write(b"[\x01] ", &[sys::pid()]);
+    line.write(b"[\x01] ", &[process::pid()]);
     line
 }
 
@@ -171,7 +172,7 @@ fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
 fn emit(line: &Line) {
     let fd = FD.load(Ordering::Relaxed);
     let known = (FILE_DEV.load(Ordering::Relaxed), FILE_INO.load(Ordering::Relaxed));
-    if sys::file(fd).is_some_and(|file| (file.dev, file.ino) == known) {
-        sys::write(fd, line.as_bytes());
+    if file::at(fd).is_some_and(|file| (file.dev, file.ino) == known) {
+        file::write(fd, line.as_bytes());
     }
 }

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
 use super::{demote, table};
 use crate::sys;
-use crate::sys::seal;
+use crate::sys::{process, seal};
 use crate::trace;
 
 /// The process whose descriptors the table is about; 0 before the library was loaded.
@@ -19,7 +19,7 @@ static PROCESS: AtomicI32 = AtomicI32::new(0);
 /// For load time.
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn load() {
-    PROCESS.store(sys::pid(), Relaxed);
+    PROCESS.store(process::pid(), Relaxed);
 }
 
 /// Around fork(3), in parent and child. The child is then the process of its own table.
@@ -37,12 +37,12 @@ pub(crate) fn forking() {
     if child {
         trace::forget();
     }
-    PROCESS.store(sys::pid(), Relaxed);
+    PROCESS.store(process::pid(), Relaxed);
 }
 
 /// Are we the child of a fork that nobody told us of (clone(2))?
 pub(crate) fn is_other_process() -> bool {
-    PROCESS.load(Relaxed) != sys::pid()
+    PROCESS.load(Relaxed) != process::pid()
 }
 
 /// A socket was made. Before it is in the table: are we where we were at the last one?
@@ -63,7 +63,7 @@ fn first() {
     if table::is_used() && is_other_process() {
         forking();
     }
-    sys::empty_in_children(here());
+    process::empty_in_children(here());
     here().store(true, Relaxed);
     sys::set_errno(errno);
 }
@@ -77,5 +77,5 @@ fn here() -> &'static AtomicBool {
         &HERE
     }
     #[cfg(not(test))]
-    sys::emptied_in_children()
+    process::emptied_in_children()
 }

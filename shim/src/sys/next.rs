@@ -11,7 +11,7 @@ use core::mem::transmute;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{chain, dlsym, syscall};
+use super::{chain, dlsym, process, syscall};
 
 /// The places of [`NEXT`], in the order of [`NAMES`].
 #[derive(Clone, Copy)]
@@ -79,7 +79,7 @@ static REGISTER_ATFORK: RegisterAtfork = super::__register_atfork;
 /// Looks them up. For load time.
 #[cfg_attr(test, allow(dead_code))]
 pub(super) fn find() {
-    let preloaded = super::getenv(b"LD_PRELOAD").map_or(&b""[..], CStr::to_bytes);
+    let preloaded = process::getenv(b"LD_PRELOAD").map_or(&b""[..], CStr::to_bytes);
     let alone = !preloaded.iter().any(|byte| matches!(byte, b':' | b' '));
     let wanted = NEXT.get(..if alone { ALWAYS } else { NEXT.len() }).unwrap_or(&[]);
     chain::find(NAMES, &TABLE, wanted);
