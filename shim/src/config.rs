@@ -1,4 +1,4 @@
-//! What the environment asked of this process, read once at load.
+//! What the environment asked of this process: read once at load, and kept in one word.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -10,18 +10,18 @@
 //! The library for the whole system takes the first two and has settings of its own for the rest;
 //! it leaves programs, users and units out (`system.rs`).
 //!
-//! Not here: checking the values for the user. The launcher does that; the shim takes what it
+//! Not here: what follows from it at load (`lifecycle.rs`); checking the values for the user. The launcher does that; the shim takes what it
 //! does not know as "not asked for", because a program must never fail over our environment.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::policy;
 #[cfg(not(feature = "system"))]
-use crate::sys::process::getenv as setting;
+pub(crate) use crate::sys::process::getenv as setting;
 #[cfg(feature = "system")]
-use crate::system::{self, setting};
-use crate::trace;
+use crate::system;
+#[cfg(feature = "system")]
+pub(crate) use crate::system::setting;
 
 /// A set of bits; see the constants of this module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +44,24 @@ impl Config {
     pub(crate) fn trace(self) -> bool {
         self.0 & TRACE != 0
     }
+
+    /// With a trace that is open.
+    #[cfg_attr(test, allow(dead_code))]
+    pub(crate) fn with_trace(self) -> Self {
+        Config(self.0 | TRACE)
+    }
+
+    /// As with `MPTCPIZE=off`.
+    #[cfg_attr(test, allow(dead_code))]
+    pub(crate) fn turned_off(self) -> Self {
+        Config(self.0 | OFF)
+    }
+
+    /// Makes it what [`get`] returns from now on.
+    #[cfg_attr(test, allow(dead_code))]
+    pub(crate) fn keep(self) {
+        CONFIG.store(self.0, Ordering::Relaxed);
+    }
 }
 
 /// The configuration of this process: one relaxed load.
@@ -59,24 +77,11 @@ pub(crate) fn get() -> Config {
     }
 }
 
-/// Reads the environment and opens the trace. Called once, by the constructor.
+/// What the environment says of this process, without a trace yet. For load time; it counts once it
+/// is [kept](Config::keep).
 #[cfg_attr(test, allow(dead_code))]
-pub(crate) fn load() {
-    let mut bits = READ | off_bit();
-    if bits & OFF == 0 {
-        if let Some(wanted) = setting(b"MPTCPIZE_DEBUG")
-            && trace::open(wanted)
-        {
-            bits |= TRACE;
-        }
-        if policy::load(setting(b"MPTCPIZE_POLICY")) {
-            if bits & TRACE != 0 {
-                trace::named();
-            }
-            bits |= OFF;
-        }
-    }
-    CONFIG.store(bits, Ordering::Relaxed);
+pub(crate) fn read() -> Config {
+    Config(READ | off_bit())
 }
 
 fn off_bit() -> u32 {

@@ -32,6 +32,8 @@ mod compat;
 mod config;
 #[cfg(not(test))]
 mod hooks;
+#[cfg(not(test))]
+mod lifecycle;
 #[cfg_attr(test, allow(dead_code))]
 mod line;
 #[cfg(not(test))]

@@ -2,7 +2,7 @@
 //! system call.
 //!
 //! Every `unsafe` block is in this folder, but for those of the functions that others call (`hooks`,
-//! `mem`, `sanitizer`).
+//! `lifecycle`, `mem`, `sanitizer`). Nothing in it knows of anything outside it.
 //!
 //! libc is reached by weak, unversioned names, declared weak to the assembler because stable
 //! Rust cannot say it. So the library needs no other library, loads under every glibc since 2.17
@@ -49,36 +49,6 @@ unsafe extern "C" {
     ) -> c_int;
     static environ: *const *const c_char;
 }
-
-#[cfg(not(test))]
-ctor::declarative::ctor! {
-    /// Runs when the library is loaded, before the program's `main`.
-    #[ctor(unsafe)]
-    fn load() {
-        next::find();
-        crate::compat::load();
-        crate::config::load();
-    }
-}
-
-/// Run by libc at exit(3): build.rs has the linker make it the library's `DT_FINI`, by this name.
-/// (A table of such functions, as for the constructor, takes 120 bytes more.)
-#[cfg(not(test))]
-extern "C" fn at_exit() {
-    crate::trace::at_exit();
-}
-
-#[cfg(not(test))]
-core::arch::global_asm!(
-    ".globl mptcpize_at_exit",
-    ".hidden mptcpize_at_exit",
-    "mptcpize_at_exit:",
-    #[cfg(target_arch = "x86_64")]
-    "jmp {}",
-    #[cfg(not(target_arch = "x86_64"))]
-    "b {}",
-    sym at_exit
-);
 
 #[inline(always)]
 pub(crate) fn errno() -> c_int {

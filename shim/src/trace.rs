@@ -10,6 +10,7 @@
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use crate::config;
 use crate::line::Line;
 use crate::sys;
 use crate::sys::net::Set;
@@ -102,7 +103,7 @@ pub(crate) fn option(set: &Set, refusal: c_int, verdict: Verdict) {
 #[cold]
 #[inline(never)]
 pub(crate) fn demoted(what: &[u8], fd: c_int, why: c_int, done: Result<c_int, Stays>) {
-    if crate::config::get().trace() {
+    if config::get().trace() {
         let verdict = done.map_or_else(Verdict::Stays, |_| Verdict::Demoted);
         record(what, &[fd, why], verdict);
     }
@@ -131,13 +132,12 @@ pub(crate) fn forget() {
     }
 }
 
-/// Writes the counts, if there is anything to count: when the process exits.
+/// Writes the counts when the process exits, unless all are 0 (as they are without a trace) or they
+/// are `others`: the child of a clone(2) that ends like a process of its own has its parent's.
 #[cfg_attr(test, allow(dead_code))]
-pub(crate) fn at_exit() {
+pub(crate) fn at_exit(others: fn() -> bool) {
     let counts = [&DEMOTED, &HINTS, &STAYED, &CLAMPS].map(|count| count.load(Ordering::Relaxed));
-    // Without a trace nothing was counted. The child of a clone(2) that ends like a process of
-    // its own has its parent's counts.
-    if counts.iter().any(|count| *count != 0) && !crate::compat::is_other_process() {
+    if counts.iter().any(|count| *count != 0) && !others() {
         let mut line = start();
         line.write(
             b"at exit: \x01 became TCP, \x01 hints, \x01 stayed MPTCP, \x01 clamps\n",

@@ -69,16 +69,18 @@ static NEXT: [AtomicUsize; 27] = [const { AtomicUsize::new(0) }; 27];
 static DLSYM: Dlsym = dlsym;
 
 type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
-type Handler = extern "C" fn();
+/// What libc calls around fork(3).
+pub(crate) type Handler = extern "C" fn();
 type RegisterAtfork =
     unsafe extern "C" fn(Handler, Option<Handler>, Handler, *const c_void) -> c_int;
 
 /// As [`DLSYM`]; null under musl.
 static REGISTER_ATFORK: RegisterAtfork = super::__register_atfork;
 
-/// Looks them up. For load time.
+/// Looks up the next functions, and has `forking` called around every fork(3), in parent and child.
+/// For load time.
 #[cfg_attr(test, allow(dead_code))]
-pub(super) fn find() {
+pub(crate) fn find(forking: Handler) {
     let preloaded = process::getenv(b"LD_PRELOAD").map_or(&b""[..], CStr::to_bytes);
     let alone = !preloaded.iter().any(|byte| matches!(byte, b':' | b' '));
     let wanted = NEXT.get(..if alone { ALWAYS } else { NEXT.len() }).unwrap_or(&[]);
@@ -97,19 +99,17 @@ pub(super) fn find() {
             next.store(found as usize, Ordering::Relaxed);
         }
     }
-    at_fork(address);
+    at_fork(address, forking);
 }
 
-/// Has [`crate::compat::forking`] called around every fork(3), in parent and child.
+/// Registers `forking` with libc, before a fork and in the child after it.
 ///
 /// glibc has `__register_atfork`, musl only `pthread_atfork`, which in glibc is not in the shared
-/// library. Where there is neither, [`crate::compat`] still notices that it runs in a child.
+/// library. Where there is neither, a child is still known by its emptied page
+/// ([`process::emptied_in_children`]).
 #[cfg_attr(test, allow(dead_code))]
-fn at_fork(dlsym: usize) {
+fn at_fork(dlsym: usize, forking: Handler) {
     type Musl = unsafe extern "C" fn(Handler, Option<Handler>, Handler) -> c_int;
-    extern "C" fn forking() {
-        crate::compat::forking();
-    }
     // SAFETY: a volatile read of an initialised static, as in `find`.
     let glibc = unsafe { ptr::read_volatile((&raw const REGISTER_ATFORK).cast::<usize>()) };
     if glibc != 0 {

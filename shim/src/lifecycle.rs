@@ -1,0 +1,64 @@
+//! What the library does when it is loaded, around a fork, and when the process exits: the one place
+//! that starts the others, in their order.
+//!
+//! Nothing below knows of it. What must be called later (by libc around fork(3), by the loader at
+//! exit) is handed down as a function.
+
+#![allow(unsafe_code)]
+
+use crate::compat;
+use crate::config;
+use crate::policy;
+use crate::sys::next;
+use crate::trace;
+
+ctor::declarative::ctor! {
+    /// Runs when the library is loaded, before the program's `main`.
+    #[ctor(unsafe)]
+    fn load() {
+        next::find(forking);
+        compat::load();
+        configure();
+    }
+}
+
+/// Reads what was asked of this process, and opens the trace and reads the policy accordingly.
+fn configure() {
+    let mut config = config::read();
+    if !config.off() {
+        if let Some(wanted) = config::setting(b"MPTCPIZE_DEBUG")
+            && trace::open(wanted)
+        {
+            config = config.with_trace();
+        }
+        if policy::load(config::setting(b"MPTCPIZE_POLICY")) {
+            if config.trace() {
+                trace::named();
+            }
+            config = config.turned_off();
+        }
+    }
+    config.keep();
+}
+
+/// Called by libc around fork(3), in parent and child.
+extern "C" fn forking() {
+    compat::forking();
+}
+
+/// Run by libc at exit(3): build.rs has the linker make it the library's `DT_FINI`, by this name.
+/// (A table of such functions, as for the constructor, takes 120 bytes more.)
+extern "C" fn at_exit() {
+    trace::at_exit(compat::is_other_process);
+}
+
+core::arch::global_asm!(
+    ".globl mptcpize_at_exit",
+    ".hidden mptcpize_at_exit",
+    "mptcpize_at_exit:",
+    #[cfg(target_arch = "x86_64")]
+    "jmp {}",
+    #[cfg(not(target_arch = "x86_64"))]
+    "b {}",
+    sym at_exit
+);
