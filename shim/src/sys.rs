@@ -25,6 +25,8 @@ pub(crate) mod next;
 pub(crate) mod process;
 pub(crate) mod seal;
 #[cfg(any(test, feature = "system"))]
+pub(crate) mod settings;
+#[cfg(any(test, feature = "system"))]
 pub(crate) mod start;
 pub(crate) mod wait;
 

@@ -11,21 +11,13 @@
 use core::ffi::CStr;
 
 use crate::line::Line;
+use crate::sys::settings::{self, Settings};
 use crate::sys::{process, start};
 
-/// How long the strings may be, with the empty one (`inject::library::system_copy` has the same).
-const ROOM: usize = 4080;
-
-/// The settings; empty in the library as it is built.
-#[repr(C, align(16))]
-pub(crate) struct Settings {
-    /// By this the launcher finds the place.
-    mark: [u8; 16],
-    pub(crate) text: [u8; ROOM],
-}
-
+/// The settings; empty in the library as it is built. By the mark the launcher finds the place
+/// (`inject::library::system_copy`).
 #[used]
-pub(crate) static SETTINGS: Settings = Settings { mark: *b"mptcpize set-up:", text: [0; ROOM] };
+static SETTINGS: Settings = Settings::empty(*b"mptcpize set-up:");
 
 /// The value of `name`: from the block, but for two that the environment may have.
 ///
@@ -40,7 +32,7 @@ pub(crate) fn setting(name: &[u8]) -> Option<&'static CStr> {
         b"MPTCPIZE" | b"MPTCPIZE_DEBUG" => process::getenv(name),
         _ => None,
     };
-    own.filter(|value| is_heard(value.to_bytes(), name)).or_else(|| find(start::block(), name))
+    own.filter(|value| is_heard(value.to_bytes(), name)).or_else(|| find(SETTINGS.first(), name))
 }
 
 /// May the environment say this?
@@ -62,9 +54,9 @@ fn find<'a>(block: &'a CStr, name: &[u8]) -> Option<&'a CStr> {
         }
         if let Some(value) = bytes.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")) {
             // The value ends where its string ends.
-            return Some(start::tail(rest, bytes.len() - value.len()));
+            return Some(settings::tail(rest, bytes.len() - value.len()));
         }
-        rest = start::tail(rest, bytes.len() + 1);
+        rest = settings::tail(rest, bytes.len() + 1);
     }
 }
 

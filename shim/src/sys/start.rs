@@ -1,16 +1,13 @@
-//! What the system-wide library asks about the program it is loaded into, and the block of
-//! settings in its own file.
+//! What the system-wide library asks about the program it is loaded into.
 //!
 //! Not here: what is made of it (`system.rs`).
 
 #![allow(unsafe_code)]
 
 use core::ffi::{CStr, c_char, c_int, c_ulong};
-use core::hint::black_box;
 use core::ptr;
 
 use super::{errno, set_errno, syscall};
-use crate::system::SETTINGS;
 
 #[cfg(not(test))]
 core::arch::global_asm!(".weak getauxval");
@@ -84,21 +81,4 @@ pub(crate) fn cgroup(into: &mut [u8]) -> &[u8] {
 pub(crate) fn user() -> c_int {
     // SAFETY: getuid(2) takes nothing and cannot fail.
     unsafe { syscall(libc::SYS_getuid) as c_int }
-}
-
-/// The block of settings in this file; see [`SETTINGS`].
-pub(crate) fn block() -> &'static CStr {
-    // Not what the compiler knows of it: the launcher writes another one into the file.
-    let text = black_box(&SETTINGS).text.as_ptr().cast::<c_char>();
-    // SAFETY: the launcher writes strings and an empty one, shorter than the block, whose last
-    // byte is never written; the block is part of the library, which is never unloaded.
-    unsafe { CStr::from_ptr(text) }
-}
-
-/// What begins `skip` bytes behind the start of a string: a part of it when `skip` is at most its
-/// length, the next of a block's strings when it is one more.
-pub(crate) fn tail(text: &CStr, skip: usize) -> &CStr {
-    // SAFETY: inside the string or its NUL, or the start of the next string: a block ends with an
-    // empty one, and nobody asks for what follows that.
-    unsafe { CStr::from_ptr(text.as_ptr().add(skip)) }
 }
