@@ -17,7 +17,7 @@ use core::ffi::{c_int, c_uint, c_ulong, c_void};
 
 mod wait;
 
-use crate::compat;
+use crate::compat::{addresses, epoll, fastopen, getsockopt, inq, ours, room, setsockopt};
 use crate::policy;
 use crate::sys::message::Message;
 use crate::sys::net::{self, Address, Get, Set};
@@ -41,7 +41,7 @@ pub(crate) unsafe extern "C" fn setsockopt(
     size: c_uint,
 ) -> c_int {
     // SAFETY: the program's own arguments.
-    compat::setsockopt(unsafe { Set::new(fd, level, name, value, size) })
+    setsockopt::setsockopt(unsafe { Set::new(fd, level, name, value, size) })
 }
 
 /// `getsockopt(2)`.
@@ -54,7 +54,7 @@ pub(crate) unsafe extern "C" fn getsockopt(
     size: *mut c_uint,
 ) -> c_int {
     // SAFETY: the program's own arguments.
-    compat::getsockopt(unsafe { Get::new(fd, level, name, value, size) })
+    getsockopt::getsockopt(unsafe { Get::new(fd, level, name, value, size) })
 }
 
 /// `ioctl(2)`, for FIONREAD, SIOCOUTQ and SIOCATMARK.
@@ -70,14 +70,14 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
             // SAFETY: the kernel has just written an int there, as it does for these sockets.
             unsafe {
                 if answer.read_unaligned() > 0 {
-                    let corrected = compat::inq::corrected(fd, answer.read_unaligned());
+                    let corrected = inq::corrected(fd, answer.read_unaligned());
                     answer.write_unaligned(corrected);
                 }
             }
         }
         crate::sys::set_errno(errno);
     }
-    if result == 0 && compat::inq::is_about_output(request as u32) {
+    if result == 0 && inq::is_about_output(request as u32) {
         if !net::is_mptcp(fd) {
             crate::sys::set_errno(errno);
             return result;
@@ -90,7 +90,7 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
     if result != 0 {
         // SAFETY: the program's own arguments.
         let ask = |tcp| unsafe { next::ioctl(tcp, request, argument) };
-        if let Some(result) = compat::inq::mark(fd, request as u32, ask) {
+        if let Some(result) = inq::mark(fd, request as u32, ask) {
             if result == 0 {
                 crate::sys::set_errno(errno);
             }
@@ -104,15 +104,15 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
 /// which must not keep the address in a frame of their own.
 #[inline(never)]
 fn may(fd: c_int, to: *const c_void, size: c_uint, bind: bool) -> bool {
-    let looks = compat::cares(fd, bind);
+    let looks = addresses::cares(fd, bind);
     // An address that cannot be read is the kernel's to refuse.
-    looks == 0 || Address::of(to, size).is_none_or(|to| compat::going(fd, &to, bind, looks))
+    looks == 0 || Address::of(to, size).is_none_or(|to| addresses::going(fd, &to, bind, looks))
 }
 
 /// Before a send that connects (MSG_FASTOPEN).
 #[inline(never)]
 fn opens(fd: c_int, to: *const c_void, size: c_uint) -> bool {
-    compat::fastopen::sends(fd);
+    fastopen::sends(fd);
     may(fd, to, size, false)
 }
 
@@ -134,14 +134,14 @@ pub(crate) unsafe extern "C" fn bind(fd: c_int, to: *const c_void, size: c_uint)
     if !may(fd, to, size, true) {
         return -1;
     }
-    let mut ours = compat::is_ours(fd);
+    let mut ours = ours::is_ours(fd);
     if ours {
-        compat::binding(fd);
+        addresses::binding(fd);
     }
     loop {
         // SAFETY: the program's own arguments.
         let result = unsafe { next::bind(fd, to, size) };
-        if result != 0 || !ours || compat::bound(fd) {
+        if result != 0 || !ours || addresses::bound(fd) {
             return result;
         }
         ours = false;
@@ -151,13 +151,13 @@ pub(crate) unsafe extern "C" fn bind(fd: c_int, to: *const c_void, size: c_uint)
 /// `listen(2)`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
-    if policy::in_force() && compat::is_ours(fd) {
-        compat::listening(fd);
+    if policy::in_force() && ours::is_ours(fd) {
+        addresses::listening(fd);
     }
     // SAFETY: listen(2) takes integers.
     let result = unsafe { next::listen(fd, backlog) };
     if result == 0 {
-        compat::room::listening(fd);
+        room::listening(fd);
     }
     result
 }
@@ -208,7 +208,7 @@ pub(crate) unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usi
 
 fn duplicated(fd: c_int, new: c_int) -> c_int {
     if new >= 0 {
-        compat::shared(fd, Some(new));
+        ours::shared(fd, Some(new));
     }
     new
 }
@@ -224,7 +224,7 @@ pub(crate) unsafe extern "C" fn epoll_ctl(
     // SAFETY: the program's own arguments.
     let result = unsafe { next::epoll_ctl(epoll, operation, fd, event) };
     if result == 0 && matches!(operation, libc::EPOLL_CTL_ADD | libc::EPOLL_CTL_MOD) {
-        compat::epoll::registered(epoll, fd, event);
+        epoll::registered(epoll, fd, event);
     }
     result
 }
@@ -254,11 +254,11 @@ fn sends(fd: c_int, message: *const c_void, flags: c_int) -> bool {
     #[inline(never)]
     fn looked_at(fd: c_int, message: *const c_void, flags: c_int) -> bool {
         let Some(message) = Message::of(message) else { return true };
-        message.passes(|fd| compat::shared(fd, None));
+        message.passes(|fd| ours::shared(fd, None));
         flags & libc::MSG_FASTOPEN == 0 || opens(fd, message.name, message.name_size)
     }
     // Not by the table whether this one is a Unix socket: the number may have been another's.
-    !(compat::has_sockets() || flags & libc::MSG_FASTOPEN != 0) || looked_at(fd, message, flags)
+    !(ours::has_sockets() || flags & libc::MSG_FASTOPEN != 0) || looked_at(fd, message, flags)
 }
 
 /// `sendmsg(2)`, for descriptors that are passed to another process (SCM_RIGHTS), and for

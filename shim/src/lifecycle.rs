@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::compat;
+use crate::compat::process;
 use crate::config;
 use crate::policy;
 use crate::sys::next;
@@ -17,7 +17,7 @@ ctor::declarative::ctor! {
     #[ctor(unsafe)]
     fn load() {
         next::find(forking);
-        compat::load();
+        process::load();
         configure();
     }
 }
@@ -43,13 +43,13 @@ fn configure() {
 
 /// Called by libc around fork(3), in parent and child.
 extern "C" fn forking() {
-    compat::forking();
+    process::forking();
 }
 
 /// Run by libc at exit(3): build.rs has the linker make it the library's `DT_FINI`, by this name.
 /// (A table of such functions, as for the constructor, takes 120 bytes more.)
 extern "C" fn at_exit() {
-    trace::at_exit(compat::is_other_process);
+    trace::at_exit(process::is_other_process);
 }
 
 core::arch::global_asm!(

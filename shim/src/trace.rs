@@ -88,9 +88,12 @@ fn start() -> Line {
 }
 
 /// Writes what became of a refused option, or of a receive buffer that is too small for MPTCP
-/// (`refusal` 0). Leaves `errno` as it was.
+/// (`refusal` 0), if there is a trace. Leaves `errno` as it was.
 #[cold]
 pub(crate) fn option(set: &Set, refusal: c_int, verdict: Verdict) {
+    if !config::get().trace() {
+        return;
+    }
     let why: &[u8] = match refusal {
         0 => b"setsockopt(\x01, \x04, \x01): too small for MPTCP",
         _ => b"setsockopt(\x01, \x04, \x01): MPTCP refused: \x02",

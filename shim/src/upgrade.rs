@@ -6,7 +6,7 @@
 
 use core::ffi::c_int;
 
-use crate::compat::{self, table};
+use crate::compat::{ours, table};
 use crate::config;
 use crate::sys;
 use crate::trace;
@@ -43,7 +43,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     let mut fd = sys::next::socket_at_once(domain, kind, libc::IPPROTO_MPTCP);
     let mut outcome = Outcome::Mptcp;
     if fd >= 0 {
-        compat::upgraded(fd);
+        ours::upgraded(fd);
     } else {
         (fd, outcome) = fall_back(domain, kind, protocol, before);
     }
@@ -60,7 +60,7 @@ fn leave(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     if fd >= 0 {
         table::forget(fd);
         if protocol == libc::IPPROTO_MPTCP {
-            compat::program_knows_mptcp();
+            ours::program_knows_mptcp();
         }
     }
     fd

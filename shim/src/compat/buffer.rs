@@ -6,11 +6,12 @@
 //! have shown it. `scripts/bench rcvbuf` measures both, over loopback and over two links.
 
 use core::ffi::c_int;
-use core::sync::atomic::Ordering::Relaxed;
 
-use super::{demote, is_mptcp_for_tcp, table, tell};
+use super::ours::is_mptcp_for_tcp;
+use super::{buffer_size, demote};
 use crate::sys;
 use crate::sys::net::{self, Set};
+use crate::trace;
 use crate::verdict::Verdict;
 
 /// Bytes, as the program sets them: with less, real TCP is the better answer. 400 KB over links of
@@ -35,24 +36,16 @@ pub(crate) fn was_set(set: &Set, state: u64, errno: c_int) {
     // As the kernel takes it.
     let Some(bytes) = set.number().map(c_int::cast_unsigned) else { return };
     // The kernel has it now; an earlier one is over.
-    let kept = table::buffer(set.fd);
-    kept.store(0, Relaxed);
+    buffer_size::forget(set.fd);
     if bytes < ENOUGH {
         let mut verdict = Verdict::Demoted;
         if bytes >= SMALL || demote::to_tcp(set.fd, Some(set), None) != Ok(0) {
             let size = net::number(set.fd, set.level, libc::SO_RCVBUF).unwrap_or(0);
-            let cookie = net::cookie(set.fd);
-            kept.store((u64::from(cookie) << 32) | u64::from(size.cast_unsigned()), Relaxed);
+            buffer_size::keep(set.fd, size);
             net::set_number(set.fd, set.level, set.name, ENOUGH as c_int);
             verdict = Verdict::Raised;
         }
-        tell(set, 0, verdict);
+        trace::option(set, 0, verdict);
     }
     sys::set_errno(errno);
-}
-
-/// The size that the program is to see, if it is another than the socket has.
-pub(crate) fn shown(fd: c_int) -> Option<c_int> {
-    let kept = table::buffer(fd).load(Relaxed);
-    (kept != 0 && net::cookie(fd) == (kept >> 32) as u32).then_some(kept as c_int)
 }

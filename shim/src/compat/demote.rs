@@ -5,12 +5,12 @@
 //! dup3(2), which is the one step that cannot be taken back. Whatever fails before it leaves the
 //! old socket as it was.
 //!
-//! Not here: which refusals lead here (`mod.rs`).
+//! Not here: which refusals lead here (`setsockopt.rs`).
 
 use core::ffi::c_int;
 
 use super::table::{self, BOUND, MOVING, OTHER, OURS, POLLED, SHARED, TRIED};
-use super::{epoll, options};
+use super::{epoll, options, process};
 use crate::sys;
 use crate::sys::net::{self, Address, Own, Set};
 use crate::verdict::Stays;
@@ -96,7 +96,7 @@ fn check(fd: c_int, state: u64) -> Result<(), Stays> {
     if state & TRIED != 0 {
         return Err(Stays::Tried);
     }
-    if state & SHARED != 0 || super::is_other_process() {
+    if state & SHARED != 0 || process::is_other_process() {
         return Err(Stays::Shared);
     }
     if state & OTHER != 0 {
@@ -141,9 +141,4 @@ fn rebind(old: c_int, new: c_int, address: &Address) -> bool {
 #[inline(never)]
 fn reuse(fd: c_int, value: c_int) {
     net::set_number(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, value);
-}
-
-/// Waits until no other thread is just replacing the socket.
-pub(crate) fn settle(fd: c_int) {
-    net::settle(|| !table::is_moving(fd));
 }

@@ -10,7 +10,8 @@
 
 use core::ffi::c_int;
 
-use super::{epoll, is_mptcp_for_tcp, table};
+use super::ours::is_mptcp_for_tcp;
+use super::{epoll, table};
 use crate::sys;
 use crate::sys::aside;
 use crate::sys::net::{self, Own};

@@ -6,8 +6,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use super::hints::IS_EPOLL;
-use super::table;
+use super::table::{self, IS_EPOLL};
 use crate::line::Line;
 use crate::sys::net::{Own, epoll_add};
 use crate::sys::wait::registered_events;

@@ -8,7 +8,8 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use super::{demote, is_ours};
+use super::demote;
+use super::ours::is_ours;
 use crate::sys;
 use crate::sys::net;
 use crate::trace;

@@ -6,7 +6,8 @@
 
 use core::ffi::c_int;
 
-use super::{buffer, table};
+use super::table::IS_EPOLL;
+use super::{buffer_size, table};
 use crate::sys::net::{Get, Own, Set, cookie, number, set_number};
 
 /// In which states a hint stands in for the option.
@@ -73,9 +74,6 @@ static LIST: [Hint; 11] = [
     hint(libc::IPPROTO_IPV6, libc::IPV6_MTU, When::Always, 0, 0),
 ];
 
-/// The note holds an epoll (`epoll.rs`) and no hints.
-pub(crate) const IS_EPOLL: u64 = 1 << 63;
-
 /// The bits of a note that are for the values of hints. Those between them and [`IS_EPOLL`] are the
 /// socket's cookie, as many of them as there is room for: a number that is used again has had half
 /// a billion sockets between before they are equal.
@@ -141,7 +139,7 @@ pub(super) fn carry(fd: c_int) {
 /// The remembered value, which the program is then given.
 pub(crate) fn remembered(get: &Get) -> Option<c_int> {
     if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_RCVBUF) {
-        return buffer::shown(get.fd);
+        return buffer_size::shown(get.fd);
     }
     find(get.level, get.name)?.value(known(get.fd, short_cookie(get.fd)))
 }

@@ -11,7 +11,8 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
-use super::{is_mptcp_for_tcp, table};
+use super::ours::is_mptcp_for_tcp;
+use super::table;
 use crate::sys;
 use crate::sys::net::Get;
 

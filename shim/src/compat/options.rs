@@ -7,7 +7,7 @@
 use core::ffi::c_int;
 
 use super::table::{OPTION_BITS, OTHER};
-use super::{buffer, hints};
+use super::{buffer_size, hints};
 use crate::sys::net::{self, Set};
 
 const SOCKET: u8 = libc::SOL_SOCKET as u8;
@@ -174,7 +174,7 @@ fn replay_one(from: c_int, to: c_int, level: c_int, name: c_int) -> bool {
     if level == libc::SOL_SOCKET && matches!(name, 7 | 8 | 32 | 33) {
         let read = if matches!(name, 7 | 32) { libc::SO_SNDBUF } else { libc::SO_RCVBUF };
         // The kernel doubles what is set (socket(7)).
-        let set = if read == libc::SO_RCVBUF { buffer::shown(from) } else { None };
+        let set = if read == libc::SO_RCVBUF { buffer_size::shown(from) } else { None };
         return set
             .or_else(|| net::number(from, level, read))
             .is_some_and(|doubled| net::set_number(to, level, name, doubled / 2));

@@ -8,7 +8,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
-use super::{demote, table};
+use super::table;
 use crate::sys;
 use crate::sys::{process, seal};
 use crate::trace;
@@ -31,7 +31,7 @@ pub(crate) fn forking() {
     let child = is_other_process();
     table::share_all(|fd| {
         if !child {
-            demote::settle(fd);
+            table::settle(fd);
         }
     });
     if child {

@@ -8,6 +8,8 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
+use crate::sys::net;
+
 /// The descriptors that are looked after; those above never become TCP. Linux programs may have a
 /// million, but few have more than this many, and the tables are address space.
 const SIZE: usize = 65536;
@@ -36,10 +38,8 @@ static STATE: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
 /// Hints (`hints.rs`) or the epoll (`epoll.rs`) of a descriptor.
 static NOTES: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
 
-/// The receive buffer that the program asked for where the kernel has a larger one (`buffer.rs`),
-/// with the socket's cookie. Few: 1,024 descriptors on share a place, and the later one has it.
-/// Another table of the full size costs 1 µs at each exec.
-static BUFFERS: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+/// The note holds an epoll (`epoll.rs`) and no hints (`hints.rs`).
+pub(crate) const IS_EPOLL: u64 = 1 << 63;
 
 /// The parts of [`STATE`], a page each, in which a descriptor was ever [`OURS`].
 static USED: [AtomicBool; SIZE / PART] = [const { AtomicBool::new(false) }; SIZE / PART];
@@ -109,6 +109,11 @@ pub(crate) fn is_moving(fd: c_int) -> bool {
     get(fd) & MOVING != 0
 }
 
+/// Waits until no other thread is just replacing the socket.
+pub(crate) fn settle(fd: c_int) {
+    net::settle(|| !is_moving(fd));
+}
+
 /// Clears bits.
 pub(crate) fn remove(fd: c_int, bits: u64) {
     if let Some(word) = state(fd) {
@@ -139,11 +144,6 @@ pub(crate) fn set_note(fd: c_int, value: u64) {
     if let Some(word) = NOTES.get(fd as usize) {
         word.store(value, Relaxed);
     }
-}
-
-#[inline]
-pub(crate) fn buffer(fd: c_int) -> &'static AtomicU64 {
-    &BUFFERS[fd as usize % BUFFERS.len()]
 }
 
 /// A fork copies every descriptor: none of ours is this process's alone any more. `moving` is

@@ -6,7 +6,7 @@
 //! refuses that question too, with what the TCP socket read before the call.
 //!
 //! Nothing needs to be remembered: an option that MPTCP refuses keeps TCP's first value for as long
-//! as the socket is MPTCP, and `getsockopt` answers with that (`mod.rs`).
+//! as the socket is MPTCP, and `getsockopt` answers with that (`getsockopt.rs`).
 
 use core::ffi::c_int;
 

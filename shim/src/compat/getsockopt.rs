@@ -3,9 +3,9 @@
 //! A question never changes a socket: what MPTCP refuses to say a fresh TCP socket is asked.
 
 use core::ffi::c_int;
-use core::sync::atomic::Ordering::Relaxed;
 
-use super::{ended, hints, identity, is_mptcp_for_tcp, original, room, table};
+use super::ours::is_mptcp_for_tcp;
+use super::{buffer_size, ended, hints, identity, original, room, table};
 use crate::config;
 use crate::sys;
 use crate::sys::aside;
@@ -25,7 +25,7 @@ pub(crate) fn getsockopt(get: Get) -> c_int {
         if identity::is_asked(&get) {
             identity::asked(&get, errno);
         }
-        if table::note(get.fd) | table::buffer(get.fd).load(Relaxed) != 0 {
+        if table::note(get.fd) != 0 || buffer_size::may_be(get.fd) {
             recall(&get, errno);
         }
         if get.level == libc::SOL_SOCKET && matches!(get.name, libc::SO_ERROR | libc::SO_RCVBUF) {

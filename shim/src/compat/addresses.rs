@@ -1,0 +1,96 @@
+//! `bind`, `connect` and `listen`: what is done before a socket gets its address, or goes to one.
+//!
+//! Here a socket of ours becomes TCP where the policy wants it or MPTCP would lose a byte, and here
+//! rules of Landlock about TCP are kept, which MPTCP passes.
+
+use core::ffi::c_int;
+
+use super::ours::{is_ours, remember};
+use super::table::{self, BOUND, TRIED};
+use super::{demote, room};
+use crate::policy;
+use crate::sys;
+use crate::sys::net::{self, Address};
+use crate::trace;
+
+/// Landlock may have rules about the descriptor's address.
+const FENCES: u32 = 1;
+/// The descriptor is ours.
+const MINE: u32 = 2;
+
+/// Before `bind` or `connect`: why the address matters, or 0. By the kernel's word and not by the
+/// table alone: Landlock's rules count for every MPTCP socket, also one that dup made, or another
+/// program before an exec.
+pub(crate) fn cares(fd: c_int, binds: bool) -> u32 {
+    let fences = if net::may_be_fenced() { FENCES } else { 0 };
+    fences | if !binds && is_ours(fd) { MINE } else { 0 }
+}
+
+/// Before `bind` or `connect` of a descriptor that [`cares`]: false when Landlock forbids it;
+/// errno says so.
+///
+/// A socket of ours that connects becomes TCP where the policy wants it, or when it is about to
+/// connect to itself, for MPTCP loses the first byte then.
+pub(crate) fn going(fd: c_int, to: &Address, binds: bool, why: u32) -> bool {
+    if why & FENCES != 0 && net::is_fenced(fd, to, binds) {
+        return false;
+    }
+    if why & MINE == 0 {
+        return true;
+    }
+    if to.is_inet() {
+        let errno = sys::errno();
+        if policy::in_force() {
+            by_policy(fd, to, false);
+        }
+        if table::get(fd) & (BOUND | TRIED) == BOUND {
+            let own = net::local(fd);
+            if own.port() == to.port() && (own.ip() == to.ip() || (own.is_any() && to.loops())) {
+                let done = demote::to_tcp(fd, None, None);
+                trace::demoted(b"connect(\x01): to itself, where MPTCP loses a byte", fd, 0, done);
+            }
+        }
+        if to.loops() {
+            room::connecting(fd);
+        }
+        sys::set_errno(errno);
+    }
+    remember(fd, TRIED);
+    true
+}
+
+/// Before `listen`, under a policy: the same. Who has no port yet is given the one that it would
+/// get, for the policy to look at.
+pub(crate) fn listening(fd: c_int) {
+    let errno = sys::errno();
+    let own = net::local(fd);
+    if own.port() == 0 {
+        binding(fd);
+        if net::bind(fd, &own) {
+            bound(fd);
+        }
+    }
+    by_policy(fd, &net::local(fd), true);
+    sys::set_errno(errno);
+}
+
+fn by_policy(fd: c_int, address: &Address, listens: bool) {
+    if let Some(cause) = policy::wants_tcp(address, listens) {
+        let what: &[u8] = match listens {
+            true => b"listen(\x01): TCP by policy (\x0c)",
+            false => b"connect(\x01): TCP by policy (\x0c)",
+        };
+        trace::demoted(what, fd, cause.into(), demote::to_tcp(fd, None, None));
+    }
+}
+
+/// Before `bind` of a socket of ours: from now on its address is the program's.
+pub(crate) fn binding(fd: c_int) {
+    table::add(fd, BOUND);
+}
+
+/// After `bind` of a socket that was ours: false when another thread was just putting TCP in its
+/// place, which has no address.
+pub(crate) fn bound(fd: c_int) -> bool {
+    remember(fd, BOUND) || net::local(fd).port() != 0
+}

@@ -1,0 +1,38 @@
+//! The size of a receive buffer as the program is to see it, where the kernel has a larger one
+//! (`buffer.rs`).
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::sys::net;
+
+/// Sizes in bytes, each with the cookie of its socket in the upper half. Few: 1,024 descriptors on share a place, and the later one has it.
+/// Another table of the full size costs 1 µs at each exec.
+static BUFFERS: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+
+fn place(fd: c_int) -> &'static AtomicU64 {
+    &BUFFERS[fd as usize % BUFFERS.len()]
+}
+
+/// Is there one, of this descriptor or of another that shares its place?
+#[inline]
+pub(crate) fn may_be(fd: c_int) -> bool {
+    place(fd).load(Relaxed) != 0
+}
+
+/// The kernel has the size that the program asks for.
+pub(crate) fn forget(fd: c_int) {
+    place(fd).store(0, Relaxed);
+}
+
+/// From now on the program is to see `size`, in bytes as the kernel counts them (socket(7)).
+pub(crate) fn keep(fd: c_int, size: c_int) {
+    let cookie = net::cookie(fd);
+    place(fd).store((u64::from(cookie) << 32) | u64::from(size.cast_unsigned()), Relaxed);
+}
+
+/// The size that the program is to see, if it is another than the socket has.
+pub(crate) fn shown(fd: c_int) -> Option<c_int> {
+    let kept = place(fd).load(Relaxed);
+    (kept != 0 && net::cookie(fd) == (kept >> 32) as u32).then_some(kept as c_int)
+}
