@@ -20,8 +20,9 @@ mod wait;
 use crate::compat::{addresses, epoll, fastopen, getsockopt, inq, ours, room, setsockopt};
 use crate::policy;
 use crate::sys::message::Message;
-use crate::sys::net::{self, Address, Get, Set};
+use crate::sys::net::{self, Address};
 use crate::sys::next;
+use crate::sys::option_call::{Get, Set};
 use crate::sys::seal;
 use crate::upgrade;
 

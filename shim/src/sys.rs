@@ -18,14 +18,19 @@ pub(crate) mod at_load;
 mod chain;
 pub(crate) mod conntrack;
 pub(crate) mod file;
+pub(crate) mod landlock;
 pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod net;
 pub(crate) mod next;
+pub(crate) mod option_call;
+pub(crate) mod own_fd;
 pub(crate) mod process;
+mod raw;
 pub(crate) mod seal;
 #[cfg(any(test, feature = "system"))]
 pub(crate) mod settings;
+pub(crate) mod spin;
 #[cfg(any(test, feature = "system"))]
 pub(crate) mod start;
 pub(crate) mod wait;

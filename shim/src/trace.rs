@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use crate::config;
 use crate::line::Line;
 use crate::sys;
-use crate::sys::net::Set;
+use crate::sys::option_call::Set;
 use crate::sys::{file, process};
 use crate::verdict::{Outcome, Stays, Verdict};
 

@@ -10,6 +10,7 @@ use super::table::{self, BOUND, TRIED};
 use super::{demote, room};
 use crate::policy;
 use crate::sys;
+use crate::sys::landlock;
 use crate::sys::net::{self, Address};
 use crate::trace;
 
@@ -22,7 +23,7 @@ const MINE: u32 = 2;
 /// table alone: Landlock's rules count for every MPTCP socket, also one that dup made, or another
 /// program before an exec.
 pub(crate) fn cares(fd: c_int, binds: bool) -> u32 {
-    let fences = if net::may_be_fenced() { FENCES } else { 0 };
+    let fences = if landlock::may_apply() { FENCES } else { 0 };
     fences | if !binds && is_ours(fd) { MINE } else { 0 }
 }
 
@@ -32,7 +33,7 @@ pub(crate) fn cares(fd: c_int, binds: bool) -> u32 {
 /// A socket of ours that connects becomes TCP where the policy wants it, or when it is about to
 /// connect to itself, for MPTCP loses the first byte then.
 pub(crate) fn going(fd: c_int, to: &Address, binds: bool, why: u32) -> bool {
-    if why & FENCES != 0 && net::is_fenced(fd, to, binds) {
+    if why & FENCES != 0 && landlock::refuses(fd, to, binds) {
         return false;
     }
     if why & MINE == 0 {

@@ -10,7 +10,8 @@ use core::ffi::c_int;
 use super::ours::is_mptcp_for_tcp;
 use super::{buffer_size, demote};
 use crate::sys;
-use crate::sys::net::{self, Set};
+use crate::sys::net;
+use crate::sys::option_call::Set;
 use crate::trace;
 use crate::verdict::Verdict;
 

@@ -12,7 +12,9 @@ use core::ffi::c_int;
 use super::table::{self, BOUND, MOVING, OTHER, OURS, POLLED, SHARED, TRIED};
 use super::{epoll, options, process};
 use crate::sys;
-use crate::sys::net::{self, Address, Own, Set};
+use crate::sys::net::{self, Address};
+use crate::sys::option_call::Set;
+use crate::sys::own_fd::Own;
 use crate::verdict::Stays;
 
 /// Makes it TCP; `call` is the program's own, for the new socket. The result is that of `call`,

@@ -14,7 +14,8 @@ use super::ours::is_mptcp_for_tcp;
 use super::{epoll, table};
 use crate::sys;
 use crate::sys::aside;
-use crate::sys::net::{self, Own};
+use crate::sys::net;
+use crate::sys::own_fd::Own;
 use crate::sys::seal;
 use crate::sys::wait;
 

@@ -8,7 +8,8 @@ use core::ffi::{c_int, c_void};
 
 use super::table::{self, IS_EPOLL};
 use crate::line::Line;
-use crate::sys::net::{Own, epoll_add};
+use crate::sys::net::epoll_add;
+use crate::sys::own_fd::Own;
 use crate::sys::wait::registered_events;
 
 /// More than one epoll.

@@ -12,6 +12,7 @@ use super::demote;
 use super::ours::is_ours;
 use crate::sys;
 use crate::sys::net;
+use crate::sys::own_fd::Own;
 use crate::trace;
 
 /// What is known of this kernel's MPTCP.
@@ -29,9 +30,9 @@ pub(crate) fn sends(fd: c_int) {
     }
     let errno = sys::errno();
     if MPTCP.load(Relaxed) == UNKNOWN {
-        if net::takes_fastopen(libc::IPPROTO_MPTCP) {
+        if is_taken_by(libc::IPPROTO_MPTCP) {
             MPTCP.store(TAKES, Relaxed);
-        } else if net::takes_fastopen(libc::IPPROTO_TCP) {
+        } else if is_taken_by(libc::IPPROTO_TCP) {
             MPTCP.store(REFUSES, Relaxed);
         }
     }
@@ -40,4 +41,10 @@ pub(crate) fn sends(fd: c_int) {
         trace::demoted(b"send(\x01): MSG_FASTOPEN, which this MPTCP lacks", fd, 0, done);
     }
     sys::set_errno(errno);
+}
+
+/// Do sockets of this protocol take it here? Asked of one of our own.
+fn is_taken_by(protocol: c_int) -> bool {
+    Own::new(libc::AF_INET, libc::SOCK_STREAM, protocol)
+        .is_some_and(|scratch| net::takes_fastopen(scratch.fd()))
 }

@@ -9,7 +9,9 @@ use super::{buffer_size, ended, hints, identity, original, room, table};
 use crate::config;
 use crate::sys;
 use crate::sys::aside;
-use crate::sys::net::{self, Get, Own};
+use crate::sys::net;
+use crate::sys::option_call::Get;
+use crate::sys::own_fd::Own;
 
 /// The hook behind the exported `getsockopt`.
 #[inline]

@@ -8,7 +8,9 @@ use core::ffi::c_int;
 
 use super::table::IS_EPOLL;
 use super::{buffer_size, table};
-use crate::sys::net::{Get, Own, Set, cookie, number, set_number};
+use crate::sys::net::{cookie, number, set_number};
+use crate::sys::option_call::{Get, Set};
+use crate::sys::own_fd::Own;
 
 /// In which states a hint stands in for the option.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use super::ours::is_mptcp_for_tcp;
 use super::table;
 use crate::sys;
-use crate::sys::net::Get;
+use crate::sys::option_call::Get;
 
 /// The descriptors, plus one, of which type or family was asked last. Some share a place: threads
 /// that ask about such two within a microsecond may get the truth instead.

@@ -8,7 +8,8 @@ use core::ffi::c_int;
 
 use crate::sys;
 use crate::sys::aside;
-use crate::sys::net::{self, Own};
+use crate::sys::net;
+use crate::sys::own_fd::Own;
 
 /// The answer TCP would give where the kernel's, about an MPTCP socket, was `answer`, above 0.
 pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {

@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use super::options;
 use crate::sys::net;
 use crate::sys::seal;
+use crate::sys::spin;
 
 /// A thread is between the look and `accept`.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -41,7 +42,7 @@ pub(crate) fn of(fd: c_int) -> Option<u64> {
 /// A thread that was cancelled in `accept`, or left it from a signal handler, gives nothing back:
 /// after a while the next one goes on without.
 pub(crate) fn take(fd: c_int) -> bool {
-    net::settle(|| !TAKEN.swap(true, Acquire));
+    spin::until(|| !TAKEN.swap(true, Acquire));
     let ready = net::ready(fd, libc::POLLIN) != 0;
     if !ready {
         give_back();

@@ -8,7 +8,8 @@ use core::ffi::c_int;
 
 use super::table::{OPTION_BITS, OTHER};
 use super::{buffer_size, hints};
-use crate::sys::net::{self, Set};
+use crate::sys::net;
+use crate::sys::option_call::Set;
 
 const SOCKET: u8 = libc::SOL_SOCKET as u8;
 const IP: u8 = libc::IPPROTO_IP as u8;

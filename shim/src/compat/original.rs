@@ -9,7 +9,8 @@ use core::ffi::c_int;
 
 use crate::sys;
 use crate::sys::conntrack;
-use crate::sys::net::{self, Get};
+use crate::sys::net;
+use crate::sys::option_call::Get;
 
 /// include/uapi/linux/netfilter_ipv4.h; the one of IPv6 has the same number.
 const SO_ORIGINAL_DST: c_int = 80;

@@ -17,7 +17,8 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use super::{options, table};
 use crate::sys;
 use crate::sys::aside;
-use crate::sys::net::{self, Own};
+use crate::sys::net;
+use crate::sys::own_fd::Own;
 use crate::sys::seal;
 
 /// Bytes: none of 200 transfers of up to 4 MB stalls with this, one of ten of 16 MB does; with a

@@ -9,7 +9,9 @@ use super::{buffer, demote, hints, options, unchanged};
 use crate::config;
 use crate::sys;
 use crate::sys::aside;
-use crate::sys::net::{self, Own, Set};
+use crate::sys::net;
+use crate::sys::option_call::Set;
+use crate::sys::own_fd::Own;
 use crate::trace;
 use crate::verdict::{Stays, Verdict};
 

@@ -8,7 +8,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
-use crate::sys::net;
+use crate::sys::spin;
 
 /// The descriptors that are looked after; those above never become TCP. Linux programs may have a
 /// million, but few have more than this many, and the tables are address space.
@@ -111,7 +111,7 @@ pub(crate) fn is_moving(fd: c_int) -> bool {
 
 /// Waits until no other thread is just replacing the socket.
 pub(crate) fn settle(fd: c_int) {
-    net::settle(|| !is_moving(fd));
+    spin::until(|| !is_moving(fd));
 }
 
 /// Clears bits.

@@ -10,7 +10,9 @@
 
 use core::ffi::c_int;
 
-use crate::sys::net::{self, Own, Set};
+use crate::sys::net;
+use crate::sys::option_call::Set;
+use crate::sys::own_fd::Own;
 
 /// The longest value that is compared. Longer ones (lists of addresses) are taken to change
 /// something.

@@ -9,7 +9,8 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use super::net::{Address, Own};
+use super::net::Address;
+use super::own_fd::Own;
 use super::syscall;
 
 /// Bytes of a message's header, and of netfilter's behind it.

@@ -11,7 +11,7 @@ use core::mem::transmute;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{chain, dlsym, process, syscall};
+use super::{chain, dlsym, process, raw, syscall};
 
 /// The places of [`NEXT`], in the order of [`NAMES`].
 #[derive(Clone, Copy)]
@@ -216,7 +216,7 @@ macro_rules! waiting {
         #[inline(always)]
         pub(crate) fn $function() -> usize {
             match address(Name::$name) {
-                0 => raw::$raw as Raw as usize,
+                0 => raw::$raw as raw::Function as usize,
                 next => next,
             }
         }
@@ -244,57 +244,6 @@ pub(crate) fn recv() -> usize {
     match address(Name::Recv) {
         0 => recvfrom(),
         next => next,
-    }
-}
-
-type Raw = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> isize;
-
-/// The system calls themselves, where nobody can tell libc's functions (before glibc 2.34, in a
-/// program without libdl).
-mod raw {
-    use core::ffi::c_int;
-    use core::ptr;
-
-    use super::super::syscall;
-
-    /// The size of the kernel's signal set.
-    const SET: usize = 8;
-
-    macro_rules! raw {
-        ($name:ident, $number:ident, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident: $($argument:expr),*) => {
-            pub(super) unsafe extern "C" fn $name(
-                $a: usize, $b: usize, $c: usize, $d: usize, $e: usize, $f: usize,
-            ) -> isize {
-                // SAFETY: the arguments are the program's.
-                unsafe { syscall(libc::$number, $($argument),*) as isize }
-            }
-        };
-    }
-
-    raw!(accept, SYS_accept4, a b c _d _e _f: a, b, c, 0);
-    raw!(accept4, SYS_accept4, a b c d _e _f: a, b, c, d);
-    raw!(ppoll, SYS_ppoll, a b c d _e _f: a, b, c, d, SET);
-    raw!(epoll_wait, SYS_epoll_pwait, a b c d _e _f: a, b, c, d, 0usize, SET);
-    raw!(epoll_pwait, SYS_epoll_pwait, a b c d e _f: a, b, c, d, e, SET);
-    raw!(epoll_pwait2, SYS_epoll_pwait2, a b c d e _f: a, b, c, d, e, SET);
-    raw!(recvfrom, SYS_recvfrom, a b c d e f: a, b, c, d, e, f);
-    raw!(recvmsg, SYS_recvmsg, a b c _d _e _f: a, b, c);
-    raw!(read, SYS_read, a b c _d _e _f: a, b, c);
-    raw!(readv, SYS_readv, a b c _d _e _f: a, b, c);
-
-    pub(super) unsafe extern "C" fn poll(
-        a: usize,
-        b: usize,
-        milliseconds: usize,
-        _: usize,
-        _: usize,
-        _: usize,
-    ) -> isize {
-        let limit = i64::from(milliseconds as c_int);
-        let time = [limit / 1000, limit % 1000 * 1_000_000];
-        let time = if limit < 0 { ptr::null() } else { time.as_ptr() };
-        // SAFETY: the arguments are the program's; newer architectures lack poll(2).
-        unsafe { syscall(libc::SYS_ppoll, a, b, time, 0usize, SET) as isize }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::inject::seccomp::refused::{LEVELS, Refused};
 pub const SYS_SOCKET: u32 = 1;
 
 /// What our own library gives as a fourth argument, which the kernel does not look at, when it makes a
-/// TCP socket that is to stay one (`shim/src/sys/net.rs`).
+/// TCP socket that is to stay one (`shim/src/sys/own_fd.rs`).
 pub const LEAVE: u32 = 0x7463_7021;
 
 /// The bits of `type` that are the socket type (`SOCK_TYPE_MASK`, include/linux/net.h).
