@@ -52,6 +52,8 @@ mod trace;
 mod upgrade;
 #[cfg_attr(test, allow(dead_code))]
 mod verdict;
+#[cfg_attr(test, allow(dead_code))]
+mod words;
 
 #[cfg(not(test))]
 #[panic_handler]

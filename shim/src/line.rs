@@ -4,27 +4,7 @@
 
 use core::ffi::c_int;
 
-/// The words for numbers: the sign of a template, the number and one, the word, NUL. One text,
-/// because a table of pointers would have to be relocated at each exec, and a `match` is code.
-///
-/// What an errno means when MPTCP was refused with it: the kernel's net/mptcp, mptcp-sysctl.rst.
-const WORDS: &[u8] = b"\
-    \x02\x17EINVAL\0\x02\x5eEPROTONOSUPPORT\0\x02\x5dENOPROTOOPT\0\x02\x02EPERM\0\
-    \x02\x0eEACCES\0\x02\x62EAFNOSUPPORT\0\x02\x19EMFILE\0\x02\x18ENFILE\0\
-    \x02\x6aENOBUFS\0\x02\x0dENOMEM\0\x02\x60EOPNOTSUPP\0\
-    \x03\x03AF_INET\0\x03\x0bAF_INET6\0\
-    \x04\x01IPPROTO_IP\0\x04\x02SOL_SOCKET\0\x04\x07IPPROTO_TCP\0\x04\x2aIPPROTO_IPV6\0\
-    \x05\x07IPPROTO_TCP\0\x06\x02|SOCK_CLOEXEC\0\x07\x02|SOCK_NONBLOCK\0\
-    \x08\x17 (kernel before 5.6)\0\x08\x5e (kernel built without MPTCP)\0\
-    \x08\x5d (net.mptcp.enabled=0)\0\x08\x02 (a security policy)\0\
-    \x08\x0e (a security policy)\0\
-    \x0b\x01it was not made here\0\x0b\x02it is connected\0\x0b\x03it listens\0\
-    \x0b\x04it has tried to connect\0\x0b\x05it has other descriptors (dup, fork)\0\
-    \x0b\x06what was set or bound cannot be repeated\0\x0b\x07its epoll cannot be told\0\
-    \x0b\x08no descriptor is free, or another thread is at it\0\
-    \x0b\x09its number is above 65535\0\
-    \x0cdclient only\0\x0ctserver only\0\x0cmloopback\0\x0cfits port\0\x0cpits port\0\
-    \x0coits network\0";
+use crate::words::{ERRNO, FIRST_SILENT, WORDS};
 
 /// A line under construction on the stack. What does not fit is cut.
 pub(crate) struct Line {
@@ -62,8 +42,8 @@ impl Line {
         }
     }
 
-    /// Writes a template: its control characters, but for the line feed, stand for the numbers,
-    /// in their order. 1 is a decimal, the others are words.
+    /// Writes a template (`words.rs`): its control characters, but for the line feed, are signs that
+    /// stand for the numbers, in their order.
     #[inline(never)]
     pub(crate) fn write(&mut self, template: &[u8], numbers: &[c_int]) {
         let mut numbers = numbers.iter();
@@ -89,11 +69,10 @@ impl Line {
                 return;
             }
         }
-        if sign == 2 {
+        if sign == ERRNO[0] {
             self.write(b"errno ", &[]);
         }
-        // The others say nothing about a number that has no word.
-        if sign < 6 {
+        if sign < FIRST_SILENT {
             self.number(number);
         }
     }
@@ -117,6 +96,7 @@ impl Line {
 mod tests {
     use super::*;
     use crate::verdict::Stays;
+    use crate::words::{CLOEXEC, FAMILY, LEVEL, MEANING, NUMBER, PROTOCOL, STAYS};
 
     #[test]
     fn numbers_are_written_as_decimals() {
@@ -149,18 +129,18 @@ mod tests {
     #[test]
     fn numbers_have_the_words_of_their_template() {
         let table: [(&[u8], c_int, &str); 12] = [
-            (b"\x01", -7, "-7"),
-            (b"\x02", libc::EINVAL, "EINVAL"),
-            (b"\x02", libc::EOPNOTSUPP, "EOPNOTSUPP"),
-            (b"\x02", libc::ENOSYS, "errno 38"),
-            (b"\x03", libc::AF_INET6, "AF_INET6"),
-            (b"\x04", libc::IPPROTO_IP, "IPPROTO_IP"),
-            (b"\x04", 255, "255"),
-            (b"\x05", 0, "0"),
-            (b"\x06", 0, ""),
-            (b"\x08", libc::EACCES, " (a security policy)"),
-            (b"\x0b", Stays::NotOurs as c_int, "it was not made here"),
-            (b"\x0b", Stays::Busy as c_int, "no descriptor is free, or another thread is at it"),
+            (NUMBER, -7, "-7"),
+            (ERRNO, libc::EINVAL, "EINVAL"),
+            (ERRNO, libc::EOPNOTSUPP, "EOPNOTSUPP"),
+            (ERRNO, libc::ENOSYS, "errno 38"),
+            (FAMILY, libc::AF_INET6, "AF_INET6"),
+            (LEVEL, libc::IPPROTO_IP, "IPPROTO_IP"),
+            (LEVEL, 255, "255"),
+            (PROTOCOL, 0, "0"),
+            (CLOEXEC, 0, ""),
+            (MEANING, libc::EACCES, " (a security policy)"),
+            (STAYS, Stays::NotOurs as c_int, "it was not made here"),
+            (STAYS, Stays::Busy as c_int, "no descriptor is free, or another thread is at it"),
         ];
         for (template, number, text) in table {
             let mut line = Line::new();
@@ -182,7 +162,7 @@ mod tests {
         let mut stays = Some(Stays::NotOurs);
         while let Some(this) = stays {
             let mut line = Line::new();
-            line.write(b"\x0b", &[this as c_int]);
+            line.write(STAYS, &[this as c_int]);
             assert!(line.used > 5, "{this:?}");
             stays = next(this);
         }

@@ -13,6 +13,7 @@ use core::ffi::CStr;
 use crate::line::Line;
 use crate::sys::settings::{self, Settings};
 use crate::sys::{process, start};
+use crate::words::NUMBER;
 
 /// The settings; empty in the library as it is built. By the mark the launcher finds the place
 /// (`inject::library::system_copy`).
@@ -67,7 +68,7 @@ pub(crate) fn is_excluded() -> bool {
     if let Some(list) = setting(b"MPTCPIZE_NOT_USERS") {
         // As a signed number, as the launcher writes it too.
         let mut number = Line::new();
-        number.write(b"\x01", &[start::user()]);
+        number.write(NUMBER, &[start::user()]);
         if has(list, number.as_bytes()) {
             return true;
         }

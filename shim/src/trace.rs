@@ -15,7 +15,18 @@ use crate::line::Line;
 use crate::sys;
 use crate::sys::option_call::Set;
 use crate::sys::{file, process};
-use crate::verdict::{Outcome, Stays, Verdict};
+use crate::template;
+use crate::verdict::{Cause, Outcome, Stays, Verdict};
+use crate::words::{
+    CLOEXEC, ERRNO, FAMILY, LEVEL, MEANING, NONBLOCK, NUMBER, PROTOCOL, RULE, STAYS,
+};
+
+/// The option that was set: the descriptor, the level and the name.
+const SETSOCKOPT: &[u8] = template!(b"setsockopt(", NUMBER, b", ", LEVEL, b", ", NUMBER, b"): ");
+/// The kernel's answer: its errno.
+const REFUSED: &[u8] = template!(b"MPTCP refused: ", ERRNO);
+/// Behind the descriptor: the letter of the rule.
+const BY_POLICY: &[u8] = template!(b"): TCP by policy (", RULE, b")");
 
 static FD: AtomicI32 = AtomicI32::new(-1);
 static FILE_DEV: AtomicU64 = AtomicU64::new(0);
@@ -60,15 +71,18 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, out
     let flags = kind & !0xf;
     let (cloexec, nonblock) = (flags & libc::SOCK_CLOEXEC, flags & libc::SOCK_NONBLOCK);
     let known = [domain, (cloexec != 0).into(), (nonblock != 0).into()];
-    line.write(b"socket(\x03, SOCK_STREAM\x06\x07", &known);
+    let what = template!(b"socket(", FAMILY, b", SOCK_STREAM", CLOEXEC, NONBLOCK);
+    line.write(what, &known);
     if flags != cloexec | nonblock {
-        line.write(b"|\x01", &[flags & !(cloexec | nonblock)]);
+        line.write(template!(b"|", NUMBER), &[flags & !(cloexec | nonblock)]);
     }
-    line.write(b", \x05) = \x01", &[protocol, fd]);
+    line.write(template!(b", ", PROTOCOL, b") = ", NUMBER), &[protocol, fd]);
     match outcome {
         Outcome::Mptcp => line.write(b" MPTCP\n", &[]),
-        Outcome::Tcp(why) => line.write(b" TCP: MPTCP refused: \x02\x08\n", &[why, why]),
-        Outcome::Failed(why) => line.write(b" \x02\n", &[why]),
+        Outcome::Tcp(why) => {
+            line.write(template!(b" TCP: ", REFUSED, MEANING, b"\n"), &[why, why]);
+        }
+        Outcome::Failed(why) => line.write(template!(b" ", ERRNO, b"\n"), &[why]),
     };
     emit(&line);
     sys::set_errno(errno);
@@ -83,7 +97,7 @@ fn start() -> Line {
     for &byte in program.iter().take_while(|byte| **byte != 0) {
         line.push_shown(byte);
     }
-    line.write(b"[\x01] ", &[process::pid()]);
+    line.write(template!(b"[", NUMBER, b"] "), &[process::pid()]);
     line
 }
 
@@ -95,18 +109,29 @@ pub(crate) fn option(set: &Set, refusal: c_int, verdict: Verdict) {
         return;
     }
     let why: &[u8] = match refusal {
-        0 => b"setsockopt(\x01, \x04, \x01): too small for MPTCP",
-        _ => b"setsockopt(\x01, \x04, \x01): MPTCP refused: \x02",
+        0 => template!(SETSOCKOPT, b"too small for MPTCP"),
+        _ => template!(SETSOCKOPT, REFUSED),
     };
     record(why, &[set.fd, set.level, set.name, refusal], verdict);
 }
 
-/// Writes that a socket was to become TCP before the program's call: a template for `fd` and
-/// `why`.
+/// Writes that a socket was to become TCP before the program's call, and whether it did.
 #[cold]
 #[inline(never)]
-pub(crate) fn demoted(what: &[u8], fd: c_int, why: c_int, done: Result<c_int, Stays>) {
+pub(crate) fn demoted(cause: Cause, fd: c_int, done: Result<c_int, Stays>) {
     if config::get().trace() {
+        let (what, why): (&[u8], c_int) = match cause {
+            Cause::ConnectByPolicy(rule) => {
+                (template!(b"connect(", NUMBER, BY_POLICY), rule.into())
+            }
+            Cause::ListenByPolicy(rule) => (template!(b"listen(", NUMBER, BY_POLICY), rule.into()),
+            Cause::ToItself => {
+                (template!(b"connect(", NUMBER, b"): to itself, where MPTCP loses a byte"), 0)
+            }
+            Cause::FastOpen => {
+                (template!(b"send(", NUMBER, b"): MSG_FASTOPEN, which this MPTCP lacks"), 0)
+            }
+        };
         let verdict = done.map_or_else(Verdict::Stays, |_| Verdict::Demoted);
         record(what, &[fd, why], verdict);
     }
@@ -142,10 +167,12 @@ pub(crate) fn at_exit(others: fn() -> bool) {
     let counts = [&DEMOTED, &HINTS, &STAYED, &CLAMPS].map(|count| count.load(Ordering::Relaxed));
     if counts.iter().any(|count| *count != 0) && !others() {
         let mut line = start();
-        line.write(
-            b"at exit: \x01 became TCP, \x01 hints, \x01 stayed MPTCP, \x01 clamps\n",
-            &counts,
+        #[rustfmt::skip]
+        let sums = template!(
+            b"at exit: ", NUMBER, b" became TCP, ", NUMBER, b" hints, ",
+            NUMBER, b" stayed MPTCP, ", NUMBER, b" clamps\n",
         );
+        line.write(sums, &counts);
         emit(&line);
     }
 }
@@ -159,9 +186,10 @@ fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
         Verdict::Demoted => (b"; the socket is TCP now\n", 0, Some(&DEMOTED)),
         Verdict::Hint => (b"; answered as TCP would, it changes nothing\n", 0, Some(&HINTS)),
         Verdict::Raised => (b"; MPTCP, with a larger one\n", 0, Some(&CLAMPS)),
-        Verdict::TcpRefuses => (b"; TCP refuses it too: \x02\n", errno, None),
+        Verdict::TcpRefuses => (template!(b"; TCP refuses it too: ", ERRNO, b"\n"), errno, None),
         Verdict::Stays(stays) => {
-            (b"; the socket stays MPTCP: \x0b\n", stays as c_int, Some(&STAYED))
+            let text = template!(b"; the socket stays MPTCP: ", STAYS, b"\n");
+            (text, stays as c_int, Some(&STAYED))
         }
     };
     if let Some(count) = count {

@@ -52,3 +52,16 @@ pub(crate) enum Stays {
     /// Its number is beyond those that are looked after.
     Beyond,
 }
+
+/// Why a socket is to become TCP before the program's call.
+#[derive(Clone, Copy)]
+pub(crate) enum Cause {
+    /// The policy wants it for the address that it connects to: the letter of the rule.
+    ConnectByPolicy(u8),
+    /// The policy wants it for the address that it listens at: the letter of the rule.
+    ListenByPolicy(u8),
+    /// It connects to itself, where MPTCP loses the first byte.
+    ToItself,
+    /// It sends with MSG_FASTOPEN, and this kernel's MPTCP does not know that.
+    FastOpen,
+}

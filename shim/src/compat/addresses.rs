@@ -13,6 +13,7 @@ use crate::sys;
 use crate::sys::landlock;
 use crate::sys::net::{self, Address};
 use crate::trace;
+use crate::verdict::Cause;
 
 /// Landlock may have rules about the descriptor's address.
 const FENCES: u32 = 1;
@@ -48,7 +49,7 @@ pub(crate) fn going(fd: c_int, to: &Address, binds: bool, why: u32) -> bool {
             let own = net::local(fd);
             if own.port() == to.port() && (own.ip() == to.ip() || (own.is_any() && to.loops())) {
                 let done = demote::to_tcp(fd, None, None);
-                trace::demoted(b"connect(\x01): to itself, where MPTCP loses a byte", fd, 0, done);
+                trace::demoted(Cause::ToItself, fd, done);
             }
         }
         if to.loops() {
@@ -76,12 +77,10 @@ pub(crate) fn listening(fd: c_int) {
 }
 
 fn by_policy(fd: c_int, address: &Address, listens: bool) {
-    if let Some(cause) = policy::wants_tcp(address, listens) {
-        let what: &[u8] = match listens {
-            true => b"listen(\x01): TCP by policy (\x0c)",
-            false => b"connect(\x01): TCP by policy (\x0c)",
-        };
-        trace::demoted(what, fd, cause.into(), demote::to_tcp(fd, None, None));
+    if let Some(rule) = policy::wants_tcp(address, listens) {
+        let cause =
+            if listens { Cause::ListenByPolicy(rule) } else { Cause::ConnectByPolicy(rule) };
+        trace::demoted(cause, fd, demote::to_tcp(fd, None, None));
     }
 }
 

@@ -11,6 +11,8 @@ use crate::line::Line;
 use crate::sys::net::epoll_add;
 use crate::sys::own_fd::Own;
 use crate::sys::wait::registered_events;
+use crate::template;
+use crate::words::NUMBER;
 
 /// More than one epoll.
 const SEVERAL: u64 = 1 << 62;
@@ -74,7 +76,7 @@ pub(crate) fn find(fd: c_int) -> Found {
     }
     let epoll = note as u32 as c_int;
     let mut path = Line::new();
-    path.write(b"/proc/self/fdinfo/\x01", &[epoll]);
+    path.write(template!(b"/proc/self/fdinfo/", NUMBER), &[epoll]);
     path.push(0);
     let Some(file) = Own::open(path.as_bytes()) else { return Found::Unknown };
     let mut reader = Reader::new(fd);

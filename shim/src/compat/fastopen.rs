@@ -14,6 +14,7 @@ use crate::sys;
 use crate::sys::net;
 use crate::sys::own_fd::Own;
 use crate::trace;
+use crate::verdict::Cause;
 
 /// What is known of this kernel's MPTCP.
 static MPTCP: AtomicU8 = AtomicU8::new(UNKNOWN);
@@ -38,7 +39,7 @@ pub(crate) fn sends(fd: c_int) {
     }
     if MPTCP.load(Relaxed) == REFUSES {
         let done = demote::to_tcp(fd, None, None);
-        trace::demoted(b"send(\x01): MSG_FASTOPEN, which this MPTCP lacks", fd, 0, done);
+        trace::demoted(Cause::FastOpen, fd, done);
     }
     sys::set_errno(errno);
 }
