@@ -23,7 +23,7 @@ use crate::system;
 #[cfg(feature = "system")]
 pub(crate) use crate::system::setting;
 
-/// A set of bits; see the constants of this module.
+/// What was asked of this process: a set of the bits below.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Config(u32);
 
@@ -34,13 +34,16 @@ const OFF: u32 = 2;
 /// A trace descriptor is open.
 const TRACE: u32 = 4;
 
+/// A [`Config`]; 0 until it is [kept](Config::keep).
 static CONFIG: AtomicU32 = AtomicU32::new(0);
 
 impl Config {
+    /// Are all sockets to be left alone?
     pub(crate) fn off(self) -> bool {
         self.0 & OFF != 0
     }
 
+    /// Is there a trace to write to?
     pub(crate) fn trace(self) -> bool {
         self.0 & TRACE != 0
     }
@@ -84,6 +87,7 @@ pub(crate) fn read() -> Config {
     Config(READ | off_bit())
 }
 
+/// [`OFF`] where this process is to be left alone, else 0.
 fn off_bit() -> u32 {
     match setting(b"MPTCPIZE").map(CStr::to_bytes) {
         Some(b"off" | b"0") => OFF,

@@ -1,9 +1,9 @@
 //! The functions that the library exports: each in place of libc's of the same name.
 //!
 //! Only the way in; what they do is `upgrade` and `compat`. Those that C declares with `...`
-//! (fcntl, ioctl, prctl) are here functions of as many arguments as there can be: on x86-64 and AArch64 Linux the callers
-//! pass integers and pointers the same way for both, and an argument that was not passed is a
-//! register that nobody reads.
+//! (fcntl, ioctl, prctl) are here functions of as many arguments as there can be: on x86-64 and
+//! AArch64 Linux the callers pass integers and pointers the same way for both, and an argument that
+//! was not passed is a register that nobody reads.
 //!
 //! # Safety
 //! The callers are the program's, and the arguments those of libc's function: whatever pointers
@@ -64,7 +64,7 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
     let errno = crate::sys::errno();
     // SAFETY: the program's own arguments.
     let result = unsafe { next::ioctl(fd, request, argument) };
-    // Programs that hold the number in an int pass it with a sign.
+    // The lower half: programs that hold the request in an int pass it extended with its sign.
     if request as u32 == libc::FIONREAD as u32 && result == 0 {
         if net::is_mptcp(fd) {
             let answer = argument as *mut c_int;
@@ -101,8 +101,9 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usi
     result
 }
 
-/// Before a socket goes to an address; false, with errno, when it must not. Apart from the hooks,
-/// which must not keep the address in a frame of their own.
+/// May the socket be connected (or bound) to this address? False, with errno, when a rule of the
+/// program's own forbids it. A function of its own, because the hooks end in a jump and so cannot have
+/// the address in their frame.
 #[inline(never)]
 fn may(fd: c_int, to: *const c_void, size: c_uint, bind: bool) -> bool {
     let looks = addresses::cares(fd, bind);
@@ -110,15 +111,15 @@ fn may(fd: c_int, to: *const c_void, size: c_uint, bind: bool) -> bool {
     looks == 0 || Address::of(to, size).is_none_or(|to| addresses::going(fd, &to, bind, looks))
 }
 
-/// Before a send that connects (MSG_FASTOPEN).
+/// May the socket send with MSG_FASTOPEN, which connects it, to this address? False with errno.
 #[inline(never)]
 fn opens(fd: c_int, to: *const c_void, size: c_uint) -> bool {
     fastopen::sends(fd);
     may(fd, to, size, false)
 }
 
-/// `connect(2)`. What it returns is narrowed to an int nowhere, or the jump would be a call; the
-/// program takes the half that is one.
+/// `connect(2)`. Returns a long: to narrow it to an int would turn the final jump into a call. The
+/// program takes the lower half, which is the int.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn connect(fd: c_int, to: *const c_void, size: c_uint) -> isize {
     if !may(fd, to, size, false) {
@@ -173,7 +174,7 @@ pub(crate) unsafe extern "C" fn dup(fd: c_int) -> c_int {
 /// `dup2(2)`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn dup2(fd: c_int, to: c_int) -> c_int {
-    // Equal numbers: nothing is done, but where there is no such descriptor.
+    // dup3(2) refuses equal numbers, dup2(2) only checks that the descriptor is open.
     if fd == to {
         return if net::control(fd, libc::F_GETFD, 0) < 0 { -1 } else { fd };
     }
@@ -188,7 +189,7 @@ pub(crate) unsafe extern "C" fn dup3(fd: c_int, to: c_int, flags: c_int) -> c_in
     duplicated(fd, unsafe { next::dup3(fd, to, flags) })
 }
 
-/// `fcntl(2)`, for F_DUPFD. What it returns is a long for the reason that `connect`'s is.
+/// `fcntl(2)`, for F_DUPFD. Returns a long for the reason given at [`connect`].
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize) -> isize {
     if matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
@@ -207,6 +208,7 @@ pub(crate) unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usi
     unsafe { fcntl(fd, command, argument) }
 }
 
+/// Notes that `fd` has the copy `new`, where there is one (not -1); returns `new`.
 fn duplicated(fd: c_int, new: c_int) -> c_int {
     if new >= 0 {
         ours::shared(fd, Some(new));
@@ -248,8 +250,8 @@ pub(crate) unsafe extern "C" fn sendto(
     unsafe { next::sendto(fd, bytes, length, flags, to, size) }
 }
 
-/// Before a message is sent; false, with errno, when it must not be. In a program without sockets
-/// of ours no message is looked at.
+/// May the message be sent? False with errno. In a program without sockets of ours no message is
+/// looked at.
 #[inline(always)]
 fn sends(fd: c_int, message: *const c_void, flags: c_int) -> bool {
     #[inline(never)]
@@ -258,7 +260,7 @@ fn sends(fd: c_int, message: *const c_void, flags: c_int) -> bool {
         message.passes(|fd| ours::shared(fd, None));
         flags & libc::MSG_FASTOPEN == 0 || opens(fd, message.name, message.name_size)
     }
-    // Not by the table whether this one is a Unix socket: the number may have been another's.
+    // Whether this one is a Unix socket the table cannot say: the number may have been another's.
     !(ours::has_sockets() || flags & libc::MSG_FASTOPEN != 0) || looked_at(fd, message, flags)
 }
 

@@ -18,12 +18,20 @@
 //! 4. Exports its hooks and nothing else, needs no other library, and refers to libc by weak
 //!    unversioned names only: one file loads under old and new glibc and under musl.
 //!
-//! Layout: `hooks` is what the library exports, [`upgrade`] decides which sockets become MPTCP,
-//! [`compat`] bridges what MPTCP refuses or does otherwise, [`config`] is what the environment
-//! asked for, [`policy`] which sockets are to stay TCP, [`trace`] writes the debug records, `mem` is
-//! what the compiler wants of libc, `sanitizer` what AddressSanitizer wants of a preload, [`sys`] holds every `unsafe` block but those of the entrances in
-//! `hooks`. With the feature `system` it is the library for the whole host, whose settings lie in
-//! its own file (`system`).
+//! # Layout
+//! From the top; nothing uses what stands above it.
+//!
+//! | module | |
+//! |---|---|
+//! | `hooks`, `lifecycle` | what others call: the exported functions; load, fork and exit |
+//! | [`upgrade`] | which sockets become MPTCP |
+//! | [`compat`] | what MPTCP refuses or does otherwise, bridged |
+//! | [`policy`] | which sockets are to stay TCP |
+//! | [`trace`] | the debug records |
+//! | [`config`], `system` | what the environment asked for; with the feature `system`, the library for the whole host, what its own file says |
+//! | `line`, [`words`], [`verdict`] | text, the words for numbers, what became of a call |
+//! | [`sys`] | the kernel and libc: every `unsafe` block but those of the functions that others call |
+//! | `mem`, `sanitizer` | what the compiler and AddressSanitizer call |
 
 #![cfg_attr(not(test), no_std)]
 

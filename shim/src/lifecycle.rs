@@ -1,8 +1,7 @@
 //! What the library does when it is loaded, around a fork, and when the process exits: the one place
 //! that starts the others, in their order.
 //!
-//! Nothing below knows of it. What must be called later (by libc around fork(3), by the loader at
-//! exit) is handed down as a function.
+//! No other module uses it. What libc is to call around fork(3) is handed down as a function.
 
 #![allow(unsafe_code)]
 

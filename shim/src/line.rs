@@ -13,14 +13,17 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// An empty one.
     pub(crate) fn new() -> Self {
         Line { bytes: [0; 192], used: 0 }
     }
 
+    /// What was written so far.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or(&[])
     }
 
+    /// Appends a byte, if there is room.
     #[inline(never)]
     pub(crate) fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.used) {
@@ -56,6 +59,7 @@ impl Line {
         }
     }
 
+    /// Appends the word that the sign has for the number.
     fn word(&mut self, sign: u8, number: c_int) {
         let mut words = WORDS.iter();
         while let (Some(&of), Some(&value)) = (words.next(), words.next()) {

@@ -18,7 +18,7 @@ core::arch::global_asm!(
     "\\name:",
     ".endm",
     "function memmove",
-    // Backwards where the end of the one is the start of the other.
+    // Backwards where the destination begins within the source.
     "mov rax, rdi",
     "sub rax, rsi",
     "cmp rax, rdx",
@@ -44,7 +44,7 @@ core::arch::global_asm!(
     "mov rax, r8",
     "ret",
     "function memcmp",
-    // It may say more than bcmp has to.
+    // bcmp has to say only whether they differ; memcmp's answer is one too.
     ".hidden bcmp",
     ".globl bcmp",
     "bcmp:",
@@ -90,7 +90,8 @@ mod elsewhere {
     named!("bcmp", compare);
     named!("strlen", length);
 
-    // Volatile, lest the compiler see what each of these is and call it.
+    // Volatile: the compiler would know a loop for a copy or a fill, and make a call of the function
+    // that the loop is in.
 
     unsafe extern "C" fn forwards(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
         for at in 0..count {
@@ -106,7 +107,7 @@ mod elsewhere {
             return unsafe { forwards(to, from, count) };
         }
         for at in (0..count).rev() {
-            // SAFETY: the same.
+            // SAFETY: memmove's caller vouches for `count` bytes at both; read before overwritten.
             unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
         }
         to

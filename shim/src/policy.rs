@@ -3,7 +3,7 @@
 //!
 //! Where a socket leads is known when it connects or listens. Until then it is MPTCP; then it
 //! becomes TCP in place (`compat`). Only a program that is named stays TCP from its first call:
-//! one whose listeners must carry MD5 signatures (tcp(7), TCP_MD5SIG), which MPTCP has not.
+//! one whose listeners must carry MD5 signatures (tcp(7), TCP_MD5SIG), which MPTCP does not have.
 //!
 //! Reading the text and asking it about an address are in [`rules`], which needs nothing of a process.
 //!
@@ -13,7 +13,7 @@
 //!
 //! * `p` and a name: programs of that name stay TCP; its first 15 letters, as the kernel has it
 //!   (`ps -o comm`).
-//! * Any other letter, the cause in the words of the trace (`line.rs`), and in
+//! * Any other letter, which says why in the trace (`words.rs`), and in
 //!   hexadecimal: a byte that says which sockets (1 those that connect, 2 those that listen,
 //!   each with 4 for addresses of IPv4, 8 for IPv6), the first port and the last, the length of a
 //!   prefix in bits, and its bytes; what is left out is 0. A socket that one of these rules fits
@@ -35,6 +35,7 @@ use crate::sys::process;
 /// The programs that speak BGP with MD5 signatures.
 const BY_DEFAULT: &[u8] = b"pbird,pbird6,pbgpd,pgobgpd/";
 
+/// The rules of this process.
 static RULES: AtLoad<Rules> = AtLoad::new(NONE);
 
 /// [`SOCKETS`], once [`RULES`] holds them.

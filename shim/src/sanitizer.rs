@@ -11,7 +11,8 @@
 
 use core::ffi::c_char;
 
-/// Called by the runtime while it starts, before anything of ours has run; nobody else knows it.
+/// The settings, as a NUL-terminated string that stays. Called by the runtime while it starts, before
+/// the constructor of this library has run (<sanitizer/asan_interface.h>).
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn __asan_default_options() -> *const c_char {
     c"verify_asan_link_order=0".as_ptr()

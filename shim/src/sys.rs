@@ -57,12 +57,14 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
+/// This thread's `errno`.
 #[inline(always)]
 pub(crate) fn errno() -> c_int {
     // SAFETY: libc returns the valid address of this thread's errno.
     unsafe { *__errno_location() }
 }
 
+/// Sets this thread's `errno`.
 pub(crate) fn set_errno(value: c_int) {
     // SAFETY: as in `errno`; the address is this thread's own.
     unsafe { *__errno_location() = value }

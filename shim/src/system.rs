@@ -1,6 +1,7 @@
 //! What was asked for every program of the host, where no environment can say it.
 //!
-//! `/etc/ld.so.preload` brings the library into programs whose environment nobody of ours made.
+//! `/etc/ld.so.preload` brings the library into programs that `mptcpize run` did not start, and whose
+//! environment it did not make.
 //! This module makes another library (cargo feature `system`), with room for a block of strings,
 //! `NAME=value` each and an empty one last. `mptcpize enable --system` installs a copy with the
 //! block filled. It is read where it lies: no file is opened at load. Of the environment it takes
@@ -20,7 +21,8 @@ use crate::words::NUMBER;
 #[used]
 static SETTINGS: Settings = Settings::empty(*b"mptcpize set-up:");
 
-/// The value of `name`: from the block, but for two that the environment may have.
+/// The value of `name`: from the block, but for `MPTCPIZE` and `MPTCPIZE_DEBUG`, of which the
+/// environment's counts where it may have them.
 ///
 /// The environment is a caller's, who may have less privilege than the program that reads it: one
 /// that gained privilege, or one that such a program started with what it was given. So it
@@ -36,7 +38,7 @@ pub(crate) fn setting(name: &[u8]) -> Option<&'static CStr> {
     own.filter(|value| is_heard(value.to_bytes(), name)).or_else(|| find(SETTINGS.first(), name))
 }
 
-/// May the environment say this?
+/// May the environment give this value to `name`?
 fn is_heard(value: &[u8], name: &[u8]) -> bool {
     match name {
         b"MPTCPIZE" => matches!(value, b"off" | b"0"),
@@ -88,13 +90,14 @@ pub(crate) fn is_excluded() -> bool {
     false
 }
 
-/// Is it an entry of the list?
+/// Is it an entry of the list, whose entries have colons between them?
 #[inline(never)]
 fn has(list: &CStr, wanted: &[u8]) -> bool {
     !wanted.is_empty() && list.to_bytes().split(|byte| *byte == b':').any(|entry| entry == wanted)
 }
 
-/// An entry with a slash is a whole path; one without is the last part of any.
+/// Is the program of this path in the list? An entry with a slash is a whole path; one without is the
+/// last part of any.
 #[inline(never)]
 fn has_program(list: &CStr, path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);

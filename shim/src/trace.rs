@@ -28,6 +28,7 @@ const REFUSED: &[u8] = template!(b"MPTCP refused: ", ERRNO);
 /// Behind the descriptor: the letter of the rule.
 const BY_POLICY: &[u8] = template!(b"): TCP by policy (", RULE, b")");
 
+/// Where the records go, and the file that it was when it was opened; -1 without a trace.
 static FD: AtomicI32 = AtomicI32::new(-1);
 static FILE_DEV: AtomicU64 = AtomicU64::new(0);
 static FILE_INO: AtomicU64 = AtomicU64::new(0);
@@ -88,7 +89,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, fd: c_int, out
     sys::set_errno(errno);
 }
 
-/// `mptcpize: curl[4711] `
+/// The beginning of each record, `mptcpize: curl[4711] `.
 fn start() -> Line {
     let mut program = [0u8; 16];
     process::program_name(&mut program);
@@ -137,7 +138,7 @@ pub(crate) fn demoted(cause: Cause, fd: c_int, done: Result<c_int, Stays>) {
     }
 }
 
-/// Writes that this program is left alone.
+/// Writes that this program is left alone because the policy names it.
 #[cold]
 pub(crate) fn named() {
     let mut line = start();
@@ -145,14 +146,16 @@ pub(crate) fn named() {
     emit(&line);
 }
 
-/// Sockets that became TCP, hints, sockets that stayed MPTCP, and buffers that
-/// were made larger: of this process, while it traces.
+/// Sockets that became TCP. Like the counts below: of this process, while it traces.
 static DEMOTED: AtomicI32 = AtomicI32::new(0);
+/// Refused options that were answered as TCP would.
 static HINTS: AtomicI32 = AtomicI32::new(0);
+/// Sockets that stayed MPTCP, and whose program got the refusal.
 static STAYED: AtomicI32 = AtomicI32::new(0);
+/// Receive buffers that were made larger.
 static CLAMPS: AtomicI32 = AtomicI32::new(0);
 
-/// A forked child counts anew.
+/// Sets the counts to 0, for a forked child, which counts what it does itself.
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) fn forget() {
     for count in [&DEMOTED, &HINTS, &STAYED, &CLAMPS] {
@@ -177,6 +180,8 @@ pub(crate) fn at_exit(others: fn() -> bool) {
     }
 }
 
+/// Writes a record of `what` with these numbers and the verdict, and counts it. Leaves `errno` as it
+/// was.
 #[inline(never)]
 fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
     let errno = sys::errno();
@@ -200,6 +205,7 @@ fn record(what: &[u8], numbers: &[c_int], verdict: Verdict) {
     sys::set_errno(errno);
 }
 
+/// Writes the line to the trace, if its descriptor still leads to the file that was opened.
 fn emit(line: &Line) {
     let fd = FD.load(Ordering::Relaxed);
     let known = (FILE_DEV.load(Ordering::Relaxed), FILE_INO.load(Ordering::Relaxed));

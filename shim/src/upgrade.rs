@@ -53,7 +53,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     fd
 }
 
-/// A socket that is none of our business.
+/// Makes a socket exactly as asked, and forgets what was known of its number.
 #[inline(never)]
 fn leave(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     let fd = sys::next::socket(domain, kind, protocol);

@@ -1,7 +1,7 @@
 //! What became of a call, as the debug records say it: the socket that `socket()` gave, the answer to
 //! an option that MPTCP refused, and why a socket could not become TCP.
 //!
-//! Not here: the words for them (`line.rs`, `trace.rs`).
+//! Not here: the words for them (`words.rs`, `trace.rs`).
 
 use core::ffi::c_int;
 
@@ -37,7 +37,9 @@ pub(crate) enum Stays {
     /// Not made by `socket()` under us, or it is not MPTCP (any more), or another thread is just
     /// replacing it.
     NotOurs,
+    /// It is connected.
     Connected,
+    /// It listens.
     Listening,
     /// A connection was tried, and it may have failed.
     Tried,
@@ -45,11 +47,11 @@ pub(crate) enum Stays {
     Shared,
     /// Something that was done to it cannot be done again.
     Unrepeatable,
-    /// Its registration with epoll cannot be told.
+    /// It is registered with epoll, and how cannot be found out.
     Polled,
-    /// No descriptor, no memory, or other threads do not leave it alone.
+    /// There is no descriptor or memory for the new socket, or other threads keep changing the old one.
     Busy,
-    /// Its number is beyond those that are looked after.
+    /// Its number is higher than those that the library keeps a table of.
     Beyond,
 }
 

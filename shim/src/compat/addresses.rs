@@ -15,21 +15,21 @@ use crate::sys::net::{self, Address};
 use crate::trace;
 use crate::verdict::Cause;
 
-/// Landlock may have rules about the descriptor's address.
+/// A reason of [`cares`]: Landlock may have rules about the address.
 const FENCES: u32 = 1;
-/// The descriptor is ours.
+/// A reason of [`cares`]: the descriptor is ours, and connects.
 const MINE: u32 = 2;
 
-/// Before `bind` or `connect`: why the address matters, or 0. By the kernel's word and not by the
-/// table alone: Landlock's rules count for every MPTCP socket, also one that dup made, or another
-/// program before an exec.
+/// Before `bind` or `connect`: why the address matters, [`FENCES`] and [`MINE`], or 0. Landlock's rules
+/// are asked about for any descriptor, for they count for every MPTCP socket, also for one that dup or
+/// another program before an exec made.
 pub(crate) fn cares(fd: c_int, binds: bool) -> u32 {
     let fences = if landlock::may_apply() { FENCES } else { 0 };
     fences | if !binds && is_ours(fd) { MINE } else { 0 }
 }
 
-/// Before `bind` or `connect` of a descriptor that [`cares`]: false when Landlock forbids it;
-/// errno says so.
+/// Before `bind` or `connect` to this address, where [`cares`] said `why` it matters: false, with errno,
+/// when Landlock forbids it.
 ///
 /// A socket of ours that connects becomes TCP where the policy wants it, or when it is about to
 /// connect to itself, for MPTCP loses the first byte then.
@@ -61,8 +61,9 @@ pub(crate) fn going(fd: c_int, to: &Address, binds: bool, why: u32) -> bool {
     true
 }
 
-/// Before `listen`, under a policy: the same. Who has no port yet is given the one that it would
-/// get, for the policy to look at.
+/// Before `listen` of a socket of ours, under a policy: the socket becomes TCP where the policy wants
+/// it. One without a port is bound first, to the port that listen(2) would give it, for the policy to
+/// look at.
 pub(crate) fn listening(fd: c_int) {
     let errno = sys::errno();
     let own = net::local(fd);
@@ -76,6 +77,8 @@ pub(crate) fn listening(fd: c_int) {
     sys::set_errno(errno);
 }
 
+/// Makes the socket TCP if the policy wants it for this address: its own where it listens, else the
+/// peer's.
 fn by_policy(fd: c_int, address: &Address, listens: bool) {
     if let Some(rule) = policy::wants_tcp(address, listens) {
         let cause =
@@ -84,13 +87,13 @@ fn by_policy(fd: c_int, address: &Address, listens: bool) {
     }
 }
 
-/// Before `bind` of a socket of ours: from now on its address is the program's.
+/// Before `bind` of a socket of ours: notes that the program gives it its address.
 pub(crate) fn binding(fd: c_int) {
     table::add(fd, BOUND);
 }
 
-/// After `bind` of a socket that was ours: false when another thread was just putting TCP in its
-/// place, which has no address.
+/// After `bind` of a socket that was ours before it: false when another thread has put a TCP socket in
+/// its place meanwhile, which is not bound.
 pub(crate) fn bound(fd: c_int) -> bool {
     remember(fd, BOUND) || net::local(fd).port() != 0
 }

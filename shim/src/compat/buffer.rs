@@ -23,20 +23,22 @@ const SMALL: u32 = 262_144;
 /// Bytes: with this, no transfer of 30 stalled on any of those paths.
 const ENOUGH: u32 = 1_048_576;
 
+/// Does this option set the receive buffer?
 pub(crate) fn is_one(level: c_int, name: c_int) -> bool {
     level == libc::SOL_SOCKET && matches!(name, libc::SO_RCVBUF | libc::SO_RCVBUFFORCE)
 }
 
-/// A receive buffer was set: makes of it what keeps the socket going.
+/// After a program has set a receive buffer: where it is too small for MPTCP, makes the socket TCP, or
+/// the buffer larger. `state` is the socket's in the table, `errno` what the program had before its call.
 #[cold]
 #[inline(never)]
 pub(crate) fn was_set(set: &Set, state: u64, errno: c_int) {
     if !is_mptcp_for_tcp(set.fd, state) {
         return;
     }
-    // As the kernel takes it.
+    // The kernel takes it as unsigned (net/core/sock.c), so a negative number is a large one.
     let Some(bytes) = set.number().map(c_int::cast_unsigned) else { return };
-    // The kernel has it now; an earlier one is over.
+    // The size that the program asked for earlier does not count any more.
     buffer_size::forget(set.fd);
     if bytes < ENOUGH {
         let mut verdict = Verdict::Demoted;

@@ -17,11 +17,14 @@ use crate::sys::option_call::Set;
 use crate::sys::own_fd::Own;
 use crate::verdict::Stays;
 
-/// Makes it TCP; `call` is the program's own, for the new socket. The result is that of `call`,
-/// with its errno. `made` is a new socket on which it has been made already.
+/// Puts a TCP socket in the place of `fd`. `call` is the program's own, to be made on the new socket;
+/// `made` is a new socket on which it has been made already.
+///
+/// `Ok` is the result of `call` (0 without one): at -1, with its errno, `fd` stays MPTCP. `Err` says why
+/// `fd` stays MPTCP where it is not for the call.
 #[inline(never)]
 pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>, mut made: Option<Own>) -> Result<c_int, Stays> {
-    // A thread that sets options meanwhile makes us start again; not for ever.
+    // Another thread that sets options meanwhile makes this start again; not for ever.
     for _ in 0..1000 {
         let state = table::get(fd);
         check(fd, state)?;
@@ -47,8 +50,8 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>, mut made: Option<Own>) -> Re
         let bound = address.port() != 0 || !address.is_any();
         if bound && state & BOUND == 0 {
             if table::get(fd) == state {
-                // The kernel did, for a connection that we know nothing of; or somebody did by
-                // a way that we do not see.
+                // The kernel bound it, for a connection that we know nothing of, or the program did by
+                // a system call of its own.
                 return Err(Stays::Unrepeatable);
             }
             continue;
@@ -82,6 +85,7 @@ pub(crate) fn to_tcp(fd: c_int, call: Option<&Set>, mut made: Option<Own>) -> Re
     Err(Stays::Busy)
 }
 
+/// Why a socket in this state cannot become TCP, if anything forbids it.
 fn check(fd: c_int, state: u64) -> Result<(), Stays> {
     if table::is_beyond(fd) {
         return Err(Stays::Beyond);
@@ -107,7 +111,8 @@ fn check(fd: c_int, state: u64) -> Result<(), Stays> {
     Ok(())
 }
 
-/// File status flags, owner and signal; O_ASYNC last, for it needs the owner.
+/// Copies the file status flags and who gets which signal; the flags last, because O_ASYNC needs the
+/// owner. False when one of them could not be set.
 #[inline(never)]
 fn copy_flags(from: c_int, to: c_int) -> bool {
     /// include/uapi/asm-generic/fcntl.h
@@ -127,8 +132,8 @@ fn copy_flags(from: c_int, to: c_int) -> bool {
     flags == libc::O_RDWR || net::control(to, libc::F_SETFL, flags) == 0
 }
 
-/// Gives `new` the address of `old`, which holds it until it is closed: SO_REUSEADDR on both lets
-/// them share it for that moment.
+/// Binds `new` to the address of `old`, which holds it until it is closed: SO_REUSEADDR on both lets
+/// them share it for that moment. False with errno.
 #[inline(never)]
 fn rebind(old: c_int, new: c_int, address: &Address) -> bool {
     let before = net::number(old, libc::SOL_SOCKET, libc::SO_REUSEADDR).unwrap_or(0);
@@ -140,6 +145,7 @@ fn rebind(old: c_int, new: c_int, address: &Address) -> bool {
     bound
 }
 
+/// Sets SO_REUSEADDR.
 #[inline(never)]
 fn reuse(fd: c_int, value: c_int) {
     net::set_number(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, value);

@@ -1,12 +1,12 @@
 //! Connections that ended with an error: refused, reset, timed out.
 //!
 //! The kernel says of such a TCP socket that there is something to read, the error and then the end
-//! of the stream. Of an MPTCP socket it forgets the end where the peer is of plain TCP: poll says
-//! POLLERR and POLLHUP and no POLLIN, for ever, and the second recv ENOTCONN in place of 0. A loop
-//! that asks for POLLIN alone never ends.
+//! of the stream. Of an MPTCP socket whose peer speaks plain TCP it forgets the end: poll says POLLERR
+//! and POLLHUP and no POLLIN, for ever, and the second recv ENOTCONN in place of 0. A loop that asks
+//! for POLLIN alone never ends.
 //!
-//! shutdown(2) tells it. It changes nothing else: the connection is over already. This is done as
-//! soon as an answer shows the error, before the program sees it.
+//! After shutdown(2) the kernel knows. That changes nothing else: the connection is over already. It is
+//! done as soon as an answer shows the error, before the program sees it.
 
 use core::ffi::c_int;
 
@@ -19,8 +19,9 @@ use crate::sys::own_fd::Own;
 use crate::sys::seal;
 use crate::sys::wait;
 
-/// Events of poll(2) and epoll_wait(2), which have the same numbers.
+/// The events that an ended connection has. Numbers of poll(2) and epoll_wait(2) alike.
 const OVER: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+/// The events of which TCP would have one then.
 const READABLE: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM | libc::EPOLLRDHUP) as u32;
 
 /// Do these events show an error and nothing to be read?
@@ -28,7 +29,7 @@ fn looks_over(events: u32) -> bool {
     events & OVER == OVER && events & READABLE == 0
 }
 
-/// The answer of poll(2) about `count` descriptors.
+/// Looks at the answers of poll(2), an array of `count` at this address, and corrects them.
 pub(crate) fn polled(answers: usize, count: usize) {
     wait::each_polled(answers, count, OVER as i16, |one| {
         if looks_over(u32::from(one.revents.cast_unsigned())) && tell(one.fd) {
@@ -37,9 +38,9 @@ pub(crate) fn polled(answers: usize, count: usize) {
     });
 }
 
-/// The answer of epoll_wait(2): `count` events. Which descriptor one is about, only the program
-/// knows; most programs keep the number there. Of any other the kernel itself says the end once the
-/// program has asked for the error.
+/// Looks at the events of epoll_wait(2), an array of `count` at this address, and corrects them. Which
+/// descriptor an event is about only the program knows; most keep the number in it. Where a program keeps
+/// something else, the kernel itself reports the end once the program has asked for the error.
 pub(crate) fn waited(epoll: c_int, events: usize, count: usize) {
     wait::each_event(events, count, |events, data| {
         let fd = data as c_int;
@@ -49,7 +50,7 @@ pub(crate) fn waited(epoll: c_int, events: usize, count: usize) {
     });
 }
 
-/// After recv(2) or read(2) has failed.
+/// After recv(2) or read(2) has failed: if the connection ended so, tells the kernel. `errno` stays.
 #[cold]
 #[inline(never)]
 pub(crate) fn failed(fd: c_int) {
@@ -58,7 +59,7 @@ pub(crate) fn failed(fd: c_int) {
     }
 }
 
-/// Is it an error that ends a connection? (tcp(7))
+/// Is it an errno that ends a connection (tcp(7))?
 pub(crate) fn is_end(errno: c_int) -> bool {
     matches!(
         errno,
@@ -76,13 +77,13 @@ pub(crate) fn is_end(errno: c_int) -> bool {
     )
 }
 
-/// The socket has, or had, an error: tells the kernel that it is at its end, where that is an MPTCP
-/// socket and it does not know. False for all others.
+/// Tells the kernel that a connection which had an error is over, where it is an MPTCP one that the
+/// program takes for TCP and the kernel does not know. True when it was told. `errno` stays.
 #[cold]
 #[inline(never)]
 pub(crate) fn tell(fd: c_int) -> bool {
     let errno = sys::errno();
-    // By a descriptor of our own: the number may be another socket's at any time.
+    // By a copy of the descriptor: another thread may give the number to another socket at any time.
     let tell = || {
         let copy = Own::copy(fd)?;
         let ready = net::ready(copy.fd(), libc::POLLRDHUP);

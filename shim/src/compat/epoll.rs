@@ -1,8 +1,8 @@
 //! Where a descriptor is registered with epoll: a registration belongs to the file, so it ends
 //! without a word when the descriptor gets another file, and must be made again.
 //!
-//! We note which epoll it was; what was registered the kernel tells (proc(5), fdinfo). A socket
-//! in two epolls is not demoted.
+//! The table notes which epoll it was; the kernel tells how it was registered (proc(5), fdinfo). A
+//! socket in two epolls does not become TCP.
 
 use core::ffi::{c_int, c_void};
 
@@ -14,11 +14,12 @@ use crate::sys::wait::registered_events;
 use crate::template;
 use crate::words::NUMBER;
 
-/// More than one epoll.
+/// In a note: the socket is in more than one epoll.
 const SEVERAL: u64 = 1 << 62;
 
 /// Where a note has the events of the registration that are about reading.
 const EVENTS: u32 = 40;
+/// The events about reading.
 const READING: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM | libc::EPOLLRDHUP) as u32;
 
 /// Notes that `fd`, a socket of ours, was registered in `epoll`, or that its registration was changed.
@@ -29,7 +30,7 @@ pub(crate) fn registered(epoll: c_int, fd: c_int, event: *const c_void) {
     }
     let events = registered_events(event) & READING;
     let this = IS_EPOLL | u64::from(events) << EVENTS | u64::from(epoll.cast_unsigned());
-    // The first time, a note is an earlier socket's.
+    // A note that is there at the first registration is an earlier socket's.
     let note = if before & table::POLLED == 0 { 0 } else { table::note(fd) };
     // A hint that was there is forgotten: it can be read no more, which is better than a socket
     // that wakes nobody.
@@ -37,22 +38,23 @@ pub(crate) fn registered(epoll: c_int, fd: c_int, event: *const c_void) {
     table::set_note(fd, if same { this } else { note | SEVERAL });
 }
 
-/// The events about reading that `fd` is registered with in `epoll`, as far as we know.
+/// The events about reading that `fd` is registered with in `epoll`; 0 where that is not known.
 pub(crate) fn reading(epoll: c_int, fd: c_int) -> u32 {
     let note = table::note(fd);
     let known = note & IS_EPOLL != 0 && note & SEVERAL == 0 && note as u32 as c_int == epoll;
     if known { (note >> EVENTS) as u32 & READING } else { 0 }
 }
 
-/// A registration.
+/// How a descriptor is registered (epoll_ctl(2)).
 pub(crate) struct Registration {
     epoll: c_int,
     events: u32,
+    /// What the program gets with each event.
     data: u64,
 }
 
 impl Registration {
-    /// Makes it again, for the file that the descriptor has now.
+    /// Registers the file that the descriptor has now; false with errno.
     pub(crate) fn repeat(&self, fd: c_int) -> bool {
         epoll_add(self.epoll, fd, self.events, self.data)
     }
@@ -62,13 +64,13 @@ impl Registration {
 pub(crate) enum Found {
     /// It is registered nowhere any more.
     Nothing,
-    /// It is registered so.
+    /// It is registered in one epoll.
     This(Registration),
-    /// Nobody can tell.
+    /// It is registered in several, or the kernel does not say how.
     Unknown,
 }
 
-/// The registration of a socket that was registered.
+/// Finds the registration of a socket that was registered at some time.
 pub(crate) fn find(fd: c_int) -> Found {
     let note = table::note(fd);
     if note & IS_EPOLL == 0 || note & SEVERAL != 0 {
@@ -106,11 +108,14 @@ struct Reader {
     /// The first letter of the word that is being read, or 0, and its hexadecimal number.
     first: u8,
     number: u64,
+    /// Is the line about the wanted descriptor?
     matches: bool,
+    /// The second field of the line.
     events: u32,
 }
 
 impl Reader {
+    /// Looks for the line about this descriptor.
     fn new(fd: c_int) -> Self {
         let (mut rest, mut shift, mut wanted) = (fd.cast_unsigned(), 0, 0);
         while rest > 0 {
@@ -121,6 +126,7 @@ impl Reader {
         Reader { wanted, ..Reader::default() }
     }
 
+    /// Takes the next byte: the events and the data, once the wanted line is read.
     fn take(&mut self, byte: u8) -> Option<(u32, u64)> {
         if byte > b' ' && byte != b':' {
             if self.first == 0 {

@@ -1,9 +1,9 @@
 //! MSG_FASTOPEN, a send that connects: MPTCP takes it since Linux 6.2 and refuses it before, where TCP
 //! connects and sends. There the socket becomes TCP first.
 //!
-//! The kernel is asked once, of sockets and with an address that lead nowhere. A host on which TCP
-//! refuses it too (net.ipv4.tcp_fastopen without its bit for clients) says nothing about MPTCP, and
-//! is asked again.
+//! The kernel is asked once, with sockets and an address that lead nowhere. Where TCP refuses it too
+//! (net.ipv4.tcp_fastopen without its bit for clients) the answer says nothing about MPTCP, and the
+//! kernel is asked again.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -16,13 +16,16 @@ use crate::sys::own_fd::Own;
 use crate::trace;
 use crate::verdict::Cause;
 
-/// What is known of this kernel's MPTCP.
+/// Whether this kernel's MPTCP takes it: one of the constants below.
 static MPTCP: AtomicU8 = AtomicU8::new(UNKNOWN);
+/// It was not asked yet, or TCP refused MSG_FASTOPEN too.
 const UNKNOWN: u8 = 0;
+/// It takes MSG_FASTOPEN.
 const TAKES: u8 = 1;
+/// It refuses MSG_FASTOPEN, and TCP takes it.
 const REFUSES: u8 = 2;
 
-/// Before `fd` sends with MSG_FASTOPEN.
+/// Before `fd` sends with MSG_FASTOPEN: makes it TCP where MPTCP would refuse that. `errno` stays.
 #[cold]
 #[inline(never)]
 pub(crate) fn sends(fd: c_int) {
@@ -44,7 +47,7 @@ pub(crate) fn sends(fd: c_int) {
     sys::set_errno(errno);
 }
 
-/// Do sockets of this protocol take it here? Asked of one of our own.
+/// Do sockets of this protocol take MSG_FASTOPEN on this kernel?
 fn is_taken_by(protocol: c_int) -> bool {
     Own::new(libc::AF_INET, libc::SOCK_STREAM, protocol)
         .is_some_and(|scratch| net::takes_fastopen(scratch.fd()))

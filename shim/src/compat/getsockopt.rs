@@ -1,6 +1,6 @@
 //! `getsockopt`: what the program reads of a socket, where that is not what MPTCP says.
 //!
-//! A question never changes a socket: what MPTCP refuses to say a fresh TCP socket is asked.
+//! A question never changes a socket: where MPTCP refuses an answer, a fresh TCP socket is asked.
 
 use core::ffi::c_int;
 
@@ -13,7 +13,7 @@ use crate::sys::net;
 use crate::sys::option_call::Get;
 use crate::sys::own_fd::Own;
 
-/// The hook behind the exported `getsockopt`.
+/// The hook behind the exported `getsockopt`: what the kernel says, corrected where TCP says otherwise.
 #[inline]
 pub(crate) fn getsockopt(get: Get) -> c_int {
     let errno = sys::errno();
@@ -22,7 +22,7 @@ pub(crate) fn getsockopt(get: Get) -> c_int {
         sys::set_errno(libc::EOPNOTSUPP);
         return -1;
     }
-    // Above 0: Linux says so of some options when it cannot write the size.
+    // Linux answers some options with a number above 0 when it cannot write the size.
     if result >= 0 {
         if identity::is_asked(&get) {
             identity::asked(&get, errno);
@@ -49,7 +49,7 @@ fn is_of_ipv4(fd: c_int) -> bool {
     is
 }
 
-/// The socket has hints, and the option may be one of them.
+/// Puts a remembered value in the place of the kernel's, if the option has one.
 #[cold]
 fn recall(get: &Get, errno: c_int) {
     // What programs ask when a connection is made, or has failed.
@@ -62,7 +62,8 @@ fn recall(get: &Get, errno: c_int) {
     sys::set_errno(errno);
 }
 
-/// The kernel has answered, and the answer says more than the program shall know, or less.
+/// Corrects SO_RCVBUF, which a widened window (`room.rs`) shows larger, and after SO_ERROR tells the
+/// kernel that the connection is over (`ended.rs`).
 #[cold]
 #[inline(never)]
 fn answered(get: &Get, errno: c_int) {
@@ -97,9 +98,11 @@ fn unanswered(get: &Get, errno: c_int) -> c_int {
     result.unwrap_or(-1)
 }
 
+/// The result of the question on a fresh TCP socket, with errno; `None` where such a socket cannot know
+/// the answer, and the program gets the kernel's `refusal`.
 #[inline(never)]
 fn from_scratch(get: &Get, refusal: c_int) -> Option<c_int> {
-    /// include/uapi/linux/in.h; what Linux gives is the local port.
+    /// include/uapi/linux/in.h; Linux answers with the local port.
     const IP_PROTOCOL: c_int = 52;
     if !is_mptcp_for_tcp(get.fd, table::get(get.fd)) {
         return None;
@@ -113,7 +116,7 @@ fn from_scratch(get: &Get, refusal: c_int) -> Option<c_int> {
         return None;
     }
     let result = get.on(scratch.fd());
-    // The connection has what a fresh socket lacks, and it could not be written.
+    // MPTCP has the option, and could not write the connection's value, which a fresh socket lacks.
     if result >= 0 && connected && refusal == libc::EFAULT {
         return None;
     }

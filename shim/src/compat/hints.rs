@@ -19,22 +19,24 @@ enum When {
     Always,
     /// When the socket cannot become TCP any more.
     TooLate,
-    /// The same, and only on a connection: on a listener it means something.
+    /// When the socket is connected: before that, and on a listener, the option means something.
     Connected,
 }
 
+/// An option, and where its value is kept.
 struct Hint {
     level: u8,
     name: u8,
     when: When,
-    /// Where the value is in the note, and how many bits it has; one more says that it is there. None
-    /// where TCP does not tell the value either.
+    /// The lowest bit of the value in the note.
     shift: u8,
+    /// How many bits the value has; the bit above them says that it is there. 0 where TCP does not tell
+    /// the value either, so that none is kept.
     width: u8,
 }
 
 impl Hint {
-    /// Its value in these notes.
+    /// The option's value in this note; `None` where it was not set.
     fn value(&self, notes: u64) -> Option<c_int> {
         if self.width == 0 {
             return None;
@@ -44,6 +46,7 @@ impl Hint {
     }
 }
 
+/// An entry of [`LIST`].
 const fn hint(level: c_int, name: c_int, when: When, shift: u8, width: u8) -> Hint {
     Hint { level: level as u8, name: name as u8, when, shift, width }
 }
@@ -51,6 +54,7 @@ const fn hint(level: c_int, name: c_int, when: When, shift: u8, width: u8) -> Hi
 /// include/uapi/linux/tcp.h
 const TCP_SAVE_SYN: c_int = 27;
 
+/// The options, each with the reason why its refusal changes nothing.
 static LIST: [Hint; 11] = [
     // When acknowledgements leave; the kernel itself takes it back at any time (tcp(7)).
     hint(libc::IPPROTO_TCP, libc::TCP_QUICKACK, When::Always, 0, 1),
@@ -60,9 +64,9 @@ static LIST: [Hint; 11] = [
     hint(libc::IPPROTO_TCP, libc::TCP_THIN_DUPACK, When::Always, 4, 1),
     // MPTCP always delivers urgent data inline: the option asks for what happens anyway.
     hint(libc::SOL_SOCKET, libc::SO_OOBINLINE, When::TooLate, 6, 1),
-    // About SYNs, and those of a connection have been sent.
+    // About SYNs to be sent: a connection has sent its own.
     hint(libc::IPPROTO_TCP, libc::TCP_SYNCNT, When::Connected, 8, 7),
-    // About SYNs to come, and none come to a connection.
+    // About SYNs to come: none come to a connection.
     hint(libc::IPPROTO_TCP, TCP_SAVE_SYN, When::Connected, 16, 2),
     // About binds to come: a connection has its address.
     hint(libc::SOL_SOCKET, libc::SO_REUSEADDR, When::Connected, 19, 1),
@@ -76,22 +80,24 @@ static LIST: [Hint; 11] = [
     hint(libc::IPPROTO_IPV6, libc::IPV6_MTU, When::Always, 0, 0),
 ];
 
-/// The bits of a note that are for the values of hints. Those between them and [`IS_EPOLL`] are the
-/// socket's cookie, as many of them as there is room for: a number that is used again has had half
-/// a billion sockets between before they are equal.
+/// How many bits of a note are for the values of hints. Those between them and [`IS_EPOLL`] are the
+/// lower bits of the socket's cookie: two sockets of one number have equal ones only if half a billion
+/// sockets were made between them.
 const BITS: u32 = 34;
 
+/// The hint for this option, if it is one.
 fn find(level: c_int, name: c_int) -> Option<&'static Hint> {
     LIST.iter().find(|hint| c_int::from(hint.level) == level && c_int::from(hint.name) == name)
 }
 
-/// Is it never worth giving up MPTCP for?
+/// Is it an option that is answered even where the socket could become TCP?
 pub(crate) fn comes_first(set: &Set) -> bool {
     find(set.level, set.name).is_some_and(|hint| hint.when == When::Always)
 }
 
-/// Answers a refused `setsockopt`; `None` when it is no hint here. A value that TCP refuses is
-/// refused with TCP's errno.
+/// Answers a refused `setsockopt` with the result of the same call on a TCP socket (0, or -1 with TCP's
+/// errno), and remembers the value. `None` when the option is no hint in this state, or there is no
+/// descriptor for that socket.
 pub(crate) fn set(set: &Set, connected: bool) -> Option<c_int> {
     let hint = find(set.level, set.name)?;
     if hint.when == When::Connected && !connected {
@@ -115,7 +121,7 @@ pub(crate) fn set(set: &Set, connected: bool) -> Option<c_int> {
     Some(0)
 }
 
-/// A socket becomes TCP, which takes what was a hint.
+/// When a socket becomes TCP: sets on the new socket, `to`, what was a hint on the old one, `from`.
 pub(super) fn repeat(from: c_int, to: c_int) {
     let kept = known(from, short_cookie(from));
     // The others are remembered only of sockets for which it is too late.
@@ -126,8 +132,8 @@ pub(super) fn repeat(from: c_int, to: c_int) {
     }
 }
 
-/// A connection to a peer without MPTCP is one of TCP, and takes what it refused before: gives it the
-/// class of its packets, if it takes it.
+/// Sets a remembered IPV6_TCLASS. A connection that has fallen back to TCP takes it, where MPTCP refuses
+/// it still; the answer does not matter.
 #[cold]
 #[inline(never)]
 pub(super) fn carry(fd: c_int) {
@@ -138,7 +144,7 @@ pub(super) fn carry(fd: c_int) {
     }
 }
 
-/// The remembered value, which the program is then given.
+/// The value that the program is to read in place of the kernel's, if one is remembered.
 pub(crate) fn remembered(get: &Get) -> Option<c_int> {
     if (get.level, get.name) == (libc::SOL_SOCKET, libc::SO_RCVBUF) {
         return buffer_size::shown(get.fd);
@@ -146,12 +152,13 @@ pub(crate) fn remembered(get: &Get) -> Option<c_int> {
     find(get.level, get.name)?.value(known(get.fd, short_cookie(get.fd)))
 }
 
-/// The hints of a socket, told by its cookie from one that had the number before.
+/// The note of a descriptor, if it is of the socket with this [`short_cookie`] and not of an earlier one.
 fn known(fd: c_int, cookie: u64) -> u64 {
     let note = table::note(fd);
     if note & IS_EPOLL == 0 && note >> BITS == cookie { note & ((1 << BITS) - 1) } else { 0 }
 }
 
+/// As many bits of the socket's cookie as a note has room for.
 fn short_cookie(fd: c_int) -> u64 {
     u64::from(cookie(fd)) & ((IS_EPOLL >> BITS) - 1)
 }

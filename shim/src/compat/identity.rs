@@ -20,14 +20,15 @@ use crate::sys::option_call::Get;
 /// that ask about such two within a microsecond may get the truth instead.
 static ASKED: [AtomicI32; 64] = [const { AtomicI32::new(0) }; 64];
 
-/// Is the question of such a kind?
+/// Is the question about what the socket is: its type, family or protocol?
 #[inline(always)]
 pub(crate) fn is_asked(get: &Get) -> bool {
     get.level == libc::SOL_SOCKET
         && matches!(get.name, libc::SO_TYPE | libc::SO_DOMAIN | libc::SO_PROTOCOL)
 }
 
-/// The kernel has answered such a question.
+/// After the kernel has answered such a question: puts TCP's number in the place of MPTCP's where the
+/// type or the family was asked before. `errno` is what the program had.
 #[cold]
 #[inline(never)]
 pub(crate) fn asked(get: &Get, errno: c_int) {

@@ -1,8 +1,8 @@
-//! What waits to be read: FIONREAD and SIOCATMARK.
+//! Questions of ioctl(2) about what waits in a socket: FIONREAD, SIOCATMARK, SIOCOUTQ, SIOCOUTQNSD.
 //!
-//! MPTCP counts the end of the stream as one byte (and a socket without a connection as at its
-//! end), where TCP counts what read(2) gives. It does not know SIOCATMARK, for it delivers urgent
-//! data in its place.
+//! MPTCP counts the end of the stream as one byte to be read (and a socket without a connection is at
+//! its end), where TCP counts what read(2) gives. It does not know SIOCATMARK, because it delivers
+//! urgent data among the other bytes.
 
 use core::ffi::c_int;
 
@@ -11,7 +11,7 @@ use crate::sys::aside;
 use crate::sys::net;
 use crate::sys::own_fd::Own;
 
-/// The answer TCP would give where the kernel's, about an MPTCP socket, was `answer`, above 0.
+/// FIONREAD of an MPTCP socket, in bytes, as TCP would answer it; `answer` is the kernel's, above 0.
 pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {
     let ready = net::ready(fd, libc::POLLRDHUP);
     if ready & (libc::POLLRDHUP | libc::POLLHUP) == 0 {
@@ -19,16 +19,17 @@ pub(crate) fn corrected(fd: c_int, answer: c_int) -> c_int {
         return answer;
     }
     // Was the end counted? Not when the program itself shut the stream down, or after a reset.
-    // A look at the bytes tells; but one that finds none takes the error that is waiting.
+    // MSG_PEEK tells; but where there are no bytes, it takes the error that is waiting.
     if answer == 1 && ready & libc::POLLERR != 0 { 0 } else { net::peek(fd, answer) }
 }
 
-/// include/uapi/asm-generic/sockios.h, include/uapi/linux/sockios.h
+/// Is the next byte the urgent one (include/uapi/asm-generic/sockios.h)?
 const SIOCATMARK: u32 = 0x8905;
+/// Bytes that were not sent yet (include/uapi/linux/sockios.h).
 const SIOCOUTQNSD: u32 = 0x894b;
 
-/// After a refusal: SIOCATMARK of a TCP socket. It has no urgent data either, so it says no, or what
-/// it says to a bad pointer. `None`, with the refusal's errno, where that is no answer.
+/// Answers a refused SIOCATMARK by asking a fresh TCP socket with `ask`: it has no urgent data, so it says
+/// no, or refuses a bad pointer. `None`, with the errno of the refusal, for another request or socket.
 pub(crate) fn mark(fd: c_int, request: u32, ask: impl Fn(c_int) -> c_int) -> Option<c_int> {
     if request != SIOCATMARK {
         return None;
@@ -43,8 +44,8 @@ pub(crate) fn mark(fd: c_int, request: u32, ask: impl Fn(c_int) -> c_int) -> Opt
     result
 }
 
-/// Is the request about what has not been sent or acknowledged? A listener of MPTCP answers such a
-/// one with a negative number, which is the errno that TCP gives.
+/// Is the request about bytes that were not sent or acknowledged yet? A listener of MPTCP answers it with
+/// a negative number, which is the errno that TCP gives.
 pub(crate) fn is_about_output(request: u32) -> bool {
     matches!(request, SIOCOUTQNSD) || request == libc::TIOCOUTQ as u32
 }

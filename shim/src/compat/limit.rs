@@ -1,5 +1,5 @@
 //! A listener with SO_RCVTIMEO: `accept` on TCP ends after that time with EAGAIN. MPTCP takes the
-//! option and waits for ever, for it waits on a socket of its own that has no limit.
+//! option and waits for ever, because the kernel waits on a subflow, which has no limit.
 //!
 //! The hook polls the listener that long, and accepts what is there then. Of two threads that wake
 //! for one connection the slower one must not wait in `accept`: one at a time looks again and takes.
@@ -13,16 +13,16 @@ use crate::sys::net;
 use crate::sys::seal;
 use crate::sys::spin;
 
-/// A thread is between the look and `accept`.
+/// A thread has polled the listener and is about to accept.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Has a listener in this state a limit, maybe?
+/// May a listener in this state have a limit?
 #[inline(always)]
 pub(crate) fn may_be(state: u64) -> bool {
     state & options::RECEIVE_LIMIT != 0
 }
 
-/// The limit, in milliseconds, of a blocking listener.
+/// The limit of a blocking MPTCP listener, in milliseconds, above 0; `None` without one.
 pub(crate) fn of(fd: c_int) -> Option<u64> {
     if seal::is_sealed() {
         return None;
@@ -37,7 +37,8 @@ pub(crate) fn of(fd: c_int) -> Option<u64> {
     (limit != 0).then_some(limit)
 }
 
-/// After the listener was polled: is there a connection that is this thread's?
+/// After the listener was polled: true when there is a connection and this thread is the one to accept
+/// it, which then calls [`give_back`].
 ///
 /// A thread that was cancelled in `accept`, or left it from a signal handler, gives nothing back:
 /// after a while the next one goes on without.
@@ -50,7 +51,7 @@ pub(crate) fn take(fd: c_int) -> bool {
     ready
 }
 
-/// After `accept`.
+/// After `accept`: lets the next thread look.
 pub(crate) fn give_back() {
     TAKEN.store(false, Release);
 }

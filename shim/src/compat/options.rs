@@ -11,6 +11,7 @@ use super::{buffer_size, hints};
 use crate::sys::net;
 use crate::sys::option_call::Set;
 
+/// The levels, as they stand in [`LIST`].
 const SOCKET: u8 = libc::SOL_SOCKET as u8;
 const IP: u8 = libc::IPPROTO_IP as u8;
 const TCP: u8 = libc::IPPROTO_TCP as u8;
@@ -74,12 +75,14 @@ const LIST: [(u8, u8); 50] = [
 
 const _: () = assert!(LIST.len() <= OPTION_BITS as usize);
 
+/// In [`PLACE`]: not in [`LIST`].
 const NONE: u8 = u8::MAX;
 
 /// The place in [`LIST`] by level and name ([`range`]): found without a search, because every
 /// `setsockopt` that succeeds is looked up.
 static PLACE: [u8; 238] = places();
 
+/// Makes [`PLACE`] from [`LIST`].
 const fn places() -> [u8; 238] {
     let mut places = [NONE; 238];
     let mut at = 0;
@@ -107,7 +110,7 @@ const fn range(level: c_int) -> (usize, usize) {
 /// The bit of an option that was set: its own, or [`OTHER`].
 #[inline]
 pub(crate) fn bit(level: c_int, name: c_int) -> u64 {
-    // One setting, two ways to name it.
+    // SO_BINDTODEVICE and SO_BINDTOIFINDEX are one setting.
     let name = if level == libc::SOL_SOCKET && name == libc::SO_BINDTODEVICE { 62 } else { name };
     let (first, names) = range(level);
     if (name as usize) < names
@@ -119,12 +122,13 @@ pub(crate) fn bit(level: c_int, name: c_int) -> u64 {
     OTHER
 }
 
-/// The program has set a limit for receiving, in one form or the other.
+/// Bits: the program has set a time limit for receiving, as SO_RCVTIMEO_OLD or SO_RCVTIMEO_NEW.
 pub(crate) const RECEIVE_LIMIT: u64 = 1 << place(SOCKET, 20) | 1 << place(SOCKET, 66);
 
-/// The program has set a receive buffer.
+/// Bits: the program has set a receive buffer, as SO_RCVBUF or SO_RCVBUFFORCE.
 pub(crate) const RECEIVE_BUFFER: u64 = 1 << place(SOCKET, 8) | 1 << place(SOCKET, 33);
 
+/// The place of an option in [`LIST`].
 const fn place(level: u8, name: u8) -> usize {
     let mut at = 0;
     while LIST[at].0 != level || LIST[at].1 != name {
@@ -149,7 +153,7 @@ pub(crate) fn is_unread(set: &Set) -> bool {
         }
         libc::IPPROTO_TCP => match set.name {
             libc::TCP_DEFER_ACCEPT | libc::TCP_CONGESTION | libc::TCP_MAXSEG => true,
-            // Set often, and right often: what every one of them may be needs no second opinion.
+            // Set often: numbers that each of the three may have need not be tried on a TCP socket.
             libc::TCP_KEEPIDLE | libc::TCP_KEEPINTVL | libc::TCP_KEEPCNT => {
                 !set.number().is_some_and(|number| (1..=127).contains(&number))
             }
@@ -168,6 +172,7 @@ pub(crate) fn replay(from: c_int, to: c_int, bits: u64) -> bool {
     })
 }
 
+/// Sets one option on `to` as it is on `from`; false with errno.
 fn replay_one(from: c_int, to: c_int, level: c_int, name: c_int) -> bool {
     if is_switch(level, name) {
         return net::set_number(to, level, name, 1);
@@ -186,8 +191,8 @@ fn replay_one(from: c_int, to: c_int, level: c_int, name: c_int) -> bool {
     )
 }
 
-/// A kind of receive time stamps that was set and then gave way to another kind: setting it to
-/// off, as it reads, would put out the other one too.
+/// Is it a kind of receive time stamps that was set and then gave way to another kind? Setting it to
+/// off, as it reads, would turn the other kind off too.
 fn is_off(level: c_int, name: c_int, value: &[u8]) -> bool {
     level == libc::SOL_SOCKET
         && matches!(name, 29 | 35 | 63 | 64)

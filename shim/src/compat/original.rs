@@ -15,13 +15,13 @@ use crate::sys::option_call::Get;
 /// include/uapi/linux/netfilter_ipv4.h; the one of IPv6 has the same number.
 const SO_ORIGINAL_DST: c_int = 80;
 
-/// Is it that question?
+/// Does the program ask for the original destination?
 pub(crate) fn is_asked(get: &Get) -> bool {
     matches!(get.level, libc::IPPROTO_IP | libc::IPPROTO_IPV6) && get.name == SO_ORIGINAL_DST
 }
 
-/// Answers it of an MPTCP connection, as netfilter does, which leaves the size of the buffer as it is;
-/// `None` where nobody tells.
+/// Answers it for an MPTCP connection, as netfilter does, which leaves the size of the buffer as it is:
+/// 0, or -1 with errno (EINVAL, EFAULT, ENOENT). `None` where connection tracking gives no answer.
 pub(crate) fn answer(get: &Get) -> Option<c_int> {
     let (local, peer) = (net::local(get.fd), net::peer(get.fd));
     let original = match conntrack::original(&local, &peer)? {

@@ -1,5 +1,5 @@
-//! `setsockopt`: what the program gets where MPTCP refuses an option, in the order that the module
-//! above gives.
+//! `setsockopt`: what the program gets where MPTCP refuses an option. The order in which answers are
+//! tried is that of `compat/mod.rs`.
 
 use core::ffi::c_int;
 
@@ -15,6 +15,8 @@ use crate::sys::own_fd::Own;
 use crate::trace;
 use crate::verdict::{Stays, Verdict};
 
+/// The hook behind the exported `setsockopt`: 0, or -1 with errno as plain TCP leaves it, where that can
+/// be had.
 #[inline]
 pub(crate) fn setsockopt(set: Set) -> c_int {
     let state = table::get(set.fd);
@@ -35,7 +37,7 @@ pub(crate) fn setsockopt(set: Set) -> c_int {
     refused(&set, state, errno)
 }
 
-/// An option was set on a socket of ours.
+/// After an option was set on a socket of ours: notes that, for the case that the socket becomes TCP.
 #[inline(never)]
 fn noted(set: &Set, errno: c_int) {
     let bit = options::bit(set.level, set.name);
@@ -51,8 +53,8 @@ fn noted(set: &Set, errno: c_int) {
     }
 }
 
-/// MPTCP took an option whose value it may not have looked at: would TCP have refused it? Then its errno is
-/// left.
+/// After MPTCP took an option whose value it may not have looked at: would TCP have refused it? If so,
+/// it left TCP's errno; else errno is what the program had, `errno`.
 #[cold]
 #[inline(never)]
 fn is_refused_by_tcp(set: &Set, state: u64, errno: c_int) -> bool {
@@ -65,7 +67,7 @@ fn is_refused_by_tcp(set: &Set, state: u64, errno: c_int) -> bool {
     refused
 }
 
-/// The kernel refused an option. `errno` is the program's from before the call.
+/// After the kernel refused an option: what the program gets. `errno` is the one before its call.
 #[cold]
 fn refused(set: &Set, state: u64, errno: c_int) -> c_int {
     let refusal = sys::errno();
@@ -91,8 +93,8 @@ fn refused(set: &Set, state: u64, errno: c_int) -> c_int {
     if result == Some(0) { 0 } else { -1 }
 }
 
-/// What the program gets instead of a refusal: the result of a call that was made, or none. The
-/// whole is `None` when the refusal has nothing to do with MPTCP.
+/// What the program gets instead of a refusal: the result of a call that was made (0, or -1 with errno),
+/// or `None` for the refusal itself. The whole is `None` when the refusal has nothing to do with MPTCP.
 fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
     match net::number(set.fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) {
         Some(libc::IPPROTO_MPTCP) => {}
@@ -111,7 +113,7 @@ fn answer(set: &Set, state: u64) -> Option<(Option<c_int>, Verdict)> {
     }
     let tried = unchanged::tried(set);
     if tried.as_ref().is_some_and(|tried| !tried.changes) {
-        // A hint may have had another value meanwhile.
+        // Where the option is a hint, the value that is remembered may be another one.
         return Some((hints::set(set, connected).or(Some(0)), Verdict::Hint));
     }
     let made = tried.filter(|tried| tried.result == 0).map(|tried| tried.tcp);

@@ -1,4 +1,4 @@
-//! What we know of each descriptor: two words, written with single atomic operations.
+//! What the library knows of each descriptor: two words, written with single atomic operations.
 //!
 //! Static and untouched until a socket needs them, so a program without sockets pays nothing but
 //! address space. `close` is not hooked (it is too hot, and ends a wait of cancelled threads), so
@@ -10,17 +10,18 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Seq
 
 use crate::sys::spin;
 
-/// The descriptors that are looked after; those above never become TCP. Linux programs may have a
-/// million, but few have more than this many, and the tables are address space.
+/// How many descriptors the tables have room for; sockets with higher numbers never become TCP. Linux
+/// programs may have a million descriptors, but few have more than this many, and the tables are address
+/// space.
 const SIZE: usize = 65536;
 
 /// `socket()` gave MPTCP where the program asked for TCP.
 pub(crate) const OURS: u64 = 1 << 63;
 /// The file has another descriptor (dup, fork, SCM_RIGHTS) that a replacement would not reach.
 pub(crate) const SHARED: u64 = 1 << 62;
-/// `connect` was called: the socket has a past that a new one has not.
+/// `connect` was called: whatever the kernel made of that, a new socket has not been through it.
 pub(crate) const TRIED: u64 = 1 << 61;
-/// The program gives it its address, or has.
+/// The program gives it its address, or has given it.
 pub(crate) const BOUND: u64 = 1 << 60;
 /// An option was set that cannot be set again.
 pub(crate) const OTHER: u64 = 1 << 59;
@@ -30,9 +31,10 @@ pub(crate) const POLLED: u64 = 1 << 58;
 pub(crate) const MOVING: u64 = 1 << 57;
 /// A listener whose connections have the window that they need (`room.rs`).
 pub(crate) const ROOMY: u64 = 1 << 56;
-/// Below: the options that were set, `options::LIST`.
+/// How many bits are left below: those of the options that were set, `LIST` of `options.rs`.
 pub(crate) const OPTION_BITS: u32 = 56;
 
+/// Of each descriptor the bits above; 0 for what is not ours.
 static STATE: [AtomicU64; SIZE] = [const { AtomicU64::new(0) }; SIZE];
 
 /// Hints (`hints.rs`) or the epoll (`epoll.rs`) of a descriptor.
@@ -43,22 +45,24 @@ pub(crate) const IS_EPOLL: u64 = 1 << 63;
 
 /// The parts of [`STATE`], a page each, in which a descriptor was ever [`OURS`].
 static USED: [AtomicBool; SIZE / PART] = [const { AtomicBool::new(false) }; SIZE / PART];
+/// Entries of [`STATE`] in a page of 4,096 bytes.
 const PART: usize = 512;
 
 /// Is any of [`USED`] true?
 static ANY: AtomicBool = AtomicBool::new(false);
 
+/// The entry of a descriptor; `None` where it [`is_beyond`].
 fn state(fd: c_int) -> Option<&'static AtomicU64> {
-    // A negative number becomes one beyond the end.
+    // A negative number becomes an index beyond the end.
     STATE.get(fd as usize)
 }
 
-/// Is it none of those that are looked after?
+/// Is its number too high for the table?
 pub(crate) fn is_beyond(fd: c_int) -> bool {
     fd as usize >= SIZE
 }
 
-/// A new MPTCP socket that the program takes for TCP.
+/// Enters a new MPTCP socket that the program takes for TCP.
 #[inline(always)]
 pub(crate) fn upgraded(fd: c_int) {
     // Its note may be of an earlier socket; whoever reads one checks that.
@@ -77,7 +81,7 @@ pub(crate) fn is_used() -> bool {
     ANY.load(Relaxed)
 }
 
-/// The descriptor is something else now.
+/// Forgets a descriptor, which is something else now.
 #[inline(never)]
 pub(crate) fn forget(fd: c_int) {
     // Reading first leaves pages of descriptors that never mattered untouched.
@@ -88,6 +92,7 @@ pub(crate) fn forget(fd: c_int) {
     }
 }
 
+/// The bits of a descriptor; 0 for one that is not ours.
 #[inline(never)]
 pub(crate) fn get(fd: c_int) -> u64 {
     // SeqCst here and in `add` and `take`: a thread that set an option and one that demotes must
@@ -95,7 +100,7 @@ pub(crate) fn get(fd: c_int) -> u64 {
     state(fd).map_or(0, |word| word.load(SeqCst))
 }
 
-/// Sets bits of a socket that is ours; false when it is not, or no longer, or not for long.
+/// Sets bits of a socket of ours; false when it is none, or another thread is just replacing it.
 #[inline]
 pub(crate) fn add(fd: c_int, bits: u64) -> bool {
     let Some(word) = state(fd) else { return false };
@@ -104,7 +109,7 @@ pub(crate) fn add(fd: c_int, bits: u64) -> bool {
     stays(now) && (now & bits == bits || stays(word.fetch_or(bits, SeqCst)))
 }
 
-/// Is a thread just replacing it?
+/// Is a thread just replacing the socket?
 pub(crate) fn is_moving(fd: c_int) -> bool {
     get(fd) & MOVING != 0
 }
@@ -114,15 +119,15 @@ pub(crate) fn settle(fd: c_int) {
     spin::until(|| !is_moving(fd));
 }
 
-/// Clears bits.
+/// Clears bits of a descriptor.
 pub(crate) fn remove(fd: c_int, bits: u64) {
     if let Some(word) = state(fd) {
         word.fetch_and(!bits, SeqCst);
     }
 }
 
-/// Before it is replaced, when nothing has changed since `known` was read: from now on [`add`]
-/// says no, so that other threads wait for the new socket and do again what they did.
+/// Before a socket is replaced: true when its bits are still those that were read before, `known`. From
+/// then on [`add`] says no, so that other threads wait for the new socket and do again what they did.
 pub(crate) fn take(fd: c_int, known: u64) -> bool {
     known & MOVING == 0
         && state(fd).is_some_and(|word| {
@@ -130,24 +135,26 @@ pub(crate) fn take(fd: c_int, known: u64) -> bool {
         })
 }
 
-/// It was not replaced after all.
+/// After [`take`], when the socket could not be replaced.
 pub(crate) fn give_back(fd: c_int) {
     remove(fd, MOVING);
 }
 
+/// The note of a descriptor, which may be an earlier socket's; 0 for none.
 #[inline]
 pub(crate) fn note(fd: c_int) -> u64 {
     NOTES.get(fd as usize).map_or(0, |word| word.load(Relaxed))
 }
 
+/// Sets the note of a descriptor.
 pub(crate) fn set_note(fd: c_int, value: u64) {
     if let Some(word) = NOTES.get(fd as usize) {
         word.store(value, Relaxed);
     }
 }
 
-/// A fork copies every descriptor: none of ours is this process's alone any more. `moving` is
-/// called with each that a thread was just about to replace.
+/// Notes that a fork copies every descriptor, so that none of ours is this process's alone any more.
+/// `moving` is called with each that a thread is just about to replace.
 pub(crate) fn share_all(moving: impl Fn(c_int)) {
     for (index, (part, used)) in STATE.chunks_exact(PART).zip(&USED).enumerate() {
         if used.load(Relaxed) {

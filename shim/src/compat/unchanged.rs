@@ -22,7 +22,9 @@ const LONGEST: usize = 64;
 pub(crate) struct Tried {
     /// The socket, which has the option now if `result` is 0.
     pub(crate) tcp: Own,
+    /// What the call returned, 0 or -1.
     pub(crate) result: c_int,
+    /// Does the call change what the program's socket reads? True also where that is not known.
     pub(crate) changes: bool,
 }
 
@@ -51,6 +53,7 @@ struct Value {
 }
 
 impl Value {
+    /// The value that the option of `set` has on `fd`; `None` where it cannot be read, or is too long.
     #[inline(never)]
     fn of(fd: c_int, set: &Set) -> Option<Self> {
         // The size of a filter is a number of instructions, of eight bytes each, which the kernel

@@ -1,4 +1,4 @@
-//! The hooks of calls that wait and that are looked at before or after: accept, poll, epoll_wait,
+//! The hooks of calls that wait, with something to do before or after them: accept, poll, epoll_wait,
 //! recv and read in their forms. Each is a step (`sys/wait.rs`), which itself never waits.
 
 use core::ffi::{CStr, c_int};
@@ -76,9 +76,9 @@ waits!(
 
 /// The phase in which every hook begins.
 const START: usize = 0;
-/// In which it has an answer.
+/// The phase in which libc's function has answered.
 const ANSWERED: usize = 1;
-/// In which `accept` has waited for a connection within its limit.
+/// The phase in which `accept` has waited for a connection within its limit.
 const POLLED: usize = 2;
 
 /// Calls the function, looks at an answer that is an int, and returns it.
@@ -106,6 +106,7 @@ extern "C" fn ppoll_step(call: &mut Call, result: isize) -> usize {
     looked_at(call, result, next::ppoll, polled)
 }
 
+/// Looks at the answer of `poll`: its arguments are an array and a length.
 fn polled(call: &Call, result: c_int) {
     if result > 0 {
         ended::polled(call.arguments[0], call.arguments[1]);
@@ -122,8 +123,8 @@ extern "C" fn ppoll_checked(call: &mut Call, result: isize) -> usize {
     checked(call, result, fits, c"__ppoll_chk", ppoll_step)
 }
 
-/// Where the program's array is as large as it says, the function without this check; else libc's with
-/// it, which ends the program.
+/// Goes on as `step`, the hook of the function without the check, where the program's buffer `fits`;
+/// else calls libc's function of this name, which ends the program.
 fn checked(call: &mut Call, result: isize, fits: bool, name: &CStr, step: Step) -> usize {
     if fits {
         return call.become_step(step);
@@ -148,6 +149,7 @@ extern "C" fn epoll_pwait2_step(call: &mut Call, result: isize) -> usize {
     looked_at(call, result, next::epoll_pwait2, waited)
 }
 
+/// Looks at the answer of `epoll_wait`: its arguments are the epoll and an array.
 fn waited(call: &Call, result: c_int) {
     if result > 0 {
         ended::waited(call.fd(), call.arguments[1], result as usize);
@@ -159,7 +161,7 @@ extern "C" fn recvfrom_step(call: &mut Call, result: isize) -> usize {
 }
 
 extern "C" fn recv_step(call: &mut Call, result: isize) -> usize {
-    // What recvfrom(2) has more, which is libc's recv.
+    // recv(2) is recvfrom(2) with two arguments more, both null.
     call.arguments[4] = 0;
     call.arguments[5] = 0;
     received(call, result, next::recv)
@@ -190,6 +192,7 @@ extern "C" fn readv_step(call: &mut Call, result: isize) -> usize {
     received(call, result, next::readv)
 }
 
+/// Calls the function, and looks at a failure.
 #[inline(always)]
 fn received(call: &mut Call, result: isize, which: fn() -> usize) -> usize {
     if call.phase == START {
@@ -210,12 +213,15 @@ extern "C" fn accept4_step(call: &mut Call, result: isize) -> usize {
     accepting(call, result, next::accept4)
 }
 
-/// Where `kept` has, behind the four arguments of `accept`: when its limit is over, or 0 for none;
-/// what poll is asked; and whether the connection is to be looked at.
+/// In `kept`, behind the four arguments of `accept`: when its limit is over, in milliseconds since the
+/// boot, or 0 for none.
 const DEADLINE: usize = 4;
+/// In `kept`: the `struct pollfd` that poll is asked about.
 const ASKED: usize = 5;
+/// In `kept`: whether the connection is to be looked at.
 const LOOKS: usize = 6;
 
+/// The steps of `accept` and `accept4`; `which` is the function itself.
 #[inline(always)]
 fn accepting(call: &mut Call, result: isize, which: fn() -> usize) -> usize {
     if call.phase == START {
@@ -240,13 +246,16 @@ fn accepting(call: &mut Call, result: isize, which: fn() -> usize) -> usize {
 
 /// What a listener with a time limit is to do next.
 enum Within {
+    /// Call `accept`.
     Accept,
+    /// Call `poll`.
     Wait,
+    /// Return: the limit is over, or poll has failed.
     Over,
 }
 
-/// The listener is polled first, and then the connection is there: `accept` itself does not wait any
-/// more.
+/// The next action for a listener that may have a time limit. It is polled first, for as long as the
+/// limit says; `accept` then finds the connection and does not wait. `polled` is poll's answer.
 #[cold]
 #[inline(never)]
 fn within_limit(call: &mut Call, polled: c_int) -> Within {
@@ -283,6 +292,7 @@ fn within_limit(call: &mut Call, polled: c_int) -> Within {
 /// In [`LOOKS`]: this thread has taken the connection.
 const TAKEN: usize = 2;
 
+/// Ends the hook with the accepted descriptor (or -1), which is looked at first if it is to be.
 #[cold]
 #[inline(never)]
 fn accepted(call: &mut Call, new: c_int) -> usize {
@@ -290,7 +300,7 @@ fn accepted(call: &mut Call, new: c_int) -> usize {
         limit::give_back();
     }
     if new >= 0 && call.kept[LOOKS] & !TAKEN != 0 {
-        // poll has had the first argument's place, and given it back.
+        // The first argument is the listener again, after poll had its place.
         room::accepted(call.fd(), new);
     }
     call.done(new as isize)

@@ -6,22 +6,28 @@
 /// As many items as a policy may have.
 pub(crate) const MOST: usize = 32;
 
-/// There are rules about sockets, about programs.
+/// A bit of what [`parse`] returns: there are rules about sockets.
 pub(crate) const SOCKETS: u32 = 1;
+/// A bit of what [`parse`] returns: there are names of programs.
 pub(crate) const PROGRAMS: u32 = 2;
 
-/// A rule: its letter, 0 behind the last one, and what follows.
+/// A rule.
 #[derive(Clone, Copy)]
 pub(crate) struct Rule {
+    /// Its letter; 0 behind the last one.
     pub(crate) kind: u8,
+    /// The name of a program, padded with 0; or which sockets (1 byte), the first and the last port
+    /// (2 bytes each, big-endian), the length of a prefix in bits, and its bytes.
     pub(crate) data: [u8; 22],
 }
 
+/// All rules of a policy.
 pub(crate) type Rules = [Rule; MOST];
+/// No rules.
 pub(crate) const NONE: Rules = [Rule { kind: 0, data: [0; 22] }; MOST];
 
-/// Fills the rules, which are all 0; the sorts that there were. `None`, and anything in the rules,
-/// for a text that is not a policy.
+/// Reads a policy's text into `rules`, which are [`NONE`]: the sorts of rules that there are,
+/// [`SOCKETS`] and [`PROGRAMS`]. `None` for a text that is not a policy, with a part of it in the rules.
 pub(crate) fn parse(text: &[u8], rules: &mut Rules) -> Option<u32> {
     let mut places = rules.iter_mut();
     let mut rule = places.next()?;

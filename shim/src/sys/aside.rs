@@ -16,8 +16,9 @@ use core::ptr;
 
 use super::{errno, seal, syscall};
 
-/// What `question` says. `None` is that it had no descriptor: when the program has all that it may
-/// have, `question` is asked in such a process. Of the descriptors, `kept` leads to what it leads to.
+/// The answer of `question`, which is `None` when it could make no descriptor. Where that is because the
+/// program has all that it may have (EMFILE), `question` is asked again in such a process. There one
+/// descriptor is closed; it is never `kept`.
 #[inline(always)]
 pub(crate) fn ask<T: Copy>(kept: c_int, question: impl Fn() -> Option<T>) -> Option<T> {
     let mut answer = question();
@@ -27,7 +28,7 @@ pub(crate) fn ask<T: Copy>(kept: c_int, question: impl Fn() -> Option<T>) -> Opt
     answer
 }
 
-/// Runs `work` there, if there can be such a process.
+/// Runs `work` in a process beside, if there can be one.
 #[cold]
 #[inline(never)]
 fn run<F: FnMut()>(kept: c_int, mut work: F) {
@@ -56,6 +57,7 @@ fn run<F: FnMut()>(kept: c_int, mut work: F) {
     }
 }
 
+/// The child shares the memory, and the caller stands still until it has ended.
 const FLAGS: c_long = (libc::CLONE_VM | libc::CLONE_VFORK) as c_long;
 
 /// Makes the child, which closes `closed`, calls `function` and ends: its id, or an errno below 0.
@@ -98,10 +100,11 @@ unsafe fn start(function: extern "C" fn(*mut c_void), data: *mut c_void, closed:
     result
 }
 
-/// The same.
+/// Makes the child, which closes `closed`, calls `function` and ends: its id, or an errno below 0. In
+/// one piece of assembly, because parent and child go on with one stack.
 ///
 /// # Safety
-/// The same.
+/// `function` takes `data`, touches no thread and no lock, and returns.
 #[cfg(target_arch = "aarch64")]
 #[inline(never)]
 unsafe fn start(function: extern "C" fn(*mut c_void), data: *mut c_void, closed: c_int) -> c_long {

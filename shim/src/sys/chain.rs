@@ -49,8 +49,8 @@ unsafe extern "C" {
     static _DYNAMIC: [usize; 2];
 }
 
-/// As data, so that its address is what the loader wrote here: null under musl, which has no such
-/// symbol. Filled in before anything of ours runs.
+/// The address of `_r_debug`, as data that the loader fills in before it runs the library: null under
+/// musl, which has no such symbol.
 static DEBUG: AtomicPtr<Debug> = AtomicPtr::new((&raw const _r_debug).cast_mut());
 
 /// A name in a text of many: its sum in a GNU hash table, and where it is, with its NUL.
@@ -62,6 +62,7 @@ pub(super) struct Name {
 }
 
 impl Name {
+    /// Where it begins in its text.
     pub(super) fn start(self) -> usize {
         self.start.into()
     }
@@ -84,8 +85,9 @@ pub(super) const fn names<const COUNT: usize>(text: &[u8]) -> [Name; COUNT] {
     names
 }
 
-/// Fills in those places of `into` for which a library behind ours has a function; `names` are
-/// theirs, in `text`. The others stay 0. For load time.
+/// Writes to each place of `into` the address of the function of that place in `names`, whose letters
+/// are in `text`: of the first library behind ours that has it. Places without one stay 0. For load
+/// time.
 #[cfg(target_pointer_width = "64")]
 pub(super) fn find(text: &[u8], names: &[Name], into: &[AtomicUsize]) {
     // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
@@ -125,14 +127,17 @@ pub(super) fn find(text: &[u8], names: &[Name], into: &[AtomicUsize]) {
     }
 }
 
+/// What a library says of a name.
 enum Found {
+    /// It has no such function.
     Nothing,
+    /// The function's address.
     At(usize),
-    /// Only the loader can tell.
+    /// It has a symbol that only the loader can resolve.
     Unclear,
 }
 
-/// What a library has to look a name up.
+/// The tables of a library by which a name is looked up.
 struct Tables {
     bias: usize,
     hash: *const u32,
@@ -143,7 +148,7 @@ struct Tables {
 }
 
 impl Tables {
-    /// `None` without a GNU hash table.
+    /// Reads where they are; `None` without a GNU hash table.
     fn of(library: &Library) -> Option<Self> {
         const DT_STRTAB: usize = 5;
         const DT_SYMTAB: usize = 6;
@@ -175,6 +180,7 @@ impl Tables {
         })
     }
 
+    /// Looks up a name, which ends with its NUL, by its sum.
     fn find(&self, sum: u32, name: &[u8]) -> Found {
         // SAFETY: the table as the linker wrote it: four numbers, as many words of the filter and
         // buckets as they say, then a chain of sums, each list of which ends with an odd one.
@@ -217,7 +223,7 @@ impl Tables {
     unsafe fn look(&self, index: usize, name: &[u8]) -> Found {
         const NO_TYPE: u8 = 0;
         const FUNCTION: u8 = 2;
-        /// Of a version: not the one that a name without a version means.
+        /// The bit of a version that a name without a version does not mean.
         const HIDDEN: u16 = 0x8000;
         // SAFETY: the table has the index.
         let (symbol, version) = unsafe {

@@ -13,8 +13,9 @@ use super::net::Address;
 use super::own_fd::Own;
 use super::syscall;
 
-/// Bytes of a message's header, and of netfilter's behind it.
+/// Bytes of a message's header (`struct nlmsghdr`).
 const HEADER: usize = 16;
+/// Bytes of netfilter's header behind it (`struct nfgenmsg`).
 const FAMILY: usize = 4;
 
 const NETLINK_NETFILTER: c_int = 12;
@@ -35,8 +36,8 @@ const CTA_PROTO_NUM: u16 = 1;
 const CTA_PROTO_SRC_PORT: u16 = 2;
 const CTA_PROTO_DST_PORT: u16 = 3;
 
-/// Where the TCP connection between these two addresses was to go; else the errno of the question,
-/// and `None` where nobody could be asked.
+/// Where the TCP connection between these two addresses was to go before NAT; `Err` with the kernel's
+/// errno (ENOENT for a connection that it does not know); `None` where there is no answer.
 pub(crate) fn original(local: &Address, peer: &Address) -> Option<Result<Address, c_int>> {
     let (from, to) = (local.plain(), peer.plain());
     let (family, version) = match (from.len(), to.len()) {
@@ -46,7 +47,7 @@ pub(crate) fn original(local: &Address, peer: &Address) -> Option<Result<Address
     };
     let mut message = Message { bytes: [0; 256], used: HEADER };
     message.put(&[family as u8, 0, 0, 0]);
-    // As answers go, which is how the local end knows the connection.
+    // The tuple of the replies: their source and destination are what the local socket shows.
     let tuple = message.open(CTA_TUPLE_REPLY);
     let ip = message.open(CTA_TUPLE_IP);
     message.attribute(SOURCE + version, from);
@@ -94,7 +95,8 @@ fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
         if this & !NESTED == kind {
             return attributes.get(4..size);
         }
-        // Attributes begin at multiples of four bytes; one without a header would never end.
+        // Attributes begin at multiples of four bytes. At least the header is passed, or a length of 0
+        // would repeat for ever.
         attributes = attributes.get(size.max(4).next_multiple_of(4)..)?;
     }
 }
@@ -106,6 +108,7 @@ struct Message {
 }
 
 impl Message {
+    /// Overwrites what is at this place.
     #[inline(never)]
     fn write(&mut self, at: usize, bytes: &[u8]) {
         if let Some(place) = self.bytes.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {
@@ -113,12 +116,14 @@ impl Message {
         }
     }
 
+    /// Appends bytes, padded to a multiple of four.
     #[inline(never)]
     fn put(&mut self, bytes: &[u8]) {
         self.write(self.used, bytes);
         self.used = (self.used + bytes.len().next_multiple_of(4)).min(self.bytes.len());
     }
 
+    /// Appends an attribute.
     #[inline(never)]
     fn attribute(&mut self, kind: u16, content: &[u8]) {
         self.put(&(4 + content.len() as u16).to_ne_bytes());
@@ -133,6 +138,7 @@ impl Message {
         at
     }
 
+    /// Ends the attribute that began at this place: writes its length.
     fn close(&mut self, at: usize) {
         self.write(at, &((self.used - at) as u16).to_ne_bytes());
     }

@@ -1,6 +1,7 @@
 //! Files that the library opens for itself: the trace, as a descriptor that is out of the program's way.
 //!
-//! Not here: what is written to it (`trace.rs`); descriptors that live for one call ([`Own`](super::net::Own)).
+//! Not here: what is written to it (`trace.rs`); descriptors that live for one call
+//! (`own_fd.rs`).
 
 #![allow(unsafe_code)]
 
@@ -30,8 +31,8 @@ fn keep_high(fd: c_int) -> c_int {
     copy
 }
 
-/// Opens `path` for appending, numbered high; -1 when it cannot be had. Never what a link leads to,
-/// and it waits for nobody (a FIFO).
+/// Opens `path` for appending, under a high number; -1 when it cannot be opened. Follows no symbolic
+/// link, and does not wait for the reader of a FIFO.
 pub(crate) fn open_append(path: &CStr) -> c_int {
     let errno_before = errno();
     let flags = libc::O_WRONLY
@@ -55,16 +56,18 @@ pub(crate) fn open_append(path: &CStr) -> c_int {
     fd
 }
 
-/// What an open file is.
+/// Which file is open under a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct File {
+    /// The device's number, major in the upper half.
     pub(crate) dev: u64,
+    /// The inode's number.
     pub(crate) ino: u64,
     /// A regular file of the effective user.
     pub(crate) is_own: bool,
 }
 
-/// What is open under this number; `None` when it is closed.
+/// The file that is open under this descriptor; `None` when none is.
 pub(crate) fn at(fd: c_int) -> Option<File> {
     let mut stat = MaybeUninit::<libc::statx>::zeroed();
     let mask = libc::STATX_INO | libc::STATX_TYPE | libc::STATX_UID;
@@ -94,7 +97,7 @@ pub(crate) fn close(fd: c_int) {
     unsafe { syscall(libc::SYS_close, fd) };
 }
 
-/// One `write(2)`; a debug line that cannot be written is lost.
+/// Writes the bytes with one write(2); what cannot be written is lost.
 pub(crate) fn write(fd: c_int, bytes: &[u8]) {
     // SAFETY: the pointer and the length are those of one slice.
     unsafe { syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };

@@ -1,5 +1,5 @@
 //! Rules that a program has made for itself about the ports of TCP (landlock(7)). The kernel asks them
-//! about TCP alone: an MPTCP socket passes, and so they must be asked here.
+//! about TCP alone, so that an MPTCP socket passes, whoever made it. Here they are asked for it.
 
 #![allow(unsafe_code)]
 
@@ -9,8 +9,8 @@ use super::net::{Address, is_mptcp};
 use super::own_fd::Own;
 use super::{aside, errno, set_errno, syscall};
 
-/// Can there be rules that the program has made for itself about the ports of TCP (landlock(7))?
-/// Whoever is under such rules has no_new_privs, or CAP_SYS_ADMIN.
+/// Can there be such rules? A program needs no_new_privs or CAP_SYS_ADMIN to make them; this asks for
+/// the first.
 #[inline(never)]
 pub(crate) fn may_apply() -> bool {
     let before = errno();
@@ -21,11 +21,10 @@ pub(crate) fn may_apply() -> bool {
 }
 
 /// Would a TCP socket in the place of `fd` be refused the port of this address, to bind it or to
-/// connect to it, by such rules? The kernel asks them about TCP alone, so an MPTCP socket passes,
-/// whatever descriptor leads to it and whoever made it.
+/// connect to it, by such rules? If so errno is EACCES, else what it was.
 ///
-/// Asked of a TCP socket and an address that lead nowhere: what cannot be bound here, what cannot
-/// be connected to. Where it is refused, errno says so.
+/// The kernel is asked with a TCP socket of our own and an address that leads nowhere: one that cannot
+/// be bound here, or one that cannot be connected to.
 pub(crate) fn refuses(fd: c_int, to: &Address, binds: bool) -> bool {
     // To bind, IPv4 takes an address without a family for one of its own.
     let names_a_port = to.is_inet() || (binds && to.family() == libc::AF_UNSPEC);

@@ -20,12 +20,12 @@ use super::{errno, set_errno, syscall};
 /// What one question covers: the size of the kernel's signal set.
 const UNIT: usize = 8;
 
-/// The smallest page of the processors that we run on.
+/// Bytes of the smallest page of all processors that the library runs on.
 const PAGE: usize = 4096;
 
 /// May these bytes, one at least, be read?
 ///
-/// Asked of a word in each page, the last in which something lies.
+/// The kernel is asked about a word in each page, in the last page about the last one.
 #[inline(never)]
 pub(crate) fn is_readable(from: *const c_void, size: usize) -> bool {
     let start = from as usize;
@@ -41,6 +41,7 @@ pub(crate) fn is_readable(from: *const c_void, size: usize) -> bool {
     ask(last)
 }
 
+/// May the word at this address be read?
 fn ask(at: usize) -> bool {
     let before = errno();
     let nothing: *mut c_void = ptr::null_mut();
@@ -51,8 +52,8 @@ fn ask(at: usize) -> bool {
     readable
 }
 
-/// May these bytes, [`UNIT`] at least, be written? They are, with what nobody is meant to read: the
-/// same call says which signals are blocked.
+/// May these bytes, [`UNIT`] at least, be written? They are overwritten by the question: rt_sigprocmask(2)
+/// writes the blocked signals there.
 pub(crate) fn is_writable(to: *mut c_void, size: usize) -> bool {
     let Some(last) = size.checked_sub(UNIT) else { return false };
     let before = errno();

@@ -10,17 +10,19 @@ use core::mem::size_of;
 
 use super::memory;
 
-/// The parts of the program's message that a hook wants to know; `None` for one that the kernel
-/// refuses to read.
+/// The parts of a `struct msghdr` that a hook wants to know.
 #[derive(Clone, Copy)]
 pub(crate) struct Message {
+    /// The address that it goes to, or null.
     pub(crate) name: *const c_void,
+    /// The address's length, in bytes.
     pub(crate) name_size: c_uint,
     control: *const c_void,
     control_size: usize,
 }
 
 impl Message {
+    /// Reads the program's; `None` for one that the kernel refuses to read.
     #[inline(never)]
     pub(crate) fn of(message: *const c_void) -> Option<Self> {
         if !memory::is_readable(message, size_of::<libc::msghdr>()) {
@@ -32,12 +34,12 @@ impl Message {
             name: header.msg_name,
             name_size: header.msg_namelen,
             control: header.msg_control,
-            // The low half: musl has an int here, and what it likes behind it.
+            // The lower half: musl has an int here, with undefined padding behind it.
             control_size: header.msg_controllen as u32 as usize,
         })
     }
 
-    /// The descriptors that it carries (SCM_RIGHTS, unix(7)), each told to `each`.
+    /// Calls `each` with every descriptor that it carries (SCM_RIGHTS, unix(7)).
     #[inline(never)]
     pub(crate) fn passes(&self, each: impl Fn(c_int)) {
         /// Bytes. The kernel takes 128 KiB at most, unless net.core.optmem_max was raised.

@@ -11,7 +11,7 @@ use core::ptr;
 pub(crate) use super::address::{Address, bind, is_connected, local, peer};
 use super::{errno, syscall};
 
-/// Reads an option into `buffer`; its length, or `None`.
+/// Reads an option into `buffer`: its length in bytes, or `None` with errno.
 #[inline(always)]
 pub(crate) fn read_option(
     fd: c_int,
@@ -23,7 +23,7 @@ pub(crate) fn read_option(
     (size >= 0).then_some(size as usize)
 }
 
-/// The same, with -1 for none.
+/// Reads an option into `buffer`: its length in bytes, or -1 with errno.
 #[inline(never)]
 fn size_of_option(fd: c_int, level: c_int, name: c_int, buffer: &mut [u8]) -> isize {
     let mut size = buffer.len() as c_uint;
@@ -34,20 +34,22 @@ fn size_of_option(fd: c_int, level: c_int, name: c_int, buffer: &mut [u8]) -> is
     if result == 0 { size as isize } else { -1 }
 }
 
+/// Sets an option; false with errno.
 #[inline(never)]
 pub(crate) fn write_option(fd: c_int, level: c_int, name: c_int, value: &[u8]) -> bool {
     // SAFETY: the pointer and the length are those of one slice.
     unsafe { syscall(libc::SYS_setsockopt, fd, level, name, value.as_ptr(), value.len()) == 0 }
 }
 
-/// An option that is a number.
+/// The value of an option that is a number; `None` with errno.
 #[inline(always)]
 pub(crate) fn number(fd: c_int, level: c_int, name: c_int) -> Option<c_int> {
     let number = number_or_min(fd, level, name);
     (number != c_int::MIN).then_some(number)
 }
 
-/// The same, with the lowest number for none: less code where it is compared.
+/// The value of an option that is a number, or the lowest number for none, which takes less code to
+/// compare than an `Option`.
 #[inline(never)]
 fn number_or_min(fd: c_int, level: c_int, name: c_int) -> c_int {
     let mut bytes = [0; 4];
@@ -57,18 +59,20 @@ fn number_or_min(fd: c_int, level: c_int, name: c_int) -> c_int {
     }
 }
 
+/// Sets an option that is a number; false with errno.
 #[inline(never)]
 pub(crate) fn set_number(fd: c_int, level: c_int, name: c_int, value: c_int) -> bool {
     write_option(fd, level, name, &value.to_ne_bytes())
 }
 
+/// Is it an MPTCP socket, in use as such or fallen back (SO_PROTOCOL, socket(7))?
 #[inline(never)]
 pub(crate) fn is_mptcp(fd: c_int) -> bool {
     number(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP)
 }
 
-/// The low half of the socket's cookie, which no other socket of this boot has soon; 0 for
-/// none.
+/// The lower half of the socket's cookie, which repeats only after about four billion sockets; 0 for no
+/// socket.
 #[inline(never)]
 pub(crate) fn cookie(fd: c_int) -> u32 {
     /// include/uapi/asm-generic/socket.h
@@ -92,17 +96,18 @@ pub(crate) fn takes_fastopen(fd: c_int) -> bool {
     sent >= 0 || errno() != libc::EOPNOTSUPP
 }
 
+/// Does the socket listen (SO_ACCEPTCONN, socket(7))?
 pub(crate) fn is_listening(fd: c_int) -> bool {
     number(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == Some(1)
 }
 
-/// Shuts both directions down.
+/// Shuts both directions of a connection down (shutdown(2)).
 pub(crate) fn shut(fd: c_int) {
     // SAFETY: shutdown(2) takes integers.
     unsafe { syscall(libc::SYS_shutdown, fd, libc::SHUT_RDWR) };
 }
 
-/// fcntl(2) with a number.
+/// fcntl(2) with a number: its answer, or -1 with errno.
 pub(crate) fn control(fd: c_int, command: c_int, argument: c_int) -> c_int {
     // SAFETY: the commands that `compat` uses take numbers.
     unsafe { syscall(libc::SYS_fcntl, fd, command, argument) as c_int }
@@ -111,6 +116,7 @@ pub(crate) fn control(fd: c_int, command: c_int, argument: c_int) -> c_int {
 /// Who gets the signals of a descriptor (fcntl(2), struct f_owner_ex): type and id.
 pub(crate) type Owner = [c_int; 2];
 
+/// Who gets the signals of this descriptor; `None` with errno.
 pub(crate) fn owner(fd: c_int) -> Option<Owner> {
     /// include/uapi/asm-generic/fcntl.h
     const F_GETOWN_EX: c_int = 16;
@@ -120,6 +126,7 @@ pub(crate) fn owner(fd: c_int) -> Option<Owner> {
     (result == 0).then_some(owner)
 }
 
+/// Sets who gets the signals of this descriptor; false with errno.
 pub(crate) fn set_owner(fd: c_int, owner: &Owner) -> bool {
     /// include/uapi/asm-generic/fcntl.h
     const F_SETOWN_EX: c_int = 15;
@@ -127,7 +134,7 @@ pub(crate) fn set_owner(fd: c_int, owner: &Owner) -> bool {
     unsafe { syscall(libc::SYS_fcntl, fd, F_SETOWN_EX, owner.as_ptr()) == 0 }
 }
 
-/// What is ready at `fd` now, of these and the unconditional events.
+/// Which of these events of poll(2), or of those that are always reported, are ready now.
 pub(crate) fn ready(fd: c_int, events: i16) -> i16 {
     let mut wanted = libc::pollfd { fd, events, revents: 0 };
     let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -138,8 +145,8 @@ pub(crate) fn ready(fd: c_int, events: i16) -> i16 {
     if result == 1 { wanted.revents } else { 0 }
 }
 
-/// How many bytes there are to be read, `most` at most; they stay there, and none are copied
-/// (MSG_TRUNC, tcp(7)).
+/// How many bytes there are to be read, `most` at most. They stay there, and none are copied
+/// (MSG_PEEK, MSG_TRUNC, tcp(7)).
 pub(crate) fn peek(fd: c_int, most: c_int) -> c_int {
     let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
     let nowhere = ptr::null_mut::<c_void>();
@@ -149,6 +156,7 @@ pub(crate) fn peek(fd: c_int, most: c_int) -> c_int {
     (there as c_int).max(0)
 }
 
+/// Registers `fd` with an epoll, for these events, which then come with `data`; false with errno.
 pub(crate) fn epoll_add(epoll: c_int, fd: c_int, events: u32, data: u64) -> bool {
     let mut event = libc::epoll_event { events, u64: data };
     let add = libc::EPOLL_CTL_ADD;
@@ -156,7 +164,7 @@ pub(crate) fn epoll_add(epoll: c_int, fd: c_int, events: u32, data: u64) -> bool
     unsafe { syscall(libc::SYS_epoll_ctl, epoll, add, fd, &raw mut event) == 0 }
 }
 
-/// An option that is a time: seconds and microseconds.
+/// The value of an option that is a time: seconds and microseconds. `None` with errno.
 pub(crate) fn time(fd: c_int, level: c_int, name: c_int) -> Option<[u64; 2]> {
     let mut parts = [[0; 8]; 2];
     let size = read_option(fd, level, name, parts.as_flattened_mut());

@@ -1,4 +1,4 @@
-//! The functions that we stand in for, as the program would have reached them without us: libc's,
+//! The functions that the hooks stand in for, as the program would have reached them without: libc's,
 //! or those of another preloaded library (torsocks, proxychains), which thus keep working.
 //!
 //! Looked up once, at load: a first call may come from a signal handler or between fork and exec.
@@ -33,7 +33,7 @@ enum Name {
     Recvmsg,
     Read,
     Readv,
-    // From here on: see `ALWAYS`.
+    // From here on looked up only where another library was preloaded (`ALWAYS`).
     Bind,
     Listen,
     Setsockopt,
@@ -53,15 +53,15 @@ const NAMES: &[u8] = b"socket\0connect\0sendmsg\0sendto\0fcntl\0\
     recvmsg\0read\0readv\0\
     bind\0listen\0setsockopt\0getsockopt\0ioctl\0dup\0dup2\0dup3\0epoll_ctl\0recv\0prctl\0";
 
-/// The same for `chain`.
+/// [`NAMES`] with the sums by which `chain` looks them up.
 static TABLE: [chain::Name; NEXT.len()] = chain::names(NAMES);
 
-/// The first of them are always looked up: libc does more than the system call there (a thread
-/// can be cancelled while it waits). For the others the system call is all there is, unless
+/// How many of them are always looked up: in these libc does more than the system call (a thread can
+/// be cancelled while it waits). In the others it does not, so that they are looked up only where
 /// another library was preloaded too: each look-up is paid at each exec.
 const ALWAYS: usize = Name::Bind as usize;
 
-/// Addresses, or 0: then the system call.
+/// The addresses of the next functions; 0 for those that are system calls.
 static NEXT: [AtomicUsize; 27] = [const { AtomicUsize::new(0) }; 27];
 
 /// `dlsym` as data, so that its address is what the loader wrote here: null where the process
@@ -69,12 +69,12 @@ static NEXT: [AtomicUsize; 27] = [const { AtomicUsize::new(0) }; 27];
 static DLSYM: Dlsym = dlsym;
 
 type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
-/// What libc calls around fork(3).
+/// A function that libc calls around fork(3).
 pub(crate) type Handler = extern "C" fn();
 type RegisterAtfork =
     unsafe extern "C" fn(Handler, Option<Handler>, Handler, *const c_void) -> c_int;
 
-/// As [`DLSYM`]; null under musl.
+/// `__register_atfork` as data, for the reason given at [`DLSYM`]; null under musl.
 static REGISTER_ATFORK: RegisterAtfork = super::__register_atfork;
 
 /// Looks up the next functions, and has `forking` called around every fork(3), in parent and child.
@@ -129,12 +129,13 @@ fn at_fork(dlsym: usize, forking: Handler) {
     }
 }
 
+/// The address of the next function of this name, or 0.
 #[inline(always)]
 fn address(name: Name) -> usize {
     NEXT.get(name as usize).map_or(0, |next| next.load(Ordering::Relaxed))
 }
 
-/// connect(2), or the next one in the chain. A long, as the system call gives it; see its hook.
+/// The next `connect` in the chain, else the system call. Its answer is a long: see the hook.
 ///
 /// # Safety
 /// The arguments are what it asks for.
@@ -150,9 +151,9 @@ pub(crate) unsafe fn connect(fd: c_int, to: *const c_void, size: c_uint) -> isiz
     }
 }
 
-/// The next function in the chain, or else the kernel, for all in one place: one with up to five arguments, each of them an integer or a
-/// pointer, that is given as its [`Name`] and the system call's number. For those that do not
-/// wait; what is here is less code, and one jump more.
+/// Calls the next function in the chain, else the system call: any function of up to five arguments,
+/// each an integer or a pointer, that does not wait. `which` is the function ([`which`]). One place for
+/// all of them is less code, and one jump more.
 ///
 /// # Safety
 /// The arguments are what the function asks for; what it does not ask for is not looked at.
@@ -167,12 +168,12 @@ unsafe extern "C" fn call(a: usize, b: usize, c: usize, d: usize, e: usize, whic
     }
 }
 
-/// What [`call`] is told.
+/// A function, as [`call`] is told: its [`Name`] in the low byte, the system call's number above.
 const fn which(name: Name, number: c_long) -> u32 {
     ((number as u32) << 8) | name as u32
 }
 
-/// Defines a function that is made with [`call`].
+/// Defines a function that goes through [`call`].
 macro_rules! short {
     (fn $function:ident($($argument:ident: $type:ty),*; $($rest:expr),*), $name:ident, $number:ident) => {
         #[inline(always)]
@@ -196,20 +197,20 @@ short!(fn socket_raw(domain: c_int, kind: c_int, protocol: c_int; 0, 0), Socket,
 short!(fn bind(fd: c_int, to: *const c_void, size: c_uint; 0, 0), Bind, SYS_bind);
 short!(fn listen(fd: c_int, backlog: c_int; 0, 0, 0), Listen, SYS_listen);
 short!(fn dup(fd: c_int; 0, 0, 0, 0), Dup, SYS_dup);
-// For different descriptors; newer architectures have no such system call.
+// For different descriptors: as dup3(2), because newer architectures have no dup2(2).
 short!(fn dup2(fd: c_int, to: c_int; 0, 0, 0), Dup2, SYS_dup3);
 short!(fn dup3(fd: c_int, to: c_int, flags: c_int; 0, 0), Dup3, SYS_dup3);
 short!(
     fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut c_void; 0),
     EpollCtl, SYS_epoll_ctl
 );
-// F_DUPFD, which does not wait. Another way than that of `fcntl`, lest the compiler make one of
-// the two and a call of its jump.
+// fcntl(2) with F_DUPFD, which does not wait. Not through `fcntl`: the compiler would make one
+// function of both uses, and a call of the jump in which the hook must end.
 short!(fn dup_above(fd: c_int, command: c_int, argument: usize; 0, 0), Fcntl, SYS_fcntl);
 short!(fn ioctl(fd: c_int, request: c_ulong, argument: usize; 0, 0), Ioctl, SYS_ioctl);
 
-/// Defines functions that say where a function is that a [`Step`](super::wait::Step) wants called: the
-/// next one in the chain, or the system call.
+/// Defines functions that give the address of what a [`Step`](super::wait::Step) wants called: the next
+/// function in the chain, or the system call.
 macro_rules! waiting {
     ($($function:ident, $name:ident, $raw:ident;)*) => {$(
         #[cfg_attr(test, allow(dead_code))]
@@ -267,7 +268,8 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     unsafe { socket_raw(domain, kind, protocol) }
 }
 
-/// The same, without a detour: each socket of a program is made here.
+/// The next `socket` in the chain, else the system call, inlined where each of a program's sockets is
+/// made: a jump less than [`socket`].
 #[inline(always)]
 pub(crate) fn socket_at_once(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     type Function = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
@@ -278,7 +280,7 @@ pub(crate) fn socket_at_once(domain: c_int, kind: c_int, protocol: c_int) -> c_i
     }
 }
 
-/// A long, as the system call gives it; see its hook.
+/// The next `fcntl` in the chain, else the system call. Its answer is a long: see the hook.
 ///
 /// # Safety
 /// `argument` is what `command` asks for.
@@ -294,6 +296,8 @@ pub(crate) unsafe fn fcntl(fd: c_int, command: c_int, argument: usize) -> isize 
     }
 }
 
+/// The next `sendmsg` in the chain, else the system call.
+///
 /// # Safety
 /// `message` is what sendmsg(2) asks for.
 pub(crate) unsafe fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> isize {
@@ -306,6 +310,8 @@ pub(crate) unsafe fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_i
     }
 }
 
+/// The next `sendto` in the chain, else the system call.
+///
 /// # Safety
 /// The arguments are what sendto(2) asks for.
 pub(crate) unsafe fn sendto(
@@ -326,6 +332,8 @@ pub(crate) unsafe fn sendto(
     }
 }
 
+/// The next `prctl` in the chain, else the system call.
+///
 /// # Safety
 /// The arguments are what `option` asks for.
 #[inline(always)]

@@ -12,14 +12,19 @@ use super::{memory, next};
 /// The program's `setsockopt`.
 #[derive(Clone, Copy)]
 pub(crate) struct Set {
+    /// The program's descriptor.
     pub(crate) fd: c_int,
+    /// The option's level (SOL_SOCKET and so on).
     pub(crate) level: c_int,
+    /// The option, of that level.
     pub(crate) name: c_int,
     value: *const c_void,
     size: c_uint,
 }
 
 impl Set {
+    /// The call with the program's arguments.
+    ///
     /// # Safety
     /// `value` and `size` are the program's, and it waits for us: they stay valid, or as invalid
     /// as they are.
@@ -39,8 +44,8 @@ impl Set {
         unsafe { next::setsockopt(fd, self.level, self.name, self.value, self.size) }
     }
 
-    /// The number that is set; `None` when none is there. Also after a call that the kernel has
-    /// accepted: MPTCP takes some options without reading their values.
+    /// The number that is set; `None` when the program's pointer leads to none, which is possible even
+    /// after a call that the kernel has accepted: MPTCP takes some options without reading their values.
     pub(crate) fn number(&self) -> Option<c_int> {
         let there = self.size.cast_signed() >= size_of::<c_int>() as c_int
             && memory::is_readable(self.value, size_of::<c_int>());
@@ -52,16 +57,22 @@ impl Set {
 /// The program's `getsockopt`.
 #[derive(Clone, Copy)]
 pub(crate) struct Get {
+    /// The program's descriptor.
     pub(crate) fd: c_int,
+    /// The option's level (SOL_SOCKET and so on).
     pub(crate) level: c_int,
+    /// The option, of that level.
     pub(crate) name: c_int,
     value: *mut c_void,
     size: *mut c_uint,
 }
 
 impl Get {
+    /// The call with the program's arguments.
+    ///
     /// # Safety
-    /// As for [`Set::new`].
+    /// `value` and `size` are the program's, and it waits for us: they stay valid, or as invalid as
+    /// they are.
     pub(crate) unsafe fn new(
         fd: c_int,
         level: c_int,
@@ -78,7 +89,7 @@ impl Get {
         unsafe { next::getsockopt(fd, self.level, self.name, self.value, self.size) }
     }
 
-    /// The number that the kernel has answered with; 0 for an answer that is none.
+    /// The number that the kernel has answered with; 0 for an answer that is shorter than a number.
     pub(crate) fn answered(&self) -> c_int {
         // SAFETY: as in `answer`.
         unsafe {
@@ -93,7 +104,7 @@ impl Get {
             if *self.size as usize >= size_of::<c_int>() {
                 ptr::write_unaligned(self.value.cast(), number);
             } else if *self.size > 0 {
-                // A byte is what ip(7) options give to a program that offers less than an int.
+                // To a program that offers less than an int, options of IPPROTO_IP give a byte (ip(7)).
                 ptr::write_unaligned(self.value.cast(), number as u8);
             }
         }

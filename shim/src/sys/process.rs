@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicBool;
 
 use super::{environ, syscall};
 
-/// The value of an environment variable, in place. For load time, before the program can change
+/// The value of an environment variable, where it lies. For load time: later the program may change
 /// its environment.
 pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
     // SAFETY: libc set `environ` before it runs constructors: null, or an array of pointers that
@@ -44,7 +44,7 @@ pub(crate) fn getenv(name: &[u8]) -> Option<&'static CStr> {
     }
 }
 
-/// This process's id, asked afresh: a forked child is another process.
+/// This process's id, from the kernel each time: a forked child is another process.
 pub(crate) fn pid() -> c_int {
     // SAFETY: getpid(2) takes nothing and cannot fail.
     unsafe { syscall(libc::SYS_getpid) as c_int }
@@ -67,7 +67,7 @@ core::arch::global_asm!(".hidden mptcpize_emptied");
 /// Has the kernel empty the page that this byte begins in every child with memory of its own.
 pub(crate) fn empty_in_children(page: &AtomicBool) {
     // SAFETY: the page is of the library's own data, and nothing else is in it. Where it is no whole
-    // page the kernel refuses, and nothing is lost but what `compat::process` says.
+    // page the kernel refuses, and nothing is lost but what `compat/process.rs` says.
     unsafe {
         let page: *const AtomicBool = page;
         syscall(libc::SYS_madvise, page, 1usize, libc::MADV_WIPEONFORK);

@@ -1,4 +1,4 @@
-//! The system calls that wait, where nobody can tell libc's functions (before glibc 2.34, in a program
+//! The system calls that wait, where libc's functions cannot be found (before glibc 2.34, in a program
 //! without libdl).
 
 #![allow(unsafe_code)]
@@ -14,6 +14,7 @@ pub(super) type Function = unsafe extern "C" fn(usize, usize, usize, usize, usiz
 /// Bytes of the kernel's signal set.
 const SET: usize = 8;
 
+/// Defines a system call as a function of six words, of which it passes on those that are named.
 macro_rules! raw {
     ($name:ident, $number:ident, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident: $($argument:expr),*) => {
         pub(super) unsafe extern "C" fn $name(
@@ -36,6 +37,7 @@ raw!(recvmsg, SYS_recvmsg, a b c _d _e _f: a, b, c);
 raw!(read, SYS_read, a b c _d _e _f: a, b, c);
 raw!(readv, SYS_readv, a b c _d _e _f: a, b, c);
 
+/// poll(2) by ppoll(2), with its limit in milliseconds as seconds and nanoseconds.
 pub(super) unsafe extern "C" fn poll(
     a: usize,
     b: usize,

@@ -19,13 +19,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// A block without strings, behind this mark.
     pub(crate) const fn empty(mark: [u8; 16]) -> Self {
         Settings { mark, text: [0; ROOM] }
     }
 
     /// The first string, for [`tail`] to lead to the others; empty where there is none.
     pub(crate) fn first(&'static self) -> &'static CStr {
-        // Not what the compiler knows of it: the launcher writes other bytes into the file.
+        // The compiler must not take the bytes to be 0: the launcher writes others into the file.
         let text = black_box(self).text.as_ptr().cast::<c_char>();
         // SAFETY: the launcher writes strings and an empty one, shorter than the block, whose last
         // byte is never written; a static of the library, which is never unloaded.
@@ -37,6 +38,6 @@ impl Settings {
 /// length, the next of a block's strings when it is one more.
 pub(crate) fn tail(text: &CStr, skip: usize) -> &CStr {
     // SAFETY: inside the string or its NUL, or the start of the next string: a block ends with an
-    // empty one, and nobody asks for what follows that.
+    // empty one, behind which no caller reads.
     unsafe { CStr::from_ptr(text.as_ptr().add(skip)) }
 }

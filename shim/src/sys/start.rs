@@ -20,7 +20,8 @@ unsafe extern "C" {
 /// none (glibc has it since 2.16, musl since 1.1).
 static GETAUXVAL: unsafe extern "C" fn(c_ulong) -> c_ulong = getauxval;
 
-/// A value that the kernel gave the program at its start (getauxval(3)); 0 where there is none.
+/// A value that the kernel gave the program at its start (getauxval(3)): 0 where it gave none, `None`
+/// where libc cannot tell.
 fn auxiliary(kind: c_ulong) -> Option<c_ulong> {
     // SAFETY: a volatile read of an initialised static; volatile because the compiler takes the
     // address of a function to be non-null, which a weak one is not.
@@ -32,12 +33,12 @@ fn auxiliary(kind: c_ulong) -> Option<c_ulong> {
     Some(unsafe { GETAUXVAL(kind) })
 }
 
-/// Has the program gained privilege when it was executed? Yes also where nobody can tell.
+/// Has the program gained privilege when it was executed (AT_SECURE)? True also where libc cannot tell.
 pub(crate) fn is_secure() -> bool {
     auxiliary(libc::AT_SECURE) != Some(0)
 }
 
-/// The name that was executed; of a script, the script's. Empty where nobody tells.
+/// The name that was executed; of a script, the script's (AT_EXECFN). Empty where it is not known.
 pub(crate) fn executed() -> &'static [u8] {
     match auxiliary(libc::AT_EXECFN) {
         None | Some(0) => &[],

@@ -21,22 +21,22 @@ use super::syscall;
 /// The state of a hook, in its frame.
 #[repr(C)]
 pub(crate) struct Call {
-    /// Of the hook, and then of the function to be called.
+    /// The arguments of the hook at first, then those of the function to be called.
     pub(crate) arguments: [usize; 6],
     step: usize,
-    /// How far it has come; 0 at first.
+    /// How far the step has come; 0 at first. The numbers are the step's own.
     pub(crate) phase: usize,
     /// What the hook returns.
     pub(crate) result: isize,
-    /// What the step wants to know later.
+    /// For the step, from one of its calls to the next.
     pub(crate) kept: [usize; 10],
 }
 
 // The frame is as large as this, and a multiple of 16 with the return address.
 const _: () = assert!(size_of::<Call>() == 152);
 
-/// Is called first with 0, then with what the function returned that it named. It returns the address
-/// of the next function to be called with the arguments, or 0 when the result is known.
+/// Is called first with 0, then with what the function returned that it named last. It returns the
+/// address of the next function to be called with the arguments, or 0 when the result is known.
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) type Step = extern "C" fn(&mut Call, isize) -> usize;
 
@@ -112,7 +112,7 @@ core::arch::global_asm!(
     ".equ return_register, 16",
 );
 
-// The same with the step in x16.
+// Called with the step in x16 and the arguments of the hook where C passes them.
 #[cfg(all(not(test), target_arch = "aarch64"))]
 core::arch::global_asm!(
     ".text",
@@ -231,10 +231,11 @@ macro_rules! waits {
 /// What poll(2) is asked about one descriptor, and answers.
 pub(crate) type Polled = libc::pollfd;
 
+/// Bytes of one [`Polled`].
 pub(crate) const SIZE_OF_POLLED: usize = size_of::<Polled>();
 
-/// What poll(2) has answered about `count` descriptors: those answers that have all of these events
-/// are looked at, and may be changed.
+/// Calls `look`, which may change the answer, for each of `count` descriptors that poll(2) has answered
+/// about with all of the events in `all`. `from` is the address of the program's array.
 #[inline(always)]
 pub(crate) fn each_polled(from: usize, count: usize, all: i16, look: fn(&mut Polled)) {
     // The kernel takes the lower half, whatever is in the other one.
@@ -243,16 +244,17 @@ pub(crate) fn each_polled(from: usize, count: usize, all: i16, look: fn(&mut Pol
         // SAFETY: the kernel has just written its answer there.
         let answer = unsafe { (&raw const (*place).revents).read_unaligned() };
         if answer & all == all {
-            // SAFETY: the same, for the whole of it.
+            // SAFETY: the program's own array, of which the kernel has just read this entry.
             let mut one = unsafe { ptr::read_unaligned(place) };
             look(&mut one);
-            // SAFETY: the same.
+            // SAFETY: the kernel has just written its answer there.
             unsafe { (&raw mut (*place).revents).write_unaligned(one.revents) };
         }
     }
 }
 
-/// Looks at `count` events that epoll_wait(2) has given, and lets `look` change which they are.
+/// Calls `look`, which may change the events, with the events and the data of each of `count` entries
+/// that epoll_wait(2) has given. `from` is the address of the program's array.
 pub(crate) fn each_event(from: usize, count: usize, look: impl Fn(&mut u32, u64)) {
     for at in 0..count {
         let place = (from as *mut libc::epoll_event).wrapping_add(at);
@@ -262,13 +264,13 @@ pub(crate) fn each_event(from: usize, count: usize, look: impl Fn(&mut u32, u64)
         let mut now = before;
         look(&mut now, data);
         if now != before {
-            // SAFETY: the same.
+            // SAFETY: the kernel has just written the event there.
             unsafe { (&raw mut (*place).events).write_unaligned(now) };
         }
     }
 }
 
-/// The events that a program has registered, after a call that the kernel has accepted.
+/// The events of an epoll_ctl(2) that the kernel has accepted; `event` is the program's argument.
 pub(crate) fn registered_events(event: *const c_void) -> u32 {
     // SAFETY: the kernel has just read it.
     unsafe { memory::copy::<libc::epoll_event>(event) }.events
