@@ -14,10 +14,10 @@ use super::ours::is_mptcp_for_tcp;
 use super::{epoll, table};
 use crate::sys;
 use crate::sys::aside;
+use crate::sys::events;
 use crate::sys::net;
 use crate::sys::own_fd::Own;
 use crate::sys::seal;
-use crate::sys::wait;
 
 /// The events that an ended connection has. Numbers of poll(2) and epoll_wait(2) alike.
 const OVER: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
@@ -31,7 +31,7 @@ fn looks_over(events: u32) -> bool {
 
 /// Looks at the answers of poll(2), an array of `count` at this address, and corrects them.
 pub(crate) fn polled(answers: usize, count: usize) {
-    wait::each_polled(answers, count, OVER as i16, |one| {
+    events::each_polled(answers, count, OVER as i16, |one| {
         if looks_over(u32::from(one.revents.cast_unsigned())) && tell(one.fd) {
             one.revents = net::ready(one.fd, one.events);
         }
@@ -42,7 +42,7 @@ pub(crate) fn polled(answers: usize, count: usize) {
 /// descriptor an event is about only the program knows; most keep the number in it. Where a program keeps
 /// something else, the kernel itself reports the end once the program has asked for the error.
 pub(crate) fn waited(epoll: c_int, events: usize, count: usize) {
-    wait::each_event(events, count, |events, data| {
+    events::each_event(events, count, |events, data| {
         let fd = data as c_int;
         if looks_over(*events) && tell(fd) {
             *events |= epoll::reading(epoll, fd);

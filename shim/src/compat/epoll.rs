@@ -8,9 +8,9 @@ use core::ffi::{c_int, c_void};
 
 use super::table::{self, IS_EPOLL};
 use crate::line::Line;
+use crate::sys::events::registered_events;
 use crate::sys::net::epoll_add;
 use crate::sys::own_fd::Own;
-use crate::sys::wait::registered_events;
 use crate::template;
 use crate::words::NUMBER;
 

@@ -5,8 +5,8 @@ use core::ffi::{CStr, c_int};
 
 use crate::compat::{ended, limit, room, table};
 use crate::sys;
-use crate::sys::next;
-use crate::sys::wait::{self, Call, Step};
+use crate::sys::wait::{Call, Step};
+use crate::sys::{clock, events, next};
 use crate::waits;
 
 waits!(
@@ -114,12 +114,12 @@ fn polled(call: &Call, result: c_int) {
 }
 
 extern "C" fn poll_checked(call: &mut Call, result: isize) -> usize {
-    let fits = call.arguments[3] / wait::SIZE_OF_POLLED >= call.arguments[1];
+    let fits = call.arguments[3] / events::SIZE_OF_POLLED >= call.arguments[1];
     checked(call, result, fits, c"__poll_chk", poll_step)
 }
 
 extern "C" fn ppoll_checked(call: &mut Call, result: isize) -> usize {
-    let fits = call.arguments[4] / wait::SIZE_OF_POLLED >= call.arguments[1];
+    let fits = call.arguments[4] / events::SIZE_OF_POLLED >= call.arguments[1];
     checked(call, result, fits, c"__ppoll_chk", ppoll_step)
 }
 
@@ -266,7 +266,7 @@ fn within_limit(call: &mut Call, polled: c_int) -> Within {
             call.phase = ANSWERED;
             return Within::Accept;
         };
-        call.kept[DEADLINE] = wait::now().saturating_add(milliseconds).max(1) as usize;
+        call.kept[DEADLINE] = clock::now().saturating_add(milliseconds).max(1) as usize;
     } else if polled <= 0 {
         if polled == 0 {
             sys::set_errno(libc::EAGAIN);
@@ -279,7 +279,7 @@ fn within_limit(call: &mut Call, polled: c_int) -> Within {
         call.phase = ANSWERED;
         return Within::Accept;
     }
-    let left = (call.kept[DEADLINE] as u64).saturating_sub(wait::now());
+    let left = (call.kept[DEADLINE] as u64).saturating_sub(clock::now());
     // struct pollfd: a descriptor, events, and what the kernel answers.
     call.kept[ASKED] = (libc::POLLIN as usize) << 32 | call.kept[0] as u32 as usize;
     call.arguments[0] = &raw const call.kept[ASKED] as usize;
