@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod completions;
 pub mod counters_baseline;
+#[path = "../../netlink/src/exchange.rs"]
 pub mod netlink;
 pub mod netns;
 pub mod observe;

@@ -329,8 +329,8 @@ mod tests {
     /// Both dumps of a namespace in which a client with a second, backup address, a client of a
     /// server without MPTCP, a client without MPTCP of a server with it, and a client in IPv6 had
     /// said some bytes each (Linux 6.18).
-    const MPTCP_SOCKETS: &[u8] = include_bytes!("../../../../tests/recorded/mptcp.bin");
-    const TCP_SOCKETS: &[u8] = include_bytes!("../../../../tests/recorded/tcp.bin");
+    const MPTCP_SOCKETS: &[u8] = include_bytes!("../../tests/recorded/mptcp.bin");
+    const TCP_SOCKETS: &[u8] = include_bytes!("../../tests/recorded/tcp.bin");
 
     #[test]
     fn what_the_kernel_said_is_read_whole() {

@@ -4,6 +4,7 @@
 //! Not here: events ([`crate::host::netlink::events`]). The commands for a path manager in user space are in
 //! `subflow`.
 
+#[path = "connection.rs"]
 mod subflow;
 
 use std::net::IpAddr;

@@ -3,10 +3,13 @@
 //! Blocking, one exchange at a time, because the kernel has the answer ready when send(2) returns.
 //! What the bytes of a message mean is for [`crate::host::netlink::rtnl`] and [`crate::host::netlink::pm`].
 
+#[path = "sock_diag/mod.rs"]
 pub mod diag;
+#[path = "pm/events.rs"]
 pub mod events;
 pub(in crate::host) mod genl;
 pub(in crate::host) mod message;
+#[path = "../../src/host/netlink/names.rs"]
 pub mod names;
 pub mod pm;
 pub mod rtnl;
