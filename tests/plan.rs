@@ -10,9 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mptcpize::config_file;
+use mptcpize::host::Host;
 use mptcpize::host::apply::journal::Journal;
 use mptcpize::host::apply::transaction;
-use mptcpize::host::{Host, Refused};
+use mptcpize::host::netlink::KernelError;
 use mptcpize::output::diff;
 use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
@@ -141,10 +142,10 @@ impl Host for Model {
         Ok(self.state.clone())
     }
 
-    fn apply(&mut self, change: &Change) -> Result<(), Refused> {
+    fn apply(&mut self, change: &Change) -> Result<(), KernelError> {
         let count = self.made.replace(self.made.get() + 1);
         if count == self.fails_at {
-            return Err(Refused { errno: libc::EINVAL, text: Some("told to".into()) });
+            return Err(KernelError::new(libc::EINVAL, "told to"));
         }
         change.apply_to(&mut self.state);
         Ok(())

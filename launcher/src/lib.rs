@@ -13,7 +13,7 @@
 //! Who may import whom: `main → cli, commands, error, output` · `commands → cli, config_file, host,
 //! inject, output, locations, root, syscall, error` · `host, inject → locations, root, syscall,
 //! error` · `root, output, cli → error`; all may use the model, which is a crate of its own and
-//! knows none of them.
+//! knows none of them. What speaks netlink is one too, mptcp-netlink, and only `host` uses it.
 //! `tests/layers.rs` keeps it so.
 //!
 //! The library that is preloaded (`shim/`) is a package of its own, embedded by `build.rs`;

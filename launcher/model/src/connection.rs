@@ -1,9 +1,6 @@
 //! MPTCP connections and their subflows, as the kernel has them at one moment.
-//!
-//! The kernel lists both apart, connections as MPTCP sockets and subflows as TCP sockets; [`join`]
-//! puts them together by the token, a number that no two connections of a namespace share.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use serde::Serialize;
 
@@ -98,114 +95,5 @@ impl Connection {
     /// Milliseconds since data went either way on any subflow.
     pub fn idle_ms(&self) -> Option<u32> {
         self.subflows.iter().map(|subflow| subflow.idle_ms).min()
-    }
-}
-
-/// Gives each subflow to the connection with its token, and orders connections by how much they
-/// carried, most first. A subflow whose connection is not listed, because it closed a moment ago,
-/// is left out.
-pub fn join(
-    mut connections: Vec<Connection>,
-    mut subflows: Vec<(u32, Subflow)>,
-) -> Vec<Connection> {
-    connections.sort_unstable_by_key(|connection| connection.token);
-    // The first subflow of a connection stays the first: the sort is stable.
-    subflows.sort_by_key(|(token, _)| *token);
-    let mut rest = subflows.into_iter().peekable();
-    for connection in &mut connections {
-        let Some(token) = connection.token else { continue };
-        while rest.next_if(|(other, _)| *other < token).is_some() {}
-        while let Some((_, subflow)) = rest.next_if(|(other, _)| *other == token) {
-            connection.subflows.push(subflow);
-        }
-        // The initial subflow has id 0 on this side.
-        connection.subflows.sort_by_key(|subflow| (subflow.local_id, subflow.remote_id));
-        if connection.sent == 0 && connection.received == 0 {
-            let of_all = |amount: fn(&Subflow) -> u64| connection.subflows.iter().map(amount).sum();
-            connection.sent = of_all(|subflow| subflow.sent.saturating_sub(subflow.resent));
-            connection.received = of_all(|subflow| subflow.received);
-        }
-    }
-    connections.sort_by_key(|connection| {
-        let carried = connection.sent.saturating_add(connection.received);
-        (std::cmp::Reverse(carried), connection.local.port(), connection.token)
-    });
-    connections
-}
-
-/// An address as the program meant it: an IPv4 one inside IPv6 (RFC 4291 section 2.5.5.2) as IPv4.
-pub fn plain(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A connection from 10.0.0.1.
-    pub(crate) fn connection(token: u32, remote: &str) -> Connection {
-        Connection {
-            token: Some(token),
-            inode: token,
-            uid: 0,
-            local: "10.0.0.1:40000".parse().expect("a literal address"),
-            remote: remote.parse().expect("a literal address"),
-            phase: Phase::Open,
-            fallback: None,
-            sent: 0,
-            received: 0,
-            subflows: Vec::new(),
-        }
-    }
-
-    /// A subflow that is open.
-    pub(crate) fn subflow(local: &str, id: u8) -> Subflow {
-        Subflow {
-            local: local.parse().expect("a literal address"),
-            remote: "203.0.113.9:443".parse().expect("a literal address"),
-            bound: None,
-            local_id: id,
-            remote_id: 0,
-            open: true,
-            rtt_us: 18_000,
-            sent: 1_000,
-            resent: 100,
-            received: 10,
-            idle_ms: 5,
-            backup: false,
-            stale: false,
-        }
-    }
-
-    #[test]
-    fn subflows_come_to_the_connection_with_their_token() {
-        let connections = vec![
-            connection(7, "203.0.113.9:443"),
-            connection(3, "203.0.113.9:443"),
-            Connection { token: None, ..connection(0, "192.0.2.80:80") },
-            Connection { sent: 5_000, ..connection(5, "192.0.2.80:80") },
-        ];
-        let subflows = vec![
-            (9, subflow("10.0.0.1:40000", 0)),
-            (7, subflow("10.0.0.2:40002", 2)),
-            (3, subflow("10.0.0.1:40001", 0)),
-            (7, subflow("10.0.0.1:40000", 0)),
-            (1, subflow("10.0.0.1:40000", 0)),
-        ];
-        let joined = join(connections, subflows);
-        let seen: Vec<_> = joined
-            .iter()
-            .map(|one| (one.token, one.subflows.len(), one.sent, one.received))
-            .collect();
-        assert_eq!(
-            seen,
-            [
-                (Some(5), 0, 5_000, 0),
-                (Some(7), 2, 1_800, 20),
-                (Some(3), 1, 900, 10),
-                (None, 0, 0, 0)
-            ]
-        );
-        assert_eq!(joined[1].subflows[0].local.port(), 40_000, "the initial one comes first");
     }
 }

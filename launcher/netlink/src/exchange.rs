@@ -1,20 +1,8 @@
-//! A netlink socket: a request, its answers, and the kernel's own words when it refuses.
+//! A netlink socket: one request, its answers, and the kernel's explanation of a refusal.
 //!
 //! Blocking, one exchange at a time, because the kernel has the answer ready when send(2) returns.
-//! What the bytes of a message mean is for [`crate::host::netlink::rtnl`] and [`crate::host::netlink::pm`].
+//! What the bytes of a message mean is for the modules of each protocol.
 
-#[path = "sock_diag/mod.rs"]
-pub mod diag;
-#[path = "pm/events.rs"]
-pub mod events;
-pub(in crate::host) mod genl;
-pub(in crate::host) mod message;
-#[path = "../../src/host/netlink/names.rs"]
-pub mod names;
-pub mod pm;
-pub mod rtnl;
-pub mod xfrm;
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -25,8 +13,8 @@ use netlink_packet_core::{
 use netlink_sys::{Socket, SocketAddr};
 use rustix::net::sockopt::{self, Timeout};
 
-use crate::error::{Exit, reason};
-use crate::host::netlink::message::{HEADER, attribute, messages, number, text};
+use crate::error::KernelError;
+use crate::message::{HEADER, attribute, messages, number, text};
 
 /// Room for one datagram. A dump comes in parts of at most 32 KiB, but a single message, such as
 /// a link with many virtual functions, may be longer. Untouched pages cost nothing.
@@ -44,70 +32,20 @@ const ROUNDS: usize = 8;
 /// The attribute of an answer that has the kernel's text (`NLMSGERR_ATTR_MSG`).
 const TEXT: u16 = 1;
 
-/// The kernel said no.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KernelError {
-    /// The error number, as in errno(3).
-    pub errno: i32,
-    /// The kernel's own explanation (extended acknowledgement), where it gave one.
-    pub text: Option<String>,
-}
-
-impl KernelError {
-    /// An error number with a text of ours.
-    pub fn new(errno: i32, text: impl Into<String>) -> Self {
-        KernelError { errno, text: Some(text.into()) }
-    }
-
-    /// The exit code that belongs to it.
-    pub fn exit(&self) -> Exit {
-        match self.errno {
-            libc::EPERM | libc::EACCES => Exit::NotPermitted,
-            _ => Exit::Failed,
-        }
-    }
-}
-
-impl fmt::Display for KernelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.text {
-            Some(text) => f.write_str(text),
-            None => f.write_str(&reason(&io::Error::from_raw_os_error(self.errno))),
-        }
-    }
-}
-
-impl std::error::Error for KernelError {}
-
-impl From<io::Error> for KernelError {
-    fn from(error: io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(errno) => KernelError { errno, text: None },
-            None => KernelError::new(libc::EIO, error.to_string()),
-        }
-    }
-}
-
-impl From<rustix::io::Errno> for KernelError {
-    fn from(errno: rustix::io::Errno) -> Self {
-        KernelError { errno: errno.raw_os_error(), text: None }
-    }
-}
-
 /// One socket to the kernel.
-pub struct Connection {
+pub(crate) struct Exchange {
     socket: Socket,
     sequence: u32,
     buffer: Vec<u8>,
 }
 
-impl Connection {
+impl Exchange {
     /// Opens a socket of a netlink protocol (`NETLINK_ROUTE`, `NETLINK_GENERIC`) in the network
     /// namespace of this thread.
     ///
     /// # Errors
     /// The protocol is not there, or a sandbox forbids netlink.
-    pub fn open(protocol: isize) -> Result<Self, KernelError> {
+    pub(crate) fn open(protocol: isize) -> Result<Self, KernelError> {
         let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
@@ -117,8 +55,9 @@ impl Connection {
         let _ = socket.set_cap_ack(true);
         let _ = socket.set_netlink_get_strict_chk(true);
         let _ = socket.set_rx_buf_sz(QUEUE);
-        sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
-        Ok(Connection { socket, sequence: 0, buffer: vec![0; ROOM] })
+        sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))
+            .map_err(io::Error::from)?;
+        Ok(Exchange { socket, sequence: 0, buffer: vec![0; ROOM] })
     }
 
     /// Asks for one thing, or changes one; `flags` beyond those of every request. The answers
@@ -126,7 +65,7 @@ impl Connection {
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn request<T>(
+    pub(crate) fn request<T>(
         &mut self,
         kind: u16,
         flags: u16,
@@ -146,7 +85,7 @@ impl Connection {
     ///
     /// # Errors
     /// The kernel refuses, or the tables change faster than they can be read.
-    pub fn dump<T>(
+    pub(crate) fn dump<T>(
         &mut self,
         kind: u16,
         body: &impl Emitable,
@@ -166,12 +105,12 @@ impl Connection {
         Err(KernelError::new(libc::EINTR, "the tables kept changing while they were read"))
     }
 
-    /// As [`Connection::dump`], and stops reading where `decode` says false. The connection is
+    /// As [`Exchange::dump`], and stops reading where `decode` says false. The connection is
     /// used up: what was not read is still on its way.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn dump_some(
+    pub(crate) fn dump_some(
         mut self,
         kind: u16,
         body: &impl Emitable,
@@ -225,7 +164,7 @@ impl Connection {
 }
 
 /// Reads one datagram of the kernel, and says how long it is.
-pub(super) fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, KernelError> {
+pub(crate) fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, KernelError> {
     loop {
         let mut room = &mut *buffer;
         let (length, sender) = match socket.recv_from(&mut room, libc::MSG_TRUNC) {
@@ -244,7 +183,7 @@ pub(super) fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, Kerne
 }
 
 /// What a closing message says: zero, or an error number and perhaps a text.
-pub(super) fn verdict(header: &NetlinkHeader, payload: &[u8]) -> Result<(), KernelError> {
+pub(crate) fn verdict(header: &NetlinkHeader, payload: &[u8]) -> Result<(), KernelError> {
     // Without a number it would be the end of a dump on a kernel of long ago.
     let code = payload.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
     if code == 0 {
@@ -273,8 +212,9 @@ mod tests {
     use netlink_packet_core::DefaultNla;
 
     use super::*;
-    use crate::host::netlink::message::tests::{bytes, mangled};
-    use crate::host::netlink::message::{address, attributes};
+    use crate::message::bytes;
+    use crate::message::tests::mangled;
+    use crate::message::{address, attributes};
 
     /// A closing message: an error, its text, and a length that fits.
     fn refusal(flags: u16, payload: &[&[u8]]) -> (NetlinkHeader, Vec<u8>) {
@@ -306,10 +246,7 @@ mod tests {
         header.message_type = NLMSG_DONE;
         assert_eq!(verdict(&header, &payload), expected);
         let (header, payload) = refusal(0, &[&code, &request(16)]);
-        assert_eq!(
-            verdict(&header, &payload),
-            Err(KernelError { errno: libc::EINVAL, text: None })
-        );
+        assert_eq!(verdict(&header, &payload), Err(KernelError::from_errno(libc::EINVAL)));
         let (header, payload) = refusal(NLM_F_CAPPED, &[&[0; 4], &request(16)]);
         assert_eq!(verdict(&header, &payload), Ok(()));
     }
@@ -331,13 +268,5 @@ mod tests {
             }
         }
         assert_eq!(messages(&two[..two.len() - 1]).count(), 1);
-    }
-
-    #[test]
-    fn a_refusal_without_a_text_reads_as_perror_has_it() {
-        let error = KernelError { errno: libc::ENODEV, text: None };
-        assert_eq!(error.to_string(), "no such device");
-        assert_eq!(error.exit(), Exit::Failed);
-        assert_eq!(KernelError { errno: libc::EPERM, text: None }.exit(), Exit::NotPermitted);
     }
 }

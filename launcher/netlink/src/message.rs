@@ -6,14 +6,14 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{
-    DefaultNla, Emitable, NetlinkBuffer, NetlinkHeader, NlasIterator, Parseable,
+    DefaultNla, Emitable, NLA_F_NESTED, NetlinkBuffer, NetlinkHeader, NlasIterator, Parseable,
 };
 
 /// The length of a message's header (`struct nlmsghdr`).
-pub(in crate::host) const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 
 /// What follows the header of a message: the fixed part of its protocol, and attributes.
-pub(in crate::host) struct Body<H>(pub H, pub Vec<DefaultNla>);
+pub(crate) struct Body<H>(pub H, pub Vec<DefaultNla>);
 
 impl<H: Emitable> Emitable for Body<H> {
     fn buffer_len(&self) -> usize {
@@ -28,7 +28,7 @@ impl<H: Emitable> Emitable for Body<H> {
 }
 
 /// The messages of a datagram, up to the first that is malformed.
-pub(in crate::host) fn messages(datagram: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
+pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         let buffer = NetlinkBuffer::new_checked(rest).ok()?;
@@ -42,7 +42,7 @@ pub(in crate::host) fn messages(datagram: &[u8]) -> impl Iterator<Item = (Netlin
 
 /// The attributes of a message by number (without the two flag bits), up to the first that is
 /// malformed.
-pub(in crate::host) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     NlasIterator::new(bytes).map_while(Result::ok).filter_map(|attribute| {
         let (kind, length) = (attribute.kind(), usize::from(attribute.length()));
         Some((kind, attribute.into_inner().get(4..length)?))
@@ -50,17 +50,42 @@ pub(in crate::host) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[
 }
 
 /// One attribute; the last, if it is there more than once, as the kernel itself reads.
-pub(in crate::host) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(crate) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).filter(|(found, _)| *found == kind).map(|(_, value)| value).last()
 }
 
+/// The bytes of what would be sent.
+pub(crate) fn bytes(body: &impl Emitable) -> Vec<u8> {
+    let mut bytes = vec![0; body.buffer_len()];
+    body.emit(&mut bytes);
+    bytes
+}
+
+/// The octets of an address, as attributes carry them.
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// An attribute of four bytes.
+pub(crate) fn of_number(kind: u16, number: u32) -> DefaultNla {
+    DefaultNla::new(kind, number.to_ne_bytes().into())
+}
+
+/// An attribute that holds attributes.
+pub(crate) fn nested(kind: u16, parts: &[DefaultNla]) -> DefaultNla {
+    DefaultNla::new(kind | NLA_F_NESTED, bytes(&parts))
+}
+
 /// A number of four bytes.
-pub(in crate::host) fn number(value: &[u8]) -> Option<u32> {
+pub(crate) fn number(value: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(value.try_into().ok()?))
 }
 
 /// An address of either family.
-pub(in crate::host) fn address(value: &[u8]) -> Option<IpAddr> {
+pub(crate) fn address(value: &[u8]) -> Option<IpAddr> {
     match value.len() {
         4 => <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
         16 => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
@@ -69,20 +94,18 @@ pub(in crate::host) fn address(value: &[u8]) -> Option<IpAddr> {
 }
 
 /// A text that ends with a zero byte or with the attribute.
-pub(in crate::host) fn text(value: &[u8]) -> Option<String> {
+pub(crate) fn text(value: &[u8]) -> Option<String> {
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
     std::str::from_utf8(&value[..end]).ok().map(str::to_owned)
 }
 
 #[cfg(test)]
-pub(in crate::host) mod tests {
-    use netlink_packet_core::NLA_F_NESTED;
-
+pub(crate) mod tests {
     use super::*;
 
     /// Every beginning of a message, and the message with each byte replaced by some others:
     /// what a reader must survive.
-    pub(in crate::host) fn mangled(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    pub(crate) fn mangled(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         let cut = (0..=message.len()).map(|length| message[..length].to_vec());
         let changed = (0..message.len()).flat_map(|at| {
             [0, 1, 3, 4, 0x7f, 0x80, 0xff].map(|byte| {
@@ -92,13 +115,6 @@ pub(in crate::host) mod tests {
             })
         });
         cut.chain(changed)
-    }
-
-    /// The bytes of what would be sent.
-    pub(in crate::host) fn bytes(body: &impl Emitable) -> Vec<u8> {
-        let mut bytes = vec![0; body.buffer_len()];
-        body.emit(&mut bytes);
-        bytes
     }
 
     #[test]

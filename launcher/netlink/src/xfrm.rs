@@ -4,10 +4,10 @@
 
 use netlink_packet_core::Emitable;
 
-use crate::host::netlink::message::attribute;
-use crate::host::netlink::{Connection, KernelError};
-use mptcpize_model::net::{Family, Prefix};
-use mptcpize_model::vpn::Policy;
+use crate::error::KernelError;
+use crate::exchange::Exchange;
+use crate::message::attribute;
+use crate::network::{Family, Prefix};
 
 /// The protocol (include/uapi/linux/netlink.h).
 const NETLINK_XFRM: isize = 6;
@@ -42,27 +42,33 @@ impl Emitable for All {
     }
 }
 
-/// What leaves encrypted. Nothing where that may not be asked, or the kernel has no IPsec.
-pub fn policies() -> Vec<Policy> {
-    read().unwrap_or_default()
+/// An IPsec policy for packets that leave (ip-xfrm(8)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Policy {
+    /// The sources that it is for.
+    pub from: Prefix,
+    /// The destinations that it is for.
+    pub to: Prefix,
 }
 
-fn read() -> Result<Vec<Policy>, KernelError> {
-    Connection::open(NETLINK_XFRM)?.dump(XFRM_MSG_GETPOLICY, &All, |message, list| {
+/// Every policy that encrypts what leaves this network namespace.
+///
+/// # Errors
+/// No `CAP_NET_ADMIN` (`EPERM`), or a kernel without IPsec (`EPROTONOSUPPORT`).
+pub fn policies() -> Result<Vec<Policy>, KernelError> {
+    Exchange::open(NETLINK_XFRM)?.dump(XFRM_MSG_GETPOLICY, &All, |message, list| {
         list.extend(policy(message));
     })
 }
 
 /// One that encrypts what leaves.
-pub(in crate::host) fn policy(message: &[u8]) -> Option<Policy> {
+pub(crate) fn policy(message: &[u8]) -> Option<Policy> {
     let [direction, action] = *message.get(DIRECTION_AT..)?.first_chunk()?;
     attribute(message.get(POLICY..)?, XFRMA_TMPL)?;
     let family = u16::from_ne_bytes(*message.get(FAMILY_AT..)?.first_chunk()?);
-    let family = match i32::from(family) {
-        libc::AF_INET => Family::V4,
-        libc::AF_INET6 => Family::V6,
-        _ => return None,
-    };
+    let family = Family::from_number(u8::try_from(family).ok()?)?;
     let [to, from] = *message.get(LENGTHS_AT..)?.first_chunk()?;
     let network = |at: usize, length: u8| -> Option<Prefix> {
         let bytes: [u8; 16] = *message.get(at..)?.first_chunk()?;
@@ -81,7 +87,8 @@ mod tests {
     use netlink_packet_core::DefaultNla;
 
     use super::*;
-    use crate::host::netlink::message::tests::{bytes, mangled};
+    use crate::message::bytes;
+    use crate::message::tests::mangled;
 
     #[test]
     fn a_mangled_message_is_no_reason_to_panic() {

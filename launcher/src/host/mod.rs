@@ -5,7 +5,6 @@
 pub mod apply;
 pub mod completions;
 pub mod counters_baseline;
-#[path = "../../netlink/src/exchange.rs"]
 pub mod netlink;
 pub mod netns;
 pub mod observe;
@@ -17,6 +16,7 @@ pub mod readers;
 pub mod systemd;
 
 use crate::error::Error;
+use crate::host::netlink::KernelError;
 use mptcpize_model::HostState;
 use mptcpize_model::change::Change;
 
@@ -32,14 +32,5 @@ pub trait Host {
     ///
     /// # Errors
     /// The kernel's refusal; the host is as it was.
-    fn apply(&mut self, change: &Change) -> Result<(), Refused>;
-}
-
-/// A change that the kernel did not make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Its error number.
-    pub errno: i32,
-    /// Its own words (the netlink extended acknowledgement), where it gave any.
-    pub text: Option<String>,
+    fn apply(&mut self, change: &Change) -> Result<(), KernelError>;
 }

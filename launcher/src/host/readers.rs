@@ -4,21 +4,18 @@
 //!
 //! Not here: asking for anything. No part of the tool uses this module.
 
-use netlink_packet_core::Emitable;
-use netlink_packet_generic::GenlHeader;
+use mptcp_netlink::readers as kernel;
+use mptcp_netlink::sock_diag;
 use serde_json::Value;
 
 use crate::host::apply::{journal, nat};
-use crate::host::netlink::genl;
-use crate::host::netlink::message::{self, Body};
 use crate::host::netlink::names::Names;
-use crate::host::netlink::rtnl::{read, routes, write};
-use crate::host::netlink::{self, KernelError};
-use crate::host::netlink::{events, pm, xfrm};
+use crate::host::netlink::{KernelError, from_kernel, to_kernel};
 use crate::host::observe::firewall;
 use crate::host::probe;
 use mptcpize_model::checks::FirewallRule;
 use mptcpize_model::checks::peer::Subflow;
+use mptcpize_model::connection::Connection;
 use mptcpize_model::event::Event;
 use mptcpize_model::mptcp::{Endpoint, Limits};
 use mptcpize_model::nat::Translation;
@@ -39,90 +36,86 @@ fn index(dev: &IfName) -> u32 {
     dev.as_str().strip_prefix('e').and_then(|index| index.parse().ok()).unwrap_or(0)
 }
 
-fn bytes(body: &impl Emitable) -> Vec<u8> {
-    let mut bytes = vec![0; body.buffer_len()];
-    body.emit(&mut bytes);
-    bytes
-}
-
 /// The messages of a datagram: what each carries, and what it says if it ends an exchange.
 pub fn messages(datagram: &[u8]) -> Vec<(&[u8], Result<(), KernelError>)> {
-    message::messages(datagram)
-        .map(|(header, payload)| (payload, netlink::verdict(&header, payload)))
-        .collect()
+    kernel::messages(datagram)
 }
 
-/// A link, and its index.
-pub fn link(message: &[u8]) -> Option<(u32, Link)> {
-    read::link(message).map(|(index, link, _)| (index, link))
+/// A link.
+pub fn link(message: &[u8]) -> Option<Link> {
+    from_kernel::link(kernel::link(message)?, &mut names())
 }
 
 /// An address.
 pub fn address(message: &[u8]) -> Option<Address> {
-    read::address(message, &mut names())
+    from_kernel::address(&kernel::address(message)?, &mut names())
 }
 
 /// The message that adds an address.
 pub fn address_message(address: &Address) -> Vec<u8> {
-    bytes(&write::address(address, index(&address.dev)))
+    kernel::address_message(&to_kernel::address(address, index(&address.dev)))
 }
 
 /// A rule.
 pub fn rule(message: &[u8]) -> Option<Rule> {
-    read::rule(message)
+    kernel::rule(message).as_ref().map(from_kernel::rule)
 }
 
 /// The message that adds a rule.
 pub fn rule_message(rule: &Rule) -> Vec<u8> {
-    bytes(&write::rule(rule))
+    kernel::rule_message(&to_kernel::rule(rule))
 }
 
 /// The routes of a message from a table, where `next_hops` are the messages about next-hop objects;
 /// then those of the same message as the answer to a look-up.
 pub fn routes(message: &[u8], next_hops: &[&[u8]]) -> (Vec<Route>, Vec<Route>) {
     let mut names = names();
-    let objects = next_hops.iter().filter_map(|message| routes::next_hop(message)).collect();
-    names.know_hops(routes::groups(objects));
-    // These two say less, of the same message.
-    let _ = (routes::is_default(message), routes::owner(message));
-    let of_table = routes::routes(message, &mut names, routes::Asked::Table);
-    (of_table, routes::routes(message, &mut names, routes::Asked::Lookup))
+    let (of_table, looked_up) = kernel::routes(message, next_hops);
+    let [of_table, looked_up] = [of_table, looked_up].map(|routes| {
+        routes.into_iter().filter_map(|route| from_kernel::route(route, &mut names)).collect()
+    });
+    (of_table, looked_up)
 }
 
 /// The message that adds a route.
 pub fn route_message(route: &Route) -> Vec<u8> {
-    bytes(&write::route(route, index(&route.dev)))
+    kernel::route_message(&to_kernel::route(route, index(&route.dev)))
 }
 
 /// An endpoint of the path manager.
 pub fn endpoint(message: &[u8]) -> Option<Endpoint> {
-    pm::read_endpoint(message, &mut names())
+    Some(from_kernel::endpoint(&kernel::endpoint(message)?, &mut names()))
 }
 
 /// The message that adds an endpoint.
 pub fn endpoint_message(endpoint: &Endpoint) -> Vec<u8> {
-    let described = pm::described(endpoint, endpoint.dev.as_ref().map(index));
-    bytes(&Body(GenlHeader { cmd: 1, version: 1 }, vec![described]))
+    let link = endpoint.dev.as_ref().map(index);
+    kernel::endpoint_message(&to_kernel::endpoint(endpoint, link))
 }
 
 /// The path manager's limits.
 pub fn limits(message: &[u8]) -> Option<Limits> {
-    pm::read_limits(message)
+    kernel::limits(message).map(from_kernel::limits)
 }
 
 /// An event of the path manager.
 pub fn event(message: &[u8]) -> Option<Event> {
-    events::decode(message)
+    kernel::event(message).as_ref().map(from_kernel::event)
 }
 
 /// A protocol of generic netlink: its number, and how many groups it has.
 pub fn protocol(message: &[u8]) -> Option<(u16, usize)> {
-    genl::read(message).map(|protocol| (protocol.id, protocol.groups.len()))
+    kernel::protocol(message)
+}
+
+/// The connections in both dumps of sock_diag: MPTCP sockets, then TCP sockets.
+pub fn connections(mptcp: &[u8], tcp: &[u8]) -> Vec<Connection> {
+    sock_diag::read(mptcp, tcp).into_iter().map(from_kernel::connection).collect()
 }
 
 /// An IPsec policy.
 pub fn ipsec(message: &[u8]) -> Option<Policy> {
-    xfrm::policy(message)
+    kernel::ipsec(message).as_ref().map(from_kernel::policy)
 }
 
 /// The harmful rules and the translations in nft's JSON.

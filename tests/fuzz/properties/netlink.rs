@@ -1,7 +1,6 @@
 //! Netlink: what the kernel says of links, addresses, routes, rules, next hops, endpoints, sockets
 //! and IPsec policies. A kernel to come may say it in ways that no kernel did.
 
-use mptcpize::host::netlink::diag;
 use mptcpize::host::readers;
 use mptcpize_model::change::{Item, same_thing};
 use mptcpize_model::net::{Action, Family, IfName, Route};
@@ -26,7 +25,7 @@ pub(crate) fn routing(bytes: &[u8]) {
         if let Err(error) = verdict {
             assert!(error.errno != 0 && !error.to_string().is_empty());
         }
-        if let Some((_, link)) = readers::link(payload) {
+        if let Some(link) = readers::link(payload) {
             survives_json(&link);
         }
         if let Some(address) = readers::address(payload) {
@@ -93,7 +92,7 @@ pub(crate) fn sock_diag(bytes: &[u8]) {
     // No message is shorter than its header and the fixed part.
     const SHORTEST: usize = 88;
     let (mptcp, tcp) = two(bytes);
-    let all = diag::read(mptcp, tcp);
+    let all = readers::connections(mptcp, tcp);
     assert!(all.len() <= bytes.len() / SHORTEST, "{} connections", all.len());
     let subflows: usize = all.iter().map(|one| one.subflows.len()).sum();
     assert!(subflows <= tcp.len() / SHORTEST, "{subflows} subflows");

@@ -1,113 +1,89 @@
 //! Subflows of one connection, made and ended one by one: what the kernel lets a path manager in
-//! user space do, for connections that began while `net.mptcp.path_manager` was `userspace`.
+//! user space do, for connections that began while `net.mptcp.path_manager` was `userspace`
+//! (`net.mptcp.pm_type` was 1, before Linux 6.16).
 
 use std::net::SocketAddr;
 
 use netlink_packet_core::DefaultNla;
 
-use crate::host::netlink::KernelError;
-use crate::host::netlink::names::Names;
-use crate::host::netlink::pm::{FLAGS, ID, LINK, Pm, SET_FLAGS, address_of, nest, nest_as};
-use mptcpize_model::mptcp::{Endpoint, Flags};
+use crate::error::KernelError;
+use crate::pm::endpoint::Endpoint;
+use crate::pm::flags::Flags;
+use crate::pm::{PathManager, wire};
 
-/// The commands.
-const ANNOUNCE: u8 = 8;
-const REMOVE: u8 = 9;
-const CREATE: u8 = 10;
-const DESTROY: u8 = 11;
+/// The commands for one connection; [`PathManager::connection`] makes it.
+pub struct OfConnection<'a> {
+    pm: &'a mut PathManager,
+    token: u32,
+}
 
-/// Further attributes of a message.
-const TOKEN: u16 = 4;
-const LOCAL_ID: u16 = 5;
-const REMOTE: u16 = 6;
+impl PathManager {
+    /// The commands for the connection with this token, which [events](crate::pm::Events) and
+    /// [`connections`](crate::sock_diag::connections) tell. They want `CAP_NET_ADMIN` and a
+    /// connection that is left to user space; the kernel manages all others alone, and answers
+    /// `EINVAL` with the text `userspace PM not selected`.
+    pub fn connection(&mut self, token: u32) -> OfConnection<'_> {
+        OfConnection { pm: self, token }
+    }
+}
 
-impl Pm {
-    /// Announces an address to the peer (ADD_ADDR). It needs an id; the kernel announces what has
-    /// the flag `signal` alone.
+impl OfConnection<'_> {
+    /// Announces an address to the peer (ADD_ADDR, RFC 8684 section 3.4.1). The endpoint needs an
+    /// id and [`Flags::SIGNAL`]; an address without that flag is known to the kernel and not
+    /// announced.
     ///
     /// # Errors
-    /// The kernel refuses: another path manager, no such connection, no `CAP_NET_ADMIN`.
-    pub fn announce(&mut self, token: u32, endpoint: &Endpoint) -> Result<(), KernelError> {
-        let local = local(endpoint)?;
-        self.tell(ANNOUNCE, vec![token_of(token), local])
+    /// The kernel refuses: no such connection, one that is not left to user space, no id
+    /// (`EINVAL`), or no `CAP_NET_ADMIN` (`EPERM`).
+    pub fn announce(&mut self, endpoint: &Endpoint) -> Result<(), KernelError> {
+        self.tell(wire::ANNOUNCE, vec![wire::local(endpoint)])
     }
 
-    /// Withdraws an address (REMOVE_ADDR), and ends the subflows with its id.
+    /// Withdraws an address by its id (REMOVE_ADDR, RFC 8684 section 3.4.2), and ends the subflows
+    /// with that id.
     ///
     /// # Errors
-    /// As [`Pm::announce`]; and nothing of this connection has that id.
-    pub fn remove(&mut self, token: u32, id: u8) -> Result<(), KernelError> {
-        self.tell(REMOVE, vec![token_of(token), DefaultNla::new(LOCAL_ID, vec![id])])
+    /// As [`OfConnection::announce`]; and nothing of this connection has that id (`EINVAL`).
+    pub fn remove(&mut self, id: u8) -> Result<(), KernelError> {
+        self.tell(wire::REMOVE, vec![wire::local_id(id)])
     }
 
-    /// Begins a subflow from a local address, which needs an id, to a remote one. Success means that
-    /// the peer was asked, not that it has answered.
+    /// Begins a subflow (MP_JOIN, RFC 8684 section 3.2) from a local address, which needs an id,
+    /// to a remote one. Success means that the peer was asked; that it has answered is told by an
+    /// [event](crate::pm::EventKind::SubflowEstablished).
     ///
     /// # Errors
-    /// As [`Pm::announce`]; and no way leads there.
-    pub fn create(
+    /// As [`OfConnection::announce`]; and no route leads there (`ENETUNREACH`).
+    pub fn create(&mut self, local: &Endpoint, remote: SocketAddr) -> Result<(), KernelError> {
+        self.tell(wire::CREATE, vec![wire::local(local), wire::remote_end(remote)])
+    }
+
+    /// Ends one subflow. Both ports are needed.
+    ///
+    /// # Errors
+    /// As [`OfConnection::announce`]; and there is no such subflow (`ESRCH`).
+    pub fn destroy(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<(), KernelError> {
+        self.tell(wire::DESTROY, vec![wire::local_end(local), wire::remote_end(remote)])
+    }
+
+    /// Makes one subflow a backup, or no more one, and tells the peer (MP_PRIO, RFC 8684 section
+    /// 3.3.8).
+    ///
+    /// # Errors
+    /// As [`OfConnection::destroy`].
+    pub fn set_backup(
         &mut self,
-        token: u32,
-        endpoint: &Endpoint,
-        remote: SocketAddr,
-    ) -> Result<(), KernelError> {
-        let local = local(endpoint)?;
-        self.tell(CREATE, vec![token_of(token), local, end(REMOTE, remote)])
-    }
-
-    /// Ends one subflow.
-    ///
-    /// # Errors
-    /// As [`Pm::announce`]; and there is no such subflow (`ESRCH`).
-    pub fn destroy(
-        &mut self,
-        token: u32,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> Result<(), KernelError> {
-        self.tell(
-            DESTROY,
-            vec![
-                token_of(token),
-                end(crate::host::netlink::pm::ENDPOINT, local),
-                end(REMOTE, remote),
-            ],
-        )
-    }
-
-    /// Makes one subflow a backup, or no more one, and tells the peer (MP_PRIO).
-    ///
-    /// # Errors
-    /// As [`Pm::destroy`].
-    pub fn prioritise(
-        &mut self,
-        token: u32,
         local: SocketAddr,
         remote: SocketAddr,
         backup: bool,
     ) -> Result<(), KernelError> {
-        let mut parts = address_of(local.ip(), Some(local.port()));
         let flags = if backup { Flags::BACKUP } else { Flags::default() };
-        parts.push(DefaultNla::new(FLAGS, flags.0.to_ne_bytes().into()));
-        self.tell(SET_FLAGS, vec![token_of(token), nest(&parts), end(REMOTE, remote)])
+        let ends = vec![wire::local_end_with(local, flags), wire::remote_end(remote)];
+        self.tell(wire::SET_FLAGS, ends)
     }
-}
 
-fn token_of(token: u32) -> DefaultNla {
-    DefaultNla::new(TOKEN, token.to_ne_bytes().into())
-}
-
-fn end(kind: u16, address: SocketAddr) -> DefaultNla {
-    nest_as(kind, &address_of(address.ip(), Some(address.port())))
-}
-
-fn local(endpoint: &Endpoint) -> Result<DefaultNla, KernelError> {
-    let mut parts = address_of(endpoint.address, endpoint.port);
-    parts.push(DefaultNla::new(ID, vec![endpoint.id]));
-    parts.push(DefaultNla::new(FLAGS, endpoint.flags.0.to_ne_bytes().into()));
-    if let Some(dev) = &endpoint.dev {
-        let index = Names::default().index(dev)?;
-        parts.push(DefaultNla::new(LINK, index.to_ne_bytes().into()));
+    fn tell(&mut self, command: u8, parts: Vec<DefaultNla>) -> Result<(), KernelError> {
+        let token = wire::token(self.token);
+        self.pm.tell(command, [token].into_iter().chain(parts).collect())
     }
-    Ok(nest(&parts))
 }

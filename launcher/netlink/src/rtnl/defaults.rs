@@ -2,13 +2,16 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use netlink_packet_route::route::RouteFlags;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use crate::host::netlink::rtnl::routes::{self, Asked};
-use crate::host::netlink::rtnl::{Rtnl, existing, write};
-use crate::host::netlink::{Connection, KernelError};
-use mptcpize_model::net::{Address, Family, Link, MAIN, Prefix, Route, Rule};
+use crate::error::KernelError;
+use crate::exchange::Exchange;
+use crate::network::{Family, Prefix};
+use crate::rtnl::next_hop::Known;
+use crate::rtnl::route::{MAIN, Route};
+use crate::rtnl::routes::{self, Asked, FIB_MATCH};
+use crate::rtnl::rule::Rule;
+use crate::rtnl::{Rtnl, existing, write};
 
 /// A destination that only a default route covers: outside of 2000::/3, all that is given out
 /// (RFC 4291 section 2.4). The kernel takes it for unicast.
@@ -19,56 +22,39 @@ const LOCAL: u32 = 255;
 const DEFAULT: u32 = 253;
 
 impl Rtnl {
-    /// Main's default routes of a link: all of IPv4, the best of IPv6 and those for some sources.
+    /// The default routes of a link in IPv6's main table: the best, and those for some sources.
     ///
-    /// For IPv6 the table is not read: a router with all of the Internet's routes is as fast as a
-    /// laptop. Instead the kernel is asked for the way to an address to which only a default route
-    /// can lead. Where its answer is not conclusive the main table is read after all. IPv4 keeps
-    /// its default routes in front, so they are read.
+    /// The table is not read: a router with all of the Internet's routes is as fast as a laptop.
+    /// Instead the kernel is asked for the way to an address to which only a default route can
+    /// lead, and then for the way of each of `sources`, the addresses of the link. Where an answer
+    /// is not conclusive, as always without a carrier, the table is read after all.
     ///
     /// # Errors
     /// The kernel refuses, or the link is gone.
-    pub fn default_routes(
+    pub fn v6_default_routes(
         &mut self,
-        link: &Link,
-        addresses: &[Address],
-    ) -> Result<Vec<Route>, KernelError> {
-        let index = self.names.index(&link.name)?;
-        let mut all = self.default_routes_in_main(link, index, Family::V4)?;
-        let own: Vec<IpAddr> = addresses
-            .iter()
-            .filter(|address| address.dev == link.name && address.global)
-            .map(|address| address.address)
-            .filter(IpAddr::is_ipv6)
-            .collect();
-        all.extend(self.v6_default_routes(link, index, &own)?);
-        Ok(all)
-    }
-
-    fn v6_default_routes(
-        &mut self,
-        link: &Link,
-        index: u32,
-        own: &[IpAddr],
+        link: u32,
+        has_carrier: bool,
+        sources: &[Ipv6Addr],
     ) -> Result<Vec<Route>, KernelError> {
         let defaults = |routes: Vec<Route>| -> Vec<Route> {
             let wanted = |route: &Route| route.to.is_none() && route.table == MAIN;
-            routes.into_iter().filter(wanted).filter(|it| it.dev == link.name).collect()
+            routes.into_iter().filter(wanted).filter(|it| it.link == link).collect()
         };
-        match self.lookup(NOWHERE, None, Some(index), RouteFlags::FibMatch) {
+        match self.lookup(NOWHERE, None, Some(link), FIB_MATCH) {
             Ok(routes) if routes.iter().any(|it| it.to.is_none() && it.table == MAIN) => {
                 return Ok(defaults(routes));
             }
-            Err(error) if self.is_final(&error, link, Family::V6)? => {}
-            _ => return self.default_routes_in_main(link, index, Family::V6),
+            Err(error) if self.is_final(&error, has_carrier)? => {}
+            _ => return self.best_in_main(link),
         }
         // One for some sources (`default from PREFIX`) answers to those alone.
         let mut found: Vec<Route> = Vec::new();
-        for from in own {
-            match self.lookup(NOWHERE, Some(*from), Some(index), RouteFlags::FibMatch) {
+        for from in sources {
+            match self.lookup(NOWHERE, Some(IpAddr::V6(*from)), Some(link), FIB_MATCH) {
                 // The source has a table of its own: then main has to be read.
                 Ok(routes) if routes.iter().any(|route| route.table != MAIN) => {
-                    return self.default_routes_in_main(link, index, Family::V6);
+                    return self.best_in_main(link);
                 }
                 Ok(routes) => {
                     for route in defaults(routes) {
@@ -83,60 +69,37 @@ impl Rtnl {
         Ok(found)
     }
 
-    /// Does this refusal mean that the link has no default route? For IPv4 a blackhole looks the
-    /// same, and reading the table to make sure is cheap; for IPv6 it is not.
-    fn is_final(
-        &mut self,
-        error: &KernelError,
-        link: &Link,
-        family: Family,
-    ) -> Result<bool, KernelError> {
+    /// Does this refusal mean that the link has no default route?
+    fn is_final(&mut self, error: &KernelError, has_carrier: bool) -> Result<bool, KernelError> {
         let no_route = matches!(error.errno, libc::ENETUNREACH | libc::EHOSTUNREACH);
-        Ok(no_route && family == Family::V6 && link.carrier && self.is_ordinary(family)?)
+        Ok(no_route && has_carrier && self.is_ordinary()?)
     }
 
-    /// Do the rules send every packet that is bound to a link, and not to an address, to the main
-    /// table? Not so where one leaves the table out, and who knows where one comes before it (a
-    /// VPN's): the table that it names may end with an `unreachable default`.
-    fn is_ordinary(&mut self, family: Family) -> Result<bool, KernelError> {
-        let rules = self.rules_of(family)?;
+    /// Do the rules of IPv6 send every packet that is bound to a link, and not to an address, to
+    /// the main table? Not so where one leaves the table out, and who knows where one comes before
+    /// it (a VPN's): the table that it names may end with an `unreachable default`.
+    fn is_ordinary(&mut self) -> Result<bool, KernelError> {
+        let rules = self.rules_of(Family::V6)?;
         let mut unbound = rules.iter().filter(|rule| rule.from.is_none() || rule.conditional);
         let plain = |rule: &Rule| !rule.conditional && rule.suppress.is_none();
         Ok(unbound.clone().any(|rule| plain(rule) && rule.table == MAIN)
             && unbound.all(|rule| plain(rule) && [LOCAL, MAIN, DEFAULT].contains(&rule.table)))
     }
 
-    /// The default routes of a link in the main table; of IPv6 those with the best metric.
-    fn default_routes_in_main(
-        &mut self,
-        link: &Link,
-        index: u32,
-        family: Family,
-    ) -> Result<Vec<Route>, KernelError> {
-        let mut found = match (family, &self.main_v4) {
-            (Family::V6, _) => self.defaults(MAIN, family, Some(index))?,
-            (Family::V4, Some(known)) => known.clone(),
-            (Family::V4, None) => {
-                let read = self.defaults(MAIN, family, None)?;
-                self.main_v4 = Some(read.clone());
-                read
-            }
-        };
-        found.retain(|route| route.dev == link.name);
-        if family == Family::V6 {
-            // What a look-up would have said.
-            let of = |route: &Route| (route.from.map(String::from), route.metric);
-            let all = found.clone();
-            found.retain(|route| {
-                let better = |it: &Route| of(it).0 == of(route).0 && it.metric < route.metric;
-                !all.iter().any(better)
-            });
-        }
+    /// What a look-up would have said, from the table: those with the best metric.
+    fn best_in_main(&mut self, link: u32) -> Result<Vec<Route>, KernelError> {
+        let mut found = self.defaults(MAIN, Family::V6, Some(link))?;
+        found.retain(|route| route.link == link);
+        let all = found.clone();
+        found.retain(|route| {
+            let better = |it: &Route| it.from == route.from && it.metric < route.metric;
+            !all.iter().any(better)
+        });
         Ok(found)
     }
 
     /// Every default route of a table, one for each next hop, whatever else is in the table: for
-    /// tables that are not ours and may be large.
+    /// tables that may be large.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -154,7 +117,7 @@ impl Rtnl {
         family: Family,
         link: Option<u32>,
     ) -> Result<Vec<Route>, KernelError> {
-        self.resolved(|rtnl| rtnl.defaults_once(table, family, link))
+        self.resolved(|rtnl, known| rtnl.defaults_once(table, family, link, known))
     }
 
     fn defaults_once(
@@ -162,6 +125,7 @@ impl Rtnl {
         table: u32,
         family: Family,
         link: Option<u32>,
+        known: &mut Known,
     ) -> Result<Vec<Route>, KernelError> {
         let mut found = Vec::new();
         let outcome = if family == Family::V4 {
@@ -169,9 +133,9 @@ impl Rtnl {
             // 0.0.0.0 comes first and the rest need not be read. It would be if the link were
             // asked for, because the kernel looks for more until the answer is full.
             let request = write::table(table, family, None);
-            let connection = Connection::open(NETLINK_ROUTE)?;
-            connection.dump_some(libc::RTM_GETROUTE, &request, |message| {
-                let routes = self::routes::routes(message, &mut self.names, Asked::Table);
+            let exchange = Exchange::open(NETLINK_ROUTE)?;
+            exchange.dump_some(libc::RTM_GETROUTE, &request, |message| {
+                let routes = self::routes::routes(message, known, Asked::Table);
                 let zero = |to: &Prefix| to.address.is_unspecified();
                 let more = routes.iter().all(|route| route.to.as_ref().is_none_or(zero));
                 found.extend(routes);
@@ -180,9 +144,9 @@ impl Rtnl {
         } else {
             // IPv6 has it last (net/ipv6/ip6_fib.c walks children before their parent).
             let request = write::table(table, family, link);
-            let dump = self.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
+            let dump = self.exchange.dump(libc::RTM_GETROUTE, &request, |message, list| {
                 if routes::is_default(message) {
-                    list.extend(routes::routes(message, &mut self.names, Asked::Table));
+                    list.extend(routes::routes(message, known, Asked::Table));
                 }
             });
             dump.map(|list| found = list)

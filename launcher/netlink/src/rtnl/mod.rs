@@ -1,31 +1,57 @@
-//! Links, addresses, routes and rules of this network namespace (rtnetlink(7)), in the words of
-//! [`mptcpize_model::net`].
+//! Links, addresses, routes, rules and next hops of this network namespace (rtnetlink(7)).
 //!
-//! Not here: the path manager, which is another protocol ([`crate::host::netlink::pm`]), and any decision.
-//! `read` understands the kernel's messages, `write` makes ours.
+//! What is read is lenient: a form of message that is newer than this crate hides no more than
+//! itself. What is deleted is exactly what was named, though the kernel deletes the first that is
+//! like it.
+//!
+//! ```
+//! use mptcp_netlink::rtnl::{Address, Route, Rtnl, Rule};
+//! use mptcp_netlink::{Family, Prefix};
+//!
+//! # mptcp_netlink::namespace::enter_new()?;
+//! let mut rtnl = Rtnl::open()?;
+//! let lo = rtnl.links()?.into_iter().find(|link| link.is_loopback()).expect("each has one");
+//! let source = [192, 0, 2, 7];
+//! rtnl.add_address(&Address::new(lo.index, source, 32))?;
+//! rtnl.add_rule(&Rule::new(Family::V4, 1000, 101).from(Prefix::host(source)))?;
+//! assert!(rtnl.rules()?.iter().any(|rule| rule.table == 101));
+//!
+//! let route = Route::new(Family::V4, lo.index).table(101);
+//! rtnl.set_up(lo.index, true)?;
+//! rtnl.add_route(&route)?;
+//! assert_eq!(rtnl.routes_in(101, Family::V4)?, [route]);
+//! # Ok::<(), mptcp_netlink::KernelError>(())
+//! ```
 
+mod address;
 mod defaults;
-pub(in crate::host) mod read;
-pub(in crate::host) mod routes;
-pub(in crate::host) mod write;
-
-pub use write::METRIC_V6;
+mod header;
+mod link;
+mod next_hop;
+pub(crate) mod read;
+mod route;
+pub(crate) mod routes;
+mod rule;
+pub(crate) mod write;
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{DefaultNla, Emitable, NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::AddressHeader;
-use netlink_packet_route::link::LinkHeader;
-use netlink_packet_route::route::RouteFlags;
-use netlink_packet_route::rule::RuleHeader;
+use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use crate::host::netlink::message::Body;
-use crate::host::netlink::names::Names;
-use crate::host::netlink::rtnl::routes::Asked;
-use crate::host::netlink::{Connection, KernelError};
-use mptcpize_model::net::{Address, Family, IfName, Link, Route, Rule};
+use crate::error::KernelError;
+use crate::exchange::Exchange;
+use crate::message::{Body, of_number};
+use crate::network::Family;
+use crate::rtnl::header::{AddressHeader, LinkHeader, NextHopHeader, RuleHeader};
+use crate::rtnl::routes::{Asked, FIB_MATCH};
+
+pub use address::Address;
+pub use link::Link;
+pub(crate) use next_hop::Known;
+pub use next_hop::{Hop, NextHop, Target};
+pub use route::{CONGESTION_CONTROL, MAIN, METRIC_V6, Metric, Route};
+pub use rule::{Action, Rule};
 
 /// Leaves a link's byte counters out of its message (`RTEXT_FILTER_SKIP_STATS`).
 const SKIP_STATISTICS: u32 = 1 << 3;
@@ -33,12 +59,36 @@ const SKIP_STATISTICS: u32 = 1 << 3;
 /// Asks for next-hop objects (include/uapi/linux/rtnetlink.h; not in the libc crate).
 const RTM_GETNEXTHOP: u16 = 106;
 
-/// A connection to the kernel's routing tables.
+/// A connection to the kernel's links, addresses, routes and rules.
 pub struct Rtnl {
-    connection: Connection,
-    names: Names,
-    /// The main table's IPv4 default routes, once read: for all links of a look.
-    main_v4: Option<Vec<Route>>,
+    exchange: Exchange,
+}
+
+/// Why something was not deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotDeleted<T> {
+    /// The kernel refused.
+    Kernel(KernelError),
+    /// The kernel would delete this one, which is like it and comes first.
+    Another(Box<T>),
+}
+
+impl<T> From<KernelError> for NotDeleted<T> {
+    fn from(error: KernelError) -> Self {
+        NotDeleted::Kernel(error)
+    }
+}
+
+impl<T> From<NotDeleted<T>> for KernelError {
+    /// `EBUSY` where the kernel would delete another.
+    fn from(why: NotDeleted<T>) -> Self {
+        match why {
+            NotDeleted::Kernel(error) => error,
+            NotDeleted::Another(_) => {
+                KernelError::new(libc::EBUSY, "the kernel would delete another one that is like it")
+            }
+        }
+    }
 }
 
 impl Rtnl {
@@ -47,34 +97,28 @@ impl Rtnl {
     /// # Errors
     /// A sandbox forbids netlink.
     pub fn open() -> Result<Self, KernelError> {
-        let connection = Connection::open(NETLINK_ROUTE)?;
-        Ok(Rtnl { connection, names: Names::default(), main_v4: None })
+        Ok(Rtnl { exchange: Exchange::open(NETLINK_ROUTE)? })
     }
 
-    /// The names and indexes of the links, as of the last [`Rtnl::links`].
-    pub fn names(&mut self) -> &mut Names {
-        &mut self.names
-    }
-
-    /// Every link, in the kernel's order. One whose name is not text is left out.
+    /// Every link, in the kernel's order. One whose name is not UTF-8 is left out.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn links(&mut self) -> Result<Vec<Link>, KernelError> {
-        self.main_v4 = None;
-        let request = Body(
-            LinkHeader::default(),
-            vec![DefaultNla::new(libc::IFLA_EXT_MASK, SKIP_STATISTICS.to_ne_bytes().into())],
-        );
-        let mut found = self.connection.dump(libc::RTM_GETLINK, &request, |message, list| {
-            list.extend(read::link(message));
-        })?;
-        self.names.refill(found.iter().map(|(index, link, _)| (*index, link.name.clone())));
-        for (_, link, relatives) in &mut found {
-            link.master = relatives.master.and_then(|index| self.names.name(index));
-            link.lower = relatives.lower.and_then(|index| self.names.name(index));
-        }
-        Ok(found.into_iter().map(|(_, link, _)| link).collect())
+        let mask = of_number(libc::IFLA_EXT_MASK, SKIP_STATISTICS);
+        let request = Body(LinkHeader::default(), vec![mask]);
+        self.exchange
+            .dump(libc::RTM_GETLINK, &request, |message, list| list.extend(read::link(message)))
+    }
+
+    /// Switches a link on or off (`IFF_UP`).
+    ///
+    /// # Errors
+    /// There is no such link (`ENODEV`), or no `CAP_NET_ADMIN` (`EPERM`).
+    pub fn set_up(&mut self, link: u32, up: bool) -> Result<(), KernelError> {
+        let flag = libc::IFF_UP.unsigned_abs();
+        let flags = if up { flag } else { 0 };
+        self.change(libc::RTM_NEWLINK, 0, &LinkHeader { index: link, flags, change: flag })
     }
 
     /// Every address, IPv4 first.
@@ -84,10 +128,10 @@ impl Rtnl {
     pub fn addresses(&mut self) -> Result<Vec<Address>, KernelError> {
         let mut all = Vec::new();
         for family in Family::BOTH {
-            let header = AddressHeader { family: number_of(family), ..AddressHeader::default() };
+            let header = AddressHeader { family: family.number(), ..AddressHeader::default() };
             let request = Body(header, vec![]);
-            all.extend(self.connection.dump(libc::RTM_GETADDR, &request, |message, list| {
-                list.extend(read::address(message, &mut self.names));
+            all.extend(self.exchange.dump(libc::RTM_GETADDR, &request, |message, list| {
+                list.extend(read::address(message));
             })?);
         }
         Ok(all)
@@ -109,9 +153,9 @@ impl Rtnl {
     /// The kernel refuses.
     pub fn routes_in(&mut self, table: u32, family: Family) -> Result<Vec<Route>, KernelError> {
         let request = write::table(table, family, None);
-        let found = self.resolved(|rtnl| {
-            existing(rtnl.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
-                list.extend(routes::routes(message, &mut rtnl.names, Asked::Table));
+        let found = self.resolved(|rtnl, known| {
+            existing(rtnl.exchange.dump(libc::RTM_GETROUTE, &request, |message, list| {
+                list.extend(routes::routes(message, known, Asked::Table));
             }))
         })?;
         // A kernel before 4.20 does not filter.
@@ -119,15 +163,15 @@ impl Rtnl {
         Ok(found.unwrap_or_default().into_iter().filter(ours).collect())
     }
 
-    /// Has anybody but `protocol` something in a table, be it a route of a kind that the model
-    /// leaves out?
+    /// Has anybody but `protocol` (`rtm_protocol`) something in a table, be it a route of a kind
+    /// that [`Route`] cannot say?
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn is_occupied(&mut self, table: u32, protocol: u8) -> Result<bool, KernelError> {
         for family in Family::BOTH {
             let request = write::whole_table(table, family);
-            let found = self.connection.dump(libc::RTM_GETROUTE, &request, |message, list| {
+            let found = self.exchange.dump(libc::RTM_GETROUTE, &request, |message, list| {
                 list.extend(routes::owner(message).filter(|(of, _)| *of == table));
             });
             let found = existing(found)?.unwrap_or_default();
@@ -141,21 +185,29 @@ impl Rtnl {
     /// Reads, and once more with the next-hop objects where a route named one.
     fn resolved<T>(
         &mut self,
-        read: impl Fn(&mut Self) -> Result<T, KernelError>,
+        read: impl Fn(&mut Self, &mut Known) -> Result<T, KernelError>,
     ) -> Result<T, KernelError> {
-        let found = read(self)?;
-        if !self.names.lacks_hops() {
+        let mut known = Known::default();
+        let found = read(self, &mut known)?;
+        if !known.lacks_some() {
             return Ok(found);
         }
-        let request = write::next_hops();
-        let all = self.connection.dump(RTM_GETNEXTHOP, &request, |message, list| {
-            list.extend(routes::next_hop(message));
-        })?;
-        self.names.know_hops(routes::groups(all));
-        read(self)
+        let mut known = Known::new(&self.next_hops()?);
+        read(self, &mut known)
     }
 
-    /// The way that a packet would take, as `ip route get`.
+    /// Every next-hop object that leads out of a link, and every group.
+    ///
+    /// # Errors
+    /// The kernel refuses; `EOPNOTSUPP` before Linux 5.3.
+    pub fn next_hops(&mut self) -> Result<Vec<NextHop>, KernelError> {
+        self.exchange.dump(RTM_GETNEXTHOP, &NextHopHeader::default(), |message, list| {
+            list.extend(routes::next_hop(message));
+        })
+    }
+
+    /// The way that a packet would take, as `ip route get`: to an address, from one if that is
+    /// given, and out of the link with index `oif` if that is given.
     ///
     /// # Errors
     /// There is none (`ENETUNREACH`, `EHOSTUNREACH`), or a route forbids it.
@@ -163,11 +215,10 @@ impl Rtnl {
         &mut self,
         to: IpAddr,
         from: Option<IpAddr>,
-        oif: Option<&IfName>,
+        oif: Option<u32>,
     ) -> Result<Route, KernelError> {
-        let oif = oif.map(|link| self.names.index(link)).transpose()?;
-        let routes = self.lookup(to, from, oif, RouteFlags::empty())?;
-        routes.into_iter().next().ok_or(KernelError { errno: libc::ENETUNREACH, text: None })
+        let routes = self.lookup(to, from, oif, 0)?;
+        routes.into_iter().next().ok_or(KernelError::from_errno(libc::ENETUNREACH))
     }
 
     /// The route that a packet would take, as it is in its table: a default route is one to everywhere.
@@ -175,8 +226,8 @@ impl Rtnl {
     /// # Errors
     /// As [`Rtnl::route_get`].
     pub fn route_match(&mut self, to: IpAddr, from: Option<IpAddr>) -> Result<Route, KernelError> {
-        let routes = self.lookup(to, from, None, RouteFlags::FibMatch)?;
-        routes.into_iter().next().ok_or(KernelError { errno: libc::ENETUNREACH, text: None })
+        let routes = self.lookup(to, from, None, FIB_MATCH)?;
+        routes.into_iter().next().ok_or(KernelError::from_errno(libc::ENETUNREACH))
     }
 
     fn lookup(
@@ -184,12 +235,12 @@ impl Rtnl {
         to: IpAddr,
         from: Option<IpAddr>,
         oif: Option<u32>,
-        flags: RouteFlags,
+        flags: u32,
     ) -> Result<Vec<Route>, KernelError> {
         let request = write::lookup(to, from, oif, flags);
-        self.resolved(|rtnl| {
-            let answer = rtnl.connection.request(libc::RTM_GETROUTE, 0, &request, |message| {
-                Some(routes::routes(message, &mut rtnl.names, Asked::Lookup))
+        self.resolved(|rtnl, known| {
+            let answer = rtnl.exchange.request(libc::RTM_GETROUTE, 0, &request, |message| {
+                Some(routes::routes(message, known, Asked::Lookup))
             })?;
             Ok(answer.unwrap_or_default())
         })
@@ -202,22 +253,19 @@ impl Rtnl {
     /// # Errors
     /// The kernel refuses: it is there, its gateway is not reachable, or no `CAP_NET_ADMIN`.
     pub fn add_route(&mut self, route: &Route) -> Result<(), KernelError> {
-        let request = write::route(route, self.names.index(&route.dev)?);
-        self.change(libc::RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &request)
+        self.change(libc::RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &write::route(route))
     }
 
     /// Removes exactly this route. The kernel removes the first that is like it, and takes what is
     /// not said (no source, no gateway, metric 0) for any, so the table is read before.
     ///
     /// # Errors
-    /// It is not there (`ESRCH`), another would be removed in its place (`EBUSY`), or no
-    /// `CAP_NET_ADMIN`.
-    pub fn delete_route(&mut self, route: &Route) -> Result<(), KernelError> {
-        let request = write::route(route, self.names.index(&route.dev)?);
+    /// It is not there (`ESRCH`), another would be removed in its place, or no `CAP_NET_ADMIN`.
+    pub fn delete_route(&mut self, route: &Route) -> Result<(), NotDeleted<Route>> {
         let there = self.routes_in(route.table, route.family)?;
         let wanted = Route { metric: write::metric(route), ..route.clone() };
         only(&wanted, there.iter().filter(|other| write::would_delete_route(&wanted, other)))?;
-        self.change(libc::RTM_DELROUTE, 0, &request)
+        Ok(self.change(libc::RTM_DELROUTE, 0, &write::route(route))?)
     }
 
     /// Adds an address to a link.
@@ -225,8 +273,7 @@ impl Rtnl {
     /// # Errors
     /// It is there (`EEXIST`), the link is gone, or no `CAP_NET_ADMIN`.
     pub fn add_address(&mut self, address: &Address) -> Result<(), KernelError> {
-        let request = write::address(address, self.names.index(&address.dev)?);
-        self.change(libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &request)
+        self.change(libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &write::address(address))
     }
 
     /// Removes an address from a link.
@@ -234,15 +281,14 @@ impl Rtnl {
     /// # Errors
     /// It is not there (`EADDRNOTAVAIL`), the link is gone, or no `CAP_NET_ADMIN`.
     pub fn delete_address(&mut self, address: &Address) -> Result<(), KernelError> {
-        let request = write::address(address, self.names.index(&address.dev)?);
-        self.change(libc::RTM_DELADDR, 0, &request)
+        self.change(libc::RTM_DELADDR, 0, &write::address(address))
     }
 
     /// Adds a rule.
     ///
     /// # Errors
-    /// It is there (`EEXIST`), or no `CAP_NET_ADMIN`; `EINVAL` for a rule with conditions that the
-    /// model leaves out.
+    /// It is there (`EEXIST`), or no `CAP_NET_ADMIN`; `EINVAL` for a rule with conditions that
+    /// [`Rule`] leaves out.
     pub fn add_rule(&mut self, rule: &Rule) -> Result<(), KernelError> {
         is_whole(rule)?;
         self.change(libc::RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &write::rule(rule))
@@ -252,28 +298,29 @@ impl Rtnl {
     /// other conditions.
     ///
     /// # Errors
-    /// It is not there (`ENOENT`), another would be removed in its place (`EBUSY`), or no
-    /// `CAP_NET_ADMIN`.
-    pub fn delete_rule(&mut self, rule: &Rule) -> Result<(), KernelError> {
+    /// It is not there (`ENOENT`), another would be removed in its place, or no `CAP_NET_ADMIN`.
+    pub fn delete_rule(&mut self, rule: &Rule) -> Result<(), NotDeleted<Rule>> {
         is_whole(rule)?;
         let there = self.rules_of(rule.family)?;
         only(rule, there.iter().filter(|other| write::would_delete_rule(rule, other))).map_err(
-            |error| match error.errno {
-                libc::ESRCH => KernelError { errno: libc::ENOENT, ..error },
-                _ => error,
+            |error| match error {
+                NotDeleted::Kernel(KernelError { errno: libc::ESRCH, text }) => {
+                    NotDeleted::Kernel(KernelError { errno: libc::ENOENT, text })
+                }
+                other => other,
             },
         )?;
-        self.change(libc::RTM_DELRULE, 0, &write::rule(rule))
+        Ok(self.change(libc::RTM_DELRULE, 0, &write::rule(rule))?)
     }
 
     fn change(&mut self, kind: u16, flags: u16, body: &impl Emitable) -> Result<(), KernelError> {
-        self.connection.request(kind, flags, body, |_| None::<()>).map(|_| ())
+        self.exchange.request(kind, flags, body, |_| None::<()>).map(|_| ())
     }
 
     fn rules_of(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
-        let header = RuleHeader { family: number_of(family), ..RuleHeader::default() };
+        let header = RuleHeader { family: family.number(), ..RuleHeader::default() };
         let request = Body(header, vec![]);
-        self.connection.dump(libc::RTM_GETRULE, &request, |message, list| {
+        self.exchange.dump(libc::RTM_GETRULE, &request, |message, list| {
             list.extend(read::rule(message));
         })
     }
@@ -287,7 +334,7 @@ fn existing<T>(found: Result<T, KernelError>) -> Result<Option<T>, KernelError> 
     }
 }
 
-/// A rule that the model says in full, so that we may write it.
+/// A rule that [`Rule`] says in full, so that it may be written.
 fn is_whole(rule: &Rule) -> Result<(), KernelError> {
     match rule.conditional || rule.table == 0 {
         true => Err(KernelError::new(libc::EINVAL, "the rule does more than a look-up by source")),
@@ -296,22 +343,15 @@ fn is_whole(rule: &Rule) -> Result<(), KernelError> {
 }
 
 /// Is `wanted` the first of those that the kernel would take for it?
-fn only<'a, T: PartialEq + std::fmt::Display + 'a>(
+fn only<'a, T: PartialEq + Clone + 'a>(
     wanted: &T,
     mut alike: impl Iterator<Item = &'a T>,
-) -> Result<(), KernelError> {
+) -> Result<(), NotDeleted<T>> {
     match alike.next() {
         Some(first) if first == wanted => Ok(()),
         Some(first) if alike.any(|other| other == wanted) => {
-            Err(KernelError::new(libc::EBUSY, format!("the kernel would take {first} for it")))
+            Err(NotDeleted::Another(Box::new(first.clone())))
         }
-        _ => Err(KernelError { errno: libc::ESRCH, text: None }),
-    }
-}
-
-fn number_of(family: Family) -> AddressFamily {
-    match family {
-        Family::V4 => AddressFamily::Inet,
-        Family::V6 => AddressFamily::Inet6,
+        _ => Err(KernelError::from_errno(libc::ESRCH).into()),
     }
 }

@@ -1,162 +1,129 @@
-//! Our messages to the kernel. Pure; one for each thing that the model can say.
+//! The messages to the kernel about addresses, routes, rules and next hops. Pure.
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
-use netlink_packet_route::address::{AddressHeader, AddressScope};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteScope, RouteType,
-    RouteVia,
+use netlink_packet_core::DefaultNla;
+
+use crate::message::{Body, nested, octets, of_number};
+use crate::network::Family;
+use crate::rtnl::address::Address;
+use crate::rtnl::header::{AddressHeader, RouteHeader, RuleHeader};
+use crate::rtnl::read::{
+    FR_ACT_TO_TBL, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE,
+    IFA_PROTO,
 };
-use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
+use crate::rtnl::route::{METRIC_V6, Metric, Route};
+use crate::rtnl::routes::{ONLINK, RTA_METRICS, RTA_VIA, usual_scope};
+use crate::rtnl::rule::Rule;
 
-use crate::host::netlink::message::Body;
-use crate::host::netlink::rtnl::number_of;
-use crate::host::netlink::rtnl::read::IFA_PROTO;
-use crate::host::netlink::rtnl::routes::{RTA_METRICS, usual_scope};
-use mptcpize_model::metrics::{Metric, Metrics};
-use mptcpize_model::net::{Address, Family, Route, Rule};
-
-/// What an IPv6 route gets that has no metric (`IP6_RT_PRIO_USER`, include/net/ip6_fib.h).
-pub const METRIC_V6: u32 = 1024;
+/// `RTM_F_LOOKUP_TABLE`: the answer to a look-up names the table.
+const LOOKUP_TABLE: u32 = 0x1000;
 
 /// Asks for the unicast routes of a table, or those of a link in it.
-pub(super) fn table(table: u32, family: Family, link: Option<u32>) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    message.header = RouteHeader {
-        address_family: number_of(family),
-        kind: RouteType::Unicast,
-        ..RouteHeader::default()
-    };
-    message.attributes.push(RouteAttribute::Table(table));
-    message.attributes.extend(link.map(RouteAttribute::Oif));
-    message
-}
-
-/// Asks for all that is in a table, of whatever kind.
-pub(super) fn whole_table(table: u32, family: Family) -> RouteMessage {
-    let mut message = self::table(table, family, None);
-    message.header.kind = RouteType::Unspec;
-    message
-}
-
-/// Asks for all next-hop objects: `struct nhmsg` without a word.
-pub(super) fn next_hops() -> NextHopMessage {
-    NextHopMessage
-}
-
-/// The fixed part of a message about next-hop objects (`struct nhmsg`, linux/nexthop.h).
-pub(super) struct NextHopMessage;
-
-impl Emitable for NextHopMessage {
-    fn buffer_len(&self) -> usize {
-        NEXT_HOP_HEADER
-    }
-
-    fn emit(&self, buffer: &mut [u8]) {
-        buffer[..NEXT_HOP_HEADER].fill(0);
-    }
-}
-
-/// Family, scope, protocol, a reserved byte, and flags.
-pub(super) const NEXT_HOP_HEADER: usize = 8;
-
-/// An address to add or to delete.
-pub(in crate::host) fn address(address: &Address, link: u32) -> Body<AddressHeader> {
-    let header = AddressHeader {
-        family: number_of(Family::of(address.address)),
-        prefix_len: address.length,
-        scope: if address.global { AddressScope::Universe } else { AddressScope::Link },
-        index: link,
-        ..AddressHeader::default()
-    };
-    let octets = match address.address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    };
-    let parts = vec![
-        DefaultNla::new(libc::IFA_LOCAL, octets.clone()),
-        DefaultNla::new(libc::IFA_ADDRESS, octets),
-        // An older kernel takes no notice.
-        DefaultNla::new(IFA_PROTO, vec![address.protocol]),
-    ];
+pub(super) fn table(table: u32, family: Family, link: Option<u32>) -> Body<RouteHeader> {
+    let header =
+        RouteHeader { family: family.number(), kind: libc::RTN_UNICAST, ..RouteHeader::default() };
+    let mut parts = vec![of_number(libc::RTA_TABLE, table)];
+    parts.extend(link.map(|link| of_number(libc::RTA_OIF, link)));
     Body(header, parts)
 }
 
-/// Asks for the way to an address.
+/// Asks for all that is in a table, of whatever kind.
+pub(super) fn whole_table(table: u32, family: Family) -> Body<RouteHeader> {
+    let mut message = self::table(table, family, None);
+    message.0.kind = libc::RTN_UNSPEC;
+    message
+}
+
+/// An address to add or to delete.
+pub(crate) fn address(address: &Address) -> Body<AddressHeader> {
+    let header = AddressHeader {
+        family: Family::of(address.address).number(),
+        length: address.length,
+        scope: address.scope,
+        link: address.link,
+        flags: 0,
+    };
+    let mut parts = vec![
+        DefaultNla::new(libc::IFA_LOCAL, octets(address.address)),
+        DefaultNla::new(libc::IFA_ADDRESS, octets(address.peer.unwrap_or(address.address))),
+        // An older kernel takes no notice.
+        DefaultNla::new(IFA_PROTO, vec![address.protocol]),
+    ];
+    if address.flags != 0 {
+        parts.push(of_number(libc::IFA_FLAGS, address.flags));
+    }
+    Body(header, parts)
+}
+
+/// Asks for the way to an address; `flags` are `RTM_F_*`.
 pub(super) fn lookup(
     to: IpAddr,
     from: Option<IpAddr>,
     link: Option<u32>,
-    flags: RouteFlags,
-) -> RouteMessage {
+    flags: u32,
+) -> Body<RouteHeader> {
     let family = Family::of(to);
     // IPv6 always says the table, and refuses to be asked.
-    let table = if family == Family::V4 { RouteFlags::LookupTable } else { RouteFlags::empty() };
-    let mut message = RouteMessage::default();
-    message.header = RouteHeader {
-        address_family: number_of(family),
-        destination_prefix_length: family.bits(),
-        source_prefix_length: from.map_or(0, |_| family.bits()),
+    let table = if family == Family::V4 { LOOKUP_TABLE } else { 0 };
+    let header = RouteHeader {
+        family: family.number(),
+        to: family.bits(),
+        from: from.map_or(0, |_| family.bits()),
         flags: flags | table,
         ..RouteHeader::default()
     };
-    message.attributes.push(RouteAttribute::Destination(RouteAddress::from(to)));
-    message.attributes.extend(from.map(|from| RouteAttribute::Source(RouteAddress::from(from))));
-    message.attributes.extend(link.map(RouteAttribute::Oif));
-    message
+    let mut parts = vec![DefaultNla::new(libc::RTA_DST, octets(to))];
+    parts.extend(from.map(|from| DefaultNla::new(libc::RTA_SRC, octets(from))));
+    parts.extend(link.map(|link| of_number(libc::RTA_OIF, link)));
+    Body(header, parts)
 }
 
 /// A route to add or to delete.
-pub(in crate::host) fn route(route: &Route, link: u32) -> RouteMessage {
-    let mut message = RouteMessage::default();
+pub(crate) fn route(route: &Route) -> Body<RouteHeader> {
     let scope = match route.family {
         Family::V4 => route.scope.unwrap_or(usual_scope(route.via)),
         Family::V6 => libc::RT_SCOPE_UNIVERSE,
     };
-    message.header = RouteHeader {
-        address_family: number_of(route.family),
-        destination_prefix_length: route.to.map_or(0, |to| to.length),
-        protocol: route.protocol.into(),
-        scope: RouteScope::from(scope),
-        kind: RouteType::Unicast,
-        flags: if route.onlink { RouteFlags::Onlink } else { RouteFlags::empty() },
+    let header = RouteHeader {
+        family: route.family.number(),
+        to: route.to.map_or(0, |to| to.length),
+        protocol: route.protocol,
+        scope,
+        kind: libc::RTN_UNICAST,
+        flags: if route.onlink { ONLINK } else { 0 },
         ..RouteHeader::default()
     };
-    message.attributes.push(RouteAttribute::Table(route.table));
-    message.attributes.push(RouteAttribute::Oif(link));
-    let to = route.to.map(|to| RouteAttribute::Destination(RouteAddress::from(to.address)));
-    message.attributes.extend(to);
-    message.attributes.extend(route.via.map(|via| match Family::of(via) == route.family {
-        true => RouteAttribute::Gateway(RouteAddress::from(via)),
-        false => RouteAttribute::Via(RouteVia::from(via)),
-    }));
-    let source = route.src.map(|source| RouteAttribute::PrefSource(RouteAddress::from(source)));
-    message.attributes.extend(source);
+    let mut parts =
+        vec![of_number(libc::RTA_TABLE, route.table), of_number(libc::RTA_OIF, route.link)];
+    parts.extend(route.to.map(|to| DefaultNla::new(libc::RTA_DST, octets(to.address))));
+    parts.extend(route.via.map(|via| gateway(via, route.family)));
+    parts.extend(route.src.map(|source| DefaultNla::new(libc::RTA_PREFSRC, octets(source))));
     if !route.metrics.is_empty() {
-        let nested = metrics(&route.metrics);
-        message
-            .attributes
-            .push(RouteAttribute::Other(DefaultNla::new(RTA_METRICS | NLA_F_NESTED, nested)));
+        let metrics: Vec<DefaultNla> = route.metrics.iter().map(metric_part).collect();
+        parts.push(nested(RTA_METRICS, &metrics));
     }
     if metric(route) != 0 {
-        message.attributes.push(RouteAttribute::Priority(metric(route)));
+        parts.push(of_number(libc::RTA_PRIORITY, metric(route)));
     }
-    message
+    Body(header, parts)
 }
 
-fn metrics(metrics: &Metrics) -> Vec<u8> {
-    let parts: Vec<DefaultNla> = metrics
-        .0
-        .iter()
-        .map(|(kind, value)| match value {
-            Metric::Number(number) => DefaultNla::new(*kind, number.to_ne_bytes().into()),
-            Metric::Text(text) => DefaultNla::new(*kind, [text.as_bytes(), b"\0"].concat()),
-        })
-        .collect();
-    let mut bytes = vec![0; parts.as_slice().buffer_len()];
-    parts.as_slice().emit(&mut bytes);
-    bytes
+fn gateway(via: IpAddr, family: Family) -> DefaultNla {
+    let of_via = Family::of(via);
+    if of_via == family {
+        return DefaultNla::new(libc::RTA_GATEWAY, octets(via));
+    }
+    // `struct rtvia`: the family, then the address.
+    let family = u16::from(of_via.number()).to_ne_bytes();
+    DefaultNla::new(RTA_VIA, [&family[..], &octets(via)].concat())
+}
+
+fn metric_part((kind, value): (&u16, &Metric)) -> DefaultNla {
+    match value {
+        Metric::Number(number) => of_number(*kind, *number),
+        Metric::Text(text) => DefaultNla::new(*kind, [text.as_bytes(), b"\0"].concat()),
+    }
 }
 
 /// The metric that the route will have in the kernel.
@@ -170,7 +137,7 @@ pub(super) fn metric(route: &Route) -> u32 {
 /// Would the kernel delete `other` when told to delete `route`? (`fib_table_delete`,
 /// net/ipv4/fib_trie.c; `ip6_route_del`, net/ipv6/route.c.)
 pub(super) fn would_delete_route(route: &Route, other: &Route) -> bool {
-    (route.table, route.to, &route.dev) == (other.table, other.to, &other.dev)
+    (route.table, route.to, route.link) == (other.table, other.to, other.link)
         && (metric(route) == 0 || metric(route) == other.metric)
         && (route.protocol == 0 || route.protocol == other.protocol)
         && (route.via.is_none() || route.via == other.via)
@@ -178,22 +145,21 @@ pub(super) fn would_delete_route(route: &Route, other: &Route) -> bool {
 }
 
 /// A rule to add or to delete.
-pub(in crate::host) fn rule(rule: &Rule) -> RuleMessage {
-    let mut message = RuleMessage::default();
-    message.header = RuleHeader {
-        family: number_of(rule.family),
-        src_len: rule.from.map_or(0, |from| from.length),
-        action: RuleAction::ToTable,
+pub(crate) fn rule(rule: &Rule) -> Body<RuleHeader> {
+    let header = RuleHeader {
+        family: rule.family.number(),
+        from: rule.from.map_or(0, |from| from.length),
+        action: FR_ACT_TO_TBL,
         ..RuleHeader::default()
     };
-    message.attributes = vec![
-        RuleAttribute::Priority(rule.priority),
-        RuleAttribute::Table(rule.table),
-        RuleAttribute::Protocol(rule.protocol.into()),
+    let mut parts = vec![
+        of_number(FRA_PRIORITY, rule.priority),
+        of_number(FRA_TABLE, rule.table),
+        DefaultNla::new(FRA_PROTOCOL, vec![rule.protocol]),
     ];
-    message.attributes.extend(rule.from.map(|from| RuleAttribute::Source(from.address)));
-    message.attributes.extend(rule.suppress.map(RuleAttribute::SuppressPrefixLen));
-    message
+    parts.extend(rule.from.map(|from| DefaultNla::new(FRA_SRC, octets(from.address))));
+    parts.extend(rule.suppress.map(|length| of_number(FRA_SUPPRESS_PREFIXLEN, length)));
+    Body(header, parts)
 }
 
 /// Would the kernel delete `other` when told to delete `rule`? (`rule_find`,

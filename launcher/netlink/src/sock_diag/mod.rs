@@ -3,69 +3,43 @@
 //!
 //! Made for hosts with ten thousand connections: two dumps, read where they lie in the buffer, and
 //! no second one where the first shows nothing to look for. Numbers at fixed places are looked up
-//! with their length checked, because an older kernel says less and a newer one more.
+//! with their length checked, because an older kernel says less and a newer one more. Everybody
+//! may ask, and sees the sockets of all users.
+//!
+//! ```
+//! # mptcp_netlink::namespace::enter_new()?;
+//! for connection in mptcp_netlink::sock_diag::connections()? {
+//!     println!("{} > {}", connection.local, connection.remote);
+//!     for subflow in &connection.subflows {
+//!         println!("  {} > {}, {} us", subflow.local, subflow.remote, subflow.rtt_us);
+//!     }
+//! }
+//! # Ok::<(), mptcp_netlink::KernelError>(())
+//! ```
+
+mod connection;
+mod socket;
+mod sockets;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
 
-use netlink_packet_core::{DefaultNla, Emitable};
+use crate::error::KernelError;
+use crate::exchange::Exchange;
+use crate::message::{attribute, attributes, messages, number};
+use crate::network::Family;
+use crate::sock_diag::connection::join;
+use crate::sock_diag::socket::{
+    BY_FAMILY, CONNECTED, ESTABLISHED, HEAD, Head, INFO, Kind, LISTEN, Request, SOCK_DIAG,
+    SYN_SENT, long, word,
+};
 
-use crate::host::netlink::message::{Body, attribute, attributes, messages, number};
-use crate::host::netlink::{Connection as Netlink, KernelError};
-use mptcpize_model::connection::{Connection, Fallback, Phase, Subflow, join, plain};
+pub use connection::{Connection, Fallback, Phase, Subflow};
+pub use sockets::{Socket, mptcp_sockets, tcp_sockets};
 
-/// `NETLINK_SOCK_DIAG` (include/uapi/linux/netlink.h).
-pub(in crate::host) const SOCK_DIAG: isize = 4;
-/// `SOCK_DIAG_BY_FAMILY`.
-pub(in crate::host) const BY_FAMILY: u16 = 20;
-
-/// `IPPROTO_MPTCP`; the request's own field is too narrow for it.
-pub(in crate::host) const MPTCP: u32 = 262;
-/// `INET_DIAG_REQ_PROTOCOL`, the attribute that is wide enough. With any other number the kernel
-/// answers with TCP sockets, and says nothing.
-pub(in crate::host) const PROTOCOL: u16 = 3;
-
-/// The attributes of an answer: `INET_DIAG_INFO`, `INET_DIAG_ULP_INFO`.
-const INFO: u16 = 2;
+/// `INET_DIAG_ULP_INFO`, an attribute of an answer.
 const ULP: u16 = 19;
-/// `INET_ULP_INFO_MPTCP`, within the latter.
+/// `INET_ULP_INFO_MPTCP`, within that.
 const ULP_MPTCP: u16 = 3;
-
-/// States of a socket (include/net/tcp_states.h).
-const ESTABLISHED: u8 = 1;
-const SYN_SENT: u8 = 2;
-pub(in crate::host) const LISTEN: u8 = 10;
-
-/// Which states to ask for: those of a connection that began and has not ended. Without TIME_WAIT
-/// and CLOSE, which have no program any more, and SYN_RECV, which has none yet.
-pub(in crate::host) const CONNECTED: u32 =
-    1 << ESTABLISHED | 1 << SYN_SENT | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
-
-/// The fixed part of a request (`struct inet_diag_req_v2`): family, protocol, extensions, states,
-/// and an address to look for, which is empty.
-#[derive(Default)]
-pub(in crate::host) struct Request {
-    pub(in crate::host) family: u8,
-    pub(in crate::host) states: u32,
-    /// An MPTCP socket is asked for by its token, in the place of a cookie.
-    pub(in crate::host) token: u32,
-}
-
-impl Emitable for Request {
-    fn buffer_len(&self) -> usize {
-        56
-    }
-
-    fn emit(&self, buffer: &mut [u8]) {
-        buffer.fill(0);
-        buffer[0] = self.family;
-        buffer[1] = libc::IPPROTO_TCP as u8;
-        // Each extension is one bit; this one brings the ULP along.
-        buffer[2] = 1 << (INFO - 1);
-        buffer[4..8].copy_from_slice(&self.states.to_ne_bytes());
-        buffer[48..52].copy_from_slice(&self.token.to_ne_bytes());
-    }
-}
 
 /// What one message tells.
 enum Found {
@@ -80,22 +54,21 @@ enum Found {
 /// # Errors
 /// `ENOENT`: the kernel cannot list MPTCP sockets (no MPTCP, or without the module mptcp_diag).
 pub fn connections() -> Result<Vec<Connection>, KernelError> {
-    let mut netlink = Netlink::open(SOCK_DIAG)?;
+    let mut exchange = Exchange::open(SOCK_DIAG)?;
     let mut found = Collected::default();
-    for family in families() {
-        let request = Body(
-            Request { family, states: CONNECTED | 1 << LISTEN, token: 0 },
-            vec![DefaultNla::new(PROTOCOL, MPTCP.to_ne_bytes().into())],
-        );
-        found.add(netlink.dump(BY_FAMILY, &request, |message, list| list.extend(mptcp(message)))?);
+    for family in Family::BOTH {
+        let states = CONNECTED | 1 << LISTEN;
+        let request = Request { family: family.number(), states, token: 0 }.of(Kind::Mptcp);
+        found.add(exchange.dump(BY_FAMILY, &request, |message, list| list.extend(mptcp(message)))?);
     }
     if found.connections.is_empty() && found.listeners.is_empty() {
         return Ok(Vec::new());
     }
-    for family in families() {
-        let request = Body(Request { family, states: CONNECTED, token: 0 }, vec![]);
+    for family in Family::BOTH {
+        let asked = Request { family: family.number(), states: CONNECTED, token: 0 };
+        let request = asked.of(Kind::Tcp);
         let listeners = std::mem::take(&mut found.listeners);
-        let all = netlink.dump(BY_FAMILY, &request, |message, list| {
+        let all = exchange.dump(BY_FAMILY, &request, |message, list| {
             list.extend(tcp(message, &listeners));
         })?;
         found.listeners = listeners;
@@ -104,16 +77,14 @@ pub fn connections() -> Result<Vec<Connection>, KernelError> {
     Ok(join(found.connections, found.subflows))
 }
 
-/// The connection with this token, without its subflows.
+/// The connection with this token, without its subflows; none where there is no such connection.
 ///
 /// # Errors
 /// As [`connections`].
 pub fn with_token(token: u32) -> Result<Option<Connection>, KernelError> {
-    let request = Body(
-        Request { family: libc::AF_INET as u8, token, ..Request::default() },
-        vec![DefaultNla::new(PROTOCOL, MPTCP.to_ne_bytes().into())],
-    );
-    let found = Netlink::open(SOCK_DIAG)?.request(BY_FAMILY, 0, &request, mptcp);
+    let asked = Request { family: Family::V4.number(), token, states: 0 };
+    let request = asked.of(Kind::Mptcp);
+    let found = Exchange::open(SOCK_DIAG)?.request(BY_FAMILY, 0, &request, mptcp);
     match found {
         Ok(Some(Found::Connection(connection))) => Ok(Some(connection)),
         Ok(_) => Ok(None),
@@ -122,7 +93,8 @@ pub fn with_token(token: u32) -> Result<Option<Connection>, KernelError> {
     }
 }
 
-/// What [`connections`] makes of the kernel's answers to both questions.
+/// What [`connections`] makes of the kernel's answers to both questions, each one or more
+/// datagrams.
 pub fn read(mptcp_sockets: &[u8], tcp_sockets: &[u8]) -> Vec<Connection> {
     let mut found = Collected::default();
     found.add(messages(mptcp_sockets).filter_map(|(_, message)| mptcp(message)).collect());
@@ -152,44 +124,7 @@ impl Collected {
     }
 }
 
-pub(in crate::host) fn families() -> [u8; 2] {
-    [libc::AF_INET as u8, libc::AF_INET6 as u8]
-}
-
-/// The fixed part of an answer (`struct inet_diag_msg`).
-pub(in crate::host) struct Head {
-    pub(in crate::host) state: u8,
-    pub(in crate::host) local: SocketAddr,
-    pub(in crate::host) remote: SocketAddr,
-    bound: Option<u32>,
-    uid: u32,
-    pub(in crate::host) inode: u32,
-}
-
-/// Its length.
-pub(in crate::host) const HEAD: usize = 72;
-
 impl Head {
-    pub(in crate::host) fn read(message: &[u8]) -> Option<Head> {
-        let head: &[u8; HEAD] = message.first_chunk()?;
-        let port = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-        let address = |at: usize| -> Option<IpAddr> {
-            let whole: [u8; 16] = head[at..at + 16].try_into().ok()?;
-            match i32::from(head[0]) {
-                libc::AF_INET => whole.first_chunk::<4>().map(|four| IpAddr::from(*four)),
-                _ => Some(plain(IpAddr::from(whole))),
-            }
-        };
-        Some(Head {
-            state: head[1],
-            local: SocketAddr::new(address(8)?, port(4)),
-            remote: SocketAddr::new(address(24)?, port(6)),
-            bound: word(head, 40).filter(|index| *index != 0),
-            uid: word(head, 64)?,
-            inode: word(head, 68)?,
-        })
-    }
-
     fn phase(&self) -> Phase {
         match self.state {
             SYN_SENT => Phase::Connecting,
@@ -212,14 +147,6 @@ impl Head {
             subflows: Vec::new(),
         }
     }
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4).and_then(number)
-}
-
-fn long(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
 /// An MPTCP socket.
@@ -377,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_dump_that_is_cut_or_damaged_anywhere_is_read_as_far_as_it_goes() {
-        use crate::host::netlink::message::tests::mangled;
+        use crate::message::tests::mangled;
         let whole = read(MPTCP_SOCKETS, TCP_SOCKETS).len();
         for cut in mangled(MPTCP_SOCKETS) {
             // Changing one byte of a port can make one more listener, hence one more connection.

@@ -72,8 +72,9 @@ impl Attempt {
 
     /// The kernel's refusal in its own words; `fix` may be empty.
     pub(in crate::commands) fn refused(&self, error: &KernelError, fix: &str) -> Error {
-        let shown = Error::new(error.exit(), &self.what);
-        match error.exit() {
+        let exit = Exit::from(error);
+        let shown = Error::new(exit, &self.what);
+        match exit {
             Exit::NotPermitted => shown.why("the kernel wants CAP_NET_ADMIN").fix(self.sudo()),
             _ if fix.is_empty() => shown.why(error),
             _ => shown.why(error).fix(fix),

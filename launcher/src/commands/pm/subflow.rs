@@ -7,8 +7,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-
 use crate::cli::pm::Common;
 use crate::cli::subflow::{Action, Place, Subflow as Arguments};
 use crate::commands::pm::session::Attempt;
@@ -17,7 +15,6 @@ use crate::host::netlink::KernelError;
 use crate::host::netlink::diag;
 use crate::host::netlink::events::{Events, News};
 use crate::output;
-use crate::syscall::timespec;
 use mptcpize_model::connection::{Connection, Subflow};
 use mptcpize_model::event::Kind;
 use mptcpize_model::mptcp::{Endpoint, Flags};
@@ -150,7 +147,11 @@ fn create(
     let mut events = Events::open().map_err(|error| attempt.closed(&error))?;
     attempt.open()?.create(token, endpoint, remote).map_err(|error| refusal(attempt, &error))?;
     let end = Instant::now() + PATIENCE;
-    while wait(&events, end)? {
+    let more = |events: &Events| {
+        let left = end.saturating_duration_since(Instant::now());
+        events.wait(left).map_err(|error| attempt.refused(&error, ""))
+    };
+    while more(&events)? {
         let News::Event(event) = events.read().map_err(|error| attempt.refused(&error, ""))? else {
             continue;
         };
@@ -169,22 +170,6 @@ fn create(
     }
     let why = format!("{remote} did not take it up from {}", endpoint.address);
     Err(attempt.not_so(why, "mptcpize check").into())
-}
-
-/// Waits for an event; false when the time is over.
-fn wait(events: &Events, end: Instant) -> anyhow::Result<bool> {
-    if events.has_more() {
-        return Ok(true);
-    }
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let left = timespec(left);
-        match poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&left)) {
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(std::io::Error::from(error).into()),
-            Ok(count) => return Ok(count > 0),
-        }
-    }
 }
 
 /// The kernel's refusal, with the remedy for the commonest.

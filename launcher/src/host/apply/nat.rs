@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::error::reason;
-use crate::host::Refused;
+use crate::host::netlink::KernelError;
 use crate::host::process::helper;
 use mptcpize_model::nat::{Nat, TABLE, Translation};
 use mptcpize_model::net::IfName;
@@ -34,7 +34,7 @@ pub fn read() -> Nat {
 ///
 /// # Errors
 /// nft is not here, may not change anything, or cannot name the link.
-pub fn add(translation: &Translation) -> Result<(), Refused> {
+pub fn add(translation: &Translation) -> Result<(), KernelError> {
     let name = translation.dev.as_str();
     if name.contains(['"', '\\', '*']) {
         // A `*` would stand for all links that begin so.
@@ -51,7 +51,7 @@ pub fn add(translation: &Translation) -> Result<(), Refused> {
 ///
 /// # Errors
 /// nft is not here, or may not change anything.
-pub fn remove(translation: &Translation) -> Result<(), Refused> {
+pub fn remove(translation: &Translation) -> Result<(), KernelError> {
     let all = list().map_err(|why| refused(&why))?;
     let found: Vec<u64> =
         all.iter().filter(|(rule, _)| rule == translation).map(|(_, handle)| *handle).collect();
@@ -122,7 +122,7 @@ pub(in crate::host) fn translations(answer: &Value) -> Vec<(Translation, u64)> {
     objects(answer).iter().filter_map(rule).collect()
 }
 
-fn script(lines: &str) -> Result<(), Refused> {
+fn script(lines: &str) -> Result<(), KernelError> {
     let failed = |error: io::Error| refused(&format!("nft: {}", reason(&error)));
     let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
     file.write_all(lines.as_bytes()).map_err(failed)?;
@@ -135,8 +135,8 @@ fn script(lines: &str) -> Result<(), Refused> {
     }
 }
 
-fn refused(text: &str) -> Refused {
-    Refused { errno: libc::EOPNOTSUPP, text: Some(text.to_owned()) }
+fn refused(text: &str) -> KernelError {
+    KernelError::new(libc::EOPNOTSUPP, text)
 }
 
 #[cfg(test)]

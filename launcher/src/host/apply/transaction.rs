@@ -1,12 +1,11 @@
 //! Carrying out a plan whole or not at all: record, change, look again, and take it back when the
 //! host did not come out as planned.
 
-use std::fmt;
-
 use crate::error::{Error, Exit};
+use crate::host::Host;
 use crate::host::apply::journal::Journal;
+use crate::host::netlink::KernelError;
 use crate::host::process::privilege;
-use crate::host::{Host, Refused};
 use mptcpize_model::HostState;
 use mptcpize_model::change::{Change, Item, same_thing};
 use mptcpize_model::config::Config;
@@ -46,7 +45,7 @@ fn make(host: &mut dyn Host, journal: &mut Journal, change: &Change) -> Result<(
 /// Why a change was not made.
 enum Failed {
     /// The kernel refuses it.
-    Refused(Refused),
+    Refused(KernelError),
     /// The journal cannot be written.
     Unrecorded(Error),
 }
@@ -201,7 +200,7 @@ pub fn undo(
 }
 
 /// Did the object go between the look and the change?
-fn is_gone(refused: &Refused) -> bool {
+fn is_gone(refused: &KernelError) -> bool {
     let gone = [libc::ENODEV, libc::ESRCH, libc::ENOENT, libc::EADDRNOTAVAIL];
     gone.contains(&refused.errno)
 }
@@ -252,14 +251,14 @@ fn partial(error: Error) -> Error {
 const GONE: &str = "the link or its address went away meanwhile: run mptcpize setup again";
 
 /// The error for a change that the kernel refused, in iproute2's words and the kernel's own.
-pub fn refusal(change: &Change, refused: &Refused) -> Error {
+pub fn refusal(change: &Change, refused: &KernelError) -> Error {
     let verb = match change {
         Change::Add(_) => "add",
         Change::Remove(_) => "remove",
         Change::Limits { .. } | Change::Sysctl { .. } => "set",
     };
     let what = format!("cannot {verb} the {} {change}", change.noun());
-    let error = Error::new(Exit::Failed, what).why(refused);
+    let error = Error::new(Exit::Failed, what).why(whole(refused));
     // A sysctl of a link goes with the link.
     let sysctl = matches!(change, Change::Sysctl { .. });
     match refused.errno {
@@ -271,12 +270,11 @@ pub fn refusal(change: &Change, refused: &Refused) -> Error {
     }
 }
 
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = std::io::Error::from_raw_os_error(self.errno);
-        match &self.text {
-            Some(text) => write!(f, "{text} ({})", crate::error::reason(&known)),
-            None => f.write_str(&crate::error::reason(&known)),
-        }
+/// The kernel's explanation with the text of its error number.
+fn whole(refused: &KernelError) -> String {
+    let number = KernelError::from_errno(refused.errno);
+    match &refused.text {
+        Some(text) => format!("{text} ({number})"),
+        None => number.to_string(),
     }
 }

@@ -1,66 +1,24 @@
 //! Link names and indexes. The kernel speaks of links by index; everything above this layer, and
-//! every person, by name. Beside them next-hop objects, of which the kernel speaks by number too.
+//! every person, by name.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::os::unix::net::UnixDatagram;
 
 use rustix::net::netdevice;
 
-use crate::host::netlink::KernelError;
+use mptcp_netlink::KernelError;
 use mptcpize_model::net::IfName;
 
 /// The links of a network namespace, as far as they are known.
 #[derive(Debug, Default)]
 pub struct Names {
     known: BTreeMap<u32, IfName>,
-    /// Next-hop objects (ip-nexthop(8)) as far as they were asked for; a group has several.
-    hops: BTreeMap<u32, Vec<NextHop>>,
-    /// A route named a next-hop object that is not among them.
-    unresolved: bool,
-}
-
-/// A next-hop object, or one member of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::host) struct NextHop {
-    /// The index of the link.
-    pub link: u32,
-    /// The gateway.
-    pub via: Option<IpAddr>,
-    /// `RTNH_F_ONLINK` and others.
-    pub flags: u32,
-    /// Packets get another header.
-    pub encapsulated: bool,
 }
 
 impl Names {
     /// Forgets what is known and takes this instead: links get renamed, and indexes used again.
     pub(in crate::host) fn refill(&mut self, links: impl IntoIterator<Item = (u32, IfName)>) {
         self.known = links.into_iter().collect();
-        self.hops.clear();
-        self.unresolved = false;
-    }
-
-    /// The next hops behind a number; none where they have to be asked for first.
-    pub(in crate::host) fn hops(&mut self, number: u32) -> Vec<NextHop> {
-        match self.hops.get(&number) {
-            Some(hops) => hops.clone(),
-            None => {
-                self.unresolved = true;
-                vec![]
-            }
-        }
-    }
-
-    /// Takes all next-hop objects.
-    pub(in crate::host) fn know_hops(&mut self, hops: BTreeMap<u32, Vec<NextHop>>) {
-        self.hops = hops;
-        self.unresolved = false;
-    }
-
-    /// Did a route name a next-hop object that is not known?
-    pub(in crate::host) fn lacks_hops(&self) -> bool {
-        self.unresolved
     }
 
     /// The name of a link. One that is not known, because it appeared a moment ago, is asked for.

@@ -119,5 +119,5 @@ pub fn aside<T: Send>(
 fn isolate() -> Result<(), KernelError> {
     // SAFETY: a new network namespace leaves the table of descriptors shared; only
     // `UnshareFlags::FILES` would part it from other threads.
-    Ok(unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?)
+    Ok(unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.map_err(io::Error::from)?)
 }

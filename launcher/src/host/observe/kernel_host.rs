@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use crate::error::{Error, Exit};
+use crate::host::Host;
 use crate::host::apply::{nat, sysctl};
 use crate::host::netlink::KernelError;
 use crate::host::netlink::pm::{self, Pm};
@@ -12,7 +13,6 @@ use crate::host::netlink::rtnl::Rtnl;
 use crate::host::netlink::xfrm;
 use crate::host::observe::{kernel, managers};
 use crate::host::process::privilege;
-use crate::host::{Host, Refused};
 use mptcpize_model::change::{Change, Item, same_endpoint};
 use mptcpize_model::config::Config;
 use mptcpize_model::mptcp::{Endpoint, MOST};
@@ -150,7 +150,7 @@ impl Host for Live {
         Ok(state)
     }
 
-    fn apply(&mut self, change: &Change) -> Result<(), Refused> {
+    fn apply(&mut self, change: &Change) -> Result<(), KernelError> {
         match change {
             Change::Add(Item::Address(address)) => self.rtnl.add_address(address)?,
             Change::Remove(Item::Address(address)) => self.rtnl.delete_address(address)?,
@@ -163,9 +163,8 @@ impl Host for Live {
             Change::Add(Item::Endpoint(endpoint)) => self.pm()?.add(endpoint)?,
             Change::Remove(Item::Endpoint(endpoint)) => self.remove_endpoint(endpoint)?,
             Change::Limits { to, .. } => self.pm()?.set_limits(*to)?,
-            Change::Sysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| Refused {
-                errno: error.raw_os_error().unwrap_or(libc::EIO),
-                text: None,
+            Change::Sysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| {
+                KernelError::from_errno(error.raw_os_error().unwrap_or(libc::EIO))
             })?,
         }
         Ok(())
@@ -274,7 +273,7 @@ impl Live {
         RouteLookup { from, to, oif: oif.cloned(), hop }
     }
 
-    fn pm(&mut self) -> Result<&mut Pm, Refused> {
+    fn pm(&mut self) -> Result<&mut Pm, KernelError> {
         if self.pm.is_none() {
             self.pm = Some(Pm::open()?);
         }
@@ -282,7 +281,7 @@ impl Live {
     }
 
     /// The kernel deletes by id; ours is found by what it is, because ids are given anew.
-    fn remove_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), Refused> {
+    fn remove_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), KernelError> {
         let pm = self.pm()?;
         let all = pm.endpoints()?;
         let found = all.iter().find(|other| same_endpoint(other, endpoint));
@@ -345,16 +344,7 @@ fn sysctls(links: &[Link], ours: &[Change]) -> BTreeMap<String, String> {
 }
 
 fn unanswered(doing: &str, error: &KernelError) -> Error {
-    let exit = match error.errno {
-        libc::EPERM | libc::EACCES => Exit::NotPermitted,
-        _ => Exit::Failed,
-    };
+    let exit = Exit::from(error);
     let what = Error::new(exit, format!("cannot {doing}")).why(error);
     if exit == Exit::NotPermitted { what.fix(privilege::advice()) } else { what }
-}
-
-impl From<KernelError> for Refused {
-    fn from(error: KernelError) -> Self {
-        Refused { errno: error.errno, text: error.text }
-    }
 }

@@ -7,17 +7,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use netlink_packet_core::DefaultNla;
+use mptcp_netlink::sock_diag::{Socket, mptcp_sockets, tcp_sockets};
 
 use crate::host::apply::sysctl;
-use crate::host::netlink::diag::{
-    BY_FAMILY, CONNECTED, HEAD, Head, LISTEN, MPTCP, PROTOCOL, Request, SOCK_DIAG, families,
-};
-use crate::host::netlink::message::{Body, attribute};
-use crate::host::netlink::{Connection, KernelError};
-
-/// `INET_DIAG_MD5SIG`: the kernel adds it for whoever has CAP_NET_ADMIN; getsockopt(2) tells nobody.
-const MD5: u16 = 18;
+use crate::host::netlink::KernelError;
 
 /// The switch of a namespace, as a sysctl.
 const SWITCH: &str = "net.mptcp.enabled";
@@ -52,39 +45,23 @@ impl Table {
     /// # Errors
     /// It has no sock_diag(7), or a sandbox forbids netlink.
     pub fn read() -> Result<Self, KernelError> {
-        let mut netlink = Connection::open(SOCK_DIAG)?;
-        let mut entries = BTreeMap::new();
-        let states = CONNECTED | 1 << LISTEN;
+        let entry = |socket: Socket, mptcp| {
+            let Socket { inode, listens, local, remote, md5, .. } = socket;
+            (inode, Entry { mptcp, listens, local, remote, md5 })
+        };
+        let mut entries: BTreeMap<u32, Entry> =
+            tcp_sockets()?.into_iter().map(|socket| entry(socket, false)).collect();
         // MPTCP last, so that it has the say about a socket that is in both.
-        for (mptcp, protocol) in
-            [(false, vec![]), (true, vec![DefaultNla::new(PROTOCOL, MPTCP.to_ne_bytes().into())])]
-        {
-            for family in families() {
-                let request =
-                    Body(Request { family, states, ..Request::default() }, protocol.clone());
-                let found = netlink.dump(BY_FAMILY, &request, |message, list| {
-                    list.extend(entry(message, mptcp));
-                });
-                match found {
-                    Ok(found) => entries.extend(found),
-                    // A kernel without MPTCP, or without its module for this.
-                    Err(error) if mptcp && error.errno == libc::ENOENT => {}
-                    Err(error) => return Err(error),
-                }
-            }
+        match mptcp_sockets() {
+            Ok(sockets) => entries.extend(sockets.into_iter().map(|socket| entry(socket, true))),
+            // A kernel without MPTCP, or without its module for this.
+            Err(error) if error.errno == libc::ENOENT => {}
+            Err(error) => return Err(error),
         }
         // One without a descriptor.
         entries.remove(&0);
         Ok(Table { entries, off: sysctl::read(SWITCH).is_some_and(|value| value == "0") })
     }
-}
-
-fn entry(message: &[u8], mptcp: bool) -> Option<(u32, Entry)> {
-    let head = Head::read(message)?;
-    let md5 = !mptcp && attribute(&message[HEAD..], MD5).is_some_and(|keys| !keys.is_empty());
-    let listens = head.state == LISTEN;
-    let (local, remote) = (head.local, head.remote);
-    Some((head.inode, Entry { mptcp, listens, local, remote, md5 }))
 }
 
 #[cfg(test)]

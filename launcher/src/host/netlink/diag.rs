@@ -1,0 +1,23 @@
+//! MPTCP connections with their subflows, in the words of [`mptcpize_model::connection`].
+
+use mptcp_netlink::{KernelError, sock_diag};
+use mptcpize_model::connection::Connection;
+
+use crate::host::netlink::from_kernel;
+
+/// Every connection that a program asked to be MPTCP; that which carried most comes first. Among
+/// them are those that were accepted as plain TCP by an MPTCP listener.
+///
+/// # Errors
+/// `ENOENT`: the kernel cannot list MPTCP sockets (no MPTCP, or without the module mptcp_diag).
+pub fn connections() -> Result<Vec<Connection>, KernelError> {
+    Ok(sock_diag::connections()?.into_iter().map(from_kernel::connection).collect())
+}
+
+/// The connection with this token, without its subflows.
+///
+/// # Errors
+/// As [`connections`].
+pub fn with_token(token: u32) -> Result<Option<Connection>, KernelError> {
+    Ok(sock_diag::with_token(token)?.map(from_kernel::connection))
+}
