@@ -122,6 +122,17 @@ fn each_layer_uses_only_those_below_it() {
 }
 
 #[test]
+fn only_the_host_speaks_netlink() {
+    for file in files(&source()).iter().filter(|file| layer(file) != "host") {
+        let code = read(file);
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        assert!(!code.clone().any(|line| line.contains("mptcp_netlink")), "{}", file.display());
+    }
+    let manifest = read(&source().join("../netlink/Cargo.toml"));
+    assert!(!manifest.contains("path ="), "netlink uses a crate of ours");
+}
+
+#[test]
 fn imports_are_found_however_they_are_written() {
     let text = "//! crate::doc\nuse crate::error::{Error, Exit};\n\
                 use crate::{host, locations::Locations,\n    model};\nfn f() { crate::cli::parse() }\n";
@@ -133,8 +144,7 @@ fn imports_are_found_however_they_are_written() {
 fn every_file_has_a_header_and_one_idea() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut seen = 0;
-    for directory in
-        ["launcher/src", "launcher/model/src", "launcher/netlink/src", "shim/src", "tests"]
+    for directory in ["launcher/src", "launcher/model/src", "launcher/netlink", "shim/src", "tests"]
     {
         for file in files(&root.join(directory)) {
             let text = read(&file);
@@ -176,6 +186,7 @@ fn every_link_of_a_page_leads_to_a_file_and_a_heading() {
         "launcher/README.md",
         "launcher/services.md",
         "launcher/model/README.md",
+        "launcher/netlink/README.md",
         "tests/README.md",
     ];
     let mut seen = 0;

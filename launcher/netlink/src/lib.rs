@@ -61,3 +61,8 @@ pub mod readers;
 
 pub use error::KernelError;
 pub use network::{Family, Prefix};
+
+/// Compiles the program on the first page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct FirstPage;
