@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use mptcp_netlink::pm::{Endpoint, Event, EventKind, Events, Flags, Limits, News, PathManager};
-use mptcp_netlink::rtnl::{Address, Route, Rtnl};
+use mptcp_netlink::rtnl::{Address, Hop, NextHop, Route, Rtnl, Target};
 use mptcp_netlink::sock_diag::{self, Connection};
 use mptcp_netlink::{Family, KernelError, Prefix, namespace};
 use rustix::net::{AddressFamily, Protocol, SocketType, accept, bind, connect, listen, socket};
@@ -144,6 +144,21 @@ fn endpoints_limits_and_flags_read_as_they_were_written() {
     assert_eq!(errno(pm.delete(9)), Err(libc::EINVAL));
     pm.flush().expect("root may");
     assert_eq!(pm.endpoints(), Ok(vec![]));
+}
+
+#[test]
+fn next_hop_objects_read_as_they_were_written() {
+    let link = host();
+    let mut rtnl = Rtnl::open().expect("rtnetlink is there");
+    let hop = NextHop::new(7, Target::Hop(Hop::new(Family::V4, link))).protocol(86);
+    let group = NextHop::new(8, Target::Group(vec![7]));
+    for object in [&hop, &group] {
+        rtnl.add_next_hop(object).expect("root may");
+    }
+    assert_eq!(rtnl.next_hops(), Ok(vec![hop, group]));
+    rtnl.delete_next_hop(7).expect("it is there");
+    assert_eq!(rtnl.next_hops(), Ok(vec![]), "a group without a member goes too");
+    assert_eq!(rtnl.delete_next_hop(7).map_err(|error| error.errno), Err(libc::ENOENT));
 }
 
 #[test]

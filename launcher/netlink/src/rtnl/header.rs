@@ -148,9 +148,13 @@ impl Emitable for RuleHeader {
     }
 }
 
-/// `struct nhmsg` (include/uapi/linux/nexthop.h): 8 bytes, with its flags in the last four.
+/// `struct nhmsg` (include/uapi/linux/nexthop.h): 8 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NextHopHeader {
+    pub(crate) family: u8,
+    /// Who made it (`rtm_protocol`).
+    pub(crate) protocol: u8,
+    /// `RTNH_F_*`.
     pub(crate) flags: u32,
 }
 
@@ -159,7 +163,8 @@ impl NextHopHeader {
 
     pub(crate) fn read(message: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::LENGTH] = message.first_chunk()?;
-        Some(NextHopHeader { flags: number(bytes, 4) })
+        let [family, _, protocol, ..] = *bytes;
+        Some(NextHopHeader { family, protocol, flags: number(bytes, 4) })
     }
 }
 
@@ -169,7 +174,7 @@ impl Emitable for NextHopHeader {
     }
 
     fn emit(&self, buffer: &mut [u8]) {
-        buffer[..4].fill(0);
+        buffer[..4].copy_from_slice(&[self.family, 0, self.protocol, 0]);
         buffer[4..8].copy_from_slice(&self.flags.to_ne_bytes());
     }
 }

@@ -56,7 +56,9 @@ pub use rule::{Action, Rule};
 /// Leaves a link's byte counters out of its message (`RTEXT_FILTER_SKIP_STATS`).
 const SKIP_STATISTICS: u32 = 1 << 3;
 
-/// Asks for next-hop objects (include/uapi/linux/rtnetlink.h; not in the libc crate).
+/// Messages about next-hop objects (include/uapi/linux/rtnetlink.h; not in the libc crate).
+const RTM_NEWNEXTHOP: u16 = 104;
+const RTM_DELNEXTHOP: u16 = 105;
 const RTM_GETNEXTHOP: u16 = 106;
 
 /// A connection to the kernel's links, addresses, routes and rules.
@@ -204,6 +206,25 @@ impl Rtnl {
         self.exchange.dump(RTM_GETNEXTHOP, &NextHopHeader::default(), |message, list| {
             list.extend(routes::next_hop(message));
         })
+    }
+
+    /// Adds a next-hop object. Routes name it by its number through other tools; those that are
+    /// written here name their link and gateway themselves.
+    ///
+    /// # Errors
+    /// Its number is in use (`EEXIST`), a link or a member is not there, its link is down
+    /// (`ENETDOWN`), its gateway is not reachable, or no `CAP_NET_ADMIN` (`EPERM`).
+    pub fn add_next_hop(&mut self, object: &NextHop) -> Result<(), KernelError> {
+        let request = write::next_hop(object);
+        self.change(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL, &request)
+    }
+
+    /// Deletes the next-hop object with this number, and the routes that name it.
+    ///
+    /// # Errors
+    /// It is not there (`ENOENT`), or no `CAP_NET_ADMIN` (`EPERM`).
+    pub fn delete_next_hop(&mut self, id: u32) -> Result<(), KernelError> {
+        self.change(RTM_DELNEXTHOP, 0, &write::next_hop_by_id(id))
     }
 
     /// The way that a packet would take, as `ip route get`: to an address, from one if that is

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::network::Family;
+
 /// A next-hop object (`RTM_NEWNEXTHOP`, include/uapi/linux/nexthop.h). One without a link, a
 /// blackhole, is not told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +13,24 @@ use std::net::IpAddr;
 pub struct NextHop {
     /// Its number, from 1.
     pub id: u32,
+    /// Who made it (`rtm_protocol`, /etc/iproute2/rt_protos).
+    pub protocol: u8,
     /// Where it leads.
     pub to: Target,
+}
+
+impl NextHop {
+    /// An object with this number, made by `static` (4).
+    pub fn new(id: u32, to: Target) -> Self {
+        NextHop { id, protocol: libc::RTPROT_STATIC, to }
+    }
+
+    /// Says who made it (`rtm_protocol`).
+    #[must_use]
+    pub fn protocol(mut self, protocol: u8) -> Self {
+        self.protocol = protocol;
+        self
+    }
 }
 
 /// Where a next-hop object leads.
@@ -28,15 +46,32 @@ pub enum Target {
 /// A way out of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Hop {
+    /// Of which routes it is: IPv4 or IPv6.
+    pub family: Family,
     /// The index of the link.
     pub link: u32,
     /// The gateway.
     pub via: Option<IpAddr>,
     /// `RTNH_F_*` (include/uapi/linux/rtnetlink.h), raw.
     pub flags: u32,
-    /// Packets get another header on the way (`NHA_ENCAP`).
+    /// Packets get another header on the way (`NHA_ENCAP`). Never written.
     pub encapsulated: bool,
+}
+
+impl Hop {
+    /// A way out of the link with this index, without a gateway.
+    pub fn new(family: Family, link: u32) -> Self {
+        Hop { family, link, via: None, flags: 0, encapsulated: false }
+    }
+
+    /// Gives it a gateway.
+    #[must_use]
+    pub fn via(mut self, gateway: impl Into<IpAddr>) -> Self {
+        self.via = Some(gateway.into());
+        self
+    }
 }
 
 /// The next-hop objects that routes name, as far as they were asked for; a group has several hops.

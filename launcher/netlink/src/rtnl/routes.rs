@@ -19,14 +19,14 @@ const RTA_ENCAP: u16 = 22;
 const RTA_NH_ID: u16 = 30;
 
 /// Attributes of a next-hop object (`NHA_*`, include/uapi/linux/nexthop.h).
-const NHA_ID: u16 = 1;
-const NHA_GROUP: u16 = 2;
-const NHA_OIF: u16 = 5;
-const NHA_GATEWAY: u16 = 6;
+pub(super) const NHA_ID: u16 = 1;
+pub(super) const NHA_GROUP: u16 = 2;
+pub(super) const NHA_OIF: u16 = 5;
+pub(super) const NHA_GATEWAY: u16 = 6;
 const NHA_ENCAP: u16 = 8;
 
 /// The length of a member of a group (`struct nexthop_grp`); its number comes first.
-const MEMBER: usize = 8;
+pub(super) const MEMBER: usize = 8;
 
 /// `RTM_F_CLONED`: what the kernel learned for one destination.
 const CLONED: u32 = 0x200;
@@ -108,14 +108,15 @@ fn route(message: &[u8], known: &mut Known, asked: Asked) -> Option<Vec<Route>> 
         encapsulated: hop.encapsulated || find(RTA_ENCAP).is_some(),
     };
     if let Some(hops) = find(libc::RTA_MULTIPATH) {
-        return Some(next_hops(hops).map(template).collect());
+        return Some(next_hops(hops, family).map(template).collect());
     }
     let Some(link) = find(libc::RTA_OIF).and_then(number) else {
         // Where net.ipv4.nexthop_compat_mode is 0 the kernel names the object and no more.
         let hops = known.of(find(RTA_NH_ID).and_then(number)?);
         return Some(hops.into_iter().map(template).collect());
     };
-    Some(vec![template(Hop { link, via: gateway(body), flags: header.flags, encapsulated: false })])
+    let flags = header.flags;
+    Some(vec![template(Hop { family, link, via: gateway(body), flags, encapsulated: false })])
 }
 
 /// The scope of an IPv4 route where it is not what `ip route` gives by itself.
@@ -151,25 +152,28 @@ pub(crate) fn next_hop(message: &[u8]) -> Option<NextHop> {
     let id = number(find(NHA_ID)?)?;
     if let Some(group) = find(NHA_GROUP) {
         let members = group.chunks_exact(MEMBER).filter_map(|member| number(&member[..4]));
-        return Some(NextHop { id, to: Target::Group(members.collect()) });
+        let to = Target::Group(members.collect());
+        return Some(NextHop { id, protocol: header.protocol, to });
     }
     let hop = Hop {
+        family: Family::from_number(header.family)?,
         link: number(find(NHA_OIF)?)?,
         via: find(NHA_GATEWAY).and_then(ip),
         flags: header.flags,
         encapsulated: find(NHA_ENCAP).is_some(),
     };
-    Some(NextHop { id, to: Target::Hop(hop) })
+    Some(NextHop { id, protocol: header.protocol, to: Target::Hop(hop) })
 }
 
-/// The next hops of a multipath route.
-fn next_hops(mut rest: &[u8]) -> impl Iterator<Item = Hop> {
+/// The next hops of a multipath route of this family.
+fn next_hops(mut rest: &[u8], family: Family) -> impl Iterator<Item = Hop> {
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
         let hop = rest.get(..length)?;
         let body = hop.get(NEXT_HOP..)?;
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some(Hop {
+            family,
             link: number(&hop[4..NEXT_HOP])?,
             via: gateway(body),
             flags: hop[2].into(),

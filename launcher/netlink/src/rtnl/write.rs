@@ -7,13 +7,16 @@ use netlink_packet_core::DefaultNla;
 use crate::message::{Body, nested, octets, of_number};
 use crate::network::Family;
 use crate::rtnl::address::Address;
-use crate::rtnl::header::{AddressHeader, RouteHeader, RuleHeader};
+use crate::rtnl::header::{AddressHeader, NextHopHeader, RouteHeader, RuleHeader};
+use crate::rtnl::next_hop::{NextHop, Target};
 use crate::rtnl::read::{
     FR_ACT_TO_TBL, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE,
     IFA_PROTO,
 };
 use crate::rtnl::route::{METRIC_V6, Metric, Route};
-use crate::rtnl::routes::{ONLINK, RTA_METRICS, RTA_VIA, usual_scope};
+use crate::rtnl::routes::{
+    MEMBER, NHA_GATEWAY, NHA_GROUP, NHA_ID, NHA_OIF, ONLINK, RTA_METRICS, RTA_VIA, usual_scope,
+};
 use crate::rtnl::rule::Rule;
 
 /// `RTM_F_LOOKUP_TABLE`: the answer to a look-up names the table.
@@ -124,6 +127,35 @@ fn metric_part((kind, value): (&u16, &Metric)) -> DefaultNla {
         Metric::Number(number) => of_number(*kind, *number),
         Metric::Text(text) => DefaultNla::new(*kind, [text.as_bytes(), b"\0"].concat()),
     }
+}
+
+/// A next-hop object to add. The weights of a group's members are alike.
+pub(crate) fn next_hop(object: &NextHop) -> Body<NextHopHeader> {
+    let protocol = object.protocol;
+    let id = of_number(NHA_ID, object.id);
+    match &object.to {
+        Target::Hop(hop) => {
+            let header = NextHopHeader { family: hop.family.number(), protocol, flags: hop.flags };
+            let gateway = hop.via.map(|via| DefaultNla::new(NHA_GATEWAY, octets(via)));
+            let parts = [id, of_number(NHA_OIF, hop.link)];
+            Body(header, parts.into_iter().chain(gateway).collect())
+        }
+        Target::Group(members) => {
+            let member = |id: &u32| {
+                let mut bytes = [0; MEMBER];
+                bytes[..4].copy_from_slice(&id.to_ne_bytes());
+                bytes
+            };
+            let value = members.iter().flat_map(member).collect();
+            let header = NextHopHeader { family: libc::AF_UNSPEC as u8, protocol, flags: 0 };
+            Body(header, vec![id, DefaultNla::new(NHA_GROUP, value)])
+        }
+    }
+}
+
+/// The next-hop object with this number, to delete.
+pub(super) fn next_hop_by_id(id: u32) -> Body<NextHopHeader> {
+    Body(NextHopHeader::default(), vec![of_number(NHA_ID, id)])
 }
 
 /// The metric that the route will have in the kernel.

@@ -82,7 +82,7 @@ fn a_mangled_message_is_no_reason_to_panic() {
     let rule_of = Rule::new(Family::V4, 1000, 101).suppress(0).protocol(86);
     let a_rule = bytes(&write::rule(&rule_of.from(Prefix::host([192, 0, 2, 2]))));
     let object = nested(1, &[of_number(1, 3), of_number(5, 7), attribute(6, &[192, 0, 2, 1])]);
-    let object = [&[0; 8][..], &bytes(&[object].as_slice())[4..]].concat();
+    let object = [&[2, 0, 0, 0, 0, 0, 0, 0][..], &bytes(&[object].as_slice())[4..]].concat();
     assert!(next_hop(&object).is_some());
     let known = &mut Known::default();
     assert_eq!(routes(&multipath, known, Asked::Table).len(), 2);
