@@ -12,6 +12,18 @@ use crate::pm::flags::Flags;
 use crate::pm::{PathManager, wire};
 
 /// The commands for one connection; [`PathManager::connection`] makes it.
+///
+/// ```
+/// use mptcp_netlink::pm::{Endpoint, PathManager};
+///
+/// # mptcp_netlink::namespace::enter_new()?;
+/// let mut pm = PathManager::open()?;
+/// let mut connection = pm.connection(0x0f3a_01c2);
+/// let local = Endpoint::new([192, 0, 2, 7]).id(2).subflow();
+/// let refused = connection.create(&local, ([203, 0, 113, 9], 443).into());
+/// assert_eq!(refused.expect_err("nobody has this token").to_string(), "invalid token");
+/// # Ok::<(), mptcp_netlink::KernelError>(())
+/// ```
 pub struct OfConnection<'a> {
     pm: &'a mut PathManager,
     token: u32,
