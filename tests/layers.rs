@@ -4,6 +4,9 @@
 //! this looks at the `crate::` paths of each file. The pages of the tree are held together too: their
 //! links and the length of the first one.
 
+#[path = "layers/arrows.rs"]
+mod arrows;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -130,6 +133,46 @@ fn only_the_host_speaks_netlink() {
     }
     let manifest = read(&source().join("../netlink/Cargo.toml"));
     assert!(!manifest.contains("path ="), "netlink uses a crate of ours");
+}
+
+/// The crates of the tree, by their sources.
+const CRATES: [&str; 4] =
+    ["launcher/src", "launcher/model/src", "launcher/netlink/src", "shim/src"];
+
+/// `cargo test --test layers circle -- --nocapture` prints how many files and arrows each crate has.
+#[test]
+fn the_files_of_a_crate_use_each_other_without_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut wrong = Vec::new();
+    for source in CRATES {
+        let arrows = arrows::of(&root.join(source));
+        let count: usize = arrows.values().map(BTreeSet::len).sum();
+        let circles = arrows::circles(&arrows);
+        println!("{source}: {} files, {count} arrows, {} circles", arrows.len(), circles.len());
+        assert!(count > arrows.len(), "{source}: the arrows are not seen");
+        wrong.extend(circles.iter().map(|circle| format!("{source}: {}", circle.join(" ↔ "))));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn circles_are_found_however_an_import_is_written() {
+    let scratch = tempfile::tempdir().expect("a scratch directory");
+    for (file, text) in [
+        ("lib.rs", "mod a;\nmod b;\nmod c;\n"),
+        ("a/mod.rs", "pub mod inner;\nuse crate::{c, b::{self, B}};\n"),
+        ("a/inner.rs", "use super::Word;\nfn f() { crate::c::g() }\n"),
+        ("b.rs", "// crate::a\npub(in crate::a) fn f() {}\nuse super::c::C;\n"),
+        ("c.rs", "fn g() { super::a::inner::f() }\n#[cfg(test)]\nmod tests { use crate::b; }\n"),
+    ] {
+        let file = scratch.path().join(file);
+        fs::create_dir_all(file.parent().expect("it has one")).expect("a directory");
+        fs::write(file, text).expect("a scratch file");
+    }
+    let arrows = arrows::of(scratch.path());
+    let of = |module: &str| arrows[module].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!((of("a"), of("a::inner"), of("b")), (vec!["b", "c"], vec!["c"], vec!["c"]));
+    assert_eq!(arrows::circles(&arrows), [["a::inner", "c"]]);
 }
 
 #[test]

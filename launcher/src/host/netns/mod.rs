@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 use crate::error::{Error, Exit, reason};
-use crate::host::netlink::KernelError;
 use crate::host::process::privilege;
+use mptcp_netlink::KernelError;
 
 /// Where ip-netns(8) keeps the namespaces that have a name.
 const NAMED: &str = "/run/netns";
