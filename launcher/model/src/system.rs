@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How every program of the host gets the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SystemWay {
+pub enum SystemMechanism {
     /// By `/etc/ld.so.preload`.
     Preload,
     /// By the environment of services, sessions and log-ins.

@@ -178,7 +178,7 @@ fn beyond_preload(
     }
 }
 
-/// The same decision for a program that is followed: the filter stands behind the library, for what
+/// The decision with `--follow`: the filter stands behind the library, for what
 /// that does not reach in the program and below it. What the library makes is none of its business.
 pub fn follow(decision: Decision, seccomp: impl FnOnce() -> Result<Terms, Obstacle>) -> Decision {
     let by_environment = matches!(decision.mechanism, Mechanism::Preload | Mechanism::GoDebug);

@@ -13,7 +13,7 @@ use mptcpize_model::shell;
 
 /// Where the text begins, behind symbol and topic.
 const TEXT_AT: usize = 20;
-/// The same where there is no room for a column of topics.
+/// The indent of a finding's text where there is no room for a column of topics.
 const NARROW_AT: usize = 4;
 /// Below this many columns there is none.
 const NARROW: usize = 60;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use mptcpize_model::plain;
 use mptcpize_model::shell;
-use mptcpize_model::system::SystemWay;
+use mptcpize_model::system::SystemMechanism;
 use mptcpize_model::unit::judge::{Count, Judgement, Verdict};
 
 /// One unit that `enable` or `disable` was about.
@@ -132,7 +132,8 @@ pub fn texts(all: &[Done]) -> String {
     text
 }
 
-/// The same as one object, for `enable` with what it passed over and put back.
+/// The units that were switched on or off, as one JSON object; for `enable` with those that it passed
+/// over and put back.
 pub fn done_json(all: &[Done], dry_run: bool, passed: &[Passed], put_back: &[Passed]) -> Value {
     let told = |all: &[Passed]| -> Vec<Value> {
         all.iter().map(|one| json!({ "unit": one.unit, "why": one.why })).collect()
@@ -181,10 +182,10 @@ pub struct Row {
 }
 
 /// The table, below what counts for every program.
-pub fn list(rows: &[Row], system: Option<SystemWay>) -> String {
+pub fn list(rows: &[Row], system: Option<SystemMechanism>) -> String {
     let every = match system {
-        Some(SystemWay::Preload) => "every program of this host is on, by /etc/ld.so.preload",
-        Some(SystemWay::Environment) => {
+        Some(SystemMechanism::Preload) => "every program of this host is on, by /etc/ld.so.preload",
+        Some(SystemMechanism::Environment) => {
             "every service and log-in of this host is on, by the environment"
         }
         None => "",
@@ -242,7 +243,7 @@ pub fn sockets(judgement: &Judgement) -> String {
 }
 
 /// The units of `list -j`, as one JSON object.
-pub fn list_json(rows: &[Row], system: Option<SystemWay>) -> Value {
+pub fn list_json(rows: &[Row], system: Option<SystemMechanism>) -> Value {
     let units: Vec<Value> = rows
         .iter()
         .map(|row| {
@@ -273,8 +274,8 @@ pub fn list_json(rows: &[Row], system: Option<SystemWay>) -> Value {
         })
         .collect();
     let system = system.map(|way| match way {
-        SystemWay::Preload => "preload",
-        SystemWay::Environment => "environment",
+        SystemMechanism::Preload => "preload",
+        SystemMechanism::Environment => "environment",
     });
     json!({ "version": 1, "system": system, "units": units })
 }

@@ -82,6 +82,9 @@ fn rendered(mechanism: Mechanism) -> (PathBuf, String) {
     let lines = text.split(['\n', '\r', '\0']);
     let count = lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '['])).count();
     assert_eq!(count, settings, "{text:?}");
-    assert!(dropin::is_ours(&text) && (settings == 0 || dropin::way(&text) == name), "{text:?}");
+    assert!(
+        dropin::is_ours(&text) && (settings == 0 || dropin::mechanism(&text) == name),
+        "{text:?}"
+    );
     file("/etc/systemd/system/web.service.d/50-mptcpize.conf", &text)
 }

@@ -174,7 +174,7 @@ pub fn why_under_run(text: &str) -> Option<&str> {
 }
 
 /// How a drop-in reaches the unit's programs: the name of its [`Mechanism`].
-pub fn way(text: &str) -> &'static str {
+pub fn mechanism(text: &str) -> &'static str {
     let has = |start: &str| text.lines().any(|line| line.starts_with(start));
     match () {
         () if has("ExecStart=") => "run",
@@ -295,7 +295,7 @@ mod tests {
             let dropin = dropin(kind);
             let text = dropin.render();
             assert!(is_ours(&text));
-            assert_eq!(way(&text), dropin.mechanism.name());
+            assert_eq!(super::mechanism(&text), dropin.mechanism.name());
             assert!(!has_filter(&text));
             assert_eq!(made(&text, file), [Path::new("/etc/systemd/system/web.service.d")]);
         }

@@ -36,7 +36,7 @@ pub fn list(arguments: &List, locations: &Locations) -> anyhow::Result<Exit> {
     for (one, facts) in on.iter().zip(&facts) {
         let mut row = Row {
             unit: one.unit.to_string(),
-            way: dropin::way(&one.text).to_owned(),
+            way: dropin::mechanism(&one.text).to_owned(),
             state: facts.active.clone(),
             file: one.file.display().to_string(),
             ..Row::default()
@@ -66,7 +66,7 @@ fn instances(site: &Site, on: &Existing, tables: &mut Tables) -> Result<Vec<Row>
     let rows = names.iter().zip(&facts).map(|(name, facts)| {
         let mut row = Row {
             unit: name.to_string(),
-            way: dropin::way(&on.text).to_owned(),
+            way: dropin::mechanism(&on.text).to_owned(),
             state: facts.active.clone(),
             file: on.file.display().to_string(),
             ..Row::default()

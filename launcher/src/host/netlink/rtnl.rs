@@ -92,8 +92,8 @@ impl Rtnl {
         addresses: &[Address],
     ) -> Result<Vec<Route>, KernelError> {
         let index = self.names.index(&link.name)?;
-        let of_v4 = match &self.main_v4 {
-            Some(known) => known.clone(),
+        let of_v4 = match self.main_v4.take() {
+            Some(known) => known,
             None => self.default_routes_in(MAIN, Family::V4)?,
         };
         let mut all: Vec<Route> =

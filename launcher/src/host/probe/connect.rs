@@ -19,7 +19,7 @@ use mptcpize_model::net::IfName;
 /// How long plain TCP is waited for: a SYN, its repetition after a second, and a slow path.
 pub(super) const TCP_PATIENCE: Duration = Duration::from_millis(3_000);
 
-/// The same with MPTCP. The kernel's verdict of a blackhole comes after 3 s
+/// How long MPTCP is waited for. The kernel's verdict of a blackhole comes after 3 s
 /// (`mptcp_active_detect_blackhole`, net/mptcp/ctrl.c), and no machine that lets this process wait for
 /// most of a second may get that far.
 pub(super) const MPTCP_PATIENCE: Duration = Duration::from_millis(2_000);

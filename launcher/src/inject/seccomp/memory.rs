@@ -44,7 +44,7 @@ const MOST: usize = 64;
 /// milliseconds, and on a machine that is busy with other things more; only calls that need memory
 /// wait meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The same while so many wait that the others would find no slot.
+/// How long a reading may take while so many wait that other calls would find no slot.
 const CROWDED: Duration = Duration::from_millis(50);
 const CROWD: usize = SLOTS / 2;
 /// How long it may take where the process that reads gets no processor: then it is not the memory.

@@ -33,7 +33,8 @@ const WAITING: &CStr = c"mptcpize-spare";
 
 /// How long to do without a standby before trying again to start one.
 const RETRY: Duration = Duration::from_secs(1);
-/// The same, in answers, for a supervisor that always has one to give.
+/// After so many answers without a standby another start is tried, by a supervisor that is never idle
+/// for [`RETRY`].
 const RETRY_ANSWERS: u32 = 1000;
 
 /// How long to wait at the end for processes of our own: a writer may have records left.
@@ -119,7 +120,7 @@ fn serve(responder: &Responder, mut standby: Option<OwnedFd>) -> i32 {
     let mut memory = Memory::new(responder);
     let mut progress: Vec<Progress> = (0..SLOTS).map(|_| Progress::New).collect();
     loop {
-        // Wanted only while there is room, else a full slots would keep us from answering.
+        // Wanted only while there is room, else full slots would keep us from answering.
         let interest = if free.is_empty() { PollFlags::empty() } else { PollFlags::IN };
         let retry = standby.is_none().then_some(RETRY);
         let awaited = memory.awaited();

@@ -283,7 +283,7 @@ pub(super) struct Slot {
 pub(super) struct Slots(*mut Slot);
 
 impl Slots {
-    /// An empty slots, shared with every process started from now on. It is never unmapped.
+    /// Empty slots, shared with every process started from now on. They are never unmapped.
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: a new anonymous mapping touches no memory of ours.
         let memory = unsafe {
@@ -325,7 +325,7 @@ impl Slots {
     }
 
     /// Takes up the next waiting call, straight into an empty slot: there is no moment at which a
-    /// call is taken up and not on the slots.
+    /// call is taken up and in no slot.
     pub(super) fn receive(&self, listener: BorrowedFd<'_>, number: usize) -> io::Result<()> {
         // SAFETY: `call` lies inside the slot, which is inside the mapping.
         let call = unsafe { &raw mut (*self.place(number)).call };

@@ -48,7 +48,7 @@ impl Trace {
         }
     }
 
-    /// The same about an option that MPTCP refuses; nothing where the program has its way.
+    /// Hands on a record about an option that MPTCP refuses; none where the program has its way.
     pub(super) fn option(
         &self,
         (name, pid): &(String, u32),

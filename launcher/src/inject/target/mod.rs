@@ -65,7 +65,7 @@ impl Caller {
         self.user != 0 && !self.no_new_privileges
     }
 
-    /// The same, with this promise too.
+    /// The caller, with `no_new_privs` as well where `also` says so.
     #[must_use]
     pub fn with_no_new_privileges(self, also: bool) -> Self {
         Caller { no_new_privileges: self.no_new_privileges || also, ..self }
