@@ -347,6 +347,43 @@ def _():
             return "60 s later"
 
 
+def send_that_waits(sock, lose):
+    """Fills the connection until send waits, loses it, and says what the send then answers."""
+    answer = []
+
+    def send():
+        try:
+            while True:
+                sock.send(bytes(1 << 16))
+        except OSError as error:
+            answer.append(errno.errorcode[error.errno])
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    until(lambda: wait(sock, select.POLLOUT, 0) == 0)
+    lose()
+    # The kernel has given the connection up; a second more for a thread that it woke.
+    wait(sock, select.POLLRDHUP)
+    thread.join(1)
+    return answer[0] if answer else "waits for ever"
+
+
+@probe("`send` that waits, the last subflow reset")
+def _():
+    client, server = pair()
+    # How long a connection without subflows is kept, where the kernel lets us say it; otherwise a minute.
+    with contextlib.suppress(OSError), open("/proc/sys/net/mptcp/close_timeout", "w") as file:
+        file.write("1")
+    port = client.getsockname()[1]
+    return send_that_waits(server, lambda: subprocess.run(
+        ["ss", "--tcp", "--kill", f"sport = :{port}"], check=True, stdout=subprocess.DEVNULL))
+
+
+@probe("`send` that waits, connection reset by a peer of plain TCP")
+def _():
+    client, peer = to_tcp()
+    return send_that_waits(client, lambda: reset(peer))
+
+
 class Alarm(Exception):
     pass
 
@@ -386,15 +423,20 @@ def refused():
     return sock
 
 
-def reset_by_tcp():
-    """A connection to a peer of plain TCP, whatever the sockets of this program are, and its reset."""
+def to_tcp():
+    """A connection to a peer of plain TCP, whatever the sockets of this program are, and the peer."""
     number = {"x86_64": 41, "aarch64": 198}[platform.machine()]
     listener = s.socket(fileno=ctypes.CDLL(None).syscall(number, s.AF_INET, s.SOCK_STREAM, 6))
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     client = new()
     client.connect(listener.getsockname())
-    reset(listener.accept()[0])
+    return client, listener.accept()[0]
+
+
+def reset_by_tcp():
+    client, peer = to_tcp()
+    reset(peer)
     return client
 
 

@@ -5,6 +5,7 @@ how long each class took.
 Not here: which results are right; those are the ones of a run without the tool.
 """
 import collections
+import faulthandler
 import io
 import os
 import sys
@@ -24,9 +25,11 @@ warnings.simplefilter("ignore")
 # They wait for ever where the kernel knows their family but has nobody behind it. Two are
 # about their own speed and not about TCP: on a busy machine one took 0.113 s where it allows 0.1. And one
 # has an alarm after a second interrupt what a Unix socket sends: it waits for ever where the machine needs
-# that second to make the 16 MB that are sent, for then the alarm comes before the call.
+# that second to make the 16 MB that are sent, for then the alarm comes before the call. test_nonblocking_send
+# closes while its server waits in send with all buffers full: where MPTCP's reset does not fit the closed
+# window (once in 60), that send waits for ever (shim/README.md: `send` that waits, the last subflow reset).
 LEFT_OUT = ("VSOCK", "CAN", "RDS", "Bluetooth", "Qipcrtr", "test_prompt_cancellation",
-            "test_call_later", "test_sendall_interrupted")
+            "test_call_later", "test_sendall_interrupted", "test_nonblocking_send")
 
 
 class Report(unittest.TestResult):
@@ -82,6 +85,8 @@ def main():
     for test in tests[part::parts]:
         classes[type(test)].addTest(test)
     report = Report()
+    # Where it waits, should one of them never end: before the run that compares gives it up.
+    faulthandler.dump_traceback_later(540, exit=True)
     out, sys.stdout = sys.stdout, io.StringIO()
     unittest.TestSuite(classes.values()).run(report)
     sys.stdout = out
