@@ -14,7 +14,7 @@
 //! inject, output, locations, root, syscall, error` · `host, inject → locations, root, syscall,
 //! error` · `root, output, cli → error`; all may use the model, which is a crate of its own and
 //! knows none of them. What speaks netlink is one too, mptcp-netlink, and only `host` uses it.
-//! `tests/layers.rs` keeps it so.
+//! `tests/layers/main.rs` keeps it so.
 //!
 //! The library that is preloaded (`shim/`) is a package of its own, embedded by `build.rs`;
 //! nothing links it, because it defines `socket`.

@@ -2,7 +2,7 @@
 //!
 //! A bit of each descriptor's state says that the program set the option; the value stays in the
 //! kernel and is read back only when the socket is replaced. Measured for each of them: read and
-//! set again, both sockets give the same answer (tests/compat.rs).
+//! set again, both sockets give the same answer (tests/shim/compat.rs).
 
 use core::ffi::c_int;
 

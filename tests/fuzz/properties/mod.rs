@@ -1,5 +1,5 @@
 //! What must hold whatever bytes a reader gets: that it returns, and what is said at each property.
-//! Each is run by the fuzzer and, on kept inputs, by `tests/fuzz_found.rs`.
+//! Each is run by the fuzzer and, on kept inputs, by `tests/pure/fuzz_found.rs`.
 //!
 //! Not here: making inputs, and what a rightly written input means (the readers' own tests).
 

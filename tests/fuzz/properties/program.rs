@@ -9,7 +9,7 @@ use mptcpize::inject::target::script;
 
 /// So long is a file that has no end of its own: a few times the blocks and tables that are read of
 /// one, and little enough that the fuzzer tries thousands of inputs a second. That data of any
-/// length is looked through no further than promised stands in tests/go_programs.rs.
+/// length is looked through no further than promised stands in tests/pure/go_programs.rs.
 const LONG: u64 = 256 * 1024;
 
 /// A file that is these bytes, or these bytes again and again; and how much of it was asked for.

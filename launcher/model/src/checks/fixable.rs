@@ -1,4 +1,4 @@
-//! Which findings have a command that mends them: the list that keeps tests/check_fixes.rs complete.
+//! Which findings have a command that mends them: the list that keeps tests/show/check_fixes.rs complete.
 
 /// The codes of all findings that a command mends. A test executes each of these commands, so a fix
 /// that is missing here is one that nobody has tried.

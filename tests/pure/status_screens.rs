@@ -1,0 +1,76 @@
+//! The screens of `mptcpize status` from fixed states, wide and narrow, with colour and in ASCII,
+//! and its JSON: each is a file in tests/screens. `UPDATE=1 cargo test` writes them anew.
+//!
+//! Not here: real connections (show/status.rs).
+
+use crate::support::recorded::same;
+use crate::support::states::{absent, crowd, fresh, laptop, off, troubled};
+use mptcpize::output::status;
+use mptcpize::output::term::Term;
+use mptcpize_model::status::{Program, report};
+
+#[test]
+fn every_screen_is_as_recorded() {
+    let wide = Term { width: 120, ..Term::PLAIN };
+    let narrow = Term { width: 60, ..Term::PLAIN };
+    for (file, seen, term) in [
+        ("status-laptop.txt", laptop(), wide),
+        ("status-laptop-80.txt", laptop(), Term { width: 80, ..wide }),
+        ("status-laptop-narrow.txt", laptop(), narrow),
+        ("status-laptop-ascii.txt", laptop(), Term { utf8: false, ..wide }),
+        ("status-laptop-colour.txt", laptop(), Term { colour: true, ..wide }),
+        ("status-fresh.txt", fresh(), wide),
+        ("status-troubled.txt", troubled(), wide),
+        ("status-troubled-narrow.txt", troubled(), narrow),
+        ("status-off.txt", off(), wide),
+        ("status-absent.txt", absent(), wide),
+        ("status-crowd.txt", crowd(), wide),
+    ] {
+        let screen = status::screen(&report(&seen, 20), &term);
+        // What can be pasted is never cut, the rest keeps to the width.
+        let too_long = screen.lines().find(|line| {
+            !line.contains("fix: ") && !term.colour && line.chars().count() > term.width
+        });
+        assert_eq!(too_long, None, "{file}");
+        assert!(term.utf8 || screen.is_ascii(), "{file}");
+        same(file, &screen);
+    }
+}
+
+#[test]
+fn json_is_as_recorded() {
+    for (file, seen) in [("status-laptop.json", laptop()), ("status-absent.json", absent())] {
+        let text = status::json(&report(&seen, usize::MAX));
+        let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+        assert_eq!(value["version"], 1);
+        let pretty = serde_json::to_string_pretty(&value).expect("it was JSON");
+        same(file, &format!("{pretty}\n"));
+    }
+}
+
+#[test]
+fn the_faults_that_want_attention_and_those_that_do_not() {
+    for (what, seen, attention) in [
+        ("a laptop as it should be", laptop(), false),
+        ("two paths and no endpoint", fresh(), true),
+        ("much is wrong", troubled(), true),
+        ("switched off", off(), true),
+        ("no MPTCP", absent(), true),
+        ("many connections", crowd(), false),
+    ] {
+        assert_eq!(report(&seen, 20).attention, attention, "{what}");
+    }
+    let mut foreign = laptop();
+    foreign.path_manager = Some("userspace".into());
+    foreign.state.endpoints.clear();
+    assert!(!report(&foreign, 20).attention, "a path manager in user space needs no endpoints");
+}
+
+#[test]
+fn names_of_programs_cannot_write_to_the_terminal() {
+    let mut seen = laptop();
+    let evil = Program { pid: 1, name: "a\x1b]0;x\x07b".into() };
+    seen.programs.insert(1, evil);
+    let screen = status::screen(&report(&seen, 20), &Term::PLAIN);
+    assert!(!screen.contains('\x1b') && screen.contains("a]0;xb"), "{screen}");
+}

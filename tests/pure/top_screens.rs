@@ -1,0 +1,160 @@
+//! Frames of `mptcpize top` from fixed states, at several sizes: each is a file in tests/screens.
+//! `UPDATE=1 cargo test` writes them anew.
+//!
+//! Not here: a real terminal (show/top.rs).
+
+use std::collections::BTreeMap;
+
+use crate::support::recorded::same;
+use crate::support::states::{crowd, fresh, laptop, troubled};
+use mptcpize::output::term::Term;
+use mptcpize::output::top;
+use mptcpize_model::status::{Bytes, Seen};
+use mptcpize_model::top::{Key, Snapshot, Sort, Tracker, View};
+
+/// Counters of both links after so many seconds at 40 and 0.3 Mbit/s.
+fn counters(second: u64) -> BTreeMap<String, Bytes> {
+    let wavy = |second: u64| 5_000_000 * second + 400_000 * (second % 3);
+    [
+        ("lo".into(), Bytes::default()),
+        ("wlan0".into(), Bytes { received: wavy(second), sent: 270_000 * second }),
+        ("wwan0".into(), Bytes { received: 37_500 * second, sent: 12_500 * second }),
+    ]
+    .into()
+}
+
+/// The state some seconds later: every subflow of `seen` has moved on.
+fn later(seen: &Seen, second: u64) -> Seen {
+    let mut seen = seen.clone();
+    for connection in seen.connections.iter_mut().flatten() {
+        let number = u64::from(connection.inode);
+        connection.received += 1_000_000 * second / number;
+        for subflow in &mut connection.subflows {
+            subflow.received += 1_000_000 * second / number;
+            subflow.sent += 10_000 * second;
+            subflow.resent += 40 * second;
+        }
+    }
+    seen
+}
+
+/// What `top` shows of a state after twenty seconds.
+fn watched(seen: &Seen, view: &View) -> Snapshot {
+    let mut tracker = Tracker::default();
+    for second in 0..=20 {
+        tracker.count(counters(second), second * 1_000);
+        tracker.look(later(seen, second), second * 1_000);
+    }
+    tracker.event("12:04:29  wwan0     subflow up            10.64.9.2:40001 → 203.0.113.9:443  token 9f3a0001".into());
+    tracker.snapshot(view, "12:04:31".into(), 20_000, 1)
+}
+
+fn frame(seen: &Seen, keys: &[Key], width: usize, utf8: bool) -> String {
+    let mut view = View::default();
+    keys.iter().for_each(|key| view.press(*key));
+    let term = Term { width, utf8, ..Term::PLAIN };
+    top::text(&watched(seen, &view), &term, 24)
+}
+
+#[test]
+fn every_frame_is_as_recorded() {
+    for (file, seen, keys, width, utf8) in [
+        ("top-laptop.txt", laptop(), &[][..], 100, true),
+        ("top-laptop-80.txt", laptop(), &[], 80, true),
+        ("top-laptop-narrow.txt", laptop(), &[], 60, true),
+        ("top-laptop-ascii.txt", laptop(), &[], 80, false),
+        ("top-details.txt", laptop(), &[Key::Enter], 80, true),
+        (
+            "top-filter.txt",
+            laptop(),
+            &[Key::Letter('/'), Key::Letter('s'), Key::Letter('s')],
+            80,
+            true,
+        ),
+        ("top-help.txt", laptop(), &[Key::Letter('?')], 80, true),
+        ("top-fresh.txt", fresh(), &[], 80, true),
+        ("top-troubled.txt", troubled(), &[Key::Enter], 100, true),
+        ("top-crowd.txt", crowd(), &[Key::Down, Key::Down], 80, true),
+    ] {
+        let text = frame(&seen, keys, width, utf8);
+        let too_long = text.lines().find(|line| line.chars().count() > width);
+        assert_eq!(too_long, None, "{file}");
+        assert!(text.lines().count() <= 24 && (utf8 || text.is_ascii()), "{file}");
+        same(file, &text);
+    }
+}
+
+#[test]
+fn a_frame_fits_every_terminal() {
+    for seen in [laptop(), fresh(), crowd()] {
+        let view = View { details: true, selected: 400, ..View::default() };
+        let snapshot = watched(&seen, &view);
+        for width in [0, 1, 20, 59, 60, 80, 200] {
+            for height in [0, 1, 2, 5, 10, 24, 70] {
+                let lines = top::render(&snapshot, width, height);
+                assert_eq!(lines.len(), height, "{width} by {height}");
+                let length = |line: &Vec<top::Piece>| {
+                    line.iter().map(|(text, _)| text.chars().count()).sum::<usize>()
+                };
+                assert!(lines.iter().all(|line| length(line) <= width), "{width} by {height}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_selected_is_always_on_the_screen() {
+    let seen = crowd();
+    for selected in [0, 5, 13, 14, 100, 499, 10_000] {
+        let view = View { selected, ..View::default() };
+        let text = top::text(&watched(&seen, &view), &Term { width: 80, ..Term::PLAIN }, 24);
+        assert!(text.contains('▸'), "{selected}: {text}");
+    }
+}
+
+#[test]
+fn connections_that_were_there_before_are_told_from_new_ones() {
+    let mut tracker = Tracker::default();
+    let mut seen = laptop();
+    let all = seen.connections.take().expect("a laptop has some");
+    seen.connections = Some(all[..1].to_vec());
+    tracker.look(seen.clone(), 0);
+    seen.connections = Some(all[..2].to_vec());
+    tracker.look(seen, 5_000);
+    let view = View { sort: Sort::Bytes, ..View::default() };
+    let snapshot = tracker.snapshot(&view, String::new(), 65_000, 1);
+    let ages: Vec<(u64, bool)> =
+        snapshot.connections.iter().map(|line| (line.age_s, line.older)).collect();
+    assert_eq!(ages, [(65, true), (60, false)]);
+}
+
+#[test]
+fn the_filter_and_the_order_are_as_chosen() {
+    let names = |view: &View| -> Vec<String> {
+        let lines = watched(&laptop(), view).connections;
+        lines.into_iter().filter_map(|line| Some(line.row.program?.name)).collect()
+    };
+    let mut view = View::default();
+    assert_eq!(names(&view), ["curl", "ssh", "firefox"]);
+    view.sort = Sort::Program;
+    assert_eq!(names(&view), ["curl", "firefox", "ssh"]);
+    for (filter, expected) in [
+        ("FIRE", &["firefox"][..]),
+        ("198.51.100.4", &["ssh"]),
+        ("wwan0", &["curl"]),
+        ("9f3a0002", &["ssh"]),
+        ("nothing", &[]),
+    ] {
+        view.filter = filter.into();
+        assert_eq!(names(&view), expected, "{filter}");
+    }
+}
+
+#[test]
+fn many_connections_are_counted_and_the_busiest_followed() {
+    let snapshot = watched(&crowd(), &View::default());
+    assert_eq!((snapshot.connections_all, snapshot.connections.len()), (10_000, 500));
+    assert!(snapshot.connections[0].rate_bit_s > snapshot.connections[499].rate_bit_s);
+    let none = Tracker::default().snapshot(&View::default(), String::new(), 0, 1);
+    assert_eq!(none.connections, []);
+}

@@ -1,0 +1,117 @@
+//! What a real systemd makes of what system-wide use gives it: the unit that sets the host up at
+//! boot, in its sandbox, and the environment of every service.
+
+use std::path::Path;
+
+use crate::support::cc::{self, Build};
+use crate::support::systemd::{Machine, machine};
+
+const UNIT: &str = "mptcpize-setup.service";
+
+/// Puts the package's unit into the machine, with the tool where it expects it.
+fn install(machine: &Machine) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/debian").join(UNIT);
+    machine.install(&file, &format!("/etc/systemd/system/{UNIT}"));
+    // The copy hides whatever another package has there.
+    machine
+        .sh(&format!(
+            "chmod 644 /etc/systemd/system/{UNIT}; ln -sf /opt/mptcpize /usr/bin/mptcpize
+             systemctl daemon-reload"
+        ))
+        .ok();
+}
+
+#[test]
+fn the_unit_sets_the_host_up_and_undoes_it() {
+    let machine = machine();
+    install(&machine);
+    machine
+        .sh("
+            for link in 1 2; do
+                ip link add w$link type veth peer name p$link
+                # No addresses of IPv6, which come when they like.
+                ip link set p$link addrgenmode none up
+                ip link set w$link addrgenmode none up
+                ip addr add 10.$link.0.1/24 dev w$link
+                ip route add default via 10.$link.0.254 dev w$link metric $link
+            done")
+        .ok();
+    // The multicast routes of IPv6 come when the kernel has seen the carrier, which may be later.
+    let look = "ip rule; ip route show table all | grep -Ev 'broadcast|multicast'; ip mptcp limits
+                ip mptcp endpoint; sysctl -a 2>/dev/null | grep -E 'w[12].(arp_ignore|ignore_)'";
+    let before = machine.sh(look).ok().stdout;
+    let started = machine.sh(&format!("systemctl enable --now {UNIT}"));
+    let log = machine.sh(&format!("journalctl --no-pager -u {UNIT}"));
+    assert_eq!(started.code(), 0, "{log}");
+    assert_eq!(machine.property(UNIT, "ActiveState"), "active");
+    assert_eq!(machine.property(UNIT, "Result"), "success");
+    let during = machine.sh("ip mptcp endpoint; ip rule").ok().stdout;
+    for wanted in ["10.1.0.1", "10.2.0.1", "lookup 8684", "lookup 8685"] {
+        assert!(during.contains(wanted), "no {wanted}: {during}");
+    }
+    // The same journal for whoever looks from outside of the sandbox.
+    assert_eq!(machine.tool("setup").ok().stdout, "already set up: w1 and w2\n");
+    machine.sh(&format!("systemctl restart {UNIT}")).ok();
+    assert_eq!(machine.property(UNIT, "ActiveState"), "active");
+    machine.sh(&format!("systemctl disable --now {UNIT}")).ok();
+    assert_eq!(machine.sh(look).ok().stdout, before);
+    machine.sh("ip link delete w1; ip link delete w2; rm /etc/systemd/system/mptcpize-*").ok();
+    machine.sh("systemctl daemon-reload").ok();
+}
+
+#[test]
+fn the_unit_is_shut_in_and_its_file_is_without_fault() {
+    let machine = machine();
+    install(&machine);
+    machine.sh(&format!("systemd-analyze verify --man=no {UNIT}")).silent();
+    let report = machine.sh(&format!("systemd-analyze security --no-pager {UNIT}")).ok().stdout;
+    let last = report.lines().rev().find(|line| line.contains("Overall exposure level"));
+    let level =
+        last.and_then(|line| line.split(": ").nth(1)?.split(' ').next()?.parse::<f32>().ok());
+    assert!(level.is_some_and(|level| level < 4.0), "{report}");
+    machine.sh("rm /etc/systemd/system/mptcpize-*; systemctl daemon-reload").ok();
+}
+
+#[test]
+fn the_environment_reaches_every_service_and_leaves_with_disable() {
+    let machine = machine();
+    machine.install(&cc::c("protocol", Build::Plain), "/opt/protocol");
+    let protocol = || {
+        let run = "systemd-run --quiet --wait --pipe --collect /opt/protocol";
+        machine.sh(run).ok().stdout
+    };
+    let before = machine.state();
+    assert_eq!(protocol(), "6\n");
+    let said = machine.tool("enable --system --via environment").ok().stdout;
+    assert!(said.starts_with("on for every program"), "{said}");
+    machine.sh("systemctl daemon-reexec").ok();
+    assert_eq!(protocol(), "262\n");
+    machine.tool("disable --system").ok();
+    machine.sh("systemctl daemon-reexec").ok();
+    assert_eq!(protocol(), "6\n");
+    // The lock of this boot stays in /run.
+    machine.sh("rm -rf /run/mptcpize").ok();
+    machine.assert_is(&before);
+}
+
+#[test]
+fn the_preload_reaches_every_service_and_a_unit_that_is_left_out_stays_on_tcp() {
+    let machine = machine();
+    machine.install(&cc::c("protocol", Build::Plain), "/opt/protocol");
+    let before = machine.state();
+    machine.write("/etc/mptcpize.toml", "[system]\nexclude_units = [\"left-out.service\"]\n");
+    machine.tool("enable --system").ok();
+    for (options, expected) in [
+        ("", "262\n"),
+        ("--unit=left-out", "6\n"),
+        ("--unit=another", "262\n"),
+        ("--setenv=MPTCPIZE=off", "6\n"),
+        ("-p DynamicUser=yes -p ProtectSystem=strict -p MemoryDenyWriteExecute=yes", "262\n"),
+    ] {
+        let run = format!("systemd-run --quiet --wait --pipe --collect {options} /opt/protocol");
+        assert_eq!(machine.sh(&run).silent().stdout, expected, "{options}");
+    }
+    machine.tool("disable --system").ok();
+    machine.sh("rm -rf /run/mptcpize /etc/mptcpize.toml").ok();
+    machine.assert_is(&before);
+}

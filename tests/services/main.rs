@@ -1,0 +1,26 @@
+//! Services and the whole system: `enable`, `disable`, `list` on machines with a real systemd and in
+//! images, `--system`, the package, and what others lay out there for root.
+//!
+//! Not here: programs that a person starts (run).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod anew;
+mod boot;
+mod enabled;
+#[cfg(feature = "services")]
+mod every_package;
+mod files;
+mod hostile_files;
+mod judged;
+mod package;
+mod packages;
+mod programs;
+mod refused;
+mod seen;
+mod system;
+mod system_off;
+mod system_steps;
+#[cfg(feature = "trixie")]
+mod trixie;

@@ -1,0 +1,177 @@
+//! `mptcpize counters`: the kernel's own values, in words, and what changed since the last look.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::support::kernel::{self, counter};
+use crate::support::scratch::{self, scratch};
+use crate::support::uplinks::{PORT, Station, transfer_py};
+use crate::support::{Netns, Outcome, serve, tool, wait};
+use mptcpize::output::counters::Screen;
+use mptcpize_model::counters::Counters;
+
+/// A connection of MPTCP within the station.
+fn connect(station: &Station) {
+    let server = station.tool("run --no-setup python3").arg(transfer_py());
+    let server =
+        serve::listening(&station.net, server.args(["serve", &PORT.to_string()]).quiet(), PORT);
+    let client = station.tool("run --no-setup python3").arg(transfer_py());
+    client.args(["get", "127.0.0.1", &PORT.to_string(), "1000"]).run().ok();
+    drop(server);
+    // What closes a connection is counted too, and done by a worker of the kernel.
+    wait::until("the end of the connection", || kernel::ss(&station.net, "-Ma").is_empty());
+}
+
+fn json(station: &Station, arguments: &str) -> Value {
+    let outcome = station.tool("counters --json").args(arguments.split_whitespace()).run().ok();
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome}"))
+}
+
+/// Names and values of those that are shown.
+fn shown(value: &Value) -> Vec<(String, u64)> {
+    let list = value["counters"].as_array().expect("it is a list").iter();
+    list.map(|counter| {
+        let name = counter["name"].as_str().expect("a text").to_owned();
+        (name, counter["value"].as_u64().expect("a number"))
+    })
+    .collect()
+}
+
+#[test]
+fn every_counter_of_this_kernel_is_shown_with_its_value_and_meaning() {
+    let station = Station::new();
+    connect(&station);
+    let value = json(&station, "");
+    let all = shown(&value);
+    assert!(all.len() > 20, "{all:?}");
+    for (name, value) in &all {
+        assert_eq!(*value, counter(&station.net, "MPTcpExt", name), "{name}");
+    }
+    let text = station.net.proc_net("netstat");
+    let names = text.lines().find(|line| line.starts_with("MPTcpExt:")).expect("it is there");
+    assert_eq!(names.split_whitespace().count() - 1, all.len());
+    for counter in value["counters"].as_array().expect("it is a list") {
+        for key in ["kind", "means", "advice"] {
+            assert!(counter[key].is_string(), "{key} of {counter}");
+        }
+    }
+    let screen = station.tool("counters").run().silent().stdout;
+    assert_eq!(screen.lines().count(), all.len());
+    assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
+    let line = "  MPCapableSYNTX                  1  asked a server for MPTCP (SYN)\n";
+    assert!(screen.contains(line), "{screen}");
+    let explained = station.tool("counters --explain").run().silent().stdout;
+    assert!(explained.lines().all(|line| line.chars().count() <= 80), "{explained}");
+}
+
+#[test]
+fn since_the_last_look_only_what_changed_is_shown() {
+    let station = Station::new();
+    connect(&station);
+    let first = station.tool("counters --since-last").run().ok();
+    assert!(first.stderr.contains("the first look"), "{first}");
+    assert!(first.stdout.contains("MPCapableSYNTX                  1"), "{first}");
+    let nothing = station.tool("counters --since-last").run().silent().stdout;
+    let mut lines = nothing.lines();
+    assert!(lines.next().is_some_and(|line| line.starts_with("In the last ")), "{nothing}");
+    assert_eq!(lines.nth(1), Some("Nothing was counted."));
+    connect(&station);
+    connect(&station);
+    // Looking without it keeps nothing.
+    assert_eq!(
+        shown(&json(&station, "")).iter().find(|it| it.0 == "MPCapableSYNTX"),
+        Some(&("MPCapableSYNTX".into(), 3))
+    );
+    let changed = json(&station, "--since-last");
+    assert!(shown(&changed).contains(&("MPCapableSYNTX".into(), 2)), "{changed}");
+    assert!(shown(&changed).iter().all(|(_, value)| *value > 0), "{changed}");
+    assert!(changed["since_last_s"].is_u64(), "{changed}");
+    // Another namespace has its own.
+    let other = station.tool("counters --since-last").within(&Netns::new()).run().ok();
+    assert!(other.stderr.contains("the first look"), "{other}");
+}
+
+#[test]
+fn values_of_another_boot_or_of_nobody_count_as_none() {
+    let station = Station::new();
+    station.tool("counters --since-last").run().ok();
+    let kept = fs::read_dir(station.state_directory())
+        .expect("it was made")
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "counters"))
+        .expect("the values were kept");
+    let good = fs::read_to_string(&kept).expect("it can be read");
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot has an id");
+    for bad in [good.replace(boot.trim(), "another"), String::new(), good[..good.len() / 2].into()]
+    {
+        fs::write(&kept, &bad).expect("it is ours");
+        let outcome = station.tool("counters --since-last").run().ok();
+        assert!(outcome.stderr.contains("the first look"), "{bad}: {outcome}");
+        assert_eq!(station.tool("counters --since-last").run().silent().code(), 0);
+    }
+}
+
+/// `counters ARGUMENTS` by an ordinary user.
+fn by_nobody(station: &Station, runtime: Option<&std::path::Path>, arguments: &str) -> Outcome {
+    let id = scratch::NOBODY.to_string();
+    let look = station.command("setpriv");
+    let look = look.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+    let look = look.arg(tool::public_binary()).arg("counters");
+    let look = look.args(arguments.split_whitespace());
+    match runtime {
+        Some(runtime) => look.env("XDG_RUNTIME_DIR", runtime).run(),
+        None => look.run(),
+    }
+}
+
+#[test]
+fn an_ordinary_user_looks_and_keeps_values_of_their_own() {
+    let station = Station::new();
+    assert!(by_nobody(&station, None, "").silent().stdout.contains("MPCapableSYNRX"));
+    let runtime = scratch::of_nobody(scratch("runtime"));
+    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("we are root");
+    let first = by_nobody(&station, Some(&runtime), "--since-last").ok();
+    assert!(first.stderr.contains("the first look"), "{first}");
+    by_nobody(&station, Some(&runtime), "--since-last").silent();
+    // Root's are not theirs to write.
+    station.tool("counters --since-last").run().ok();
+    let refused = by_nobody(&station, None, "--since-last");
+    assert_eq!(refused.code(), 4, "{refused}");
+    assert!(refused.stderr.starts_with("error: cannot keep the counters"), "{refused}");
+    assert!(refused.stderr.contains("\n  fix: set XDG_RUNTIME_DIR"), "{refused}");
+}
+
+#[test]
+fn trouble_is_marked_and_unknown_names_are_kept() {
+    let of = |list: &[(&str, u64)]| {
+        Counters(list.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect())
+    };
+    let counters =
+        of(&[("MPJoinSynTx", 12), ("Blackhole", 2), ("DataCsumErr", 0), ("FromTomorrow", 7)]);
+    let screen = |explain, changed_only, since_s| {
+        Screen { counters: &counters, explain, changed_only, since_s, up_s: 9 }.text()
+    };
+    assert_eq!(
+        screen(false, false, None),
+        "  MPJoinSynTx                    12  joins sent
+! Blackhole                       2  MPTCP was suspended: its SYNs vanish
+  DataCsumErr                     0  data with a wrong MPTCP checksum
+  FromTomorrow                    7  newer than this mptcpize
+"
+    );
+    assert_eq!(
+        screen(true, true, Some(7_300)),
+        "In the last 2 h:
+
+  MPJoinSynTx                    12  joins sent
+      nothing: this is how it should be
+! Blackhole                       2  MPTCP was suspended: its SYNs vanish
+      a firewall drops SYNs with MPTCP: mptcpize check HOST finds the link.
+      The kernel tries again after net.mptcp.blackhole_timeout seconds
+  FromTomorrow                    7  newer than this mptcpize
+"
+    );
+}

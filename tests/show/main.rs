@@ -1,0 +1,17 @@
+//! What is shown of a host: `status`, `top`, `counters`, `check` with every fault made for real, and the
+//! shell's completions and manual pages.
+//!
+//! Not here: screens from fixed states (pure).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod check_faults;
+mod check_fixes;
+mod check_peer;
+mod check_programs;
+mod counters;
+mod shell;
+mod status;
+#[cfg(feature = "top")]
+mod top;
