@@ -65,7 +65,7 @@ impl Error {
         self
     }
 
-    /// The same error with another exit code.
+    /// Replaces the exit code.
     #[must_use]
     pub fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit;

@@ -48,7 +48,7 @@ impl Locations {
         }
     }
 
-    /// The same locations with the system's below `root`.
+    /// Moves the system's locations below `root`, and leaves those of the user where they are.
     #[must_use]
     pub fn below(mut self, root: &Path) -> Self {
         self.root = root.to_owned();

@@ -33,7 +33,7 @@ fn program(name: &str) -> PathBuf {
     program_without(name, &[])
 }
 
-/// The same without these texts.
+/// The program as a sparse file, with "x" where one of these texts stood.
 fn program_without(name: &str, texts: &[&[u8]]) -> PathBuf {
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recorded/go").join(name);
     let text = fs::read_to_string(recorded).expect("it is in the repository");

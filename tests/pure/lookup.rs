@@ -144,8 +144,8 @@ fn within(network: &Prefix, random: &mut Random) -> IpAddr {
 
 /// What the rule leaves free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// The same step as before.
+enum Step {
+    /// A packet takes the step that it took before the set-up.
     Same,
     /// An uplink's default route, before and after.
     OtherUplink,
@@ -159,9 +159,9 @@ fn compare(
     dead: bool,
     uplinks: &[IfName],
     ways: &[Hop],
-) -> Way {
+) -> Step {
     if before.step() == after.step() {
-        return Way::Same;
+        return Step::Same;
     }
     let free = match before {
         Answer::Leaves { entry, by_source } => {
@@ -177,7 +177,7 @@ fn compare(
         }
         Answer::Refused(_) => false,
     };
-    if (free || dead) && uplink { Way::OtherUplink } else { Way::Wrong }
+    if (free || dead) && uplink { Step::OtherUplink } else { Step::Wrong }
 }
 
 /// A link and its gateway in a family.
@@ -222,10 +222,10 @@ fn try_all(before: &Fib, after: &Fib, host: &Host, random: &mut Random, told: &s
         let (old, new) = (before.lookup(&packet), after.lookup(&packet));
         let dead = old.step().is_ok_and(|(dev, _)| before.link(dev).is_some_and(|it| !it.carrier));
         match compare(old, new, dead, &host.uplinks, &ways) {
-            Way::Same => {}
-            Way::OtherUplink => moved += 1,
-            Way::Wrong if without_dead.lookup(&packet).step() == new.step() => {}
-            Way::Wrong => {
+            Step::Same => {}
+            Step::OtherUplink => moved += 1,
+            Step::Wrong if without_dead.lookup(&packet).step() == new.step() => {}
+            Step::Wrong => {
                 panic!("{told}\n{packet:?}\nbefore: {old:?}\nafter: {new:?}\n{}", show(after));
             }
         }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::cc::{self, Build};
-use crate::support::{Cmd, Way, scratch, tool};
+use crate::support::{Cmd, Launch, scratch, tool};
 
 /// Prints each argument in brackets.
 const SHOW: [&str; 2] = ["printf", "[%s]"];
@@ -101,11 +101,11 @@ fn godebug_is_merged() {
 
 /// What tests/c/state.c writes, started natively or by `run`, from the same unusual state; the
 /// process id apart, and without the two variables that `run` adds.
-fn state(way: Way, how: &[&str], directory: &Path) -> String {
+fn state(launch: Launch, how: &[&str], directory: &Path) -> String {
     // Names through PATH, so that both ways start with the same words.
     let path = format!("{}:{}", directory.display(), crate::support::process::PATH);
     let mut command = Cmd::new(cc::c("with", Build::Plain)).args(how).arg("--");
-    if way == Way::Tool {
+    if launch == Launch::Tool {
         command = command.arg(crate::support::tool::binary()).args(["mptcpize", "run", "state"]);
     } else {
         command = command.args(["state", "state"]);
@@ -116,7 +116,7 @@ fn state(way: Way, how: &[&str], directory: &Path) -> String {
     let dump = directory.join("dump");
     let text = fs::read_to_string(&dump).expect("state writes it");
     fs::remove_file(&dump).expect("it is there");
-    assert_eq!(text.lines().next(), Some(pid.as_str()), "{way:?} {how:?}: the process changed");
+    assert_eq!(text.lines().next(), Some(pid.as_str()), "{launch:?} {how:?}: the process changed");
     let same = |line: &&str| {
         !line.starts_with("environment LD_PRELOAD=") && !line.starts_with("environment GODEBUG=")
     };
@@ -151,9 +151,9 @@ fn the_program_inherits_what_it_would_natively() {
         ("bytes that are no text", &["-e", "X=\u{1}\u{7f}\t"], "environment X=\u{1}\u{7f}\t"),
     ];
     for (name, how, witness) in table {
-        let native = state(Way::Native, how, &directory);
+        let native = state(Launch::Native, how, &directory);
         assert!(native.contains(witness), "{name}: the state came about: {native}");
-        assert_eq!(state(Way::Tool, how, &directory), native, "{name}");
+        assert_eq!(state(Launch::Tool, how, &directory), native, "{name}");
     }
 }
 

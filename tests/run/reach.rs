@@ -75,7 +75,7 @@ fn privileged(mode: u32) -> PathBuf {
     copy(&cc::c("protocol", Build::Plain), &scratch("privileged").join("program"), mode)
 }
 
-/// The same with file capabilities.
+/// A copy of the program with these file capabilities (setcap(8)), in a directory that all can enter.
 fn capable(set: &str) -> PathBuf {
     let program = privileged(0o755);
     Cmd::new("setcap").arg(set).arg(&program).run().silent();

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::cc::{self, Build};
 use crate::support::scratch::copy;
-use crate::support::{Cmd, Way, scratch, tool, wait};
+use crate::support::{Cmd, Launch, scratch, tool, wait};
 
 /// A copy of the tool with a name of its own, so that its processes can be told from those of
 /// other tests.
@@ -217,13 +217,13 @@ fn a_pipeline_ends_when_the_program_has_closed_its_end() {
 fn the_program_keeps_its_process_and_inherits_what_it_would_natively() {
     let directory = scratch("state");
     let program = copy(&cc::c("state", Build::Static), &directory.join("state"), 0o755);
-    let state = |way: Way, how: &[&str]| -> String {
+    let state = |launch: Launch, how: &[&str]| -> String {
         let mut command = Cmd::new(cc::c("with", Build::Plain)).args(how).arg("--");
-        command = match way {
-            Way::Tool => {
+        command = match launch {
+            Launch::Tool => {
                 command.arg(crate::support::tool::binary()).args(["mptcpize", "run", "--strict"])
             }
-            Way::Native => command.arg(&program),
+            Launch::Native => command.arg(&program),
         };
         let running = command.arg(&program).args(["dump", "-x"]).cwd(&directory).start();
         let pid = format!("pid {}", running.pid());
@@ -231,7 +231,7 @@ fn the_program_keeps_its_process_and_inherits_what_it_would_natively() {
         let dump = directory.join("dump");
         let text = fs::read_to_string(&dump).expect("state writes it");
         fs::remove_file(&dump).expect("it is there");
-        assert_eq!(text.lines().next(), Some(pid.as_str()), "{way:?} {how:?}");
+        assert_eq!(text.lines().next(), Some(pid.as_str()), "{launch:?} {how:?}");
         // The filter itself is there to be seen.
         let same = |line: &&str| !line.starts_with("Seccomp:");
         text.lines().skip(1).filter(same).flat_map(|line| [line, "\n"]).collect()
@@ -247,7 +247,7 @@ fn the_program_keeps_its_process_and_inherits_what_it_would_natively() {
         &["-e", "broken", "-e", "A=1", "-e", "A=2"],
     ];
     for how in table {
-        assert_eq!(state(Way::Tool, how), state(Way::Native, how), "{how:?}");
+        assert_eq!(state(Launch::Tool, how), state(Launch::Native, how), "{how:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use crate::support::kernel::{self, Traffic, accepted};
 use crate::support::lab::{Lab, SERVER};
 use crate::support::serve::{self, content};
-use crate::support::{Cmd, Netns, Running, Way, scratch, tool, wait};
+use crate::support::{Cmd, Launch, Netns, Running, scratch, tool, wait};
 
 const PORT: u16 = 8080;
 /// Of each link: little work for a processor.
@@ -28,18 +28,18 @@ struct Side {
 }
 
 /// A program, ahead of what else this machine does: what is measured is the network.
-fn urgent(way: Way, program: &str) -> Cmd {
+fn urgent(launch: Launch, program: &str) -> Cmd {
     let command = Cmd::new("nice").args(["-n", "-20"]);
-    match way {
-        Way::Native => command.arg(program),
-        Way::Tool => command.arg(tool::binary()).arg("run").arg(program),
+    match launch {
+        Launch::Native => command.arg(program),
+        Launch::Tool => command.arg(tool::binary()).arg("run").arg(program),
     }
 }
 
 impl Side {
     /// It and its client. `serve` starts the server; `words` are curl's for a file to read or write.
     fn new(
-        way: Way,
+        launch: Launch,
         serve: impl Fn(&Lab) -> Running,
         words: &[&str],
         arrives: PathBuf,
@@ -59,7 +59,7 @@ impl Side {
         let server = serve(&lab);
         let pid = server.pid().to_string();
         Cmd::new("renice").args(["-n", "-20", "-p", &pid]).run().ok();
-        let client = urgent(way, "curl").arg("-sSf").args(words);
+        let client = urgent(launch, "curl").arg("-sSf").args(words);
         let client = lab.on_client(client.arg(format!("http://{SERVER}:{PORT}/file")));
         (Side { lab, _server: server, arrives }, client)
     }
@@ -118,11 +118,11 @@ fn faster_than_one(sides: [(Side, Cmd); 2], content: &[u8], bytes: fn(Traffic) -
 #[test]
 fn a_download_uses_both_links_and_is_faster_than_one() {
     let (directory, bytes) = content(SIZE as usize);
-    let sides = Way::BOTH.map(|way| {
+    let sides = Launch::BOTH.map(|launch| {
         let out = scratch("download").join("file");
         let name = out.display().to_string();
-        let serve = |lab: &Lab| serve::python(&lab.server, Way::Tool, &directory, PORT);
-        Side::new(way, serve, &["-o", &name], out)
+        let serve = |lab: &Lab| serve::python(&lab.server, Launch::Tool, &directory, PORT);
+        Side::new(launch, serve, &["-o", &name], out)
     });
     faster_than_one(sides, &bytes, |link| link.received);
 }
@@ -131,11 +131,11 @@ fn a_download_uses_both_links_and_is_faster_than_one() {
 fn an_upload_uses_both_links_and_is_faster_than_one() {
     let (directory, bytes) = content(SIZE as usize);
     let name = directory.join("file").display().to_string();
-    let sides = Way::BOTH.map(|way| {
+    let sides = Launch::BOTH.map(|launch| {
         let stored = scratch("stored");
-        let serve = |lab: &Lab| serve::store(&lab.server, Way::Tool, &stored, PORT);
+        let serve = |lab: &Lab| serve::store(&lab.server, Launch::Tool, &stored, PORT);
         // Without curl's question whether to send at all, which this server does not answer.
-        Side::new(way, serve, &["-H", "Expect:", "-T", &name], stored.join("file"))
+        Side::new(launch, serve, &["-H", "Expect:", "-T", &name], stored.join("file"))
     });
     faster_than_one(sides, &bytes, |link| link.sent);
 }

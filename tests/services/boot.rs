@@ -49,7 +49,7 @@ fn the_unit_sets_the_host_up_and_undoes_it() {
     for wanted in ["10.1.0.1", "10.2.0.1", "lookup 8684", "lookup 8685"] {
         assert!(during.contains(wanted), "no {wanted}: {during}");
     }
-    // The same journal for whoever looks from outside of the sandbox.
+    // Who looks from outside of the unit's sandbox finds the journal that the unit wrote.
     assert_eq!(machine.tool("setup").ok().stdout, "already set up: w1 and w2\n");
     machine.sh(&format!("systemctl restart {UNIT}")).ok();
     assert_eq!(machine.property(UNIT, "ActiveState"), "active");

@@ -35,7 +35,8 @@ fn assert_honest(told: &Told) {
     assert!(told.left.is_empty(), "{:#?}", told.left);
 }
 
-/// The same, and that all listeners were of MPTCP from `enable` to `disable`.
+/// Checks that `list` was right, that nothing is left, and that all listeners were of MPTCP from `enable` to
+/// `disable`.
 #[track_caller]
 fn assert_all_mptcp(told: &Told) {
     assert_eq!(told.enable.code(), 0, "{}", told.enable);

@@ -59,7 +59,7 @@ fn killed_at_each_step(via: &str, verb: &str, least: usize) {
     assert!(steps >= least, "{steps} kills are too few to have hit every step");
 }
 
-/// The same for one kind of call, in a copy of its own; says how often it was killed.
+/// Kills the tool before each call of one kind, in a copy of this machine; says how often that was.
 fn killed_at_each(call: &str, via: &str, verb: &str) -> usize {
     let script = format!(
         r#"

@@ -8,7 +8,7 @@ use crate::support::uplinks::{SERVER_MAPPED, SERVER_V4, SERVER_V6, Uplinks};
 
 /// Enough that the beginning of a transfer does not count.
 const BYTES: u64 = 15_000_000;
-/// The same for one link.
+/// Enough where one link carries all of it.
 const BYTES_OF_ONE: u64 = 2_000_000;
 /// Of each link.
 const RATE: &str = "15mbit";

@@ -233,7 +233,7 @@ fn with_the_tunnel_down_a_kill_switch_still_lets_nothing_out() {
     assert_eq!(way(&lab, "203.0.113.9"), unreachable, "the tunnel is down");
     lab.client.setup("undo");
     assert_same(&before, &lab.client.state(), "undone");
-    // The same where the set-up finds no tunnel at all.
+    // A set-up that finds no tunnel leaves that destination unreachable too.
     let said = lab.client.setup("");
     assert!(said.starts_with("set up w1 and w2"), "{said}");
     assert_eq!(way(&lab, "203.0.113.9"), unreachable, "no tunnel yet");

@@ -7,36 +7,36 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Cmd, Netns, Way, kernel, serve};
+use crate::support::{Cmd, Launch, Netns, kernel, serve};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/compat").join(name)
 }
 
 /// A Python program of tests/compat, run this way.
-fn python(way: Way, namespace: &Netns, name: &str) -> Cmd {
-    way.command("python3").arg(file(name)).within(namespace)
+fn python(launch: Launch, namespace: &Netns, name: &str) -> Cmd {
+    launch.command("python3").arg(file(name)).within(namespace)
 }
 
 #[test]
 fn a_socket_that_becomes_tcp_keeps_what_was_done_to_it() {
-    let native = python(Way::Native, &Netns::new(), "replay.py").run().silent().stdout;
-    let ours = python(Way::Tool, &Netns::new(), "replay.py").run().silent().stdout;
+    let native = python(Launch::Native, &Netns::new(), "replay.py").run().silent().stdout;
+    let ours = python(Launch::Tool, &Netns::new(), "replay.py").run().silent().stdout;
     assert!(native.lines().count() > 40, "{native}");
     assert_eq!(native, ours);
 }
 
 #[test]
 fn a_socket_that_became_tcp_is_inherited_or_closed_as_it_was_to_be() {
-    let native = python(Way::Native, &Netns::new(), "exec.py").run().silent().stdout;
-    let ours = python(Way::Tool, &Netns::new(), "exec.py").run().silent().stdout;
+    let native = python(Launch::Native, &Netns::new(), "exec.py").run().silent().stdout;
+    let ours = python(Launch::Tool, &Netns::new(), "exec.py").run().silent().stdout;
     assert_eq!(native.lines().count(), 5, "{native}");
     assert_eq!(native, ours);
 }
 
 #[test]
 fn a_socket_that_others_share_or_that_has_a_past_stays_as_it_is() {
-    let done = python(Way::Tool, &Netns::new(), "stays.py").run().silent();
+    let done = python(Launch::Tool, &Netns::new(), "stays.py").run().silent();
     let expected = "dup: ENOPROTOOPT 262\ndup2: ENOPROTOOPT 262\nfork, parent: ENOPROTOOPT 262\n\
         fork, child: ENOPROTOOPT 262\nSCM_RIGHTS: ENOPROTOOPT 262\nfailed connect: ENOPROTOOPT 262\n\
         two epolls: ENOPROTOOPT 262\nunprivileged address: ENOPROTOOPT 262\n\
@@ -54,9 +54,9 @@ fn an_option_that_is_set_to_what_it_is_leaves_a_socket_mptcp() {
     let of_a_listener = ["TCP_WINDOW_CLAMP", "TCP_REPAIR"];
     // TCP has no key to read and none to set: a refusal, of which Linux 6.1 has the other errno.
     let refused = "TCP_FASTOPEN_KEY";
-    let [native, ours] = Way::BOTH.map(|way| {
+    let [native, ours] = Launch::BOTH.map(|launch| {
         let options = fs::read_to_string(file("pairs.txt")).expect("the list is in the tree");
-        let program = python(way, &Netns::new(), "unchanged.py").input(options);
+        let program = python(launch, &Netns::new(), "unchanged.py").input(options);
         program.run().silent().stdout
     });
     let mut same = 0;
@@ -82,36 +82,36 @@ fn an_option_that_is_set_to_what_it_is_leaves_a_socket_mptcp() {
 #[test]
 fn the_class_of_ipv6_packets_is_remembered_and_costs_no_socket_its_mptcp() {
     let [native, ours] =
-        Way::BOTH.map(|way| python(way, &Netns::new(), "class.py").run().silent().stdout);
+        Launch::BOTH.map(|launch| python(launch, &Netns::new(), "class.py").run().silent().stdout);
     assert!(native.lines().count() > 15, "{native}");
     assert_eq!(native, ours);
 }
 
 #[test]
 fn a_program_sees_the_end_of_a_stream_and_itself_as_on_tcp() {
-    let native = python(Way::Native, &Netns::new(), "inq.py").run().silent().stdout;
-    let ours = python(Way::Tool, &Netns::new(), "inq.py").run().silent().stdout;
+    let native = python(Launch::Native, &Netns::new(), "inq.py").run().silent().stdout;
+    let ours = python(Launch::Tool, &Netns::new(), "inq.py").run().silent().stdout;
     assert!(!native.is_empty());
     assert_eq!(native, ours);
 }
 
 #[test]
 fn a_receive_buffer_reads_as_on_tcp_and_stalls_nobody() {
-    let native = python(Way::Native, &Netns::new(), "buffer.py").run().silent().stdout;
-    let ours = python(Way::Tool, &Netns::new(), "buffer.py").run().silent().stdout;
+    let native = python(Launch::Native, &Netns::new(), "buffer.py").run().silent().stdout;
+    let ours = python(Launch::Tool, &Netns::new(), "buffer.py").run().silent().stdout;
     assert!(native.lines().count() > 20, "{native}");
     assert_eq!(native, ours);
     // And what is behind it: TCP, or MPTCP with room.
-    let done = python(Way::Tool, &Netns::new(), "buffer.py").arg("protocols").run().silent();
+    let done = python(Launch::Tool, &Netns::new(), "buffer.py").arg("protocols").run().silent();
     assert_eq!(done.stdout, "before 6\nlistening 262\nconnected 262\nlarge 262\n");
 }
 
 #[test]
 fn threads_that_set_options_at_once_lose_none() {
     let program = crate::support::cc::c("race", crate::support::cc::Build::Plain);
-    for way in Way::BOTH {
-        let done = way.command(&program).arg("20000").run().silent();
-        assert_eq!(done.stdout, "0 lost\n", "{way:?}");
+    for launch in Launch::BOTH {
+        let done = launch.command(&program).arg("20000").run().silent();
+        assert_eq!(done.stdout, "0 lost\n", "{launch:?}");
     }
 }
 
@@ -119,9 +119,9 @@ fn threads_that_set_options_at_once_lose_none() {
 fn what_another_thread_does_to_a_socket_that_becomes_tcp_is_not_lost() {
     let program = crate::support::cc::c("meanwhile", crate::support::cc::Build::Plain);
     for (what, rounds) in [("bind", "2000"), ("connect", "1000"), ("fork", "500")] {
-        for way in Way::BOTH {
-            let done = way.command(&program).args([what, rounds]).within(&Netns::new()).run();
-            assert_eq!(done.silent().stdout, "0 lost\n", "{way:?} {what}");
+        for launch in Launch::BOTH {
+            let done = launch.command(&program).args([what, rounds]).within(&Netns::new()).run();
+            assert_eq!(done.silent().stdout, "0 lost\n", "{launch:?} {what}");
         }
     }
 }
@@ -179,21 +179,22 @@ fn the_trace_tells_what_became_of_an_option_and_why() {
 
 #[test]
 fn socat_with_options_that_mptcp_refuses_runs() {
-    for way in Way::BOTH {
+    for launch in Launch::BOTH {
         let namespace = Netns::new();
         let listen = "TCP-LISTEN:8080,bind=127.0.0.1,linger2=5,reuseaddr";
-        let server = way.command("socat").args(["-u", listen, "-"]).within(&namespace);
+        let server = launch.command("socat").args(["-u", listen, "-"]).within(&namespace);
         let server = serve::listening(&namespace, server, 8080);
         let connect = "TCP:127.0.0.1:8080,linger2=5,syncnt=3,ttl=9";
-        let client = way.command("socat").args(["-u", "-", connect]).within(&namespace);
+        let client = launch.command("socat").args(["-u", "-", connect]).within(&namespace);
         client.input("through\n").run().silent();
-        assert_eq!(server.finish().silent().stdout, "through\n", "{way:?}");
+        assert_eq!(server.finish().silent().stdout, "through\n", "{launch:?}");
     }
 }
 
 #[test]
 fn a_program_with_every_descriptor_that_it_may_have_sees_what_it_would_on_tcp() {
-    let [native, ours] = Way::BOTH.map(|way| python(way, &Netns::new(), "full.py").run().ok());
+    let [native, ours] =
+        Launch::BOTH.map(|launch| python(launch, &Netns::new(), "full.py").run().ok());
     assert!(native.stdout.lines().count() > 40, "{native}");
     assert_eq!(native.stdout, ours.stdout);
     // But for one: there is no number for the TCP socket that would have to take the place.
@@ -208,10 +209,10 @@ fn a_connection_that_was_redirected_tells_where_it_was_to_go() {
     let rules = "table inet redirecting { chain output { type nat hook output priority -100; \
         tcp dport 80 redirect to :9000\n}\n}\n";
     namespace.command("nft").args(["-f", "-"]).input(rules).run().silent();
-    let native = python(Way::Native, &namespace, "original.py").run().silent().stdout;
+    let native = python(Launch::Native, &namespace, "original.py").run().silent().stdout;
     assert_eq!(native.matches("('10.9.9.9', 80, 16)").count(), 2, "{native}");
     assert_eq!(native.matches("('fd00::9', 80, 28)").count(), 1, "{native}");
-    let ours = python(Way::Tool, &namespace, "original.py").run().silent().stdout;
+    let ours = python(Launch::Tool, &namespace, "original.py").run().silent().stdout;
     assert_eq!(native, ours);
     // Nobody but who administers the network is told so; a proxy has listeners of TCP instead.
     let relay = Cmd::new(crate::support::tool::public_binary()).args([
@@ -231,7 +232,8 @@ fn a_connection_that_was_redirected_tells_where_it_was_to_go() {
 
 #[test]
 fn asyncio_sets_nodelay_on_every_transport_as_on_tcp() {
-    let [native, ours] = Way::BOTH.map(|way| python(way, &Netns::new(), "nodelay.py").run().ok());
+    let [native, ours] =
+        Launch::BOTH.map(|launch| python(launch, &Netns::new(), "nodelay.py").run().ok());
     assert_eq!(native.stdout.matches(" 6 1\n").count(), 11, "{native}");
     assert_eq!(native.stdout, ours.stdout);
     assert_eq!((native.stderr.as_str(), ours.stderr.as_str()), ("alone 6\n", "alone 262\n"));
@@ -257,7 +259,7 @@ fn ssh_over_ipv6_is_mptcp_at_both_ends_and_sshd_has_nothing_to_complain_of() {
     let server = serve::listening(&namespace, server, 2222);
     let options = "-6 -F none -p 2222 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
         -o IPQoS=af21 -o LogLevel=ERROR -i";
-    let client = Way::Tool.command("ssh").args(options.split_whitespace()).arg(key.to_string());
+    let client = Launch::Tool.command("ssh").args(options.split_whitespace()).arg(key.to_string());
     let client = client.args(["root@::1", "echo", "through"]).within(&namespace);
     assert_eq!(client.run().silent().stdout, "through\n");
     assert_eq!(kernel::accepted(&namespace), 1);
@@ -285,19 +287,19 @@ fn sshd_says_who_reset_a_connection_before_the_login() {
         key.display()
     );
     let file = crate::support::scratch::file(&home.join("sshd.conf"), configuration, 0o600);
-    for way in Way::BOTH {
+    for launch in Launch::BOTH {
         let namespace = Netns::new();
         Cmd::line("mkdir -p /run/sshd").run().silent();
-        let server = way.command("/usr/sbin/sshd").args(["-d", "-e", "-f"]).arg(&file);
+        let server = launch.command("/usr/sbin/sshd").args(["-d", "-e", "-f"]).arg(&file);
         let server = serve::listening(&namespace, server.within(&namespace), 2222);
         Cmd::new("python3").args(["-c", client]).within(&namespace).run().silent();
         let said = server.finish().stderr;
-        assert!(said.contains("Connection reset by 127.0.0.1 port"), "{way:?}: {said}");
+        assert!(said.contains("Connection reset by 127.0.0.1 port"), "{launch:?}: {said}");
     }
 }
 
 /// vsftpd for a directory, with the sandboxes that it makes for itself.
-fn vsftpd(namespace: &Netns, way: Way, directory: &Path) -> crate::support::Running {
+fn vsftpd(namespace: &Netns, launch: Launch, directory: &Path) -> crate::support::Running {
     let home = crate::support::scratch("vsftpd");
     let empty = home.join("empty");
     fs::create_dir(&empty).expect("the scratch directory is ours");
@@ -308,21 +310,21 @@ fn vsftpd(namespace: &Netns, way: Way, directory: &Path) -> crate::support::Runn
         empty.display(),
     );
     let file = crate::support::scratch::file(&home.join("vsftpd.conf"), configuration, 0o644);
-    serve::listening(namespace, way.command("vsftpd").arg(file).within(namespace).quiet(), 2121)
+    serve::listening(namespace, launch.command("vsftpd").arg(file).within(namespace).quiet(), 2121)
 }
 
 #[test]
 fn vsftpd_serves_curl_lftp_and_pythons_ftplib() {
     let (directory, bytes) = serve::content(200_000);
-    for way in Way::BOTH {
+    for launch in Launch::BOTH {
         let namespace = Netns::new();
-        let _server = vsftpd(&namespace, way, &directory);
+        let _server = vsftpd(&namespace, launch, &directory);
         let out = crate::support::scratch("fetched").join("file");
         for mode in [&["--ftp-pasv"][..], &["--ftp-port", "-"]] {
             let client =
-                way.command("curl").args(["-sS", "-m", "20"]).args(mode).arg("-o").arg(&out);
+                launch.command("curl").args(["-sS", "-m", "20"]).args(mode).arg("-o").arg(&out);
             client.arg("ftp://127.0.0.1:2121/file").within(&namespace).run().silent();
-            assert!(fs::read(&out).expect("curl wrote it") == bytes, "{way:?} {mode:?}");
+            assert!(fs::read(&out).expect("curl wrote it") == bytes, "{launch:?} {mode:?}");
             fs::remove_file(&out).expect("it was there");
         }
         for passive in ["yes", "no"] {
@@ -331,15 +333,20 @@ fn vsftpd_serves_curl_lftp_and_pythons_ftplib() {
                  open -p 2121 127.0.0.1; get file -o {}; bye",
                 out.display(),
             );
-            way.command("lftp").args(["--norc", "-c", &script]).within(&namespace).run().silent();
-            assert!(fs::read(&out).expect("lftp wrote it") == bytes, "{way:?} {passive}");
+            launch
+                .command("lftp")
+                .args(["--norc", "-c", &script])
+                .within(&namespace)
+                .run()
+                .silent();
+            assert!(fs::read(&out).expect("lftp wrote it") == bytes, "{launch:?} {passive}");
             fs::remove_file(&out).expect("it was there");
         }
         let program = "import ftplib, hashlib\n\
             f = ftplib.FTP(); f.connect('127.0.0.1', 2121, timeout=20); f.login()\n\
             got = bytearray(); f.retrbinary('RETR file', got.extend); f.quit(); print(len(got))";
-        let client = way.command("python3").args(["-c", program]).within(&namespace);
-        assert_eq!(client.run().silent().stdout, "200000\n", "{way:?}");
+        let client = launch.command("python3").args(["-c", program]).within(&namespace);
+        assert_eq!(client.run().silent().stdout, "200000\n", "{launch:?}");
     }
 }
 
@@ -352,9 +359,9 @@ fn haproxy_serves_mptcp_as_it_is_configured_mostly() {
          http-request return status 200 content-type text/plain string through\n";
     let file = crate::support::scratch("haproxy").join("haproxy.cfg");
     let file = crate::support::scratch::file(&file, configuration, 0o644);
-    let proxy = Way::Tool.command("haproxy").arg("-db").arg("-f").arg(file).within(&namespace);
+    let proxy = Launch::Tool.command("haproxy").arg("-db").arg("-f").arg(file).within(&namespace);
     let _proxy = serve::listening(&namespace, proxy.quiet(), 8080);
-    let client = Way::Tool.command("curl").args(["-sS", "-m", "20", "http://127.0.0.1:8080/"]);
+    let client = Launch::Tool.command("curl").args(["-sS", "-m", "20", "http://127.0.0.1:8080/"]);
     assert_eq!(client.within(&namespace).run().silent().stdout, "through");
     assert_eq!(kernel::accepted(&namespace), 1);
 }
@@ -362,9 +369,9 @@ fn haproxy_serves_mptcp_as_it_is_configured_mostly() {
 #[test]
 fn haproxy_serves_with_time_limits_that_mptcp_refuses_and_keeps_them() {
     let (directory, bytes) = serve::content(100_000);
-    for way in Way::BOTH {
+    for launch in Launch::BOTH {
         let namespace = Netns::new();
-        let _server = serve::python(&namespace, way, &directory, 8081);
+        let _server = serve::python(&namespace, launch, &directory, 8081);
         let home = crate::support::scratch("haproxy");
         let configuration = "defaults\n mode http\n timeout connect 9s\n timeout client 9s\n \
              timeout server 9s\nfrontend f\n bind 127.0.0.1:8080 tcp-ut 30s\n default_backend b\n\
@@ -373,18 +380,18 @@ fn haproxy_serves_with_time_limits_that_mptcp_refuses_and_keeps_them() {
              frontend short\n bind 127.0.0.1:8083 tcp-ut 35s\n timeout client 500\n \
              default_backend b\nbackend b\n server s 127.0.0.1:8081 tcp-ut 20s\n";
         let file = crate::support::scratch::file(&home.join("haproxy.cfg"), configuration, 0o644);
-        let proxy = way.command("haproxy").arg("-db").arg("-f").arg(file).within(&namespace);
+        let proxy = launch.command("haproxy").arg("-db").arg("-f").arg(file).within(&namespace);
         let proxy = serve::listening(&namespace, proxy.quiet(), 8080);
         let out = home.join("out");
         let client = Cmd::new("curl").args(["-sS", "-m", "20", "-o"]).arg(&out);
         client.arg("http://127.0.0.1:8080/file").within(&namespace).run().silent();
-        assert!(fs::read(&out).expect("curl wrote it") == bytes, "{way:?}");
+        assert!(fs::read(&out).expect("curl wrote it") == bytes, "{launch:?}");
         // A connection has its listener's limit; the process closes one that stays silent.
         let (pid, limits) = (proxy.pid().to_string(), self::file("limits.py"));
         let asked = Cmd::new("python3").arg(limits).args([&pid, "8082", "8083"]);
         let asked = asked.args(["25000", "25000", "30000", "35000"]).within(&namespace);
         let said = asked.run().silent().stdout;
-        assert_eq!(said, "[25000, 25000, 30000, 35000]\nclosed b''\n", "{way:?}");
+        assert_eq!(said, "[25000, 25000, 30000, 35000]\nclosed b''\n", "{launch:?}");
     }
 }
 
@@ -401,7 +408,7 @@ fn bind9_listens_with_mptcp_for_both_families() {
         home.display()
     );
     let file = crate::support::scratch::file(&home.join("named.conf"), configuration, 0o644);
-    let named = Way::Tool.command("/usr/sbin/named").args(["-g", "-n", "1", "-c"]).arg(file);
+    let named = Launch::Tool.command("/usr/sbin/named").args(["-g", "-n", "1", "-c"]).arg(file);
     let _named = named.within(&namespace).quiet().start();
     crate::support::wait::until("listeners of both families", || {
         kernel::ss(&namespace, "-lt").matches(":5353").count() >= 2

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Netns, Outcome, Running, Way, scratch, wait};
+use crate::support::{Launch, Netns, Outcome, Running, scratch, wait};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/compat").join(name)
@@ -24,9 +24,10 @@ fn documented() -> Vec<String> {
         .collect()
 }
 
-fn start(way: Way, part: usize, parts: usize, names: &[&str]) -> Running {
+fn start(launch: Launch, part: usize, parts: usize, names: &[&str]) -> Running {
     let part = part.to_string();
-    way.command("/usr/bin/python3")
+    launch
+        .command("/usr/bin/python3")
         .arg(file("cpython.py"))
         .args([&part, &parts.to_string()])
         .args(names)
@@ -44,8 +45,9 @@ fn results(done: &[Outcome]) -> BTreeMap<&str, &str> {
 
 /// Runs the tests both ways and compares; at least so many must pass natively.
 fn compare(parts: usize, least: usize, names: &[&str]) {
-    let running = Way::BOTH
-        .map(|way| (0..parts).map(|part| start(way, part, parts, names)).collect::<Vec<Running>>());
+    let running = Launch::BOTH.map(|launch| {
+        (0..parts).map(|part| start(launch, part, parts, names)).collect::<Vec<Running>>()
+    });
     // A hundred tests in each, and dozens of them at the same time.
     let limit = wait::deadline() * 10;
     let [native, ours]: [Vec<Outcome>; 2] =

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::support::{Cmd, Netns, Way};
+use crate::support::{Cmd, Launch, Netns};
 
 const STATES: [&str; 4] = ["fresh", "bound", "listening", "connected"];
 
@@ -40,9 +40,9 @@ impl Sockets {
 
     /// A Python program of tests/compat that takes `mptcp` as its last argument.
     fn python(self, namespace: &Netns, name: &str, arguments: &[&str]) -> Cmd {
-        let way = if self == Sockets::Ours { Way::Tool } else { Way::Native };
+        let launch = if self == Sockets::Ours { Launch::Tool } else { Launch::Native };
         let own = (self == Sockets::Plain).then_some("mptcp");
-        way.command("python3").arg(file(name)).args(arguments).args(own).within(namespace)
+        launch.command("python3").arg(file(name)).args(arguments).args(own).within(namespace)
     }
 }
 

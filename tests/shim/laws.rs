@@ -7,7 +7,7 @@ use mptcpize::inject::library;
 
 use crate::support::cc::{self, Build};
 use crate::support::tool::shim;
-use crate::support::{Cmd, Way, scratch, tool};
+use crate::support::{Cmd, Launch, scratch, tool};
 
 /// The dynamic symbols, one `nm -D` line each.
 fn symbols(option: &str) -> Vec<String> {
@@ -223,9 +223,9 @@ fn a_call_makes_one_system_call_and_two_when_mptcp_is_refused() {
 fn the_environment_is_read_at_load_and_never_again() {
     for build in [Build::Plain, Build::Musl] {
         let program = cc::c("between", build);
-        let done = Way::Tool.command(&program).arg("off").run().silent();
+        let done = Launch::Tool.command(&program).arg("off").run().silent();
         assert_eq!(done.stdout, "262\n", "{build:?}: set at run time, it changes nothing");
-        let done = Way::Tool.command(&program).env("MPTCPIZE", "off").run().silent();
+        let done = Launch::Tool.command(&program).env("MPTCPIZE", "off").run().silent();
         assert_eq!(done.stdout, "6\n", "{build:?}: set at the start, it does");
     }
 }

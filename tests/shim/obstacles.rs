@@ -7,7 +7,7 @@ use crate::support::cc::{self, Build};
 use crate::support::kernel::accepted;
 use crate::support::overlay::{copy, shown};
 use crate::support::serve::{self, content};
-use crate::support::{Cmd, Netns, Way, tool};
+use crate::support::{Cmd, Launch, Netns, tool};
 
 const PORT: u16 = 8080;
 
@@ -20,10 +20,10 @@ fn programs_with_address_sanitizer_run_and_are_still_watched() {
         let done = tool(&["run", "--strict"]).arg(&program).arg("7").run();
         assert_eq!(done.says(7, "").stdout, "262\n", "{build:?}");
         let overflow = cc::c("overflow", build);
-        for way in Way::BOTH {
-            let done = way.command(&overflow).run();
+        for launch in Launch::BOTH {
+            let done = launch.command(&overflow).run();
             assert_eq!(done.code(), 1, "{done}");
-            assert!(done.stderr.contains("heap-buffer-overflow"), "{way:?}: {done}");
+            assert!(done.stderr.contains("heap-buffer-overflow"), "{launch:?}: {done}");
         }
     }
 }
@@ -58,7 +58,7 @@ fn what_loses_the_library_is_followed_by_a_filter() {
     let fetch = cc::c("fetch", Build::Static);
     for (name, script) in PAST {
         let namespace = Netns::new();
-        let _server = serve::python(&namespace, Way::Tool, &directory, PORT);
+        let _server = serve::python(&namespace, Launch::Tool, &directory, PORT);
         let run = |options: &[&str]| {
             let command = tool(options).args(["sh", "-c", script, "http://127.0.0.1:8080/file"]);
             command.arg(&fetch).within(&namespace).run().ok()
@@ -148,7 +148,7 @@ while True:
 #[test]
 fn torsocks_is_taken_along_from_both_sides() {
     let namespace = Netns::new();
-    let server = Way::Tool.command("python3").args(["-c", SOCKS]).within(&namespace);
+    let server = Launch::Tool.command("python3").args(["-c", SOCKS]).within(&namespace);
     let _server = serve::listening(&namespace, server, 9050);
     let binary = crate::support::tool::binary().display().to_string();
     let curl = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "http://192.0.2.1/"];

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::cc::{self, Build};
-use crate::support::{Cmd, Netns, Outcome, Running, Way, mounts, scratch, serve, tool};
+use crate::support::{Cmd, Launch, Netns, Outcome, Running, mounts, scratch, serve, tool};
 
 fn goes() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/policy/goes.py")
@@ -255,9 +255,9 @@ fn the_file_has_the_same_settings_and_options_win() {
 fn a_listener_of_bgp_carries_md5_by_the_name_of_its_program() {
     let bgpd = cc::c("bgpd", Build::Plain);
     let other = scratch::copy(&bgpd, &scratch("names").join("peer"), 0o755);
-    let native = Way::Native.command(&bgpd).run().ok().stdout;
+    let native = Launch::Native.command(&bgpd).run().ok().stdout;
     assert_eq!(native, "6\nsigned\n");
-    let done = Way::Tool.command(&bgpd).run().ok();
+    let done = Launch::Tool.command(&bgpd).run().ok();
     assert_eq!(done.stdout, native);
     let said = "mptcpize: BGPD runs over plain TCP: the policy has bgpd stay TCP, which carries what \
                 MPTCP cannot (MD5 signatures)\n";
@@ -269,7 +269,7 @@ fn a_listener_of_bgp_carries_md5_by_the_name_of_its_program() {
     assert_eq!(preloaded.arg(&bgpd).run().silent().stdout, native);
     // Under another name it is MPTCP, which cannot; and a list of one's own counts alone.
     let without = "262\nno MD5: Protocol not available\n";
-    assert_eq!(Way::Tool.command(&other).run().stdout, without);
+    assert_eq!(Launch::Tool.command(&other).run().stdout, without);
     let done = tool(&["run", "--tcp-programs=peer"]).arg(&other).run().ok();
     assert_eq!(done.stdout, native);
     let done = tool(&["run", "--tcp-programs=peer"]).arg(&bgpd).run();

@@ -9,12 +9,12 @@ use std::path::Path;
 use crate::support::cc::{self, Build};
 use crate::support::kernel::{accepted, ss};
 use crate::support::serve::{self, content};
-use crate::support::{Netns, Running, Way, scratch, tool};
+use crate::support::{Launch, Netns, Running, scratch, tool};
 
 const PORT: u16 = 8080;
 
 /// A start of a web server: namespace, way, directory, port.
-type Server = fn(&Netns, Way, &Path, u16) -> Running;
+type Server = fn(&Netns, Launch, &Path, u16) -> Running;
 
 const SERVERS: [(&str, Server); 2] = [("python3", serve::python), ("nginx", serve::nginx)];
 
@@ -43,10 +43,10 @@ const CLIENTS: [(&str, &[&str]); 4] = [
 ];
 
 /// Fetches the file and returns it, with what the client said on standard error.
-fn fetch(client: (&str, &[&str]), way: Way, namespace: &Netns) -> (Vec<u8>, String) {
+fn fetch(client: (&str, &[&str]), launch: Launch, namespace: &Netns) -> (Vec<u8>, String) {
     let out = scratch("fetched").join("file");
     let (program, arguments) = client;
-    let mut command = way.command(program);
+    let mut command = launch.command(program);
     for argument in arguments {
         command = match *argument {
             "OUT" => command.arg(&out),
@@ -62,23 +62,23 @@ fn fetch(client: (&str, &[&str]), way: Way, namespace: &Netns) -> (Vec<u8>, Stri
 fn web_clients_and_servers_speak_mptcp_when_both_run_under_the_tool() {
     let (directory, bytes) = content(200_000);
     for (server_name, server) in SERVERS {
-        for server_way in Way::BOTH {
+        for server_way in Launch::BOTH {
             let namespace = Netns::new();
             let _running = server(&namespace, server_way, &directory, PORT);
             let listeners = ss(&namespace, "-Ml");
             assert_eq!(
                 listeners.contains(":8080"),
-                server_way == Way::Tool,
+                server_way == Launch::Tool,
                 "ss -M lists the listener of {server_name}, {server_way:?}: {listeners}"
             );
             for client in CLIENTS {
-                for client_way in Way::BOTH {
+                for client_way in Launch::BOTH {
                     let name = format!("{server_way:?} {server_name}, {client_way:?} {}", client.0);
                     let before = accepted(&namespace);
                     let (fetched, said) = fetch(client, client_way, &namespace);
                     assert!(fetched == bytes, "{name}: the file arrived otherwise");
                     assert_eq!(said, "", "{name}: nothing on standard error");
-                    let both = server_way == Way::Tool && client_way == Way::Tool;
+                    let both = server_way == Launch::Tool && client_way == Launch::Tool;
                     let connections = accepted(&namespace) - before;
                     assert_eq!(connections, u64::from(both), "{name}: MPTCP connections");
                 }
@@ -91,12 +91,12 @@ fn web_clients_and_servers_speak_mptcp_when_both_run_under_the_tool() {
 /// client to the server; returns what both said on standard error, all four.
 ///
 /// One way at a time: netcat itself loses bytes when both ends send and one is done first.
-fn netcat(way: Way, namespace: &Netns, text: &str) -> Vec<String> {
+fn netcat(launch: Launch, namespace: &Netns, text: &str) -> Vec<String> {
     let mut said = Vec::new();
     for server_sends in [true, false] {
         let end = |options: &[&str], sends: bool| {
             // `-N`: the end of the input ends the connection; `-d`: no input.
-            let command = way.command("nc").args(options).arg(if sends { "-N" } else { "-d" });
+            let command = launch.command("nc").args(options).arg(if sends { "-N" } else { "-d" });
             let command = command.args(["127.0.0.1", "8080"]).within(namespace);
             if sends { command.input(text) } else { command }
         };
@@ -104,7 +104,7 @@ fn netcat(way: Way, namespace: &Netns, text: &str) -> Vec<String> {
         let client = end(&[], !server_sends).run().ok();
         let server = server.finish().ok();
         let received = if server_sends { &client } else { &server };
-        assert!(received.stdout == text, "{way:?}: {received}");
+        assert!(received.stdout == text, "{launch:?}: {received}");
         said.extend([client.stderr, server.stderr]);
     }
     said
@@ -114,10 +114,10 @@ fn netcat(way: Way, namespace: &Netns, text: &str) -> Vec<String> {
 fn netcat_passes_bytes_both_ways() {
     // Less than a pipe holds: netcat drops what its standard output does not take at once.
     let text = "some text, again and again\n".repeat(2_000);
-    for way in Way::BOTH {
+    for launch in Launch::BOTH {
         let namespace = Netns::new();
-        assert_eq!(netcat(way, &namespace, &text), [""; 4]);
-        assert_eq!(accepted(&namespace), if way == Way::Tool { 2 } else { 0 }, "{way:?}");
+        assert_eq!(netcat(launch, &namespace, &text), [""; 4]);
+        assert_eq!(accepted(&namespace), if launch == Launch::Tool { 2 } else { 0 }, "{launch:?}");
     }
 }
 
@@ -138,13 +138,17 @@ fn an_open_connection_is_listed_by_ss_as_mptcp() {
 fn c_programs_of_glibc_and_musl_transfer_over_mptcp() {
     for build in [Build::Plain, Build::Musl] {
         let program = cc::c("transfer", build);
-        for way in Way::BOTH {
+        for launch in Launch::BOTH {
             let namespace = Netns::new();
-            let done = way.command(&program).within(&namespace).run().silent();
-            let protocol = way.protocol();
+            let done = launch.command(&program).within(&namespace).run().silent();
+            let protocol = launch.protocol();
             let expected = format!("listener {protocol} accepted {protocol} client {protocol}\n");
-            assert_eq!(done.stdout, expected, "{build:?} {way:?}");
-            assert_eq!(accepted(&namespace), u64::from(way == Way::Tool), "{build:?} {way:?}");
+            assert_eq!(done.stdout, expected, "{build:?} {launch:?}");
+            assert_eq!(
+                accepted(&namespace),
+                u64::from(launch == Launch::Tool),
+                "{build:?} {launch:?}"
+            );
         }
     }
 }
@@ -159,18 +163,18 @@ fn calls_in_threads_forked_children_and_signal_handlers_are_upgraded() {
     ];
     for build in [Build::Plain, Build::Musl] {
         for (name, arguments, expected) in table {
-            for way in Way::BOTH {
-                let command = way.command(cc::c(name, build)).arg(way.protocol().to_string());
+            for launch in Launch::BOTH {
+                let command = launch.command(cc::c(name, build)).arg(launch.protocol().to_string());
                 let done = command.args(arguments).run().silent();
-                assert_eq!(done.stdout, expected, "{name} {arguments:?} {build:?} {way:?}");
+                assert_eq!(done.stdout, expected, "{name} {arguments:?} {build:?} {launch:?}");
             }
         }
     }
 }
 
 /// The table of calls.c, run this way.
-fn calls(way: Way, build: Build, arguments: &[&str], namespace: &Netns) -> String {
-    way.command(cc::c("calls", build)).args(arguments).within(namespace).run().ok().stdout
+fn calls(launch: Launch, build: Build, arguments: &[&str], namespace: &Netns) -> String {
+    launch.command(cc::c("calls", build)).args(arguments).within(namespace).run().ok().stdout
 }
 
 /// As plain TCP would have it.
@@ -182,8 +186,8 @@ fn as_tcp(table: &str) -> String {
 fn every_call_good_or_bad_has_the_result_and_errno_of_plain_tcp() {
     let namespace = Netns::new();
     for build in [Build::Plain, Build::Musl] {
-        let native = calls(Way::Native, build, &[], &namespace);
-        let upgraded = calls(Way::Tool, build, &[], &namespace);
+        let native = calls(Launch::Native, build, &[], &namespace);
+        let upgraded = calls(Launch::Tool, build, &[], &namespace);
         assert_eq!(as_tcp(&upgraded), native, "{build:?}");
         assert_eq!(upgraded.matches("protocol 262").count(), 7, "{build:?}: {upgraded}");
         // The table is worth something: errno stays on success, and the errors are several.
@@ -199,8 +203,8 @@ fn every_call_good_or_bad_has_the_result_and_errno_of_plain_tcp() {
 fn a_process_without_descriptors_left_gets_emfile_as_natively() {
     let namespace = Netns::new();
     for build in [Build::Plain, Build::Musl] {
-        let native = calls(Way::Native, build, &["full"], &namespace);
-        assert_eq!(calls(Way::Tool, build, &["full"], &namespace), native, "{build:?}");
+        let native = calls(Launch::Native, build, &["full"], &namespace);
+        assert_eq!(calls(Launch::Tool, build, &["full"], &namespace), native, "{build:?}");
         assert!(native.contains(&format!("no errno {} ", libc::EMFILE)), "{native}");
     }
 }
@@ -210,8 +214,8 @@ fn calls_are_native_where_the_namespace_has_mptcp_switched_off() {
     let namespace = Netns::without_mptcp();
     for build in [Build::Plain, Build::Musl] {
         for arguments in [&[][..], &["full"]] {
-            let native = calls(Way::Native, build, arguments, &namespace);
-            assert_eq!(calls(Way::Tool, build, arguments, &namespace), native, "{build:?}");
+            let native = calls(Launch::Native, build, arguments, &namespace);
+            assert_eq!(calls(Launch::Tool, build, arguments, &namespace), native, "{build:?}");
         }
     }
 }
@@ -220,7 +224,7 @@ fn calls_are_native_where_the_namespace_has_mptcp_switched_off() {
 fn calls_are_native_under_a_policy_that_refuses_mptcp() {
     let refuse = cc::c("refuse", Build::Plain);
     let namespace = Netns::new();
-    let native = calls(Way::Native, Build::Plain, &[], &namespace);
+    let native = calls(Launch::Native, Build::Plain, &[], &namespace);
     let errors = [
         libc::EPERM,
         libc::EACCES,
@@ -231,7 +235,7 @@ fn calls_are_native_under_a_policy_that_refuses_mptcp() {
         libc::ENOSYS,
     ];
     for errno in errors {
-        let command = Way::Tool.command(&refuse).arg(errno.to_string());
+        let command = Launch::Tool.command(&refuse).arg(errno.to_string());
         let command = command.arg(cc::c("calls", Build::Plain)).within(&namespace);
         assert_eq!(command.run().silent().stdout, native, "errno {errno}");
     }
@@ -241,7 +245,7 @@ fn calls_are_native_under_a_policy_that_refuses_mptcp() {
 fn a_shortage_met_by_the_mptcp_attempt_is_passed_on() {
     let refuse = cc::c("refuse", Build::Plain);
     for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
-        let command = Way::Tool.command(&refuse).arg(errno.to_string());
+        let command = Launch::Tool.command(&refuse).arg(errno.to_string());
         let done = command.arg(cc::c("calls", Build::Plain)).run().silent();
         let first = done.stdout.lines().next().unwrap_or_default().to_owned();
         assert!(first.contains(&format!(" no errno {errno} ")), "{first}");
@@ -253,16 +257,16 @@ fn programs_transfer_over_tcp_where_the_namespace_has_mptcp_switched_off() {
     let (directory, bytes) = content(200_000);
     for (_, server) in SERVERS {
         let namespace = Netns::without_mptcp();
-        let _running = server(&namespace, Way::Tool, &directory, PORT);
+        let _running = server(&namespace, Launch::Tool, &directory, PORT);
         assert_eq!(ss(&namespace, "-Ml"), "");
         for client in CLIENTS {
-            let (fetched, said) = fetch(client, Way::Tool, &namespace);
+            let (fetched, said) = fetch(client, Launch::Tool, &namespace);
             assert!(fetched == bytes, "{}: the file arrived otherwise", client.0);
             assert_eq!(said, off(client.0));
         }
     }
     let transfer = cc::c("transfer", Build::Plain);
-    let command = Way::Tool.command(&transfer).within(&Netns::without_mptcp());
+    let command = Launch::Tool.command(&transfer).within(&Netns::without_mptcp());
     assert_eq!(command.run().ok().stdout, "listener 6 accepted 6 client 6\n");
 }
 
@@ -283,7 +287,7 @@ print(client.makefile('rb').readline().decode())
 #[test]
 fn netcat_and_ssh_talk_where_the_namespace_has_mptcp_switched_off() {
     let namespace = Netns::without_mptcp();
-    assert_eq!(netcat(Way::Tool, &namespace, "some text\n"), vec![off("nc"); 4]);
+    assert_eq!(netcat(Launch::Tool, &namespace, "some text\n"), vec![off("nc"); 4]);
 
     let server = tool(&["run", "python3", "-c", GREETING]).cwd(scratch("python"));
     let server = serve::listening(&namespace, server.within(&namespace), PORT);
@@ -349,8 +353,8 @@ assert s.recv(10) == b'udp'
 print(s.getsockopt(socket.SOL_SOCKET, 38), socket.getaddrinfo('localhost', 80)[0][4][1])
 ";
     let namespace = Netns::new();
-    for way in Way::BOTH {
-        let command = way.command("python3").args(["-c", script]).cwd(scratch("python"));
-        assert_eq!(command.within(&namespace).run().silent().stdout, "17 80\n", "{way:?}");
+    for launch in Launch::BOTH {
+        let command = launch.command("python3").args(["-c", script]).cwd(scratch("python"));
+        assert_eq!(command.within(&namespace).run().silent().stdout, "17 80\n", "{launch:?}");
     }
 }

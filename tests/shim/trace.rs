@@ -8,7 +8,7 @@ use std::thread;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::support::cc::{self, Build};
-use crate::support::{Cmd, Netns, Way, scratch, tool};
+use crate::support::{Cmd, Launch, Netns, scratch, tool};
 
 /// Runs the command with a standard error that keeps writes apart (pipe(7), packet mode);
 /// returns its process id, its standard output and each write.
@@ -238,7 +238,7 @@ fn a_file_that_cannot_be_written_is_an_error_before_the_program_starts() {
 #[test]
 fn the_trace_changes_neither_results_nor_errno() {
     let calls = cc::c("calls", Build::Plain);
-    let native = Way::Native.command(&calls).run().ok().stdout;
+    let native = Launch::Native.command(&calls).run().ok().stdout;
     for namespace in [Netns::new(), Netns::without_mptcp()] {
         let command = tool(&["run", "-d"]).arg(&calls).within(&namespace);
         let traced = writes(command).1;

@@ -6,17 +6,17 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::cc::{self, Build};
-use crate::support::{Cmd, Netns, Way, tool};
+use crate::support::{Cmd, Launch, Netns, tool};
 
 /// What a C program of tests/c prints, natively and under the tool: the same.
 #[track_caller]
 fn same(name: &str, build: Build) -> String {
     let program = cc::c(name, build);
-    let [native, ours] = Way::BOTH.map(|way| {
+    let [native, ours] = Launch::BOTH.map(|launch| {
         let namespace = Netns::new();
         // So that a connection to 192.0.2.9 is never answered.
         namespace.ip("addr add 192.0.2.1/24 dev lo");
-        way.command(&program).within(&namespace).run().silent().stdout
+        launch.command(&program).within(&namespace).run().silent().stdout
     });
     assert_eq!(native, ours, "{name} {build:?}");
     native
@@ -47,7 +47,7 @@ fn a_loop_that_waits_for_bytes_ends_when_the_connection_was_refused_or_reset() {
 #[test]
 fn of_two_threads_the_slower_one_ends_however_long_the_other_is_stopped_before_accept() {
     let program = cc::c("limited", Build::Plain);
-    let native = Way::Native.command(&program).within(&Netns::new()).run().silent().stdout;
+    let native = Launch::Native.command(&program).within(&Netns::new()).run().silent().stdout;
     let strace = Cmd::new("strace").args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]);
     let held = strace.args(["-e", "trace=accept,accept4"]);
     let held = held.args(["-e", "inject=accept,accept4:delay_enter=50000"]);
@@ -70,8 +70,9 @@ fn file(name: &str) -> PathBuf {
 
 #[test]
 fn a_connection_over_loopback_shows_the_buffers_of_tcp() {
-    let python = |way: Way| way.command("python3").arg(file("loopback.py")).arg("shown");
-    let [native, ours] = Way::BOTH.map(|way| python(way).within(&Netns::new()).run().silent());
+    let python = |launch: Launch| launch.command("python3").arg(file("loopback.py")).arg("shown");
+    let [native, ours] =
+        Launch::BOTH.map(|launch| python(launch).within(&Netns::new()).run().silent());
     assert_eq!(native.stdout.lines().count(), 12, "{native}");
     assert_eq!(native.stdout, ours.stdout);
 }
@@ -95,8 +96,8 @@ fn transfers_over_loopback_do_not_stall() {
 fn an_array_that_is_too_small_for_poll_ends_a_fortified_program() {
     let program = "import ctypes\nlibc = ctypes.CDLL(None)\n\
         libc.__poll_chk(ctypes.create_string_buffer(8), 2, 0, 8)";
-    for way in Way::BOTH {
-        let done = way.command("python3").args(["-c", program]).run();
-        assert!(done.stderr.contains("buffer overflow detected"), "{way:?}: {done}");
+    for launch in Launch::BOTH {
+        let done = launch.command("python3").args(["-c", program]).run();
+        assert!(done.stderr.contains("buffer overflow detected"), "{launch:?}: {done}");
     }
 }

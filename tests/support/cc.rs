@@ -21,7 +21,7 @@ pub enum Build {
     Bits32,
     /// With AddressSanitizer, whose runtime is a library.
     Sanitized,
-    /// The same for 32 bits.
+    /// With AddressSanitizer, for 32 bits.
     Sanitized32,
     /// A shared library, to be preloaded.
     Library,
@@ -96,7 +96,8 @@ pub fn go_by(go: &Path, source: &Path) -> PathBuf {
     go_for(go, source, false, "")
 }
 
-/// The same with or without cgo, for an architecture as Go calls it; none is this host's. Without network.
+/// The program of a Go source, built without network, with or without cgo, for an architecture by Go's name of
+/// it (`""` for this host's).
 pub fn go_for(go: &Path, source: &Path, cgo: bool, architecture: &str) -> PathBuf {
     // The compiled standard library is kept from run to run: it takes longer than all the rest.
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");

@@ -61,7 +61,7 @@ pub fn traffic(namespace: &Netns, interface: &str) -> Traffic {
     traffic_in(&namespace.proc_net("dev"), interface)
 }
 
-/// The same in the text of a `/proc/PID/net/dev`.
+/// The interface's byte counters in the text of a `/proc/PID/net/dev` (proc(5)).
 pub fn traffic_in(text: &str, interface: &str) -> Traffic {
     let line = text.lines().find_map(|line| line.trim().strip_prefix(&format!("{interface}:")));
     let line = line.unwrap_or_else(|| panic!("no interface {interface} in\n{text}"));

@@ -41,4 +41,4 @@ pub mod wait;
 pub use netns::Netns;
 pub use process::{Cmd, Outcome, Running};
 pub use scratch::scratch;
-pub use tool::{Way, tool};
+pub use tool::{Launch, tool};

@@ -37,7 +37,7 @@ pub fn private(script: &str) -> Cmd {
         .arg(tool::public_binary())
 }
 
-/// The same, with further arguments for the script (`$1`, …).
+/// A script as by [`private`], with further arguments for it (`$1`, …).
 pub fn private_with(script: &str, arguments: &[&Path]) -> Cmd {
     private(script).args(arguments)
 }

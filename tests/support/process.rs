@@ -39,7 +39,7 @@ impl Cmd {
         Cmd::outside(program).within(netns::common())
     }
 
-    /// The same in the network namespace of the host.
+    /// A program in the network namespace of the host, with all else that every test starts from.
     pub(super) fn outside(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command
@@ -221,7 +221,7 @@ impl Running {
         self.finish_within(deadline())
     }
 
-    /// The same for a command that takes longer than others.
+    /// Waits, at most so long, for the end of a command that takes longer than others.
     pub fn finish_within(mut self, limit: Duration) -> Outcome {
         let start = Instant::now();
         let status = loop {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Cmd, Netns, Running, Way, kernel, scratch};
+use super::{Cmd, Launch, Netns, Running, kernel, scratch};
 
 /// A directory with one file, `file`, of this size; its bytes differ from place to place, so
 /// that a transfer that lost or repeated a piece is noticed.
@@ -22,8 +22,8 @@ pub fn content(size: usize) -> (PathBuf, Vec<u8>) {
 }
 
 /// `python3 -m http.server` for a directory; back when it listens.
-pub fn python(namespace: &Netns, way: Way, directory: &Path, port: u16) -> Running {
-    let server = way
+pub fn python(namespace: &Netns, launch: Launch, directory: &Path, port: u16) -> Running {
+    let server = launch
         .command("python3")
         .args(["-m", "http.server", "--bind", "0.0.0.0", "--directory"])
         .arg(directory)
@@ -50,13 +50,13 @@ http.server.HTTPServer(('0.0.0.0', int(sys.argv[2])), Store).serve_forever()
 ";
 
 /// The opposite of [`python`]: files are sent to it; back when it listens.
-pub fn store(namespace: &Netns, way: Way, directory: &Path, port: u16) -> Running {
-    let server = way.command("python3").args(["-c", STORE]).arg(directory).arg(port.to_string());
+pub fn store(namespace: &Netns, launch: Launch, directory: &Path, port: u16) -> Running {
+    let server = launch.command("python3").args(["-c", STORE]).arg(directory).arg(port.to_string());
     listening(namespace, server.within(namespace).quiet(), port)
 }
 
 /// nginx for a directory; back when it listens.
-pub fn nginx(namespace: &Netns, way: Way, directory: &Path, port: u16) -> Running {
+pub fn nginx(namespace: &Netns, launch: Launch, directory: &Path, port: u16) -> Running {
     let home = scratch("nginx");
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
@@ -71,7 +71,7 @@ pub fn nginx(namespace: &Netns, way: Way, directory: &Path, port: u16) -> Runnin
     );
     let file = scratch::file(&home.join("nginx.conf"), configuration, 0o644);
     let log = home.join("error.log");
-    let server = way
+    let server = launch
         .command("nginx")
         .args(["-p".as_ref(), home.as_os_str(), "-e".as_ref(), log.as_os_str()])
         .arg("-c")

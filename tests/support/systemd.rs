@@ -241,7 +241,7 @@ impl Machine {
         self.tool_command(arguments).run()
     }
 
-    /// The same, for whoever starts it and looks at it meanwhile.
+    /// `mptcpize ARGUMENTS` inside, not yet started, for a test that looks while it runs.
     pub fn tool_command(&self, arguments: &str) -> Cmd {
         let words: Vec<&str> =
             ["/opt/mptcpize"].into_iter().chain(arguments.split_whitespace()).collect();

@@ -39,29 +39,29 @@ pub fn shim() -> &'static Path {
 
 /// How a program is run: every behaviour is looked at both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Launch {
     /// By itself.
     Native,
     /// Under `mptcpize run`.
     Tool,
 }
 
-impl Way {
-    pub const BOTH: [Way; 2] = [Way::Native, Way::Tool];
+impl Launch {
+    pub const BOTH: [Launch; 2] = [Launch::Native, Launch::Tool];
 
     /// The program, run this way.
     pub fn command(self, program: impl AsRef<OsStr>) -> Cmd {
         match self {
-            Way::Native => Cmd::new(program),
-            Way::Tool => Cmd::new(binary()).arg("run").arg(program),
+            Launch::Native => Cmd::new(program),
+            Launch::Tool => Cmd::new(binary()).arg("run").arg(program),
         }
     }
 
     /// The protocol of a TCP socket made this way, where the kernel has MPTCP.
     pub fn protocol(self) -> u32 {
         match self {
-            Way::Native => super::kernel::TCP,
-            Way::Tool => super::kernel::MPTCP,
+            Launch::Native => super::kernel::TCP,
+            Launch::Tool => super::kernel::MPTCP,
         }
     }
 }

@@ -220,7 +220,7 @@ pub fn download(lab: &Uplinks, from: &str, bytes: u64) -> Outcome {
     watched(lab, from, bytes, |_| ())
 }
 
-/// The same, with half of it held back until the router has seen what a leak is known by: the kernel
+/// A download with half of it held back until the router has seen what a leak is known by: the kernel
 /// opens subflows when it likes, and closes none of a download that has ended.
 #[track_caller]
 pub fn leaks(lab: &Uplinks, from: &str, bytes: u64, is_leak: impl Fn(Packets) -> bool) {

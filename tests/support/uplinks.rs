@@ -264,7 +264,7 @@ impl Uplinks {
         self.client.net.ip(&format!("route add {route}"));
     }
 
-    /// The same in IPv6.
+    /// An IPv6 network for one link, and a default route; the first link's is the best.
     pub fn number_v6(&self, link: usize) {
         self.client.net.ip(&format!("address add 2001:db8:{link}::1/64 dev w{link} nodad"));
         self.router.ip(&format!("address add 2001:db8:{link}::254/64 dev r{link} nodad"));
@@ -295,7 +295,7 @@ impl Uplinks {
         self.observe(self.client_of(verb, host, bytes))
     }
 
-    /// The same over plain TCP, which can use but one link: what the links are measured by.
+    /// Moves so many bytes over plain TCP, which can use but one link: what the links are measured by.
     #[track_caller]
     pub fn tcp(&self, verb: &str, host: &str, bytes: u64) -> Moved {
         let client = self.client.command("nice").args(["-n", "-20", "python3"]).arg(transfer_py());

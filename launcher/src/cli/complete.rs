@@ -120,7 +120,7 @@ pub fn complete(root: &Command, words: &[String]) -> Answer {
     answer
 }
 
-/// The same answer for the part of a word behind `before`.
+/// An answer for the part of a word behind `before`, made one for the whole word.
 fn within(mut answer: Answer, before: &str) -> Answer {
     for candidate in &mut answer.candidates {
         candidate.word.insert_str(0, before);

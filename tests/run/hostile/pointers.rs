@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::cc::{self, Build};
-use crate::support::{Netns, Way, scratch};
+use crate::support::{Launch, Netns, scratch};
 
 /// The functions, in the order of tests/c/fuzz.c.
 const HOOKS: [&str; 14] = [
@@ -33,10 +33,10 @@ const STAYS_MPTCP: std::ops::RangeInclusive<i32> = 13..=15;
 type Call = [i32; 3];
 
 /// The calls of a run, function by function.
-fn calls(way: Way, program: &Path, seed: u32, count: usize) -> Vec<Call> {
+fn calls(launch: Launch, program: &Path, seed: u32, count: usize) -> Vec<Call> {
     let namespace = Netns::new();
     let file = scratch("fuzz").join("calls");
-    let command = way.command(program).args([seed.to_string(), count.to_string()]).arg(&file);
+    let command = launch.command(program).args([seed.to_string(), count.to_string()]).arg(&file);
     // Killed by a signal, it was killed for a look where the kernel would have said EFAULT.
     command.within(&namespace).run().silent();
     let bytes = fs::read(&file).expect("the program has written it");
@@ -73,8 +73,8 @@ fn may_differ(hook: &str, native: Call, ours: Call) -> bool {
 fn the_same(seed: u32, count: usize) {
     // Not under musl, whose own functions look at what they are given.
     let program = cc::c("fuzz", Build::Plain);
-    let native = calls(Way::Native, &program, seed, count);
-    let ours = calls(Way::Tool, &program, seed, count);
+    let native = calls(Launch::Native, &program, seed, count);
+    let ours = calls(Launch::Tool, &program, seed, count);
     for (at, (native, ours)) in native.iter().zip(&ours).enumerate() {
         let (hook, number) = (HOOKS[at / count], at % count);
         assert!(
@@ -104,7 +104,8 @@ fn a_hundred_thousand_calls_of_each_function_end_as_they_do_natively() {
 fn a_number_of_descriptors_is_the_half_that_the_kernel_takes() {
     for build in [Build::Plain, Build::Musl] {
         let program = cc::c("halves", build);
-        let [native, ours] = Way::BOTH.map(|way| way.command(&program).run().silent().stdout);
+        let [native, ours] =
+            Launch::BOTH.map(|launch| launch.command(&program).run().silent().stdout);
         assert_eq!(native, "poll 1 1\nppoll 1 1\n", "{build:?}");
         assert_eq!(ours, native, "{build:?}");
     }

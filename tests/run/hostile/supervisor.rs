@@ -30,7 +30,7 @@ fn memory_that_nobody_delivers_holds_up_nobody_but_its_owner() {
     let table = [
         (Build::Bits32, "1", &["262\n"][..]),
         (Build::Bits32, "20", &["262\n", "6\n"]),
-        // The same with options, whose values are in memory and which are asked of sockets.
+        // Options, whose values are in memory too, and which are asked of sockets.
         (Build::Static, "4", &["262\n", "6\n"]),
     ];
     for (build, attackers, of_32_bits) in table {

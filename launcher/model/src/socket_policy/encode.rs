@@ -114,7 +114,7 @@ fn plain(prefix: &Prefix) -> Prefix {
     }
 }
 
-/// The same ports in as few ranges as possible, in their order.
+/// Ports in as few ranges as possible, in ascending order.
 fn joined(ports: &[Ports]) -> Vec<Ports> {
     let mut sorted = ports.to_vec();
     sorted.sort();

@@ -15,7 +15,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The same question that the filter asks, for arguments that it could not see.
+    /// Is it a TCP socket? What the filter asks of registers, asked of arguments that are in memory.
     pub(super) fn is_tcp(self) -> bool {
         matches!(self.domain, libc::AF_INET | libc::AF_INET6)
             && self.kind & TYPE_MASK as i32 == libc::SOCK_STREAM
