@@ -2,24 +2,17 @@
 
 pub mod bring_up;
 pub mod c_tool;
-pub mod caller;
 pub mod came_up;
 mod confined;
 pub mod disable;
-pub mod dispatcher;
 pub mod enable;
-pub mod environment;
-mod foreseen;
 pub mod job;
 pub mod judged;
 pub mod list;
 pub mod passed_over;
 pub mod plan;
-pub mod seen_lost;
-pub mod socket;
 pub mod socket_row;
 pub mod stays_up;
-pub mod usable;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

@@ -16,7 +16,11 @@ use mptcpize_model::unit::matches;
 ///
 /// # Errors
 /// A file of variables cannot be read.
-pub fn is_lost(site: &Site, facts: &Facts, text: &UnitText) -> Result<Option<String>, Error> {
+pub(super) fn is_lost(
+    site: &Site,
+    facts: &Facts,
+    text: &UnitText,
+) -> Result<Option<String>, Error> {
     for variable in ["LD_PRELOAD", "GODEBUG"] {
         for file in files(site, facts, text) {
             if sets(site.root(), &file, variable)? {

@@ -69,11 +69,7 @@ const FACTS: [Fact; 2] = [
 const MOST: u64 = 16 << 20;
 
 /// What to say of a unit: of the programs that its files name, and of those that run in it.
-pub(in crate::commands) fn note(
-    site: &Site,
-    facts: &Facts,
-    mechanism: &Mechanism,
-) -> Option<String> {
+pub(super) fn note(site: &Site, facts: &Facts, mechanism: &Mechanism) -> Option<String> {
     // A filter stays, whatever a program starts; Go reads its variable alone.
     let by_library = match mechanism {
         Mechanism::Environment { preload, .. } => preload.is_some(),

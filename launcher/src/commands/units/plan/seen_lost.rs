@@ -1,7 +1,7 @@
 //! Whether the environment of a unit fails to reach the processes with its sockets: seen at a unit
 //! that runs, whether it is switched on or not, and remembered in the drop-in that was written for it.
 //!
-//! Not here: what is done about it (`unit_plan`).
+//! Not here: what is done about it (`mechanism`).
 
 use std::ffi::OsStr;
 
@@ -15,7 +15,7 @@ use mptcpize_model::unit::dropin::{self, FILE};
 const SEEN: &str = "seen while it ran: ";
 
 /// The reason, as a clause, where it was seen: now, or when its drop-in was written.
-pub fn seen(site: &Site, facts: &Facts) -> Option<String> {
+pub(super) fn seen(site: &Site, facts: &Facts) -> Option<String> {
     now(site, facts).or_else(|| before(site, facts))
 }
 

@@ -16,7 +16,7 @@ const FOLLOWERS: [&str; 2] = ["ConsistsOf", "PropagatesReloadTo"];
 ///
 /// # Errors
 /// 2: it is one.
-pub fn refuse(site: &Site, name: &UnitName, commands: &[&str]) -> Result<(), Error> {
+pub(super) fn refuse(site: &Site, name: &UnitName, commands: &[&str]) -> Result<(), Error> {
     let does_nothing = |command: &&str| {
         dropin::program(command).is_some_and(|program| {
             Path::new(&program).file_name().is_some_and(|name| name == "true")

@@ -10,7 +10,7 @@ const YES: [&str; 6] = ["1", "yes", "y", "true", "t", "on"];
 
 /// The user and the promises with which a command of the unit is executed; `user` for units of the
 /// calling user's manager.
-pub fn of(text: &UnitText, user: bool, command: &str) -> Caller {
+pub(super) fn of(text: &UnitText, user: bool, command: &str) -> Caller {
     let last = |key: &str| text.last("Service", key).unwrap_or_default().to_owned();
     let yes = |key: &str| YES.contains(&last(key).to_ascii_lowercase().as_str());
     let prefix = dropin::prefix(command).0;

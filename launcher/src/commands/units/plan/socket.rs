@@ -6,6 +6,7 @@
 //! so nothing is enabled here that could not be opened.
 
 use crate::commands::units::Site;
+use crate::commands::units::plan::choice::Choice;
 use crate::error::{Error, Exit};
 use crate::host::systemd::units::Facts;
 use mptcpize_model::mptcp::IPPROTO_MPTCP;
@@ -13,6 +14,7 @@ use mptcpize_model::shell;
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::unit::address::{Address, Misfit, fits};
 use mptcpize_model::unit::back_to_tcp::{self, Manager};
+use mptcpize_model::unit::dropin::Mechanism;
 use mptcpize_model::unit::file::UnitText;
 
 /// The first systemd that can make a socket unit's socket one of MPTCP (its NEWS, version 257).
@@ -20,18 +22,12 @@ const SOCKET_PROTOCOL: u32 = 257;
 /// Settings that systemd cannot keep on a socket of MPTCP: it warns and goes on (257, Linux 6.18).
 const NOT_KEPT: [&str; 2] = ["IPTTL", "PassPacketInfo"];
 
-/// Why a `.socket` is reached, and its way back to TCP; what else a person should know is added to
-/// `notes`.
+/// The mechanism of a `.socket`: systemd's own, with a return to TCP where one is possible.
 ///
 /// # Errors
 /// It has streams that cannot be MPTCP, or none, or a protocol of its own (exit 2); systemd cannot
 /// (5).
-pub fn decide(
-    site: &Site,
-    facts: &Facts,
-    text: &UnitText,
-    notes: &mut Vec<String>,
-) -> Result<(Option<Manager>, String), Error> {
+pub(super) fn choose(site: &Site, facts: &Facts, text: &UnitText) -> Result<Choice, Error> {
     let Some(name) = &facts.name else {
         return Err(Error::new(Exit::Missing, "systemd does not know the unit"));
     };
@@ -64,7 +60,8 @@ pub fn decide(
         .group("of sockets that this systemd cannot make of MPTCP"));
     }
     let not_kept = NOT_KEPT.iter().filter(|key| text.last("Socket", key).is_some());
-    notes.extend(not_kept.map(|key| format!("its {key}= does not count: MPTCP refuses it")));
+    let mut notes: Vec<String> =
+        not_kept.map(|key| format!("its {key}= does not count: MPTCP refuses it")).collect();
     let manager = if site.user { Manager::User } else { Manager::System };
     let back = back_to_tcp::is_possible(&addresses).then_some(manager);
     if back.is_none() {
@@ -74,7 +71,12 @@ pub fn decide(
                 .to_owned(),
         );
     }
-    Ok((back, "systemd makes its socket, with SocketProtocol=".to_owned()))
+    Ok(Choice {
+        mechanism: Mechanism::Socket(back),
+        why: "systemd makes its socket, with SocketProtocol=".to_owned(),
+        notes,
+        needs: Vec::new(),
+    })
 }
 
 fn service(name: &UnitName, text: &UnitText) -> String {
@@ -114,7 +116,7 @@ fn instance(name: &UnitName) -> String {
 
 /// What to know of the sockets that systemd opens for a service. Those that are no streams of IP
 /// are nothing to speak of: they have no TCP to stay on.
-pub fn of_service(site: &Site, facts: &Facts) -> Vec<String> {
+pub(super) fn of_service(site: &Site, facts: &Facts) -> Vec<String> {
     let names: Vec<UnitName> =
         facts.sockets.iter().filter_map(|name| UnitName::new(name).ok()).collect();
     let sockets = site.source.facts(&names).unwrap_or_default();

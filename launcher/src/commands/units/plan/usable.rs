@@ -12,7 +12,7 @@ use mptcpize_model::unit::UnitName;
 ///
 /// # Errors
 /// 5 it is not there, 2 it is of another kind, 1 it is masked, broken or transient.
-pub fn usable(facts: &Facts) -> Result<UnitName, Error> {
+pub(super) fn usable(facts: &Facts) -> Result<UnitName, Error> {
     let Some(name) = facts.name.clone() else {
         return Err(Error::new(Exit::Missing, "systemd does not know the unit"));
     };
@@ -52,7 +52,7 @@ pub fn usable(facts: &Facts) -> Result<UnitName, Error> {
 }
 
 /// The refusal of a unit that starts nothing.
-pub fn no_program(name: &UnitName, service: &str) -> Error {
+pub(super) fn no_program(name: &UnitName, service: &str) -> Error {
     Error::new(Exit::Usage, format!("{name} has no program that opens connections"))
         .why("services and sockets can be enabled")
         .fix(format!("sudo mptcpize enable {}", shell::operand(service)))
