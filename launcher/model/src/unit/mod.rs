@@ -5,6 +5,7 @@
 pub mod address;
 pub mod back_to_tcp;
 pub mod dropin;
+pub mod dropin_change;
 pub mod file;
 pub mod judge;
 pub mod order;

@@ -1,29 +1,22 @@
 //! `enable --now`: restarts what runs without it, starts what is named and does not run, and looks
-//! whether each stays up. What does not is put back as it was.
+//! whether each stays up.
+//!
+//! Not here: what becomes of the files of one that does not (`apply`).
 
 use std::time::SystemTime;
 
-use crate::commands::units::Site;
 use crate::commands::units::job::Job;
 use crate::commands::units::stays_up::{self, Fallen};
 use crate::error::{Error, Exit};
-use crate::host::systemd::dropins::UnitDir;
 use crate::host::systemd::systemctl::Systemctl;
 use mptcpize_model::shell;
 
-/// Restarts and starts the units of these jobs. Returns those that a pattern met and that fell;
-/// they are put back.
+/// Restarts and starts the units of these jobs. Returns those that a pattern met and that fell.
 ///
 /// # Errors
-/// A unit that was named does not stay up, or systemd cannot be asked; then all are put back.
-pub fn bring_up(
-    site: &Site,
-    manager: Systemctl,
-    directory: &UnitDir,
-    jobs: &[Job],
-) -> Result<Vec<Fallen>, Error> {
-    let restart = names(jobs, |job| job.behind);
-    let start = names(jobs, |job| job.named && job.is_idle());
+/// A unit that was named does not stay up, or systemd cannot be asked.
+pub fn bring_up(manager: Systemctl, jobs: &[Job]) -> Result<Vec<Fallen>, Error> {
+    let (restart, start) = (to_restart(jobs), to_start(jobs));
     let since = SystemTime::now();
     let asked = restarted(manager, &restart, &start);
     let mut watched: Vec<(&str, bool)> = restart.iter().map(|name| (*name, true)).collect();
@@ -45,18 +38,17 @@ pub fn bring_up(
         }),
         None => None,
     };
-    match wrong {
-        Some(error) => {
-            let error = take_back(site, directory, jobs, error);
-            run_as_before(manager, &restart, &start);
-            Err(error)
-        }
-        None => {
-            let back: Vec<&Job> = jobs.iter().filter(fell).collect();
-            put_back(manager, directory, &back)?;
-            Ok(fallen)
-        }
-    }
+    wrong.map_or(Ok(fallen), Err)
+}
+
+/// Those that run, and without what is there for them now.
+fn to_restart(jobs: &[Job]) -> Vec<&str> {
+    names(jobs, |job| job.behind)
+}
+
+/// Those that were named and do not run.
+fn to_start(jobs: &[Job]) -> Vec<&str> {
+    names(jobs, |job| job.named && job.is_idle())
 }
 
 fn names(jobs: &[Job], which: impl Fn(&Job) -> bool) -> Vec<&str> {
@@ -80,8 +72,14 @@ fn does_not_stay(job: &Job, why: String) -> Error {
     .fix(format!("journalctl -u {}    # says more", shell::operand(job.name())))
 }
 
-/// Those that came up run with what is gone now, the others not at all.
-fn run_as_before(manager: Systemctl, restart: &[&str], start: &[&str]) {
+/// Once the files of all these jobs were taken back: those that ran run once more, and the others
+/// are stopped, whether they came up or not.
+pub fn run_all_as_before(manager: Systemctl, jobs: &[Job]) {
+    run_as_before(manager, &to_restart(jobs), &to_start(jobs));
+}
+
+/// Once their files were taken back: restarts units that ran, and stops units that did not.
+pub fn run_as_before(manager: Systemctl, restart: &[&str], start: &[&str]) {
     if !start.is_empty() {
         let _ = manager.stop(start);
         // A unit that was at rest had not failed.
@@ -90,34 +88,5 @@ fn run_as_before(manager: Systemctl, restart: &[&str], start: &[&str]) {
     if !restart.is_empty() {
         let _ = manager.restart(restart);
         let _ = manager.start_again(restart);
-    }
-}
-
-fn put_back(manager: Systemctl, directory: &UnitDir, jobs: &[&Job]) -> Result<(), Error> {
-    if jobs.is_empty() {
-        return Ok(());
-    }
-    for job in jobs {
-        job.restore(directory)?;
-    }
-    manager.reload()?;
-    let names: Vec<&str> = jobs.iter().map(|job| job.name().as_str()).collect();
-    run_as_before(manager, &names, &[]);
-    Ok(())
-}
-
-/// Puts back what was there before; returns the error that made it necessary.
-pub fn take_back(site: &Site, directory: &UnitDir, jobs: &[Job], error: Error) -> Error {
-    let left: Vec<&str> = jobs
-        .iter()
-        .filter(|job| job.restore(directory).is_err())
-        .map(|job| job.file.as_str())
-        .collect();
-    if let Some(systemctl) = site.running() {
-        let _ = systemctl.reload();
-    }
-    match left.is_empty() {
-        true => error,
-        false => error.with_exit(Exit::Partial).fix(format!("sudo rm {}", shell::operands(left))),
     }
 }

@@ -10,6 +10,7 @@ use crate::host::systemd::units::Facts;
 use crate::locations::Locations;
 use crate::output::services::{Done, done, done_json, restart as restart_line};
 use crate::output::{self};
+use mptcpize_model::unit::dropin_change::DropinChange;
 use mptcpize_model::unit::{UnitName, dropin, matches};
 
 /// Disables the units.
@@ -23,7 +24,7 @@ pub fn disable(arguments: &Disable, locations: &Locations) -> anyhow::Result<Exi
     let targets = targets(&site, arguments)?;
     let directories = site.directories()?;
     let mut all = Vec::new();
-    let mut steps: Vec<(&UnitDir, UnitName)> = Vec::new();
+    let mut steps: Vec<(&UnitDir, DropinChange)> = Vec::new();
     for Target { name, facts } in &targets {
         let before = steps.len();
         for directory in &directories {
@@ -39,7 +40,10 @@ pub fn disable(arguments: &Disable, locations: &Locations) -> anyhow::Result<Exi
                 restart: runs(facts) && !arguments.now,
                 ..Done::default()
             });
-            steps.push((directory, name.clone()));
+            steps.push((
+                directory,
+                DropinChange { unit: name.clone(), before: Some(text), after: None },
+            ));
         }
         if steps.len() == before {
             let notes = edited(&site, facts);
@@ -51,8 +55,8 @@ pub fn disable(arguments: &Disable, locations: &Locations) -> anyhow::Result<Exi
             directory.check_writable()?;
         }
         let lock = site.lock(&directories)?;
-        for (directory, name) in &steps {
-            directory.remove(name)?;
+        for (directory, change) in &steps {
+            directory.apply(change)?;
         }
         drop(lock);
         // Also where nothing was to be done: a run that was killed may have left something.
@@ -71,14 +75,14 @@ pub fn disable(arguments: &Disable, locations: &Locations) -> anyhow::Result<Exi
             let running = targets.iter().filter(|target| runs(&target.facts));
             let names: Vec<&str> = running
                 .map(|target| target.name.as_str())
-                .filter(|name| steps.iter().any(|(_, done)| done.as_str() == *name))
+                .filter(|name| steps.iter().any(|(_, done)| done.unit.as_str() == *name))
                 .collect();
             if arguments.now && !names.is_empty() {
                 systemctl.restart(&names)?;
             }
             let closed: Vec<&str> = steps
                 .iter()
-                .map(|(_, name)| name.as_str())
+                .map(|(_, done)| done.unit.as_str())
                 .filter(|name| name.ends_with(".socket") && !names.contains(name))
                 .collect();
             if arguments.now && !closed.is_empty() {

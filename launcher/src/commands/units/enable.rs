@@ -1,22 +1,18 @@
-//! `mptcpize enable UNIT…`: look at all units first, then write all drop-ins, let systemd read
-//! them, ask it whether they count, and restart what runs if that was asked. What fails on the way
-//! takes back what came before it; but a unit that only a pattern meets fails alone.
+//! `mptcpize enable UNIT…`: look at all units, plan all their files, and show or apply the plan.
 
 use std::fmt::Write;
-use std::fs::File;
 
 use crate::cli::unit::Enable;
 use crate::commands::run::socket_policy;
-use crate::commands::units::bring_up::{bring_up, take_back};
+use crate::commands::units::apply::{Outcome, apply};
 use crate::commands::units::came_up::{self, Seen};
 use crate::commands::units::confined;
-use crate::commands::units::job::{self, Job};
+use crate::commands::units::job::Job;
 use crate::commands::units::passed_over;
 use crate::commands::units::stays_up::Fallen;
 use crate::commands::units::{Met, Site};
 use crate::error::{Error, Exit};
 use crate::host::systemd::dropins::UnitDir;
-use crate::host::systemd::systemctl::Systemctl;
 use crate::locations::Locations;
 use crate::output::services::{
     Done, Passed, done, done_json, passed_over as passed_over_text, restart as restart_line, texts,
@@ -62,18 +58,25 @@ pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit>
     if jobs.is_empty() {
         return Err(passed_over::nothing_left(&arguments.units, &passed).into());
     }
-    let mut outcome = Outcome { jobs, passed, fallen: vec![] };
     if place.dry_run {
-        return report(&outcome, &[], arguments);
+        return report(&Outcome { jobs, passed, fallen: vec![] }, &[], arguments);
     }
-    carry_out(&site, &directory, &mut outcome, arguments.now, lock)?;
+    let mut outcome = apply(&site, &directory, jobs, arguments.now, lock)?;
+    outcome.passed = [passed, outcome.passed].concat();
     let mut seen = Vec::new();
     if arguments.now {
         let started = outcome.jobs.iter().map(|job| (job.started(), job.listened.clone()));
         seen = came_up::look(&site, started);
         let all = outcome.jobs.iter_mut().zip(&mut seen);
         for (job, seen) in all.filter(|(job, _)| job.named && job.is_idle()) {
-            second_try(&site, &directory, job, seen, (arguments, policy.as_ref()))?;
+            if !seen.judgement.as_ref().is_some_and(Judgement::is_lost_on_the_way) {
+                continue;
+            }
+            if let Some(second) =
+                second_try(&site, &directory, job.name(), (arguments, policy.as_ref()))?
+            {
+                (*job, *seen) = second;
+            }
         }
     }
     let done = report(&outcome, &seen, arguments)?;
@@ -86,99 +89,29 @@ pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit>
     Ok(done)
 }
 
-/// A unit that was started here: now that it runs it may be seen that it wants another way, and nobody
-/// is served by it yet.
+/// Plans and applies a unit once more that was started here and whose sockets the mechanism did not
+/// reach: now that it runs it is seen that it wants another, and nobody is served by it yet. `None`
+/// where the plan is no other one, or the unit does not come up so and is put back.
 fn second_try(
     site: &Site,
     directory: &UnitDir,
-    job: &mut Job,
-    seen: &mut Seen,
+    unit: &UnitName,
     (arguments, policy): (&Enable, Option<&(String, String)>),
-) -> Result<(), Error> {
-    let lost = seen.judgement.as_ref().is_some_and(Judgement::is_lost_on_the_way);
-    let facts = site.source.facts(std::slice::from_ref(job.name()))?;
-    let Some(facts) = facts.into_iter().next().filter(|_| lost) else { return Ok(()) };
-    let met = Met { facts, named: true };
-    let second = Job::plan(site, directory, &met, arguments, policy)?;
-    if !second.is_new() {
-        return Ok(());
+) -> Result<Option<(Job, Seen)>, Error> {
+    let Some(facts) = site.source.facts(std::slice::from_ref(unit))?.into_iter().next() else {
+        return Ok(None);
+    };
+    let job = Job::plan(site, directory, &Met { facts, named: true }, arguments, policy)?;
+    if !job.is_new() {
+        return Ok(None);
     }
     let lock = site.lock(std::slice::from_ref(directory))?;
-    let mut outcome = Outcome { jobs: vec![second], passed: vec![], fallen: vec![] };
-    // Where it does not come up so, it is put back, and what stayed TCP is told.
-    if carry_out(site, directory, &mut outcome, true, lock).is_ok()
-        && let Some(second) = outcome.jobs.pop()
-    {
-        *seen = came_up::look(site, [(second.started(), second.listened.clone())]).remove(0);
-        *job = second;
-    }
-    Ok(())
-}
-
-/// What became of the units.
-struct Outcome {
-    /// Those that are on.
-    jobs: Vec<Job>,
-    /// Those that a pattern met and that cannot be enabled.
-    passed: Vec<Passed>,
-    /// Those that a pattern met and that did not stay up.
-    fallen: Vec<Fallen>,
-}
-
-fn carry_out(
-    site: &Site,
-    directory: &UnitDir,
-    outcome: &mut Outcome,
-    now: bool,
-    lock: Option<File>,
-) -> Result<(), Error> {
-    let done = write(site, directory, outcome, now);
-    // Also where nothing was new: the way may have changed, and a file not be needed any more.
-    let swept = site.sweep();
-    drop(lock);
-    done.and(swept)
-}
-
-fn write(site: &Site, directory: &UnitDir, outcome: &mut Outcome, now: bool) -> Result<(), Error> {
-    let jobs = &outcome.jobs;
-    for placed in jobs.iter().flat_map(|job| &job.planned.needs) {
-        placed.ensure()?;
-    }
-    for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.is_new()) {
-        if let Err(error) = directory.write(job.name(), &job.text) {
-            return Err(take_back(site, directory, &jobs[..index], error));
-        }
-    }
-    let Some(systemctl) = site.running() else { return Ok(()) };
-    if jobs.iter().any(Job::is_new) {
-        let refused = systemctl.reload().and_then(|()| job::check(site, jobs));
-        let refused = refused.map_err(|error| take_back(site, directory, jobs, error))?;
-        if let Some((_, error)) = refused.iter().find(|(index, _)| jobs[*index].named) {
-            return Err(take_back(site, directory, jobs, error.clone()));
-        }
-        without_refused(systemctl, directory, outcome, &refused)?;
-    }
-    if now {
-        outcome.fallen = bring_up(site, systemctl, directory, &outcome.jobs)?;
-        let fell = |job: &Job| outcome.fallen.iter().any(|one| one.unit == job.name().as_str());
-        outcome.jobs.retain(|job| !fell(job));
-    }
-    Ok(())
-}
-
-/// Puts back units that a pattern met and whose drop-in does not count.
-fn without_refused(
-    systemctl: Systemctl,
-    directory: &UnitDir,
-    outcome: &mut Outcome,
-    refused: &[(usize, Error)],
-) -> Result<(), Error> {
-    for (index, error) in refused.iter().rev() {
-        let job = outcome.jobs.remove(*index);
-        job.restore(directory)?;
-        outcome.passed.push(passed_over::passed(job.name().to_string(), error));
-    }
-    if refused.is_empty() { Ok(()) } else { systemctl.reload() }
+    let Ok(outcome) = apply(site, directory, vec![job], true, lock) else { return Ok(None) };
+    let second = outcome.jobs.into_iter().next().map(|job| {
+        let seen = came_up::look(site, [(job.started(), job.listened.clone())]).remove(0);
+        (job, seen)
+    });
+    Ok(second)
 }
 
 fn report(outcome: &Outcome, seen: &[Seen], arguments: &Enable) -> anyhow::Result<Exit> {
@@ -194,7 +127,7 @@ fn report(outcome: &Outcome, seen: &[Seen], arguments: &Enable) -> anyhow::Resul
             way: job.planned.dropin.mechanism.name().to_owned(),
             why: job.planned.why.clone(),
             file: job.file.clone(),
-            text: job.text.clone(),
+            text: job.text().to_owned(),
             restart: job.behind && !arguments.now,
             notes: job.planned.notes.clone(),
             judgement: seen.get(index).and_then(|seen| seen.judgement.clone()),

@@ -1,4 +1,4 @@
-//! A unit that is being enabled: its drop-in, what was there before, and the way back to that.
+//! A unit that is being enabled: the change of its drop-in, and what its restart would need.
 
 use std::net::SocketAddr;
 
@@ -15,16 +15,16 @@ use mptcpize_model::mptcp::IPPROTO_MPTCP;
 use mptcpize_model::shell;
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::unit::dropin::{self, Mechanism};
+use mptcpize_model::unit::dropin_change::DropinChange;
 
-/// A unit, its new drop-in and what was there.
+/// A unit with the change of its drop-in.
 pub struct Job {
     /// What is done for it, and why.
     pub planned: Planned,
-    /// The drop-in.
+    /// The drop-in, as systemd sees it.
     pub file: String,
-    /// Its new text.
-    pub text: String,
-    before: Option<String>,
+    /// What becomes of it.
+    pub change: DropinChange,
     /// It runs, and without this.
     pub behind: bool,
     /// It was named, and not met by a pattern alone.
@@ -61,13 +61,16 @@ impl Job {
             Some(text) => dropin::made(text, &file).into_iter().map(Into::into).collect(),
             None => directory.missing(&planned.name)?,
         };
-        let text = planned.dropin.render();
-        let is_new = before.as_ref() != Some(&text);
+        let change = DropinChange {
+            unit: planned.name.clone(),
+            before,
+            after: Some(planned.dropin.render()),
+        };
         let in_effect = match planned.dropin.mechanism {
             Mechanism::Socket(_) => socket_row::is_in_effect(site, &met.facts),
             _ => list::is_in_effect(&planned),
         };
-        let behind = planned.active && (is_new || !in_effect);
+        let behind = planned.active && (change.is_needed() || !in_effect);
         let behind = behind && (met.named || is_worth_a_restart(&planned));
         let at_boot = behind && !met.facts.can_restart;
         let listened = match arguments.now {
@@ -78,8 +81,7 @@ impl Job {
             listened,
             planned,
             file: file.display().to_string(),
-            text,
-            before,
+            change,
             behind: behind && !at_boot,
             named: met.named,
             at_boot,
@@ -93,7 +95,12 @@ impl Job {
 
     /// The drop-in is not there yet, or has another text.
     pub fn is_new(&self) -> bool {
-        self.before.as_ref() != Some(&self.text)
+        self.change.is_needed()
+    }
+
+    /// The new text of the drop-in.
+    pub fn text(&self) -> &str {
+        self.change.after.as_deref().unwrap_or_default()
     }
 
     /// What is looked at when it was started.
@@ -101,25 +108,13 @@ impl Job {
         Started {
             name: self.name().clone(),
             file: self.file.clone(),
-            filter: dropin::has_filter(&self.text),
+            filter: dropin::has_filter(self.text()),
         }
     }
 
     /// It could run, and does not.
     pub fn is_idle(&self) -> bool {
         !self.planned.active && !self.name().is_template()
-    }
-
-    /// Writes what was there before.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn restore(&self, directory: &UnitDir) -> Result<(), Error> {
-        match &self.before {
-            _ if !self.is_new() => Ok(()),
-            Some(text) => directory.write(self.name(), text),
-            None => directory.remove(self.name()),
-        }
     }
 }
 

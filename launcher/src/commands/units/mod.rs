@@ -1,5 +1,6 @@
 //! What `enable`, `disable` and `list` share: where the units are, and which ones a name means.
 
+pub mod apply;
 pub mod bring_up;
 pub mod c_tool;
 pub mod came_up;

@@ -15,6 +15,7 @@ use crate::error::{Error, Exit, reason};
 use crate::host::process::privilege;
 use crate::root::{Dir, Root, is_directory};
 use mptcpize_model::unit::dropin::{self, FILE};
+use mptcpize_model::unit::dropin_change::DropinChange;
 use mptcpize_model::unit::{UnitName, matches};
 
 /// What a directory is called until it is complete, or once it is going.
@@ -123,11 +124,20 @@ impl UnitDir {
         Ok(directory.ancestors().take(rest.len()).map(Path::to_owned).collect())
     }
 
-    /// Writes the drop-in of a unit.
+    /// Makes a change of a unit's drop-in: its new text is there, with the directories that it
+    /// needs, or it is gone with those that were made for it. One that is gone already is none to
+    /// remove.
     ///
     /// # Errors
     /// The system's; then what was there is still there.
-    pub fn write(&self, unit: &UnitName, text: &str) -> Result<(), Error> {
+    pub fn apply(&self, change: &DropinChange) -> Result<(), Error> {
+        match &change.after {
+            Some(text) => self.write(&change.unit, text),
+            None => self.remove(&change.unit),
+        }
+    }
+
+    fn write(&self, unit: &UnitName, text: &str) -> Result<(), Error> {
         self.try_write(unit, text).map_err(|error| failed("write", &self.file(unit), &error))
     }
 
@@ -155,12 +165,7 @@ impl UnitDir {
         units.sync()
     }
 
-    /// Removes the drop-in of a unit, and the directories that were made for it and hold nothing
-    /// else. One that is not there is none to remove.
-    ///
-    /// # Errors
-    /// The system's; then it is still there.
-    pub fn remove(&self, unit: &UnitName) -> Result<(), Error> {
+    fn remove(&self, unit: &UnitName) -> Result<(), Error> {
         let file = self.file(unit);
         let Some(text) = self.text(unit)? else { return Ok(()) };
         self.try_remove(unit, &dropin::made(&text, &file))

@@ -7,4 +7,5 @@ pub mod enabled;
 pub mod journalctl;
 pub mod services;
 pub mod systemctl;
+pub mod transaction;
 pub mod units;
