@@ -1,6 +1,6 @@
-//! What follows from one look at the host and from what was asked: the paths, what should be there,
-//! the changes, and whether anything stands against making them. Derived once for each look, so
-//! that `setup`, `run`, `check` and `status` judge alike.
+//! What follows from one observation of the host and from what was asked: the uplinks, what should
+//! be there, the changes, and whether anything stands against making them. Derived once for each
+//! observation and handed down with it, so that `setup`, `run`, `check` and `status` judge alike.
 
 use crate::HostState;
 use crate::change::Change;
@@ -9,24 +9,44 @@ use crate::desired::{self, Desired, Refused};
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::IfName;
 use crate::plan::{Plan, plan};
-use crate::uplinks::Origin;
+use crate::uplinks::{self, Origin, Path};
 use crate::vpn::{self, Captured};
 
-/// The conclusion.
+/// What is proposed for the host.
 #[derive(Clone, Debug, Default)]
 pub struct Proposal {
+    /// Every uplink of the host, best first; also those for which `desired` has no place.
+    pub uplinks: Vec<Path>,
     /// What should be there, for which paths.
     pub desired: Desired,
-    /// The way from what is to what should be.
+    /// The changes that lead from what is to what should be, in order.
     pub plan: Plan,
 }
 
+/// An observation of the host, and what is proposed for it.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The host as it was seen.
+    pub state: HostState,
+    /// What follows from that.
+    pub proposal: Proposal,
+}
+
+impl Observation {
+    /// Derives what is proposed for the host in this state.
+    pub fn of(state: HostState, config: &Config) -> Self {
+        let proposal = Proposal::of(&state, config);
+        Observation { state, proposal }
+    }
+}
+
 impl Proposal {
-    /// Derives desired state and plan from one look at the host.
+    /// Derives uplinks, desired state and plan from one observation of the host.
     pub fn of(state: &HostState, config: &Config) -> Self {
-        let desired = desired::desired(state, config);
+        let (uplinks, left_out) = uplinks::find(state, config);
+        let desired = desired::for_uplinks((uplinks.clone(), left_out), state, config);
         let plan = plan(state, &desired);
-        Proposal { desired, plan }
+        Proposal { uplinks, desired, plan }
     }
 
     /// The links that connections can use once the plan is carried out, best first.

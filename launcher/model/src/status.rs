@@ -16,7 +16,7 @@ use crate::connection::{Connection, Fallback, Phase, Subflow};
 use crate::mptcp::{Flags, Limits};
 use crate::net::{Family, IfName};
 use crate::proposal::Proposal;
-use crate::uplinks::{self, Path};
+use crate::uplinks::Path;
 use crate::{Flavour, HostState, Manager};
 
 pub use findings::Finding;
@@ -246,10 +246,10 @@ pub struct Report {
 pub fn report(seen: &Seen, shown: usize) -> Report {
     let all = seen.connections.as_deref().unwrap_or_default();
     let whereabouts = Whereabouts::of(seen);
-    let (found, _) = uplinks::find(&seen.state, &seen.config);
-    let paths = path_rows(seen, &found, &whereabouts);
+    let proposal = seen.proposal();
+    let paths = path_rows(seen, &proposal.uplinks, &whereabouts);
     let mptcp = mptcp(&seen.state);
-    let findings = findings::find(seen, mptcp, &paths, &whereabouts);
+    let findings = findings::find(seen, &proposal, mptcp, &paths, &whereabouts);
     Report {
         version: 1,
         mptcp,

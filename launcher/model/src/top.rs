@@ -12,7 +12,6 @@ use crate::net::IfName;
 use crate::status::{
     Bytes, ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
 };
-use crate::uplinks;
 
 pub use view::{Key, Sort, View};
 
@@ -198,16 +197,17 @@ impl Tracker {
         let mut view = view.clone();
         view.selected = view.selected.min(connections.len().saturating_sub(1));
         let all = seen.connections.as_ref().map_or(0, Vec::len);
+        let paths = self.paths(seen);
         Snapshot {
             clock,
             up_s: now_ms.saturating_sub(self.began_ms.unwrap_or(now_ms)) / 1_000,
             connections_all: all,
-            paths: self.paths(seen),
+            remark: remark(&paths, all),
+            paths,
             connections,
             events: self.events.iter().cloned().collect(),
             view,
             every_s,
-            remark: remark(seen, all),
         }
     }
 
@@ -273,8 +273,8 @@ impl Tracker {
     }
 }
 
-fn remark(seen: &Seen, all: usize) -> Option<String> {
-    if uplinks::find(&seen.state, &seen.config).0.is_empty() {
+fn remark(paths: &[PathLine], all: usize) -> Option<String> {
+    if paths.is_empty() {
         return Some("no path: no link has an address and a gateway".into());
     }
     (all > FOLLOWED).then(|| format!("the {FOLLOWED} busiest of {all} connections are followed"))

@@ -82,7 +82,15 @@ pub const SHOW_RULES: &str =
 /// With fewer than two links there is nothing to bond, and nothing is desired; nor where a VPN takes
 /// what programs leave unbound.
 pub fn desired(state: &HostState, config: &Config) -> Desired {
-    let (mut paths, left_out) = uplinks::find(state, config);
+    for_uplinks(uplinks::find(state, config), state, config)
+}
+
+/// Derives the desired state for the uplinks that were found in `state`, and what was left out.
+pub(crate) fn for_uplinks(
+    (mut paths, left_out): (Vec<Path>, Vec<LeftOut>),
+    state: &HostState,
+    config: &Config,
+) -> Desired {
     let mut desired = Desired { left_out, ..Desired::default() };
     let links = distinct(paths.iter().map(|path| &path.dev));
     if links.len() < 2 {

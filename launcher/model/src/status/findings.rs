@@ -41,6 +41,7 @@ const CHECK: &str = "mptcpize check";
 /// All remarks, faults first.
 pub(super) fn find(
     seen: &Seen,
+    proposal: &Proposal,
     mptcp: Mptcp,
     paths: &[PathRow],
     whereabouts: &Whereabouts<'_>,
@@ -50,12 +51,11 @@ pub(super) fn find(
     if mptcp == Mptcp::On {
         around_a_vpn(seen, &mut all);
         unlisted(seen, &mut all);
-        let proposal = seen.proposal();
         match proposal.captured() {
             Some(captured) => captured_by(captured, &mut all),
             None => {
                 paths_unused(seen, paths, &mut all);
-                stale(seen, &proposal, &mut all);
+                stale(seen, proposal, &mut all);
             }
         }
         endpoints_gone(seen, &mut all);

@@ -16,11 +16,10 @@ use crate::host::observe::addressed_links;
 use crate::host::observe::kernel_host::Live;
 use crate::locations::Locations;
 use crate::output;
-use mptcpize_model::HostState;
 use mptcpize_model::config::Config;
 use mptcpize_model::desired;
 use mptcpize_model::ours;
-use mptcpize_model::proposal::{self, Proposal};
+use mptcpize_model::proposal::{self, Observation};
 
 /// What the command line said about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,22 +77,24 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     if asked {
         settings::check(&state, &settings::file(None, locations)?)?;
     }
-    let proposal = Proposal::of(&state, &config);
+    let seen = Observation::of(state, &config);
     if asked {
-        setup::refuse(&proposal, &state, &config)?;
-    } else if !worth(&proposal, &state, &config) {
+        setup::refuse(&seen, &config)?;
+    } else if !worth(&seen, &config) {
         return Ok(());
     }
-    if proposal.plan.is_empty() {
+    if seen.proposal.plan.is_empty() {
         return Ok(());
     }
+    let blocked = seen.proposal.plan.blocked.clone();
     let mut journal = setup::session::open_journal(locations)?;
-    let done = transaction::set_up(&mut host, &mut journal, &config, |_| {})?;
+    let seen = transaction::up_to_date(seen, &record.entries, &mut host, &journal, &config)?;
+    let done = transaction::set_up_from(seen, &mut host, &mut journal, &config, |_| {})?;
     if !done.plan.is_empty() {
-        let links = setup::links(&done.proposal);
+        let links = setup::links(&done.now.proposal);
         output::note(&setup::done_line(&links, done.plan.steps.len()));
     }
-    for blocked in &proposal.plan.blocked {
+    for blocked in &blocked {
         output::note(&blocked.to_string());
     }
     Ok(())
@@ -101,7 +102,8 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
 
 /// Is a set-up that nobody asked for to be made? Not where a VPN takes the traffic, nor where
 /// somebody else bonds the links; what is wrong with that is said in one line.
-fn worth(proposal: &Proposal, state: &HostState, config: &Config) -> bool {
+fn worth(seen: &Observation, config: &Config) -> bool {
+    let Observation { state, proposal } = seen;
     if let Some(leak) = proposal::leak(state, config) {
         output::note(&format!("{}: {}", leak.what, leak.fix.join(" && ")));
         return false;

@@ -18,12 +18,13 @@ use crate::locations::Locations;
 use crate::output::{self, diff};
 use mptcpize_model::HostState;
 use mptcpize_model::asked::Asked;
+use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
 use mptcpize_model::desired::{self, Refused};
 use mptcpize_model::net::{Address, Family, IfName};
 use mptcpize_model::phrase;
 use mptcpize_model::plan::Plan;
-use mptcpize_model::proposal::{self, Proposal};
+use mptcpize_model::proposal::{self, Observation, Proposal};
 use mptcpize_model::record::Record;
 use session::{enter, open_journal};
 
@@ -117,11 +118,11 @@ impl Wish {
 fn dry_run(arguments: &Setup, wish: &Wish) -> anyhow::Result<Exit> {
     let state = Live::open()?.observe(&wish.record.entries)?;
     wish.check(&state)?;
-    let proposal = Proposal::of(&state, &wish.config);
-    refuse(&proposal, &state, &wish.config)?;
-    let plan = &proposal.plan;
+    let seen = Observation::of(state, &wish.config);
+    refuse(&seen, &wish.config)?;
+    let plan = &seen.proposal.plan;
     if arguments.place.json {
-        output::line(&serde_json::to_string_pretty(&diff::json(plan, &state))?)?;
+        output::line(&serde_json::to_string_pretty(&diff::json(plan, &seen.state))?)?;
     } else {
         let reminder = wish.reminder().map(|line| format!("{line}\n")).unwrap_or_default();
         output::text(&format!("{reminder}{}", preview(plan)))?;
@@ -134,7 +135,8 @@ fn dry_run(arguments: &Setup, wish: &Wish) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// 1, with the reason and the way on.
-pub fn refuse(proposal: &Proposal, state: &HostState, config: &Config) -> Result<(), Error> {
+pub fn refuse(seen: &Observation, config: &Config) -> Result<(), Error> {
+    let Observation { state, proposal } = seen;
     if let Some(refused) = &proposal.desired.refused {
         return Err(refusal(refused, state, config));
     }
@@ -207,39 +209,38 @@ fn apply(arguments: &Setup, wish: &Wish, locations: &Locations) -> anyhow::Resul
     // Settings are checked before anything is written.
     let state = settled(&mut host, &wish.record)?;
     wish.check(&state)?;
-    let proposal = Proposal::of(&state, &wish.config);
-    refuse(&proposal, &state, &wish.config)?;
-    if proposal.plan.is_empty() {
+    let seen = Observation::of(state, &wish.config);
+    refuse(&seen, &wish.config)?;
+    if seen.proposal.plan.is_empty() {
         if wish.asked != wish.record.asked {
             open_journal(locations)?.ask(&wish.asked)?;
         }
-        return finish(arguments, wish, &Outcome { state, plan: Plan::default(), proposal });
+        return finish(arguments, wish, &Outcome { now: seen, plan: Plan::default() });
     }
     let mut journal = open_journal(locations)?;
-    let mut armed = false;
-    if let Some(seconds) = arguments.confirm {
-        // Whoever had the lock before us may have done it all; then there is nothing to guard.
-        let state = host.observe(journal.entries())?;
-        armed = !Proposal::of(&state, &wish.config).plan.is_empty();
-        if armed {
-            confirm::arm(locations, seconds, arguments.place.netns.as_deref())?;
-        }
+    let known = &wish.record.entries;
+    let seen = transaction::up_to_date(seen, known, &mut host, &journal, &wish.config)?;
+    // Whoever had the lock before us may have done it all; then there is nothing to guard.
+    let guard = arguments.confirm.filter(|_| !seen.proposal.plan.is_empty());
+    if let Some(seconds) = guard {
+        confirm::arm(locations, seconds, arguments.place.netns.as_deref())?;
     }
     let verbose = arguments.place.verbose;
     let before = journal.asked().clone();
     journal.ask(&wish.asked)?;
-    let done = transaction::set_up(&mut host, &mut journal, &wish.config, |change| {
+    let each = |change: &Change| {
         if verbose {
             output::note(&diff::change_line(change));
         }
-    });
+    };
+    let done = transaction::set_up_from(seen, &mut host, &mut journal, &wish.config, each);
     if done.is_err() {
         // The error that is on its way says more than one about the journal.
         let _ = journal.ask(&before);
     }
     drop(journal);
     let done = done.inspect_err(|_| {
-        if armed {
+        if guard.is_some() {
             confirm::disarm(locations);
         }
     })?;
@@ -269,7 +270,7 @@ fn settled(host: &mut Live, record: &Record) -> Result<HostState, Error> {
 }
 
 fn finish(arguments: &Setup, wish: &Wish, outcome: &Outcome) -> anyhow::Result<Exit> {
-    let Outcome { state, plan: done, proposal } = outcome;
+    let Outcome { now: Observation { state, proposal }, plan: done } = outcome;
     if arguments.place.json {
         output::line(&serde_json::to_string_pretty(&diff::json(done, state))?)?;
         return Ok(Exit::Done);

@@ -59,6 +59,7 @@ pub struct Journal {
     path: PathBuf,
     header: Header,
     record: Record,
+    was_held: bool,
     /// Held until the process ends or the journal is dropped.
     _lock: File,
 }
@@ -82,7 +83,11 @@ impl Journal {
     /// Somebody else keeps it for longer than 10 seconds; it is corrupt; the run directory
     /// cannot be written.
     pub fn open(directory: &Path, netns: u64, waiting: impl FnOnce(&str)) -> Result<Self, Error> {
-        let lock = lock::take(directory, &format!("netns-{netns}"), lock::PATIENCE, waiting)?;
+        let mut was_held = false;
+        let lock = lock::take(directory, &format!("netns-{netns}"), lock::PATIENCE, |holder| {
+            was_held = true;
+            waiting(holder);
+        })?;
         let path = directory.join(format!("netns-{netns}.journal"));
         let header = Header { journal: VERSION, boot: boot_id(), netns };
         let mut file = OpenOptions::new()
@@ -96,7 +101,8 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| unreadable(&path, &error))?;
         let read = parse(&bytes, &header).map_err(|broken| broken.explain(&path))?;
-        let mut journal = Journal { file, path, header, record: read.record, _lock: lock };
+        let mut journal =
+            Journal { file, path, header, record: read.record, was_held, _lock: lock };
         if journal.record == Record::default() || read.torn || read.superseded {
             journal.rewrite()?;
         }
@@ -106,6 +112,11 @@ impl Journal {
     /// What stands, oldest first.
     pub fn entries(&self) -> &[Change] {
         &self.record.entries
+    }
+
+    /// Did somebody else hold it when it was asked for? Then the host may have changed since.
+    pub fn was_held(&self) -> bool {
+        self.was_held
     }
 
     /// What the set-up was asked.

@@ -1,4 +1,4 @@
-//! Carrying out a plan whole or not at all: record, change, look again, and take it back when the
+//! Carrying out a plan whole or not at all: record, change, observe again, and take it back when the
 //! host did not come out as planned.
 
 use crate::error::{Error, Exit};
@@ -12,17 +12,15 @@ use mptcpize_model::config::Config;
 use mptcpize_model::net::IfName;
 use mptcpize_model::ours;
 use mptcpize_model::plan::{Plan, Step, is_optional};
-use mptcpize_model::proposal::Proposal;
+use mptcpize_model::proposal::Observation;
 
 /// What a set-up did.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The host as it is now.
-    pub state: HostState,
+    /// The host as it is now, and what follows from that.
+    pub now: Observation,
     /// What was planned and, unless it was empty, done.
     pub plan: Plan,
-    /// What follows from the host as it is now.
-    pub proposal: Proposal,
 }
 
 /// Makes one change of the host and records it: what makes something ours before it is made, a
@@ -63,12 +61,51 @@ impl Failed {
 /// or a route that a router announces between two looks is no reason to take everything back.
 const MOST_LOOKS: usize = 4;
 
-/// Makes the host what `config` wants. `each` is told of every change after it was made.
+/// Observes the host and makes it what `config` wants. `each` is told of every change after it was
+/// made.
+///
+/// # Errors
+/// As [`set_up_from`].
+pub fn set_up(
+    host: &mut dyn Host,
+    journal: &mut Journal,
+    config: &Config,
+    each: impl FnMut(&Change),
+) -> Result<Outcome, Error> {
+    let state = match host.observe(journal.entries()) {
+        Ok(state) => state,
+        Err(error) => return Err(roll_back(host, journal, &[], error)),
+    };
+    set_up_from(Observation::of(state, config), host, journal, config, each)
+}
+
+/// The host as it was observed before the journal was opened, with its entries as `known` then;
+/// observed anew where another run held or changed the journal since.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn up_to_date(
+    seen: Observation,
+    known: &[Change],
+    host: &mut dyn Host,
+    journal: &Journal,
+    config: &Config,
+) -> Result<Observation, Error> {
+    if !journal.was_held() && journal.entries() == known {
+        return Ok(seen);
+    }
+    Ok(Observation::of(host.observe(journal.entries())?, config))
+}
+
+/// Makes the host what `config` wants, beginning with what is proposed for it as it was `seen`. It
+/// is observed again after the changes, until nothing is left to do. `each` is told of every change
+/// after it was made.
 ///
 /// # Errors
 /// A change that the kernel refused, or a host that does not match afterwards: everything was
 /// taken back (exit 1, or 4 without privilege), or some of it could not be (exit 6).
-pub fn set_up(
+pub fn set_up_from(
+    seen: Observation,
     host: &mut dyn Host,
     journal: &mut Journal,
     config: &Config,
@@ -77,12 +114,16 @@ pub fn set_up(
     let mut done: Vec<Step> = Vec::new();
     let mut impossible: Vec<Change> = Vec::new();
     let mut links: Vec<IfName> = Vec::new();
+    let mut first = Some(seen);
     for _ in 0..=MOST_LOOKS {
-        let state = match host.observe(journal.entries()) {
-            Ok(state) => state,
-            Err(error) => return Err(roll_back(host, journal, &done, error)),
+        let now = match first.take() {
+            Some(seen) => seen,
+            None => match host.observe(journal.entries()) {
+                Ok(state) => Observation::of(state, config),
+                Err(error) => return Err(roll_back(host, journal, &done, error)),
+            },
         };
-        let proposal = Proposal::of(&state, config);
+        let proposal = &now.proposal;
         let mut todo = proposal.plan.clone();
         todo.steps.retain(|step| !impossible.contains(&step.change));
         if links.is_empty() {
@@ -106,7 +147,7 @@ pub fn set_up(
                 };
                 todo.kept_sysctls = Some(format!("not permitted here, and left: {change}{more}"));
             }
-            return Ok(Outcome { state, plan: todo, proposal });
+            return Ok(Outcome { now, plan: todo });
         }
         if let Some(step) = todo.steps.iter().find(|step| done.contains(step)) {
             let error = unplanned(&step.change);
