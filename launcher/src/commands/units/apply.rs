@@ -1,6 +1,6 @@
 //! Applying what was planned for all units: write all files, let systemd read them, ask it whether
 //! they count, and restart what runs if that was asked. What fails takes back everything; but a unit
-//! that only a pattern met fails alone.
+//! that only a pattern matched fails alone.
 //!
 //! The order makes each instant one at which the process may be killed: copies of the library and the
 //! binary are there before a drop-in names them, and go when none names them any more. A copy has no
@@ -26,9 +26,9 @@ use mptcpize_model::unit::UnitName;
 pub struct Outcome {
     /// Those that are on.
     pub jobs: Vec<Job>,
-    /// Those that a pattern met and that cannot be enabled, with the reason.
+    /// Those that a pattern matched and that cannot be enabled, with the reason.
     pub passed: Vec<Passed>,
-    /// Those that a pattern met and that did not stay up.
+    /// Those that a pattern matched and that did not stay up.
     pub fallen: Vec<Fallen>,
 }
 
@@ -87,7 +87,7 @@ fn names<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<UnitName> {
 }
 
 /// Writes the drop-ins and has systemd read them. Returns those that do not count, by the index of
-/// their job, with the reason; only units that a pattern met.
+/// their job, with the reason; only units that a pattern matched.
 ///
 /// # Errors
 /// One cannot be written, or that of a unit that was named does not count; those that were written

@@ -11,7 +11,7 @@ use crate::error::{Error, Exit};
 use crate::host::systemd::systemctl::Systemctl;
 use mptcpize_model::shell;
 
-/// Restarts and starts the units of these jobs. Returns those that a pattern met and that fell.
+/// Restarts and starts the units of these jobs. Returns those that a pattern matched and that fell.
 ///
 /// # Errors
 /// A unit that was named does not stay up, or systemd cannot be asked.

@@ -3,7 +3,8 @@
 
 use crate::cli::unit::Disable;
 use crate::commands::units::c_tool;
-use crate::commands::units::{self, Site, not_foreign};
+use crate::commands::units::select::{is_pattern, name};
+use crate::commands::units::{Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::systemd::dropins::UnitDir;
 use crate::host::systemd::units::Facts;
@@ -111,7 +112,7 @@ fn targets(site: &Site, arguments: &Disable) -> Result<Vec<Target>, Error> {
     }
     let mut found: Vec<Facts> = Vec::new();
     for text in &arguments.units {
-        if text.contains(['*', '?', '[']) && !text.contains('/') {
+        if is_pattern(text) {
             let fitting =
                 on.iter().filter(|name| matches(text, name.as_str()) || matches(text, name.stem()));
             let before = names.len();
@@ -123,7 +124,7 @@ fn targets(site: &Site, arguments: &Disable) -> Result<Vec<Target>, Error> {
             continue;
         }
         // A name that is on needs no systemd, and no unit any more.
-        match units::name(text).ok().filter(|name| on.contains(name)) {
+        match name(text).ok().filter(|name| on.contains(name)) {
             Some(name) => names.push(name),
             None => found.extend(site.find(std::slice::from_ref(text))?),
         }

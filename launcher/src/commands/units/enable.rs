@@ -4,13 +4,14 @@ use std::fmt::Write;
 
 use crate::cli::unit::Enable;
 use crate::commands::run::socket_policy;
+use crate::commands::units::Site;
 use crate::commands::units::apply::{Outcome, apply};
 use crate::commands::units::came_up::{self, Seen};
 use crate::commands::units::confined;
 use crate::commands::units::job::Job;
 use crate::commands::units::passed_over;
+use crate::commands::units::select::Selected;
 use crate::commands::units::stays_up::Fallen;
-use crate::commands::units::{Met, Site};
 use crate::error::{Error, Exit};
 use crate::host::systemd::dropins::UnitDir;
 use crate::locations::Locations;
@@ -30,28 +31,30 @@ const MOST_IDLE: usize = 8;
 /// # Errors
 /// See [`crate::commands::units::plan::plan`]; 4 without the right to write; 1 when systemd does not
 /// take the drop-in or a unit does not stay up with it. The host is as it was then. 6 where only
-/// units that a pattern met did not: they alone are as they were.
+/// units that a pattern matched did not: they alone are as they were.
 pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit> {
     let place = &arguments.place;
     let site = Site::new(place.user, place.root.as_deref(), locations)?;
     let directory = site.directory(arguments.runtime)?;
-    let mut met = site.meet(&arguments.units)?;
+    let mut selected = site.select(&arguments.units)?;
     if !place.dry_run {
         directory.check_writable()?;
         // The files count as they are now, and not as systemd read them some time ago.
-        if let Some(systemctl) = site.running().filter(|_| met.iter().any(|one| one.facts.stale)) {
+        if let Some(systemctl) =
+            site.running().filter(|_| selected.iter().any(|one| one.facts.stale))
+        {
             systemctl.reload()?;
-            met = site.meet(&arguments.units)?;
+            selected = site.select(&arguments.units)?;
         }
     }
     let lock = if place.dry_run { None } else { site.lock(std::slice::from_ref(&directory))? };
     let policy = socket_policy::of_unit(&arguments.policy, &site.locations)?;
     let mut jobs = Vec::new();
     let mut passed = Vec::new();
-    for met in &met {
-        match Job::plan(&site, &directory, met, arguments, policy.as_ref()) {
+    for unit in &selected {
+        match Job::plan(&site, &directory, unit, arguments, policy.as_ref()) {
             Ok(job) => jobs.push(job),
-            Err(error) if !met.named => passed.push(passed_over::passed(met.unit(), &error)),
+            Err(error) if !unit.named => passed.push(passed_over::passed(unit.name(), &error)),
             Err(error) => return Err(error.into()),
         }
     }
@@ -101,7 +104,7 @@ fn second_try(
     let Some(facts) = site.source.facts(std::slice::from_ref(unit))?.into_iter().next() else {
         return Ok(None);
     };
-    let job = Job::plan(site, directory, &Met { facts, named: true }, arguments, policy)?;
+    let job = Job::plan(site, directory, &Selected { facts, named: true }, arguments, policy)?;
     if !job.is_new() {
         return Ok(None);
     }

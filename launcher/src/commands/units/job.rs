@@ -6,8 +6,9 @@ use crate::cli::unit::Enable;
 use crate::commands::units::came_up::{self, Started};
 use crate::commands::units::list;
 use crate::commands::units::plan::{self, Planned};
+use crate::commands::units::select::Selected;
 use crate::commands::units::socket_row;
-use crate::commands::units::{Met, Site, not_foreign};
+use crate::commands::units::{Site, not_foreign};
 use crate::error::{Error, Exit};
 use crate::host::procfs::processes;
 use crate::host::systemd::dropins::UnitDir;
@@ -27,7 +28,7 @@ pub struct Job {
     pub change: DropinChange,
     /// It runs, and without this.
     pub behind: bool,
-    /// It was named, and not met by a pattern alone.
+    /// It was named, and not matched by a pattern alone.
     pub named: bool,
     /// It counts from the next boot on: it cannot be restarted before.
     pub at_boot: bool,
@@ -44,11 +45,11 @@ impl Job {
     pub fn plan(
         site: &Site,
         directory: &UnitDir,
-        met: &Met,
+        selected: &Selected,
         arguments: &Enable,
         policy: Option<&(String, String)>,
     ) -> Result<Self, Error> {
-        let mut planned = plan::plan(site, &met.facts, arguments.via)?;
+        let mut planned = plan::plan(site, &selected.facts, arguments.via)?;
         if let Some(policy) = policy.filter(|_| planned.name.kind() != "socket") {
             planned.dropin.variables.push(policy.clone());
         }
@@ -67,12 +68,12 @@ impl Job {
             after: Some(planned.dropin.render()),
         };
         let in_effect = match planned.dropin.mechanism {
-            Mechanism::Socket(_) => socket_row::is_in_effect(site, &met.facts),
+            Mechanism::Socket(_) => socket_row::is_in_effect(site, &selected.facts),
             _ => list::is_in_effect(&planned),
         };
         let behind = planned.active && (change.is_needed() || !in_effect);
-        let behind = behind && (met.named || is_worth_a_restart(&planned));
-        let at_boot = behind && !met.facts.can_restart;
+        let behind = behind && (selected.named || is_worth_a_restart(&planned));
+        let at_boot = behind && !selected.facts.can_restart;
         let listened = match arguments.now {
             true => came_up::listens_at(planned.cgroup.as_deref()),
             false => Vec::new(),
@@ -83,7 +84,7 @@ impl Job {
             file: file.display().to_string(),
             change,
             behind: behind && !at_boot,
-            named: met.named,
+            named: selected.named,
             at_boot,
         })
     }
@@ -118,7 +119,7 @@ impl Job {
     }
 }
 
-/// Has a unit that a pattern met something that another start would change? One that has done its
+/// Has a unit that a pattern matched something that another start would change? One that has done its
 /// work and only counts as active has not; and who calls from within a unit wants to come back.
 fn is_worth_a_restart(planned: &Planned) -> bool {
     if planned.name.kind() == "socket" {

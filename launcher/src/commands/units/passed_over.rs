@@ -1,4 +1,4 @@
-//! Units that a pattern meets and that cannot be enabled: passed over, and counted by their reasons.
+//! Units that a pattern matches and that cannot be enabled: passed over, and counted by their reasons.
 
 use crate::commands::units::stays_up::Fallen;
 use crate::error::{Error, Exit};

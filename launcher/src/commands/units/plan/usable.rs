@@ -1,7 +1,7 @@
 //! Whether a unit is one that can be enabled at all: there, loadable, here to stay, and of a kind
 //! that opens connections.
 //!
-//! Each refusal bears the group under which those that a pattern meets are counted.
+//! Each refusal bears the group under which those that a pattern matches are counted.
 
 use crate::error::{Error, Exit};
 use crate::host::systemd::units::Facts;
