@@ -1,4 +1,4 @@
-//! Which way a packet would take: the kernel's answers to route look-ups, which send nothing.
+//! Where a packet would leave: the kernel's answers to route look-ups, which send nothing.
 //!
 //! Traffic that a program leaves unbound tells what the host is: where it leaves by an uplink's
 //! default route, subflows may use the others as well; where it enters a tunnel, they must not.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::{Family, IfName, MAIN};
 
-/// The way of packets to an address, as the kernel's routing tells it.
+/// Where packets to an address leave, as the kernel answers a route look-up (`ip route get`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteLookup {
@@ -21,7 +21,7 @@ pub struct RouteLookup {
     /// Bound to this link (`oif`), as subflows of an endpoint with `dev` are; or not bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oif: Option<IfName>,
-    /// The next step; none where the kernel knows no way, or forbids it.
+    /// The next step; none where the kernel has no route, or one that forbids it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hop: Option<Hop>,
 }

@@ -67,10 +67,11 @@ impl Seen {
     }
 }
 
-/// Is MPTCP to be had?
+/// Whether the host has MPTCP, by the kernel's own settings. Whether socket(2) gives a socket, which a
+/// security policy may forbid, is asked by `check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mptcp {
+pub enum Availability {
     /// socket(2) gives MPTCP sockets.
     On,
     /// `net.mptcp.enabled` is 0.
@@ -207,8 +208,9 @@ pub struct Counts {
 pub struct Report {
     /// Of this form: additions keep it, anything else raises it.
     pub version: u32,
-    /// Is MPTCP to be had?
-    pub mptcp: Mptcp,
+    /// Whether the host has MPTCP, by the kernel's own settings. Whether socket(2) gives a socket, which a
+    /// security policy may forbid, is asked by `check`.
+    pub mptcp: Availability,
     /// Does anything want attention?
     pub attention: bool,
     /// What wants it, and what is worth knowing.
@@ -248,7 +250,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
     let whereabouts = Whereabouts::of(seen);
     let proposal = seen.proposal();
     let paths = path_rows(seen, &proposal.uplinks, &whereabouts);
-    let mptcp = mptcp(&seen.state);
+    let mptcp = availability(&seen.state);
     let findings = findings::find(seen, &proposal, mptcp, &paths, &whereabouts);
     Report {
         version: 1,
@@ -271,12 +273,12 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
     }
 }
 
-fn mptcp(state: &HostState) -> Mptcp {
+fn availability(state: &HostState) -> Availability {
     match state.kernel.mptcp {
-        Flavour::Absent => Mptcp::Absent,
-        Flavour::OutOfTree => Mptcp::OutOfTree,
-        Flavour::Upstream if state.sysctl("net.mptcp.enabled") == 0 => Mptcp::Off,
-        Flavour::Upstream => Mptcp::On,
+        Flavour::Absent => Availability::Absent,
+        Flavour::OutOfTree => Availability::OutOfTree,
+        Flavour::Upstream if state.sysctl("net.mptcp.enabled") == 0 => Availability::Off,
+        Flavour::Upstream => Availability::On,
     }
 }
 

@@ -143,21 +143,21 @@ pub fn leaks<'a>(state: &'a HostState, config: &Config) -> Vec<(&'a Endpoint, &'
             policy.to.contains(captured.to) && policy.from.contains(endpoint.address)
         });
         let opens = opens && !encrypted;
-        let leaves = |way: &&RouteLookup| {
-            way.from == Some(endpoint.address)
-                && way.oif == endpoint.dev
-                && way.hop.as_ref().is_some_and(|hop| is_uplink(state, config, &hop.dev))
+        let leaves = |lookup: &&RouteLookup| {
+            lookup.from == Some(endpoint.address)
+                && lookup.oif == endpoint.dev
+                && lookup.hop.as_ref().is_some_and(|hop| is_uplink(state, config, &hop.dev))
         };
-        let way = state.ways.iter().filter(|_| opens).find(leaves)?;
-        Some((endpoint, &way.hop.as_ref()?.dev))
+        let lookup = state.ways.iter().filter(|_| opens).find(leaves)?;
+        Some((endpoint, &lookup.hop.as_ref()?.dev))
     };
     state.endpoints.iter().filter_map(leak).collect()
 }
 
 /// Destinations of unbound traffic, and the first step there.
 fn unbound(state: &HostState) -> impl Iterator<Item = (IpAddr, Option<&Hop>)> {
-    let asked = |way: &&RouteLookup| way.from.is_none() && way.oif.is_none();
-    state.ways.iter().filter(asked).map(|way| (way.to, way.hop.as_ref()))
+    let asked = |lookup: &&RouteLookup| lookup.from.is_none() && lookup.oif.is_none();
+    state.ways.iter().filter(asked).map(|lookup| (lookup.to, lookup.hop.as_ref()))
 }
 
 /// May unbound traffic leave by this link? Not by a tunnel, unless it was named as an uplink. PPP

@@ -1,7 +1,7 @@
 //! `mptcpize --version`: the tool, the library inside it, and what the kernel offers.
 
 use crate::error::Exit;
-use crate::host::observe::kernel::{Mptcp, release};
+use crate::host::observe::kernel::{MptcpSocket, release};
 use crate::host::observe::lacks;
 use crate::inject::library;
 use crate::output;
@@ -19,7 +19,7 @@ pub fn version() -> anyhow::Result<Exit> {
         library::SHA256,
         library::BYTES.len(),
         kernel.release,
-        Mptcp::probe(),
+        MptcpSocket::probe(),
     ))?;
     if let Some(lacks) = mptcpize_model::lacks::words(&lacks::look(&kernel)) {
         output::line(&format!("lacks    {lacks}"))?;

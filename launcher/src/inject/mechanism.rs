@@ -1,6 +1,6 @@
-//! Which way a program is reached: pure, from what it is, what was asked, and what this host can do.
+//! Which mechanism reaches a program: pure, from what it is, what was asked, and what this host can do.
 //!
-//! The cheapest way that reaches it: a preload costs nothing per call, GODEBUG as little, a
+//! The cheapest one that does: a preload costs nothing per call, GODEBUG as little, a
 //! seccomp filter tens of microseconds for each socket (launcher/README.md, "The seccomp way").
 
 use crate::inject::reach::{Reach, Subject, Why};
@@ -9,14 +9,14 @@ use crate::inject::seccomp::{Obstacle, Terms};
 /// `--via`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Request {
-    /// The cheapest way that reaches the program.
+    /// The cheapest mechanism that reaches the program.
     #[default]
     Auto,
     /// The preload (and GODEBUG), whatever the program is.
     Preload,
     /// The seccomp filter, over the whole process tree.
     Seccomp,
-    /// No way.
+    /// None.
     None,
 }
 
@@ -70,7 +70,7 @@ impl Blocked {
 /// What was decided, and what a person should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The way that is taken.
+    /// The mechanism that is used.
     pub mechanism: Mechanism,
     /// Why this one.
     pub reason: String,
@@ -189,7 +189,7 @@ pub fn follow(decision: Decision, seccomp: impl FnOnce() -> Result<Terms, Obstac
         Ok(terms) => {
             Decision { mechanism: Mechanism::Followed(terms), notes: notes(terms), ..decision }
         }
-        // Its way stays: the program is not the worse for it.
+        // The mechanism stays: the program is not the worse for it.
         Err(Obstacle::Covered) => Decision { notes: vec![ALL_BELOW], ..decision },
         Err(obstacle) => Decision { unfollowed: Some(obstacle), ..decision },
     }
@@ -271,8 +271,8 @@ mod tests {
         panic!("a probe is a process: not where nothing depends on it")
     }
 
-    /// The way, and whether the program itself is reached.
-    fn way(
+    /// The mechanism, and whether the program itself is reached.
+    fn mechanism(
         reach: Reach,
         request: Request,
         seccomp: fn() -> Result<Terms, Obstacle>,
@@ -311,7 +311,7 @@ mod tests {
             ("static, nothing asked", Reach::No(Why::Static), None, unasked, ("none", false)),
         ];
         for (name, reach, request, seccomp, expected) in table {
-            assert_eq!(way(reach, request, seccomp), expected, "{name}");
+            assert_eq!(mechanism(reach, request, seccomp), expected, "{name}");
         }
     }
 

@@ -18,7 +18,7 @@ pub struct Done {
     /// `+` on, `-` off, `=` as it was.
     pub sign: char,
     /// How it is reached.
-    pub way: String,
+    pub mechanism: String,
     /// Why so.
     pub why: String,
     /// The drop-in.
@@ -60,11 +60,13 @@ pub fn done(all: &[Done]) -> String {
     let mut text = String::new();
     for one in all {
         let (sign, unit) = (one.sign, &one.unit);
-        let line = match (sign, one.way.as_str()) {
+        let line = match (sign, one.mechanism.as_str()) {
             ('-', _) => format!("{sign} {unit:<width$}  removed  {}", one.file),
             ('=', "") => format!("{sign} {unit:<width$}  is not on"),
-            ('=', way) => format!("{sign} {unit:<width$}  {way:<8} {}  (already there)", one.file),
-            (_, way) => format!("{sign} {unit:<width$}  {way:<8} {}", one.file),
+            ('=', mechanism) => {
+                format!("{sign} {unit:<width$}  {mechanism:<8} {}  (already there)", one.file)
+            }
+            (_, mechanism) => format!("{sign} {unit:<width$}  {mechanism:<8} {}", one.file),
         };
         let _ = writeln!(text, "{}", plain::words(&line));
         if !one.why.is_empty() {
@@ -144,7 +146,7 @@ pub fn done_json(all: &[Done], dry_run: bool, passed: &[Passed], put_back: &[Pas
             json!({
                 "unit": one.unit,
                 "change": match one.sign { '+' => "on", '-' => "off", _ => "none" },
-                "via": if one.way.is_empty() { Value::Null } else { json!(one.way) },
+                "via": if one.mechanism.is_empty() { Value::Null } else { json!(one.mechanism) },
                 "why": if one.why.is_empty() { Value::Null } else { json!(one.why) },
                 "file": one.file,
                 "text": if one.text.is_empty() { Value::Null } else { json!(one.text) },
@@ -170,7 +172,7 @@ pub struct Row {
     /// Its name.
     pub unit: String,
     /// How it is reached: `preload`, `run`, …, or `C mptcpize`.
-    pub way: String,
+    pub mechanism: String,
     /// `active`, `inactive`, …; empty in an image.
     pub state: String,
     /// What its sockets are. `None` where it does not run.
@@ -204,11 +206,11 @@ pub fn list(rows: &[Row], system: Option<SystemMechanism>) -> String {
     let width = |title: &str, of: fn(&Row) -> &str| {
         rows.iter().map(|row| of(row).chars().count()).chain([title.len()]).max().unwrap_or(0)
     };
-    let (unit, way) = (width("UNIT", |row| &row.unit), width("VIA", |row| &row.way));
+    let (unit, mechanism) = (width("UNIT", |row| &row.unit), width("VIA", |row| &row.mechanism));
     let state = width("STATE", |row| &row.state);
     let _ = writeln!(
         text,
-        "{:<unit$}  {:<way$}  {:<state$}  IN EFFECT  SOCKETS",
+        "{:<unit$}  {:<mechanism$}  {:<state$}  IN EFFECT  SOCKETS",
         "UNIT", "VIA", "STATE"
     );
     for row in rows {
@@ -216,8 +218,8 @@ pub fn list(rows: &[Row], system: Option<SystemMechanism>) -> String {
         let sockets = row.judgement.as_ref().map_or("-".to_owned(), sockets);
         let _ = writeln!(
             text,
-            "{:<unit$}  {:<way$}  {:<state$}  {reached:<9}  {sockets}",
-            row.unit, row.way, row.state
+            "{:<unit$}  {:<mechanism$}  {:<state$}  {reached:<9}  {sockets}",
+            row.unit, row.mechanism, row.state
         );
     }
     for row in rows {
@@ -255,7 +257,7 @@ pub fn list_json(rows: &[Row], system: Option<SystemMechanism>) -> Value {
             let count = |count: Count| json!({ "mptcp": count.mptcp, "tcp": count.tcp });
             json!({
                 "unit": row.unit,
-                "via": row.way,
+                "via": row.mechanism,
                 "state": if row.state.is_empty() { Value::Null } else { json!(row.state) },
                 "in_effect": match known.map(|judgement| judgement.verdict) {
                     Some(Verdict::Yes) => json!(true),
@@ -273,7 +275,7 @@ pub fn list_json(rows: &[Row], system: Option<SystemMechanism>) -> Value {
             })
         })
         .collect();
-    let system = system.map(|way| match way {
+    let system = system.map(|mechanism| match mechanism {
         SystemMechanism::Preload => "preload",
         SystemMechanism::Environment => "environment",
     });

@@ -10,7 +10,7 @@ use mptcpize_model::connection::Fallback;
 use mptcpize_model::mptcp::Flags;
 use mptcpize_model::phrase;
 use mptcpize_model::status::{
-    ConnectionRow, Counts, Finding, Mptcp, PathRow, Report, State, SubflowRow, Use,
+    Availability, ConnectionRow, Counts, Finding, PathRow, Report, State, SubflowRow, Use,
 };
 
 const PATHS: [Column; 7] = [
@@ -66,11 +66,11 @@ pub fn screen(report: &Report, term: &Term) -> String {
 
 fn headline(report: &Report, term: &Term) -> String {
     let (symbol, tone, state) = match (report.mptcp, report.attention) {
-        (Mptcp::On, false) => ("●", Tone::Good, "MPTCP is on"),
-        (Mptcp::On, true) => ("!", Tone::Warning, "MPTCP is on"),
-        (Mptcp::Off, _) => ("✗", Tone::Bad, "MPTCP is off"),
-        (Mptcp::Absent, _) => ("✗", Tone::Bad, "this kernel has no MPTCP"),
-        (Mptcp::OutOfTree, _) => ("✗", Tone::Bad, "this kernel has the out-of-tree MPTCP"),
+        (Availability::On, false) => ("●", Tone::Good, "MPTCP is on"),
+        (Availability::On, true) => ("!", Tone::Warning, "MPTCP is on"),
+        (Availability::Off, _) => ("✗", Tone::Bad, "MPTCP is off"),
+        (Availability::Absent, _) => ("✗", Tone::Bad, "this kernel has no MPTCP"),
+        (Availability::OutOfTree, _) => ("✗", Tone::Bad, "this kernel has the out-of-tree MPTCP"),
     };
     let mut line = format!("{state} · {}", plural(report.paths.len(), "path"));
     let room = term.width.saturating_sub(2);
@@ -230,7 +230,7 @@ fn footer(report: &Report, term: &Term, text: &mut String) {
         let ago = units::ago(Duration::from_secs(seconds));
         format!("set up {ago} ago (undo: mptcpize setup undo)")
     });
-    if report.mptcp == Mptcp::On || report.mptcp == Mptcp::Off {
+    if report.mptcp == Availability::On || report.mptcp == Availability::Off {
         line("limits", limits, set_up.unwrap_or_default());
         let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "?".into());
         line(

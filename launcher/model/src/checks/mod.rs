@@ -137,7 +137,7 @@ pub struct SourceLookup {
     pub to: IpAddr,
     /// Bound to this link (`oif`), as subflows of an endpoint with `dev` are; or not bound.
     pub oif: Option<IfName>,
-    /// The next step; none where the kernel knows no way.
+    /// The next step; none where the kernel has no route.
     pub hop: Option<Hop>,
 }
 
@@ -323,16 +323,18 @@ impl Context<'_> {
         self.links.len() > 1
     }
 
-    /// The way from an address to anywhere beyond the gateways, or to the peer.
-    fn way(&self, path: &Path, bound: bool) -> Option<&SourceLookup> {
+    /// Where packets leave from a path's address to anywhere beyond the gateways, or to the peer.
+    fn lookup(&self, path: &Path, bound: bool) -> Option<&SourceLookup> {
         let (oif, to) = (bound.then_some(&path.dev), self.seen.beyond.of(path.family));
-        let mut ways = self.seen.ways.iter();
-        ways.find(|way| way.from == path.source() && way.oif.as_ref() == oif && way.to == to)
+        let mut lookups = self.seen.ways.iter();
+        lookups.find(|lookup| {
+            lookup.from == path.source() && lookup.oif.as_ref() == oif && lookup.to == to
+        })
     }
 
     /// Does a packet from the path's address leave as it should?
     fn leaves_well(&self, path: &Path, bound: bool) -> bool {
-        let hop = self.way(path, bound).and_then(|way| way.hop.as_ref());
+        let hop = self.lookup(path, bound).and_then(|lookup| lookup.hop.as_ref());
         hop.is_some_and(|hop| hop.dev == path.dev && (path.gateway.is_none() || hop.via.is_some()))
     }
 

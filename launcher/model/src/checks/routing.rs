@@ -30,7 +30,7 @@ fn leaves(context: &Context, path: &Path) -> Option<Finding> {
     // With `dev` a subflow is bound to the link; a server's answers and programs never are.
     let endpoint = context.seen.host.endpoints.iter().find(|it| it.address == *address);
     let bound = endpoint.is_some_and(|endpoint| endpoint.dev.is_some());
-    if !context.seen.ways.iter().any(|way| way.from == *address) {
+    if !context.seen.ways.iter().any(|lookup| lookup.from == *address) {
         return None;
     }
     let subflows = context.leaves_well(path, bound);
@@ -38,7 +38,7 @@ fn leaves(context: &Context, path: &Path) -> Option<Finding> {
     if subflows && (others || !context.bonds()) {
         return None;
     }
-    let hop = context.way(path, bound && !subflows).and_then(|way| way.hop.as_ref());
+    let hop = context.lookup(path, bound && !subflows).and_then(|lookup| lookup.hop.as_ref());
     let title = match hop {
         None => format!("packets from {address} have no way out"),
         Some(hop) if hop.dev != *dev => {
@@ -177,12 +177,12 @@ fn announcements(context: &Context, sharing: &[&Path]) -> Option<Finding> {
 }
 
 fn way_to<'a>(context: &'a Context, from: IpAddr, to: IpAddr) -> Option<&'a IfName> {
-    let way = context
+    let lookup = context
         .seen
         .ways
         .iter()
-        .find(|way| way.from == from && way.to == to && way.oif.is_none())?;
-    way.hop.as_ref().map(|hop| &hop.dev)
+        .find(|lookup| lookup.from == from && lookup.to == to && lookup.oif.is_none())?;
+    lookup.hop.as_ref().map(|hop| &hop.dev)
 }
 
 /// Where rp_filter is strict, the way back must be the way that packets come.

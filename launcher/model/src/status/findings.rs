@@ -11,7 +11,7 @@ use crate::net::IfName;
 use crate::phrase;
 use crate::proposal::{self, Proposal};
 use crate::shell;
-use crate::status::{Mptcp, PathRow, Seen, State, Use, Whereabouts, links, state_of};
+use crate::status::{Availability, PathRow, Seen, State, Use, Whereabouts, links, state_of};
 use crate::vpn::Captured;
 
 /// A remark.
@@ -42,13 +42,13 @@ const CHECK: &str = "mptcpize check";
 pub(super) fn find(
     seen: &Seen,
     proposal: &Proposal,
-    mptcp: Mptcp,
+    mptcp: Availability,
     paths: &[PathRow],
     whereabouts: &Whereabouts<'_>,
 ) -> Vec<Finding> {
     let mut all = Vec::new();
     kernel(mptcp, &mut all);
-    if mptcp == Mptcp::On {
+    if mptcp == Availability::On {
         around_a_vpn(seen, &mut all);
         unlisted(seen, &mut all);
         match proposal.captured() {
@@ -102,19 +102,19 @@ fn stale(seen: &Seen, proposal: &Proposal, all: &mut Vec<Finding>) {
     }
 }
 
-fn kernel(mptcp: Mptcp, all: &mut Vec<Finding>) {
+fn kernel(mptcp: Availability, all: &mut Vec<Finding>) {
     let newer = "boot a kernel 5.6 or newer built with CONFIG_MPTCP";
     all.extend(match mptcp {
-        Mptcp::On => None,
-        Mptcp::Off => Some(fault(
+        Availability::On => None,
+        Availability::Off => Some(fault(
             "every program gets plain TCP",
             "net.mptcp.enabled is 0",
             "sudo sysctl -w net.mptcp.enabled=1",
         )),
-        Mptcp::Absent => {
+        Availability::Absent => {
             Some(fault("every program gets plain TCP", "this kernel has no MPTCP", newer))
         }
-        Mptcp::OutOfTree => Some(fault(
+        Availability::OutOfTree => Some(fault(
             "nothing can be shown",
             "this kernel has the out-of-tree MPTCP (v0), which has other interfaces",
             newer,

@@ -187,7 +187,7 @@ pub fn judge(processes: &[Process], sockets: &[Socket], means: Means) -> Option<
 fn main(processes: &[Process]) -> Option<&Process> {
     let is_child = |one: &Process| processes.iter().any(|other| other.pid == one.parent);
     let main = processes.iter().filter(|one| !is_child(one));
-    main.min_by_key(|one| (one.started, one.pid))
+    main.min_by_key(|one| (one.started_ticks, one.pid))
 }
 
 /// The sockets that say something about the unit: listeners, and connections that it opened.
@@ -228,7 +228,7 @@ mod tests {
         Process {
             pid,
             parent,
-            started: pid.into(),
+            started_ticks: pid.into(),
             library,
             environment,
             name,

@@ -10,10 +10,10 @@ pub struct Process {
     pub parent: u32,
     /// Its name, as `ps -o comm` shows it.
     pub name: String,
-    /// When it was started, in clock ticks after the boot.
-    pub started: u64,
+    /// When it was started, in clock ticks after the boot (`sysconf(_SC_CLK_TCK)` a second).
+    pub started_ticks: u64,
     /// The clock ticks that it has run.
-    pub ran: u64,
+    pub ran_ticks: u64,
     /// It runs just now, waits for a disk, or is not yet what it will be.
     pub busy: bool,
     /// It was started before the unit was switched on.

@@ -6,7 +6,7 @@ use crate::error::{Error, Exit};
 use crate::host::netlink::KernelError;
 use crate::host::netlink::pm::Pm;
 use crate::host::netns;
-use crate::host::observe::kernel::Mptcp;
+use crate::host::observe::kernel::MptcpSocket;
 use crate::host::process::privilege;
 use mptcpize_model::shell;
 
@@ -66,7 +66,7 @@ impl Attempt {
             return self.refused(error, "");
         }
         let why = error.text.as_deref().unwrap_or("this kernel has no path manager for MPTCP");
-        let fix = Mptcp::Absent.fix().unwrap_or_default();
+        let fix = MptcpSocket::Absent.fix().unwrap_or_default();
         Error::new(Exit::Missing, &self.what).why(why).fix(fix)
     }
 

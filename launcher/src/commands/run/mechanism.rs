@@ -1,10 +1,10 @@
-//! The way into a program, decided with this host's own answers; shared by `run` and
+//! The mechanism for a program, decided with this host's own answers; shared by `run` and
 //! `run --explain`.
 
 use std::ffi::OsString;
 
 use crate::cli;
-use crate::host::observe::kernel::Mptcp;
+use crate::host::observe::kernel::MptcpSocket;
 use crate::inject::exec::Environment;
 use crate::inject::mechanism::{self, Abilities, Blocked, Decision, Mechanism, Request};
 use crate::inject::seccomp;
@@ -41,8 +41,8 @@ fn is_off(value: Option<OsString>) -> bool {
 
 /// Why the kernel gives no MPTCP sockets, when it gives none.
 fn kernel() -> Option<Blocked> {
-    let kernel = Mptcp::probe();
-    (kernel != Mptcp::On).then(|| Blocked {
+    let kernel = MptcpSocket::probe();
+    (kernel != MptcpSocket::On).then(|| Blocked {
         text: kernel.to_string(),
         fix: kernel.fix(),
         asked: false,

@@ -1,4 +1,4 @@
-//! `mptcpize run`: look at the program, prepare the way that reaches it, become it.
+//! `mptcpize run`: look at the program, prepare the mechanism that reaches it, become it.
 //!
 //! Silent when all is well, because the terminal is the program's. One line on standard error
 //! when the program will stay on plain TCP; with `--strict` that is a refusal instead.

@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::host::apply::{journal, transaction};
 use crate::host::netns::identity;
 use crate::host::observe::addressed_links;
-use crate::host::observe::kernel_host::Live;
+use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
 use crate::output;
 use mptcpize_model::config::Config;
@@ -62,10 +62,10 @@ fn may_change_the_network() -> bool {
 }
 
 fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
-    if !asked && addressed_links::addressed_links() < 2 {
+    if !asked && addressed_links::count() < 2 {
         return Ok(());
     }
-    let mut host = Live::open()?;
+    let mut host = KernelHost::open()?;
     let record = journal::look(&locations.run(), identity::netns())?;
     let config = settings::of_host(&record, locations)?;
     let state = host.observe(&record.entries)?;
@@ -137,7 +137,7 @@ fn hint(locations: &Locations) {
 
 /// Are there at least two paths, and nothing of ours that joins them?
 fn worthwhile() -> bool {
-    let Ok(state) = Live::open().and_then(|mut host| host.observe(&[])) else { return false };
+    let Ok(state) = KernelHost::open().and_then(|mut host| host.observe(&[])) else { return false };
     let set_up = state.rules.iter().any(|rule| ours::is_ours(rule.protocol));
     !set_up && desired::desired(&state, &Config::default()).bonds
 }

@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::host::apply::journal;
 use crate::host::apply::transaction::{self, Outcome};
 use crate::host::netns::identity;
-use crate::host::observe::kernel_host::Live;
+use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
 use crate::output::{self, diff};
 use mptcpize_model::HostState;
@@ -64,18 +64,18 @@ pub fn setup(arguments: Setup, locations: &Locations) -> anyhow::Result<Exit> {
         }
         None => {
             enter(&arguments.place)?;
-            let wish = Wish::read(&arguments, locations)?;
+            let terms = Terms::read(&arguments, locations)?;
             if arguments.dry_run {
-                dry_run(&arguments, &wish)
+                dry_run(&arguments, &terms)
             } else {
-                apply(&arguments, &wish, locations)
+                apply(&arguments, &terms, locations)
             }
         }
     }
 }
 
 /// What a set-up is to go by.
-struct Wish {
+struct Terms {
     /// The journal.
     record: Record,
     /// What earlier set-ups were asked and this one was not.
@@ -88,7 +88,7 @@ struct Wish {
     config: Config,
 }
 
-impl Wish {
+impl Terms {
     fn read(arguments: &Setup, locations: &Locations) -> Result<Self, Error> {
         let record = journal::look(&locations.run(), identity::netns())?;
         let line = arguments.settings.asked();
@@ -98,7 +98,7 @@ impl Wish {
         let file = settings::file(arguments.settings.config.as_deref(), locations)?;
         let strict = line.over(file.clone());
         let config = asked.over(file);
-        Ok(Wish { record, before, asked, strict, config })
+        Ok(Terms { record, before, asked, strict, config })
     }
 
     /// Can this host be set up so?
@@ -115,16 +115,16 @@ impl Wish {
     }
 }
 
-fn dry_run(arguments: &Setup, wish: &Wish) -> anyhow::Result<Exit> {
-    let state = Live::open()?.observe(&wish.record.entries)?;
-    wish.check(&state)?;
-    let seen = Observation::of(state, &wish.config);
-    refuse(&seen, &wish.config)?;
+fn dry_run(arguments: &Setup, terms: &Terms) -> anyhow::Result<Exit> {
+    let state = KernelHost::open()?.observe(&terms.record.entries)?;
+    terms.check(&state)?;
+    let seen = Observation::of(state, &terms.config);
+    refuse(&seen, &terms.config)?;
     let plan = &seen.proposal.plan;
     if arguments.place.json {
         output::line(&serde_json::to_string_pretty(&diff::json(plan, &seen.state))?)?;
     } else {
-        let reminder = wish.reminder().map(|line| format!("{line}\n")).unwrap_or_default();
+        let reminder = terms.reminder().map(|line| format!("{line}\n")).unwrap_or_default();
         output::text(&format!("{reminder}{}", preview(plan)))?;
     }
     Ok(if arguments.exit_code && !plan.is_empty() { Exit::Attention } else { Exit::Done })
@@ -204,22 +204,22 @@ fn gap(lines: &str) -> &'static str {
     if lines.is_empty() || lines.starts_with('\n') { "" } else { "\n" }
 }
 
-fn apply(arguments: &Setup, wish: &Wish, locations: &Locations) -> anyhow::Result<Exit> {
-    let mut host = Live::open()?;
+fn apply(arguments: &Setup, terms: &Terms, locations: &Locations) -> anyhow::Result<Exit> {
+    let mut host = KernelHost::open()?;
     // Settings are checked before anything is written.
-    let state = settled(&mut host, &wish.record)?;
-    wish.check(&state)?;
-    let seen = Observation::of(state, &wish.config);
-    refuse(&seen, &wish.config)?;
+    let state = settled(&mut host, &terms.record)?;
+    terms.check(&state)?;
+    let seen = Observation::of(state, &terms.config);
+    refuse(&seen, &terms.config)?;
     if seen.proposal.plan.is_empty() {
-        if wish.asked != wish.record.asked {
-            open_journal(locations)?.ask(&wish.asked)?;
+        if terms.asked != terms.record.asked {
+            open_journal(locations)?.ask(&terms.asked)?;
         }
-        return finish(arguments, wish, &Outcome { now: seen, plan: Plan::default() });
+        return finish(arguments, terms, &Outcome { now: seen, plan: Plan::default() });
     }
     let mut journal = open_journal(locations)?;
-    let known = &wish.record.entries;
-    let seen = transaction::up_to_date(seen, known, &mut host, &journal, &wish.config)?;
+    let known = &terms.record.entries;
+    let seen = transaction::up_to_date(seen, known, &mut host, &journal, &terms.config)?;
     // Whoever had the lock before us may have done it all; then there is nothing to guard.
     let guard = arguments.confirm.filter(|_| !seen.proposal.plan.is_empty());
     if let Some(seconds) = guard {
@@ -227,13 +227,13 @@ fn apply(arguments: &Setup, wish: &Wish, locations: &Locations) -> anyhow::Resul
     }
     let verbose = arguments.place.verbose;
     let before = journal.asked().clone();
-    journal.ask(&wish.asked)?;
+    journal.ask(&terms.asked)?;
     let each = |change: &Change| {
         if verbose {
             output::note(&diff::change_line(change));
         }
     };
-    let done = transaction::set_up_from(seen, &mut host, &mut journal, &wish.config, each);
+    let done = transaction::set_up_from(seen, &mut host, &mut journal, &terms.config, each);
     if done.is_err() {
         // The error that is on its way says more than one about the journal.
         let _ = journal.ask(&before);
@@ -244,12 +244,12 @@ fn apply(arguments: &Setup, wish: &Wish, locations: &Locations) -> anyhow::Resul
             confirm::disarm(locations);
         }
     })?;
-    finish(arguments, wish, &done)
+    finish(arguments, terms, &done)
 }
 
 /// Looks at the host; where links that were set up before are missing, until they are back or a
 /// moment has passed.
-fn settled(host: &mut Live, record: &Record) -> Result<HostState, Error> {
+fn settled(host: &mut KernelHost, record: &Record) -> Result<HostState, Error> {
     let deadline = Instant::now() + GAP;
     loop {
         let state = host.observe(&record.entries)?;
@@ -269,13 +269,13 @@ fn settled(host: &mut Live, record: &Record) -> Result<HostState, Error> {
     }
 }
 
-fn finish(arguments: &Setup, wish: &Wish, outcome: &Outcome) -> anyhow::Result<Exit> {
+fn finish(arguments: &Setup, terms: &Terms, outcome: &Outcome) -> anyhow::Result<Exit> {
     let Outcome { now: Observation { state, proposal }, plan: done } = outcome;
     if arguments.place.json {
         output::line(&serde_json::to_string_pretty(&diff::json(done, state))?)?;
         return Ok(Exit::Done);
     }
-    if let Some(line) = wish.reminder() {
+    if let Some(line) = terms.reminder() {
         output::line(&line)?;
     }
     let count = done.steps.len();
@@ -292,7 +292,7 @@ fn finish(arguments: &Setup, wish: &Wish, outcome: &Outcome) -> anyhow::Result<E
     if let Some(kept) = done.kept_sysctls.as_ref().or(proposal.plan.kept_sysctls.as_ref()) {
         output::line(kept)?;
     }
-    if proposal.desired.bonds && wish.config.beside_vpn {
+    if proposal.desired.bonds && terms.config.beside_vpn {
         let mut beside = proposal.desired.notes.iter().filter(|note| note.starts_with("beside "));
         beside.try_for_each(|note| output::line(note))?;
     }

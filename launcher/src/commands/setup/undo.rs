@@ -9,7 +9,7 @@ use crate::error::Exit;
 use crate::host::Host;
 use crate::host::apply::{journal, transaction};
 use crate::host::netns::identity;
-use crate::host::observe::kernel_host::Live;
+use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
 use crate::output::{self, diff};
 use mptcpize_model::change::Change;
@@ -22,7 +22,7 @@ use mptcpize_model::record::Record;
 /// 4 without privilege, 6 when the kernel refuses a change, 1 for a corrupt journal.
 pub fn undo(locations: &Locations, place: &Place, salvage: bool) -> anyhow::Result<Exit> {
     enter(place)?;
-    let mut host = Live::open()?;
+    let mut host = KernelHost::open()?;
     if salvage {
         return salvaged(locations, place, &mut host);
     }
@@ -62,7 +62,7 @@ fn report(place: &Place, done: &[Change], gone: usize) -> anyhow::Result<Exit> {
 }
 
 /// Undoes what a corrupt journal still tells, and every route and rule that carries our mark.
-fn salvaged(locations: &Locations, place: &Place, host: &mut Live) -> anyhow::Result<Exit> {
+fn salvaged(locations: &Locations, place: &Place, host: &mut KernelHost) -> anyhow::Result<Exit> {
     // Where nothing can be read, the marks are still there.
     let changes = journal::salvage(&locations.run(), identity::netns()).unwrap_or_default();
     if let Some(aside) = journal::put_aside(&locations.run(), identity::netns())? {

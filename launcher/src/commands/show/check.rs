@@ -13,7 +13,7 @@ use crate::host::apply::journal;
 use crate::host::netlink::rtnl::Rtnl;
 use crate::host::netns::identity;
 use crate::host::observe::check;
-use crate::host::observe::kernel_host::Live;
+use crate::host::observe::kernel_host::KernelHost;
 use crate::host::probe::{self, Target};
 use crate::host::process::resolve;
 use crate::host::{Host, counters_baseline, netns};
@@ -41,12 +41,12 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     let (run, id) = (locations.run(), identity::netns());
     let record = journal::look(&run, id)?;
     let config = settings::of_host(&record, locations)?;
-    let state = Live::open()?.observe(&record.entries)?;
+    let state = KernelHost::open()?.observe(&record.entries)?;
     let user = rustix::process::geteuid();
     let kept = counters_baseline::read(&locations.own_run(user.as_raw()), id);
     let mut progress = Progress::new(start);
     progress.tell("looking at this host");
-    let mut seen = check::survey(state, config, kept.as_ref(), locations, until);
+    let mut seen = check::observe(state, config, kept.as_ref(), locations, until);
     seen.stayed_tcp = judged::stayed(locations);
     if seen.socket == Socket::On {
         seen.shim = selftest::shim(locations, until);
@@ -103,12 +103,12 @@ fn trial(seen: &Observed, peer: &Peer, until: Instant, progress: &mut Progress) 
     report
 }
 
-/// Every path of the family; or no path, where the way to the peer is none of them: to this host
+/// Every path of the family; or no path, where the route to the peer is none of them: to this host
 /// itself, or through a tunnel.
 fn targets_for(seen: &Observed, to: SocketAddr) -> Vec<Target> {
     let (all, _) = uplinks::find(&seen.host, &seen.asked);
-    let way = Rtnl::open().and_then(|mut rtnl| rtnl.route_get(to.ip(), None, None)).ok();
-    if let Some(route) = way.filter(|way| all.iter().all(|path| path.dev != way.dev)) {
+    let route = Rtnl::open().and_then(|mut rtnl| rtnl.route_get(to.ip(), None, None)).ok();
+    if let Some(route) = route.filter(|route| all.iter().all(|path| path.dev != route.dev)) {
         let here = seen.host.link(&route.dev).is_some_and(|link| link.loopback);
         let dev = Some(route.dev).filter(|_| !here);
         return vec![Target { dev, bound: false, from: None, to }];

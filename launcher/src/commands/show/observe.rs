@@ -14,7 +14,7 @@ use crate::host::apply::journal;
 use crate::host::netlink::diag;
 use crate::host::netlink::names::Names;
 use crate::host::netns::identity;
-use crate::host::observe::kernel_host::Live;
+use crate::host::observe::kernel_host::KernelHost;
 use crate::host::observe::{kernel, traffic};
 use crate::host::procfs::programs;
 use crate::host::systemd::services;
@@ -65,7 +65,7 @@ pub(in crate::commands) fn look(
     bound: usize,
 ) -> Result<Seen, Error> {
     let record = journal::look(&locations.run(), identity::netns()).unwrap_or_default();
-    let state = Live::open()?.observe(&record.entries)?;
+    let state = KernelHost::open()?.observe(&record.entries)?;
     let connections = diag::connections().ok();
     let mut seen = Seen {
         state,

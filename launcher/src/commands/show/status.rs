@@ -12,7 +12,7 @@ use crate::host::netns;
 use crate::host::procfs::programs;
 use crate::locations::Locations;
 use crate::output::{self, status};
-use mptcpize_model::status::{Mptcp, Report, report};
+use mptcpize_model::status::{Availability, Report, report};
 use mptcpize_model::unit::judge::{Judgement, Verdict};
 
 /// Connections that are shown without `--all`.
@@ -39,7 +39,7 @@ pub fn status(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
         show(arguments, &report)?;
     }
     Ok(match (report.mptcp, report.attention) {
-        (Mptcp::Absent | Mptcp::OutOfTree, _) => Exit::Missing,
+        (Availability::Absent | Availability::OutOfTree, _) => Exit::Missing,
         (_, true) => Exit::Attention,
         (_, false) => Exit::Done,
     })

@@ -24,7 +24,7 @@ use crate::commands::system::file_changes::{Files, carry_out};
 use crate::commands::system::leftovers::Leftovers;
 use crate::error::{Error, Exit};
 use crate::host::apply::{files, lock};
-use crate::host::observe::kernel::Mptcp;
+use crate::host::observe::kernel::MptcpSocket;
 use crate::host::observe::{loaders, pam};
 use crate::host::process::privilege;
 use crate::inject::library::{empty, system_copy};
@@ -36,7 +36,7 @@ use mptcpize_model::socket_policy::{Loopback, Sockets, VARIABLE};
 use mptcpize_model::system::{self, System};
 use mptcpize_model::unit::UnitName;
 use mptcpize_model::{environment, preload_file};
-use trial::Change;
+use trial::Candidate;
 
 /// Switches MPTCP on for every program.
 ///
@@ -56,7 +56,7 @@ pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit>
                 .into());
         }
     };
-    if place.root.is_none() && Mptcp::probe() == Mptcp::Absent {
+    if place.root.is_none() && MptcpSocket::probe() == MptcpSocket::Absent {
         return Err(Error::new(Exit::Missing, "this kernel has no MPTCP")
             .fix("boot a kernel 5.6 or newer built with CONFIG_MPTCP")
             .into());
@@ -276,7 +276,7 @@ fn is_our_name(name: &[u8]) -> bool {
     is_ours(Path::new(&OsString::from_vec(name.to_vec())))
 }
 
-/// The files that name the library for a way, those of the other way without it.
+/// The files that name the library for one mechanism, and those of the other without it.
 fn names(
     image: &Image,
     preload: Option<&String>,
@@ -378,7 +378,7 @@ fn try_out(
     config: &Config,
 ) -> Result<usize, Error> {
     let file = wanted.names.iter().find(|change| change.path.ends_with("ld.so.preload"));
-    let change = Change {
+    let candidate = Candidate {
         file: file
             .filter(|_| by_preload)
             .and_then(|change| Some((PathBuf::from("/etc/ld.so.preload"), change.after.clone()?))),
@@ -389,5 +389,5 @@ fn try_out(
         library: OsString::from(name),
     };
     let excluded: &System = &config.system;
-    trial::self_test(image.root.path(), &change, excluded)
+    trial::self_test(image.root.path(), &candidate, excluded)
 }

@@ -7,7 +7,7 @@ use crate::root::Root;
 use mptcpize_model::environment::sets;
 use mptcpize_model::system::SystemMechanism;
 
-/// The way in which it is on; `None` where it is not.
+/// The mechanism by which it is on; `None` where it is not.
 pub(in crate::commands) fn state(root: &Root) -> Option<SystemMechanism> {
     let read = |path: &str| {
         let bytes = root.read(Path::new(path)).unwrap_or_default();

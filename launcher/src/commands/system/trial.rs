@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit};
 use crate::host::netns::sandbox::{self, Outcome, Trial, View};
-use crate::host::observe::kernel::Mptcp;
+use crate::host::observe::kernel::MptcpSocket;
 use mptcpize_model::system::System;
 
-/// What is tried.
+/// What is tried out: the change of the host, as programs would meet it.
 #[derive(Clone, Debug)]
-pub(in crate::commands) struct Change {
+pub(in crate::commands) struct Candidate {
     /// A file of /etc with its new content.
     pub(in crate::commands) file: Option<(PathBuf, Vec<u8>)>,
     /// What every program finds in its environment.
@@ -100,7 +100,7 @@ const SANITIZERS: [&str; 4] = [
 /// 1: a program ends or speaks otherwise with it, or no socket is upgraded; 4: not permitted.
 pub(in crate::commands) fn self_test(
     root: &Path,
-    change: &Change,
+    candidate: &Candidate,
     excluded: &System,
 ) -> Result<usize, Error> {
     sandbox::in_a_view(root, |view| {
@@ -112,23 +112,23 @@ pub(in crate::commands) fn self_test(
             .filter(|runtime| Path::new(runtime).is_file())
             .filter(|runtime| view.run(&sanitized(runtime.into())) == fine())
             .collect();
-        if let Some((path, bytes)) = &change.file {
+        if let Some((path, bytes)) = &candidate.file {
             view.put(path, bytes)
                 .map_err(|error| Error::new(Exit::Failed, "cannot try it out first").why(error))?;
         }
         for (trial, before) in trials.iter().zip(&before) {
             let mut changed = trial.clone();
-            changed.environment.extend(change.environment.iter().cloned());
+            changed.environment.extend(candidate.environment.iter().cloned());
             let after = view.run(&changed);
             // env(1) prints what was added.
-            let spoke = trial.program.ends_with("env") && !change.environment.is_empty();
+            let spoke = trial.program.ends_with("env") && !candidate.environment.is_empty();
             if let Some(difference) = difference(before, &after, spoke) {
                 return Err(refused(&words(trial), &difference));
             }
         }
-        socket(view, change, excluded)?;
+        socket(view, candidate, excluded)?;
         for runtime in &sanitizers {
-            let mut preload = change.library.clone();
+            let mut preload = candidate.library.clone();
             preload.push(format!(":{runtime}"));
             let trial = sanitized(preload);
             if let Some(difference) = difference(&fine(), &view.run(&trial), false) {
@@ -197,8 +197,8 @@ fn refused(command: &str, difference: &str) -> Error {
         .fix("reinstall mptcpize; to see it in one program: mptcpize run -d CMD")
 }
 
-/// A socket must come out as MPTCP; without MPTCP in the kernel, as TCP by our way.
-fn socket(view: &mut View, change: &Change, excluded: &System) -> Result<(), Error> {
+/// A socket must come out as MPTCP; without MPTCP in the kernel, as TCP, and the library must say so.
+fn socket(view: &mut View, candidate: &Candidate, excluded: &System) -> Result<(), Error> {
     let usable = |row: &&Row| {
         let name = Path::new(row.0).file_name().unwrap_or_default().to_string_lossy();
         let listed = |entry: &String| entry == row.0 || *entry == name;
@@ -209,7 +209,7 @@ fn socket(view: &mut View, change: &Change, excluded: &System) -> Result<(), Err
             .why("none of bash, perl and python3 is here to make a socket")
             .fix("install bash"));
     };
-    trial.environment.extend(change.environment.iter().cloned());
+    trial.environment.extend(candidate.environment.iter().cloned());
     trial.environment.push((String::from("MPTCPIZE_DEBUG"), OsString::from("1")));
     let mut outcome = view.run(&trial);
     let speaks = |outcome: &Outcome| outcome.stderr.contains("mptcpize: ");
@@ -225,7 +225,8 @@ fn socket(view: &mut View, change: &Change, excluded: &System) -> Result<(), Err
     }
     let traced = outcome.stderr.lines().find(|line| line.starts_with("mptcpize: "));
     let as_wished = |line: &&str| {
-        line.ends_with(" MPTCP") || (line.contains(" TCP: ") && Mptcp::probe() == Mptcp::Absent)
+        line.ends_with(" MPTCP")
+            || (line.contains(" TCP: ") && MptcpSocket::probe() == MptcpSocket::Absent)
     };
     match traced {
         Some(line) if as_wished(&line) => Ok(()),

@@ -36,7 +36,7 @@ pub fn disable(arguments: &Disable, locations: &Locations) -> anyhow::Result<Exi
             all.push(Done {
                 unit: name.to_string(),
                 sign: '-',
-                way: dropin::mechanism(&text).to_owned(),
+                mechanism: dropin::mechanism(&text).to_owned(),
                 file: file.display().to_string(),
                 restart: runs(facts) && !arguments.now,
                 ..Done::default()

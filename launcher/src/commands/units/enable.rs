@@ -127,7 +127,7 @@ fn report(outcome: &Outcome, seen: &[Seen], arguments: &Enable) -> anyhow::Resul
         .map(|(index, job)| Done {
             unit: job.name().to_string(),
             sign: if job.is_new() { '+' } else { '=' },
-            way: job.planned.dropin.mechanism.name().to_owned(),
+            mechanism: job.planned.dropin.mechanism.name().to_owned(),
             why: job.planned.why.clone(),
             file: job.file.clone(),
             text: job.text().to_owned(),

@@ -86,7 +86,7 @@ impl Look {
             if process.busy {
                 return None;
             }
-            all.extend([process.pid.into(), process.ran]);
+            all.extend([process.pid.into(), process.ran_ticks]);
         }
         let listeners = self.sockets.iter().filter(|socket| socket.listens);
         all.extend(listeners.map(|socket| u64::from(socket.inode)));

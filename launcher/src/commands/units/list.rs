@@ -36,7 +36,7 @@ pub fn list(arguments: &List, locations: &Locations) -> anyhow::Result<Exit> {
     for (one, facts) in on.iter().zip(&facts) {
         let mut row = Row {
             unit: one.unit.to_string(),
-            way: dropin::mechanism(&one.text).to_owned(),
+            mechanism: dropin::mechanism(&one.text).to_owned(),
             state: facts.active.clone(),
             file: one.file.display().to_string(),
             ..Row::default()
@@ -66,7 +66,7 @@ fn instances(site: &Site, on: &Existing, tables: &mut Tables) -> Result<Vec<Row>
     let rows = names.iter().zip(&facts).map(|(name, facts)| {
         let mut row = Row {
             unit: name.to_string(),
-            way: dropin::mechanism(&on.text).to_owned(),
+            mechanism: dropin::mechanism(&on.text).to_owned(),
             state: facts.active.clone(),
             file: on.file.display().to_string(),
             ..Row::default()
@@ -84,7 +84,7 @@ fn look(row: &mut Row, (on, facts): (&Existing, &Facts), site: &Site, tables: &m
             vec![format!("the unit is gone: sudo mptcpize disable {}", shell::operand(&row.unit))];
         return;
     }
-    if row.way == "socket" {
+    if row.mechanism == "socket" {
         return socket_row::look(row, facts, site);
     }
     let Some(cgroup) = facts.cgroup.as_deref().filter(|_| site.running().is_some()) else { return };
@@ -147,7 +147,7 @@ fn edited_by_the_c_tool(site: &Site, locations: &Locations) -> Result<Vec<Row>, 
         .into_iter()
         .map(|file| Row {
             unit: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            way: "C mptcpize".to_owned(),
+            mechanism: "C mptcpize".to_owned(),
             hints: vec![c_tool::note(&file)],
             file: file.display().to_string(),
             ..Row::default()

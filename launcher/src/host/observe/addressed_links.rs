@@ -18,7 +18,7 @@ const MOST: usize = 64;
 
 /// How many links besides `lo` have an address that could start a subflow: never fewer than there
 /// are paths. More than one where the kernel does not say.
-pub fn addressed_links() -> usize {
+pub fn count() -> usize {
     let (Some(mut names), Ok(v6)) = (
         with_v4(),
         fs::read_to_string("/proc/net/if_inet6").or_else(

@@ -1,4 +1,4 @@
-//! Looking at all that `check` judges about this host, beyond what a plan needs.
+//! Observing all that `check` judges about this host, beyond what a plan needs.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::reason;
 use crate::host::apply::sysctl;
 use crate::host::netlink::rtnl::Rtnl;
-use crate::host::observe::kernel::Mptcp;
+use crate::host::observe::kernel::MptcpSocket;
 use crate::host::observe::{firewall, lacks};
 use crate::host::probe;
 use crate::host::procfs::network::Netstat;
@@ -27,8 +27,8 @@ const MOST_STATIC: usize = 64;
 /// How long another program may take to list its rules.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks at everything but the preload library and a peer.
-pub fn survey(
+/// Observes everything but the preload library and a peer.
+pub fn observe(
     mut host: HostState,
     asked: Config,
     kept: Option<&Kept>,
@@ -55,17 +55,19 @@ pub fn survey(
         ..Observed::default()
     };
     if let Ok(rtnl) = Rtnl::open() {
-        ways(rtnl, &paths, &mut observed);
+        look_up_sources(rtnl, &paths, &mut observed);
     }
     observed
 }
 
 fn socket() -> Socket {
-    match Mptcp::probe() {
-        Mptcp::On => Socket::On,
-        Mptcp::Off => Socket::Off,
-        Mptcp::Absent => Socket::Absent,
-        Mptcp::Refused(errno) => Socket::Refused(reason(&std::io::Error::from_raw_os_error(errno))),
+    match MptcpSocket::probe() {
+        MptcpSocket::On => Socket::On,
+        MptcpSocket::Off => Socket::Off,
+        MptcpSocket::Absent => Socket::Absent,
+        MptcpSocket::Refused(errno) => {
+            Socket::Refused(reason(&std::io::Error::from_raw_os_error(errno)))
+        }
     }
 }
 
@@ -90,8 +92,8 @@ fn more_sysctls(host: &mut HostState, paths: &[Path]) {
     }
 }
 
-/// Asks the kernel for the ways that the checks want to know.
-fn ways(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
+/// Asks the kernel where packets leave, for each address and destination that the checks judge.
+fn look_up_sources(mut rtnl: Rtnl, paths: &[Path], observed: &mut Observed) {
     observed.beyond = Beyond::choose(|to| {
         let family = Family::of(to);
         let from = paths.iter().filter(|path| path.family == family).map(|path| path.address);

@@ -17,7 +17,7 @@ const ENABLED: &str = "/proc/sys/net/mptcp/enabled";
 
 /// The answer to "can I have an MPTCP socket in this network namespace?".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mptcp {
+pub enum MptcpSocket {
     /// Yes: socket(2) gives one.
     On,
     /// No: the administrator switched it off (`net.mptcp.enabled=0`).
@@ -28,42 +28,42 @@ pub enum Mptcp {
     Refused(i32),
 }
 
-impl Mptcp {
+impl MptcpSocket {
     /// Asks the kernel for a socket, the only answer that counts.
     pub fn probe() -> Self {
-        match Self::socket() {
-            Ok(_) => Mptcp::On,
-            Err(Errno::NOPROTOOPT) => Mptcp::Off,
-            Err(Errno::INVAL | Errno::PROTONOSUPPORT) => Mptcp::Absent,
-            Err(other) => Mptcp::Refused(other.raw_os_error()),
+        match Self::open() {
+            Ok(_) => MptcpSocket::On,
+            Err(Errno::NOPROTOOPT) => MptcpSocket::Off,
+            Err(Errno::INVAL | Errno::PROTONOSUPPORT) => MptcpSocket::Absent,
+            Err(other) => MptcpSocket::Refused(other.raw_os_error()),
         }
     }
 
     /// An MPTCP socket.
-    pub(in crate::host) fn socket() -> rustix::io::Result<OwnedFd> {
+    pub(in crate::host) fn open() -> rustix::io::Result<OwnedFd> {
         socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(MPTCP))
     }
 
     /// The line that would switch it on, where one would.
     pub fn fix(self) -> Option<&'static str> {
         match self {
-            Mptcp::Off => Some("sudo sysctl -w net.mptcp.enabled=1"),
-            Mptcp::Absent => Some("boot a kernel 5.6 or newer built with CONFIG_MPTCP"),
-            Mptcp::On | Mptcp::Refused(_) => None,
+            MptcpSocket::Off => Some("sudo sysctl -w net.mptcp.enabled=1"),
+            MptcpSocket::Absent => Some("boot a kernel 5.6 or newer built with CONFIG_MPTCP"),
+            MptcpSocket::On | MptcpSocket::Refused(_) => None,
         }
     }
 }
 
-impl fmt::Display for Mptcp {
+impl fmt::Display for MptcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mptcp::On => match fs::read_to_string(ENABLED) {
+            MptcpSocket::On => match fs::read_to_string(ENABLED) {
                 Ok(value) => write!(f, "MPTCP is on (net.mptcp.enabled={})", value.trim()),
                 Err(_) => f.write_str("MPTCP is on"),
             },
-            Mptcp::Off => f.write_str("MPTCP is off (net.mptcp.enabled=0)"),
-            Mptcp::Absent => f.write_str("this kernel has no MPTCP"),
-            Mptcp::Refused(errno) => {
+            MptcpSocket::Off => f.write_str("MPTCP is off (net.mptcp.enabled=0)"),
+            MptcpSocket::Absent => f.write_str("this kernel has no MPTCP"),
+            MptcpSocket::Refused(errno) => {
                 let error = std::io::Error::from_raw_os_error(*errno);
                 write!(f, "MPTCP is refused: {}", reason(&error))
             }

@@ -29,20 +29,20 @@ const LOCAL_AND_DEFAULT: [u32; 2] = [255, 253];
 const MOST_OCCUPIED: usize = 64;
 
 /// The network namespace of this process.
-pub struct Live {
+pub struct KernelHost {
     rtnl: Rtnl,
     /// Opened when it is first needed: most of what `run` looks at needs none.
     pm: Option<Pm>,
 }
 
-impl Live {
+impl KernelHost {
     /// Connects to the kernel. A kernel without a path manager is observed all the same.
     ///
     /// # Errors
     /// A sandbox forbids netlink.
     pub fn open() -> Result<Self, Error> {
         let rtnl = Rtnl::open().map_err(|error| unanswered("talk to the kernel", &error))?;
-        Ok(Live { rtnl, pm: None })
+        Ok(KernelHost { rtnl, pm: None })
     }
 
     /// Default routes of all tables, and everything in our own.
@@ -104,7 +104,7 @@ fn could_be_a_path(link: &Link) -> bool {
     link.up && !link.loopback && link.master.is_none()
 }
 
-impl Host for Live {
+impl Host for KernelHost {
     fn observe(&mut self, ours: &[Change]) -> Result<HostState, Error> {
         let failed = |error: KernelError| unanswered("look at the host", &error);
         let mut state = HostState {
@@ -146,7 +146,7 @@ impl Host for Live {
         state.recorded = record::uplinks(ours);
         state.sources = self.sources(&state);
         state.policies = xfrm::policies();
-        self.ways(&mut state);
+        self.look_up_routes(&mut state);
         Ok(state)
     }
 
@@ -171,7 +171,7 @@ impl Host for Live {
     }
 }
 
-impl Live {
+impl KernelHost {
     /// Which of the tables that we would take next others have something in. As many are looked
     /// at as there are links, and one more for each that is taken.
     fn occupied(&mut self, state: &HostState) -> Result<Vec<u32>, KernelError> {
@@ -207,9 +207,11 @@ impl Live {
                     continue;
                 }
                 let to = route_lookup::destinations(family).next();
-                let way = to.and_then(|to| self.rtnl.route_get(to, None, Some(&link.name)).ok());
+                let route = to.and_then(|to| self.rtnl.route_get(to, None, Some(&link.name)).ok());
                 let dev = link.name.clone();
-                found.extend(way.and_then(|way| way.src).map(|address| Source { dev, address }));
+                found.extend(
+                    route.and_then(|route| route.src).map(|address| Source { dev, address }),
+                );
             }
         }
         found
@@ -217,7 +219,7 @@ impl Live {
 
     /// Where unbound traffic goes, if the host has several links; where something takes it that is
     /// no uplink, where subflows would go beside it.
-    fn ways(&mut self, state: &mut HostState) {
+    fn look_up_routes(&mut self, state: &mut HostState) {
         let several = |family: Family| {
             let mut links: Vec<&IfName> = state
                 .addresses
@@ -241,33 +243,34 @@ impl Live {
                     && state.link(&it.dev).is_some_and(|link| !link.loopback)
             };
             if state.addresses.iter().any(used) {
-                state.ways.push(self.way(None, to, None));
+                state.ways.push(self.look_up(None, to, None));
             }
         }
         let Some(captured) = vpn::captured(state, &Config::default()) else { return };
         for endpoint in state.endpoints.clone() {
             if Family::of(endpoint.address) == Family::of(captured.to) {
-                let way = self.subflow(&endpoint, captured.to);
-                state.ways.push(way);
+                let lookup = self.subflow(&endpoint, captured.to);
+                state.ways.push(lookup);
             }
         }
     }
 
-    /// The way of an endpoint's subflows. With `dev` they are bound to that link, which in IPv6 is
+    /// Where an endpoint's subflows leave. With `dev` they are bound to that link, which in IPv6 is
     /// strict: the kernel passes over every route by another one (`RT6_LOOKUP_F_IFACE`,
     /// net/ipv6/route.c). A look-up from an address is not, and one from nowhere is.
     fn subflow(&mut self, endpoint: &Endpoint, to: IpAddr) -> RouteLookup {
         let (from, dev) = (Some(endpoint.address), endpoint.dev.as_ref());
-        let way = self.way(from, to, dev);
-        let by_it = |way: &RouteLookup| way.hop.as_ref().is_some_and(|hop| Some(&hop.dev) == dev);
-        if dev.is_none() || to.is_ipv4() || by_it(&way) {
-            return way;
+        let lookup = self.look_up(from, to, dev);
+        let by_it =
+            |lookup: &RouteLookup| lookup.hop.as_ref().is_some_and(|hop| Some(&hop.dev) == dev);
+        if dev.is_none() || to.is_ipv4() || by_it(&lookup) {
+            return lookup;
         }
-        let strict = RouteLookup { from, ..self.way(None, to, dev) };
-        if by_it(&strict) { strict } else { way }
+        let strict = RouteLookup { from, ..self.look_up(None, to, dev) };
+        if by_it(&strict) { strict } else { lookup }
     }
 
-    fn way(&mut self, from: Option<IpAddr>, to: IpAddr, oif: Option<&IfName>) -> RouteLookup {
+    fn look_up(&mut self, from: Option<IpAddr>, to: IpAddr, oif: Option<&IfName>) -> RouteLookup {
         let route = self.rtnl.route_get(to, from, oif).ok();
         let hop = route.map(|route| Hop { dev: route.dev, via: route.via, table: route.table });
         RouteLookup { from, to, oif: oif.cloned(), hop }

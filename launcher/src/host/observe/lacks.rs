@@ -5,7 +5,7 @@
 
 use crate::host::apply::sysctl;
 use crate::host::netlink::events;
-use crate::host::observe::kernel::{Mptcp, path_manager};
+use crate::host::observe::kernel::{MptcpSocket, path_manager};
 use crate::host::probe;
 use crate::host::procfs::network::Netstat;
 use mptcpize_model::Kernel;
@@ -13,7 +13,7 @@ use mptcpize_model::lacks::{self, Has, Lack};
 
 /// What this kernel lacks; nothing where it gives no MPTCP socket to ask.
 pub fn look(kernel: &Kernel) -> Vec<Lack> {
-    let Ok(socket) = Mptcp::socket() else { return vec![] };
+    let Ok(socket) = MptcpSocket::open() else { return vec![] };
     let counters = Netstat::read().unwrap_or_default().mptcp();
     let has = Has {
         events: events::are_there(),

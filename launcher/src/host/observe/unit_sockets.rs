@@ -36,7 +36,7 @@ pub fn of(processes: &[Process], tables: &mut Tables) -> io::Result<Vec<Socket>>
     let mut all: BTreeMap<u32, Socket> = BTreeMap::new();
     // Whom a socket belongs to is who has had it first: children inherit.
     let mut oldest: Vec<&Process> = processes.iter().collect();
-    oldest.sort_by_key(|process| (process.started, process.pid));
+    oldest.sort_by_key(|process| (process.started_ticks, process.pid));
     for process in oldest {
         let held = match descriptors(process.pid) {
             Ok(held) => held,

@@ -60,10 +60,10 @@ fn one(pid: u32, since: Option<SystemTime>, is_supervised: bool) -> io::Result<O
         parent: number(1).and_then(|parent| parent.try_into().ok()).unwrap_or(0),
         // A process gives itself any name, line feeds and escape sequences too.
         name: plain::words(String::from_utf8_lossy(&comm).trim_end()).into_owned(),
-        started,
+        started_ticks: started,
         // In brackets it is still systemd, which prepares to execute the program.
         busy: matches!(fields.first(), Some(&("R" | "D"))) || comm.starts_with(b"("),
-        ran: number(11).unwrap_or(0) + number(12).unwrap_or(0),
+        ran_ticks: number(11).unwrap_or(0) + number(12).unwrap_or(0),
         older: since.is_some_and(|since| start(started).is_some_and(|start| start < since)),
         library,
         filtered,

@@ -1,4 +1,4 @@
-//! Every `unsafe` of the seccomp way: processes without a signal, the filter, the notifications,
+//! Every `unsafe` of the seccomp filter: processes without a signal, the filter, the notifications,
 //! the memory that supervisor and standby share.
 //!
 //! Not here: what rustix does safely (descriptors, poll, messages).

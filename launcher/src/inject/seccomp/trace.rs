@@ -1,4 +1,4 @@
-//! The debug records of the seccomp way, in the words of the library's (shim/src/trace.rs):
+//! The debug records of the seccomp filter, in the words of the library's (shim/src/trace.rs):
 //!
 //! `mptcpize: prog[4711] socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_TCP) = 5 MPTCP`
 //!

@@ -56,7 +56,7 @@ pub struct Planned {
 /// Why it cannot be enabled: 5 it does not exist, 2 it has no programs, 1 it is masked, broken,
 /// transient, or nothing reaches it.
 pub fn plan(site: &Site, facts: &Facts, asked: Via) -> Result<Planned, Error> {
-    let name = usable::usable(facts)?;
+    let name = usable::check(facts)?;
     let is_own = |file: &Path| file.file_name() == Some(OsStr::new(FILE));
     let files: Vec<PathBuf> = facts.files.iter().filter(|file| !is_own(file)).cloned().collect();
     let text = UnitText::read(&site.source.read(&files)?);

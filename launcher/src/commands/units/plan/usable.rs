@@ -12,7 +12,7 @@ use mptcpize_model::unit::UnitName;
 ///
 /// # Errors
 /// 5 it is not there, 2 it is of another kind, 1 it is masked, broken or transient.
-pub(super) fn usable(facts: &Facts) -> Result<UnitName, Error> {
+pub(super) fn check(facts: &Facts) -> Result<UnitName, Error> {
     let Some(name) = facts.name.clone() else {
         return Err(Error::new(Exit::Missing, "systemd does not know the unit"));
     };
