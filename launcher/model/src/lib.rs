@@ -14,6 +14,7 @@ pub mod counters;
 pub mod desired;
 pub mod environment;
 pub mod event;
+pub mod file_change;
 pub mod lacks;
 pub mod metrics;
 pub mod mptcp;

@@ -10,13 +10,15 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::commands::system::file_change::{FileChange, cannot};
+use crate::commands::system::NAME;
+use crate::commands::system::file_change::cannot;
 use crate::error::Error;
 use crate::host::apply::files;
 use crate::host::procfs::preload_names;
 use crate::inject::library::empty::{self, Kind};
 use crate::output::system as screen;
 use crate::root::Root;
+use mptcpize_model::file_change::FileChange;
 
 /// What takes the rest away at the next boot.
 const RULE: &str = "/etc/tmpfiles.d/mptcpize-system.conf";
@@ -52,7 +54,7 @@ impl Leftovers {
         names: &[FileChange],
         library: Option<Vec<u8>>,
     ) -> Self {
-        let told = names.iter().any(FileChange::was_environment);
+        let told = names.iter().any(was_environment);
         let by_environment = told || root.has_file(Path::new(RULE));
         let is_on = library.is_some();
         let stand_in = library.or_else(|| Kind::own().map(empty::bytes));
@@ -157,4 +159,10 @@ impl Leftovers {
             .and_then(|_| files::write(&self.root, rule, text.as_bytes()))
             .map_err(|error| cannot("write", &self.root.shown(rule), &error))
     }
+}
+
+/// Did the file give programs a library of ours by their environment?
+fn was_environment(change: &FileChange) -> bool {
+    let before = change.before.as_deref().unwrap_or_default();
+    !change.path.ends_with("ld.so.preload") && String::from_utf8_lossy(before).contains(NAME)
 }

@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 use crate::cli::unit::{Disable, Enable, Place, Via};
 use crate::commands::setup::settings;
-use crate::commands::system::file_change::{FileChange, cannot};
+use crate::commands::system::file_change::cannot;
 use crate::commands::system::file_changes::{Files, carry_out};
 use crate::commands::system::leftovers::Leftovers;
 use crate::error::{Error, Exit};
@@ -32,6 +32,7 @@ use crate::locations::Locations;
 use crate::output::{self, system as screen};
 use crate::root::{self, Root, is_directory};
 use mptcpize_model::config::Config;
+use mptcpize_model::file_change::FileChange;
 use mptcpize_model::socket_policy::{Loopback, Sockets, VARIABLE};
 use mptcpize_model::system::{self, System};
 use mptcpize_model::unit::UnitName;
@@ -227,7 +228,7 @@ fn libraries(
             false => "an empty one: 32-bit programs stay on TCP, and silent",
         };
         let path = Path::new("/usr").join(&loader.lib).join("mptcpize").join(&file);
-        let mut library = FileChange::read(&image.root, path, why)?;
+        let mut library = file_change::read(&image.root, path, why)?;
         library.after = Some(match loader.native {
             true => copy.clone(),
             false => empty::bytes(empty::Kind::I386),
@@ -282,7 +283,7 @@ fn names(
     preload: Option<&String>,
     environment: Option<&String>,
 ) -> Result<Vec<FileChange>, Error> {
-    let mut preloaded = FileChange::read(
+    let mut preloaded = file_change::read(
         &image.root,
         "/etc/ld.so.preload".into(),
         "every program of glibc reads it",
@@ -293,7 +294,7 @@ fn names(
         (None, None) => None,
     };
 
-    let mut log_ins = FileChange::read(
+    let mut log_ins = file_change::read(
         &image.root,
         "/etc/environment".into(),
         "log-ins get it where pam_env is in their stack",
@@ -334,7 +335,7 @@ fn own_file(
     why: &'static str,
     text: Option<String>,
 ) -> Result<FileChange, Error> {
-    let mut file = FileChange::read(&image.root, path.into(), why)?;
+    let mut file = file_change::read(&image.root, path.into(), why)?;
     let mark = environment::MADE_DIRECTORY;
     let made = match &file.before {
         Some(before) => before.ends_with(mark.as_bytes()),

@@ -11,6 +11,8 @@ use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::root::{Dir, Root, is_file};
+use mptcpize_model::environment::MADE_DIRECTORY;
+use mptcpize_model::file_change::FileChange;
 
 /// What stands behind a file's name while its successor is being written. Always the same, so
 /// that whoever writes next removes what a crash left; writers hold a lock.
@@ -25,6 +27,22 @@ pub fn read(root: &Root, path: &Path) -> io::Result<Option<Vec<u8>>> {
         Ok((directory, name)) => directory.read(name),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Makes a change of a file. One whose text ends with [`MADE_DIRECTORY`] comes and goes with its
+/// directory.
+///
+/// # Errors
+/// Any of the steps; the file is then as it was.
+pub fn apply(root: &Root, change: &FileChange) -> io::Result<()> {
+    let alone = |bytes: &[u8]| bytes.ends_with(MADE_DIRECTORY.as_bytes());
+    let path = &change.path;
+    match (&change.before, &change.after) {
+        (None, Some(bytes)) if alone(bytes) => write_with_directory(root, path, bytes),
+        (Some(bytes), None) if alone(bytes) => remove_with_directory(root, path),
+        (_, Some(bytes)) => write(root, path, bytes),
+        (_, None) => remove(root, path).map(|_| ()),
     }
 }
 
@@ -105,7 +123,7 @@ fn absent(removed: io::Result<()>) -> io::Result<()> {
 ///
 /// # Errors
 /// Any of the steps; nothing is there then.
-pub fn write_with_directory(root: &Root, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_with_directory(root: &Root, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     sweep(root, path)?;
     let (above, _) = root.make_directory(directory.parent().unwrap_or(Path::new("/")))?;
@@ -127,7 +145,7 @@ pub fn write_with_directory(root: &Root, path: &Path, bytes: &[u8]) -> io::Resul
 ///
 /// # Errors
 /// One of them cannot be removed.
-pub fn remove_with_directory(root: &Root, path: &Path) -> io::Result<()> {
+fn remove_with_directory(root: &Root, path: &Path) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let (above, name) = root.parent(directory)?;
     let alone = above.directory(name)?.is_some_and(|inside| inside.names().len() == 1);
