@@ -10,8 +10,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::commands::system::NAME;
 use crate::commands::system::file_change::cannot;
+use crate::commands::system::libraries::NAME;
 use crate::error::Error;
 use crate::host::apply::files;
 use crate::host::procfs::preload_names;

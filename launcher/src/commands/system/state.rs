@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::commands::system::NAME;
+use crate::commands::system::libraries::NAME;
 use crate::root::Root;
 use mptcpize_model::environment::sets;
 use mptcpize_model::system::SystemMechanism;
