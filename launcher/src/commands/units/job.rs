@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::cli::unit::Enable;
 use crate::commands::units::came_up::{self, Started};
-use crate::commands::units::list;
+use crate::commands::units::in_effect;
 use crate::commands::units::plan::{self, Planned};
 use crate::commands::units::select::Selected;
 use crate::commands::units::socket_row;
@@ -69,7 +69,7 @@ impl Job {
         };
         let in_effect = match planned.dropin.mechanism {
             Mechanism::Socket(_) => socket_row::is_in_effect(site, &selected.facts),
-            _ => list::is_in_effect(&planned),
+            _ => in_effect::by_processes(&planned),
         };
         let behind = planned.active && (change.is_needed() || !in_effect);
         let behind = behind && (selected.named || is_worth_a_restart(&planned));

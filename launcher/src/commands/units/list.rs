@@ -8,11 +8,10 @@ use crate::commands::system::state;
 use crate::commands::units::Site;
 use crate::commands::units::c_tool;
 use crate::commands::units::judged;
-use crate::commands::units::plan::Planned;
 use crate::commands::units::socket_row;
 use crate::error::{Error, Exit};
 use crate::host::observe::unit_sockets::Tables;
-use crate::host::procfs::processes::{self, Processes};
+use crate::host::procfs::processes;
 use crate::host::systemd::dropins::Existing;
 use crate::host::systemd::units::Facts;
 use crate::locations::Locations;
@@ -100,29 +99,6 @@ fn look(row: &mut Row, (on, facts): (&Existing, &Facts), site: &Site, tables: &m
     let judgement = judged::judge(unit, tables);
     row.hints = judgement.iter().flat_map(|judgement| judged::hints(unit, judgement)).collect();
     row.judgement = judgement;
-}
-
-/// Do the processes of a unit that runs have what is planned for it?
-pub fn is_in_effect(planned: &Planned) -> bool {
-    let found = planned.cgroup.as_deref().map(processes::of_cgroup).unwrap_or_default();
-    let text = planned.dropin.render();
-    let mechanism =
-        if dropin::has_filter(&text) { "filter" } else { planned.dropin.mechanism.name() };
-    found.pids.is_empty() || reached(mechanism, &found)
-}
-
-fn reached(mechanism: &str, found: &Processes) -> bool {
-    let evidence = match mechanism {
-        "godebug" => found.with_godebug,
-        "filter" => found.filtered,
-        // Under `run` it is the library or a filter.
-        "run" => match (found.with_library, found.filtered) {
-            (Some(library), Some(filtered)) => Some(library.max(filtered)),
-            _ => None,
-        },
-        _ => found.with_library,
-    };
-    evidence.is_some_and(|count| count > 0)
 }
 
 /// Unit files that the C mptcpize edited: it writes the path of its library into them.

@@ -9,6 +9,7 @@ pub mod came_up;
 mod confined;
 pub mod disable;
 pub mod enable;
+mod in_effect;
 pub mod job;
 pub mod judged;
 pub mod list;
@@ -17,6 +18,7 @@ pub mod plan;
 pub mod select;
 pub mod socket_row;
 pub mod stays_up;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
