@@ -66,3 +66,65 @@ impl<'a> Transaction<'a> {
         left
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::root::Root;
+
+    fn change(unit: &str, before: Option<&str>, after: Option<&str>) -> DropinChange {
+        let unit = UnitName::new(unit).expect("a name");
+        DropinChange { unit, before: before.map(str::to_owned), after: after.map(str::to_owned) }
+    }
+
+    #[test]
+    fn what_was_made_is_taken_back_of_some_units_or_of_all_and_what_was_not_made_is_left() {
+        let image = tempfile::tempdir().expect("a directory");
+        let root = Rc::new(Root::image(image.path()).expect("it is there"));
+        let units = UnitDir::new(&root, Path::new("/units")).expect("it need not be there");
+        let text =
+            |unit: &str| units.text(&UnitName::new(unit).expect("a name")).expect("readable");
+        units.apply(&change("old.service", None, Some("old"))).expect("it is ours");
+
+        let mut files = Transaction::new(&units);
+        files.make(&change("same.service", Some("x"), Some("x"))).expect("it is not needed");
+        assert!(files.is_empty());
+        files.make(&change("old.service", Some("old"), Some("new"))).expect("it is ours");
+        files.make(&change("one.service", None, Some("one"))).expect("it is ours");
+        files.make(&change("two.service", None, Some("two"))).expect("it is ours");
+        // A file where the directory of its drop-in should be.
+        fs::write(image.path().join("units/bad.service.d"), "").expect("it is ours");
+        files.make(&change("bad.service", None, Some("bad"))).expect_err("it cannot be written");
+
+        assert!(files.take_back(|unit| unit.as_str() == "one.service").is_empty());
+        assert_eq!(text("one.service"), None);
+        assert_eq!(text("two.service").as_deref(), Some("two"));
+        assert!(files.take_back(|_| true).is_empty());
+        assert!(files.is_empty());
+        assert_eq!(text("two.service"), None);
+        assert_eq!(text("old.service").as_deref(), Some("old"));
+    }
+
+    #[test]
+    fn one_that_cannot_be_taken_back_keeps_no_other_from_it_and_is_named() {
+        let image = tempfile::tempdir().expect("a directory");
+        let root = Rc::new(Root::image(image.path()).expect("it is there"));
+        let units = UnitDir::new(&root, Path::new("/units")).expect("it need not be there");
+        let mut files = Transaction::new(&units);
+        for unit in ["one.service", "two.service"] {
+            files.make(&change(unit, None, Some("text"))).expect("it is ours");
+        }
+        // It was a file, and somebody made a directory of it.
+        let two = image.path().join("units/two.service.d/50-mptcpize.conf");
+        fs::remove_file(&two).and_then(|()| fs::create_dir(&two)).expect("it is ours");
+
+        let left = files.take_back(|_| true);
+        let left: Vec<&Path> = left.iter().map(|left| left.file.as_path()).collect();
+        assert_eq!(left, [Path::new("/units/two.service.d/50-mptcpize.conf")]);
+        assert!(!image.path().join("units/one.service.d/50-mptcpize.conf").exists());
+    }
+}
