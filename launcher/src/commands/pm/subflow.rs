@@ -122,7 +122,7 @@ fn one<'a>(
     let shown = |one: &Subflow| format!("--from {} --to {}", one.local, one.remote);
     let fits = |one: &&Subflow| from.is(one.local) && to.is_none_or(|to| to.is(one.remote));
     let mut found = connection.subflows.iter().filter(fits);
-    let others = |list: Vec<String>| list.join("\n       ");
+    let others = |list: Vec<String>| list.join(", or ");
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
         (None, _) => Err(attempt.not_so(
