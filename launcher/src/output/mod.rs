@@ -6,6 +6,7 @@ pub mod check;
 pub mod completion;
 pub mod counters;
 pub mod diff;
+mod help;
 pub mod man;
 pub mod monitor;
 pub mod pm;
@@ -89,7 +90,9 @@ pub fn finish(outcome: anyhow::Result<Exit>) -> i32 {
         let text = usage_text(usage);
         let _ = match usage.use_stderr() {
             true => write!(io::stderr().lock(), "{}", plain::screen(&text, &[])),
-            false => write!(io::stdout().lock(), "{}", plain::screen(&text, &[])),
+            false => {
+                write!(io::stdout().lock(), "{}", plain::screen(&help::shown(&text), &[]))
+            }
         };
         return usage.exit_code();
     }

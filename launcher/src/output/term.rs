@@ -3,6 +3,7 @@
 //! A screen is composed once, in UTF-8 and without width, and this says how it comes out: colour
 //! never carries a meaning alone, and each symbol has an ASCII stand-in of the same width.
 
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Are colours in use in this process? Only then may their sequences leave it.
@@ -102,6 +103,15 @@ const STAND_INS: [(char, char); 28] = [
 impl Term {
     /// Without colour, in UTF-8, of any width: what a file gets.
     pub const PLAIN: Term = Term { colour: false, utf8: true, width: usize::MAX };
+
+    /// What standard output and the environment of this process say.
+    pub fn of_stdout(wanted: Colour) -> Self {
+        let stdout = std::io::stdout();
+        let columns = stdout.is_terminal().then(|| {
+            rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col))
+        });
+        Term::new(wanted, columns, |name| std::env::var(name).ok())
+    }
 
     /// What the environment says. `columns` is the width of the terminal on standard output, none
     /// where that is not a terminal; `COLUMNS` wins over it.

@@ -1,7 +1,6 @@
 //! One look at the host for the screens that show it: what `status` and `top` share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -147,9 +146,5 @@ pub(in crate::commands) fn term(colour: Colour) -> Term {
         Colour::Always => term::Colour::Always,
         Colour::Never => term::Colour::Never,
     };
-    let stdout = std::io::stdout();
-    let columns = stdout.is_terminal().then(|| {
-        rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col))
-    });
-    Term::new(wanted, columns, |name| std::env::var(name).ok())
+    Term::of_stdout(wanted)
 }
