@@ -198,7 +198,7 @@ fn wrong_usage_is_exit_2_and_names_the_right_one() {
     let help = tool(&["run", "--help"]).run().silent();
     // Help is broken into lines of the reader's width.
     let words = help.stdout.split_whitespace().collect::<Vec<&str>>().join(" ");
-    assert!(words.contains(usage) && words.contains("126, 127"), "{help}");
+    assert!(words.contains(usage) && words.contains("126 CMD cannot be executed"), "{help}");
 }
 
 #[test]

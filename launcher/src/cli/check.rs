@@ -7,22 +7,51 @@ use crate::cli::see::Colour;
 /// The port that is tried when none is named: HTTPS, which most servers have.
 pub const PORT: u16 = 443;
 
+/// What `check` does and when one wants it.
+pub const CHECK_LONG: &str = "\
+Says what keeps MPTCP from working on this host, why, and the command that mends it: kernel, \
+library, links, endpoints, limits, routing, rp_filter, packet filter, other managers, services, \
+counters. Everybody may run it; root sees more (packet filter, sockets of others). It changes \
+nothing.
+
+With HOST it tries that server too, over each path once with TCP and once with MPTCP, then over \
+all paths together. At most 4 KiB are sent on a connection: the beginning of a request that is \
+never finished (TLS or HTTP, by the port), so that the server has nothing to answer.";
+
+/// The sections below the options of `check`.
+const CHECK_MORE: &str = "\
+Findings:
+  cross, !    a problem, a warning; a line after `fix` can be pasted as it is
+  dot         worth knowing
+  check mark  as it should be
+  dash        not looked at, because it depends on the finding that is named
+  ?           could not be looked at
+
+Exit status:
+  0  fine
+  1  the host cannot be looked at
+  3  a problem or a warning
+
+Examples:
+  mptcpize check
+      Look at this host.
+  mptcpize check example.org
+      Look at it, and try the server example.org, port 443, over every path.
+  mptcpize check --json 192.0.2.1:8080
+      Print the findings and what they follow from: for scripts, and for a bug report.
+
+See also:
+  mptcpize-setup(1), mptcpize-counters(1), mptcpize-status(1)";
+
 /// `mptcpize check`.
 #[derive(Clone, Debug, Default, Args)]
-#[command(
-    about = "Say whether MPTCP works here, and with HOST; what is wrong, and the line that mends it",
-    after_help = "\
-With HOST each path is tried with TCP and with MPTCP, and one connection over all of them carries at
-most 4 KiB: the beginning of a request that is never finished (TLS or HTTP, by the port).
-
-Exit codes: 0 fine, 1 the host cannot be looked at, 2 wrong usage, 3 a problem or a warning."
-)]
+#[command(after_long_help = CHECK_MORE)]
 pub struct Check {
-    /// A server to try, by name or address; port 443 unless said otherwise
+    /// A server to try, by name or address (default port: 443)
     #[arg(value_name = "HOST[:PORT]", value_parser = peer)]
     pub peer: Option<Peer>,
 
-    /// Take no longer than this in all
+    /// Take no longer than SECONDS in all, 1 to 300
     #[arg(
         long,
         value_name = "SECONDS",
@@ -31,15 +60,18 @@ pub struct Check {
     )]
     pub timeout: u32,
 
-    /// Look at this network namespace: its name (ip-netns(8)), a path, or a process in it
+    /// Network namespace: a name, a path, or a PID
+    ///
+    /// A name as of ip-netns(8), a path such as /proc/PID/ns/net, or the PID of a process in it.
+    /// Default: that of mptcpize itself.
     #[arg(long, value_name = "NAME|PID")]
     pub netns: Option<String>,
 
-    /// Print one JSON object, with all that was seen
+    /// Print one JSON object, with all that the findings follow from
     #[arg(short, long)]
     pub json: bool,
 
-    /// Colour
+    /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Colour,
 }
@@ -83,18 +115,44 @@ fn peer(text: &str) -> Result<Peer, String> {
     Ok(Peer { name: name.to_owned(), port })
 }
 
+/// What `counters` does and when one wants it.
+pub const COUNTERS_LONG: &str = "\
+Prints the kernel's MPTCP counters (MPTcpExt of nstat(8)) of this network namespace since it \
+began, each with what it means; `!` stands before those that count something that went wrong. It \
+changes nothing of the host; --since-last keeps what it printed, below /run.";
+
+/// The sections below the options of `counters`.
+const COUNTERS_MORE: &str = "\
+Exit status:
+  5  the kernel has no MPTCP
+
+Examples:
+  mptcpize counters --explain
+      Say of each counter also what to do when it grows.
+  mptcpize counters --since-last
+      Print what was counted since this was last asked: ask, try something, ask again.
+
+See also:
+  mptcpize-check(1), nstat(8)";
+
 /// `mptcpize counters`.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_long_help = COUNTERS_MORE)]
 pub struct Counters {
-    /// Say of each counter what to do when it grows
+    /// Say of each counter also what to do when it grows
     #[arg(long)]
     pub explain: bool,
 
-    /// Print what was counted since the last `counters --since-last` of this boot
+    /// Print what was counted since this was last asked for
+    ///
+    /// The first time in a boot, since the network namespace began.
     #[arg(long)]
     pub since_last: bool,
 
-    /// Look at this network namespace: its name (ip-netns(8)), a path, or a process in it
+    /// Network namespace: a name, a path, or a PID
+    ///
+    /// A name as of ip-netns(8), a path such as /proc/PID/ns/net, or the PID of a process in it.
+    /// Default: that of mptcpize itself.
     #[arg(long, value_name = "NAME|PID")]
     pub netns: Option<String>,
 

@@ -5,6 +5,7 @@ pub mod complete;
 pub mod ip_mptcp;
 pub mod pm;
 pub mod policy;
+pub mod run;
 pub mod see;
 pub mod setup;
 pub mod shell;
@@ -12,30 +13,80 @@ pub mod subflow;
 pub mod unit;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// The text under the options of every `--help`.
-const EXIT_CODES: &str = "\
-Exit codes:
-  0        done
-  1        it failed; the host is as it was
-  2        wrong usage
-  3        status, check: something wants attention;
-           setup --dry-run --exit-code: something would change
-  4        not permitted
-  5        something is missing: kernel without MPTCP, a way into the program
-  6        applied in part; the command that undoes it is printed
-  126, 127 run: CMD cannot be executed, CMD not found (as env(1));
-           otherwise `run` becomes CMD and its exit code is CMD's";
+use crate::cli::run::Run;
+
+/// What the tool is for, on top of `mptcpize --help` and of mptcpize(1).
+const LONG: &str = "\
+Makes unmodified programs use Multipath TCP (RFC 8684), so that one connection can use every link \
+that the host has: Wi-Fi and LTE, two lines, three dongles. `run` starts one program so, `enable` \
+services or every program of the host. `setup` configures the host for it: endpoints, limits, \
+rules and routes. `check`, `status` and `top` show what is missing and what comes of it. \
+`endpoint`, `limits`, `subflow` and `monitor` are the path manager's own commands, in the words \
+of ip-mptcp(8).
+
+Where the kernel or the peer has no MPTCP, a program gets the plain TCP that it asked for. Both \
+ends must speak MPTCP: Linux does since 5.6, and `mptcpize run` or `mptcpize enable` makes a \
+server of any program.";
+
+/// The sections below the options of `mptcpize --help`.
+const MORE: &str = "\
+Exit status:
+  0         done
+  1         it failed; the host is as it was
+  2         wrong usage
+  3         status, check: something wants attention; setup --dry-run --exit-code: something \
+would change
+  4         not permitted
+  5         something is missing: a kernel with MPTCP, a way into the program, a unit
+  6         applied in part; the command that undoes it is printed
+  126, 127  run: CMD cannot be executed, CMD not found (as env(1)); otherwise `run` becomes CMD, \
+and its exit status is CMD's
+
+Environment:
+  MPTCPIZE=off         leave this process and its children alone: their sockets stay TCP, also \
+under `run`, an enabled unit and `enable --system`. Below a program that is reached by seccomp it \
+has no effect
+  MPTCPIZE_DEBUG       1, or the path of a file: a line for each TCP socket of a program that the \
+library is in, to standard error or to the end of that file; `run -d` sets it
+  MPTCPIZE_POLICY      which sockets stay TCP; `run` and `enable` write it, nobody else should
+  LD_PRELOAD, GODEBUG  `run` adds to them and replaces nothing
+  XDG_CACHE_HOME       where a user's copy of the library is kept (default: ~/.cache)
+  NO_COLOR, COLUMNS    no colour, and how wide a screen is
+
+Files:
+  /etc/mptcpize.toml  settings of `setup`, of `run` and `enable` (which sockets stay TCP) and of \
+`enable --system`; all have defaults
+  /run/mptcpize       the journal of what was changed on this host since it booted, from which \
+`setup undo` undoes it
+  /var/cache/mptcpize, ~/.cache/mptcpize
+      the library, where no package has installed it
+
+Examples:
+  mptcpize check
+      Say what keeps MPTCP from working on this host, and the line that mends it.
+  sudo mptcpize setup
+      Configure endpoints, limits and routes, so that connections use every link.
+  mptcpize run curl -O https://example.org/file
+      Download over MPTCP, or over TCP where the server has none.
+  mptcpize status
+      Show which connections use which links, and if not, why not.
+
+See also:
+  ip-mptcp(8), ip(8), ss(8), systemctl(1), mptcpd(8); https://www.mptcp.dev; RFC 8684";
+
+/// What the short help ends with.
+const LESS: &str = "\
+More, with examples: mptcpize VERB --help, or man mptcpize-VERB";
 
 /// Run any program over Multipath TCP, over every link the host has.
 #[derive(Debug, Parser)]
-#[command(name = "mptcpize", disable_version_flag = true, after_help = EXIT_CODES)]
-#[command(arg_required_else_help = true)]
+#[command(name = "mptcpize", disable_version_flag = true, arg_required_else_help = true)]
+#[command(long_about = LONG, after_help = LESS, after_long_help = MORE)]
 pub struct Cli {
-    /// Print the version of the tool, the hash of its shim and the kernel's MPTCP state
+    /// Print version, library hash, and what the kernel has
     #[arg(short = 'V', long)]
     pub version: bool,
 
@@ -48,114 +99,54 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program with its TCP sockets upgraded to MPTCP
+    #[command(long_about = run::LONG)]
     Run(Run),
-    /// Make this host use all its links: endpoints, limits, routing
+    /// Configure endpoints, limits and routes for every link
+    #[command(long_about = setup::LONG)]
     Setup(setup::Setup),
-    /// Let services use MPTCP, by a drop-in beside each unit
+    /// Make services use MPTCP, or every program of the host
+    #[command(long_about = unit::ENABLE_LONG)]
     Enable(unit::Enable),
-    /// Take that back, and leave no trace
+    /// Undo enable, and leave no trace
+    #[command(long_about = unit::DISABLE_LONG)]
     Disable(unit::Disable),
-    /// Show which units are on, and whether their processes really have it
+    /// Show enabled units, and whether their sockets are MPTCP
+    #[command(long_about = unit::LIST_LONG)]
     List(unit::List),
-    /// Show whether MPTCP is in use: paths, connections, their subflows
+    /// Show paths, connections, subflows, and why a connection is TCP
+    #[command(long_about = see::STATUS_LONG)]
     Status(see::Status),
-    /// Say whether MPTCP works here, and with HOST, and the line that mends it
+    /// Say what keeps MPTCP from working, and what mends it
+    #[command(long_about = check::CHECK_LONG)]
     Check(check::Check),
     /// Watch paths, connections and events live
     #[cfg(feature = "top")]
+    #[command(long_about = see::TOP_LONG)]
     Top(see::Top),
-    /// Print what the kernel counts of MPTCP, and what it means
+    /// Print the kernel's MPTCP counters, and what they mean
+    #[command(long_about = check::COUNTERS_LONG)]
     Counters(check::Counters),
-    /// Show and change the addresses that MPTCP may use, as ip mptcp endpoint
+    /// Show and change endpoints, as ip mptcp endpoint
+    #[command(long_about = pm::ENDPOINT_LONG)]
     Endpoint(pm::Endpoint),
-    /// Show and change how many subflows there may be, as ip mptcp limits
+    /// Show and change the limits of subflows, as ip mptcp limits
+    #[command(long_about = pm::LIMITS_LONG)]
     Limits(pm::Limits),
-    /// Make and end the subflows of one connection (userspace path manager)
+    /// Open and end subflows of one connection (userspace path manager)
+    #[command(long_about = subflow::LONG)]
     Subflow(subflow::Subflow),
-    /// Print connections and subflows as they come and go, as ip mptcp monitor
+    /// Print events of connections and subflows, as ip mptcp monitor
+    #[command(long_about = pm::MONITOR_LONG)]
     Monitor(pm::Monitor),
     /// Print the completion script of a shell
+    #[command(long_about = shell::COMPLETIONS_LONG)]
     Completions(shell::Completions),
     /// Write the manual pages
+    #[command(long_about = shell::MAN_LONG)]
     Man(shell::Man),
     /// Print what may stand next: what the completion scripts call
     #[command(hide = true)]
     Complete(shell::Complete),
-}
-
-/// `mptcpize run`.
-#[derive(Debug, Default, Args)]
-#[command(
-    about = "Run a program with its TCP sockets upgraded to MPTCP",
-    override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [--follow] [-v] [--via WAY] \
-                      [--explain [-j]] [--setup | --no-setup] [POLICY] [--] CMD [ARG]...",
-    after_help = EXIT_CODES
-)]
-pub struct Run {
-    /// Trace each socket() of the program to standard error (`-`, the default), or to the end of FILE
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "-"
-    )]
-    pub debug: Option<PathBuf>,
-
-    /// Refuse (exit 5) to run a program that would stay on plain TCP
-    #[arg(long)]
-    pub strict: bool,
-
-    /// Reach by a filter what the library does not: programs that it starts, plugins of its own
-    #[arg(long)]
-    pub follow: bool,
-
-    /// How the program is reached
-    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
-    pub via: Via,
-
-    /// Say how the program is reached
-    #[arg(short, long)]
-    pub verbose: bool,
-
-    /// Say how the program would be reached, and do not run it
-    #[arg(long)]
-    pub explain: bool,
-
-    /// With --explain: as JSON
-    #[arg(short, long, requires = "explain")]
-    pub json: bool,
-
-    /// Set the host up first, whoever manages it (see mptcpize setup); fail when that fails
-    #[arg(long, conflicts_with = "no_setup")]
-    pub setup: bool,
-
-    /// Leave the host as it is
-    #[arg(long)]
-    pub no_setup: bool,
-
-    /// Which sockets stay TCP.
-    #[command(flatten)]
-    pub policy: policy::Policy,
-
-    /// The program and its arguments
-    #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
-    pub command: Vec<OsString>,
-}
-
-/// `--via`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Via {
-    /// The cheapest that reaches it: preload, GODEBUG, seccomp
-    #[default]
-    Auto,
-    /// A library in LD_PRELOAD, and GODEBUG: dynamic programs, Go 1.21 and later
-    Preload,
-    /// A seccomp filter: any program and all that it starts, 20 to 50 µs for each TCP socket
-    Seccomp,
-    /// Not at all
-    None,
 }
 
 /// Parses the arguments of the process, the program's name first.
@@ -188,6 +179,8 @@ fn options_of_run(arguments: Vec<OsString>) -> Result<Run, clap::Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn run(arguments: &[&str]) -> Result<Run, String> {
@@ -230,6 +223,55 @@ mod tests {
     fn a_missing_cmd_and_an_unknown_option_are_usage_errors() {
         for arguments in [&[][..], &["-d"], &["--"], &["--bogus", "curl"], &["-x"]] {
             assert!(run(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    /// Each verb, from the tool itself down, with the words that lead to it.
+    fn verbs(verb: &clap::Command) -> Vec<&clap::Command> {
+        let below = verb
+            .get_subcommands()
+            .filter(|below| !below.is_hide_set() && below.get_name() != "help");
+        std::iter::once(verb).chain(below.flat_map(verbs)).collect()
+    }
+
+    #[test]
+    fn every_verb_says_what_it_is_for_and_shows_command_lines_that_parse() {
+        let mut root = Cli::command();
+        root.build();
+        for verb in verbs(&root) {
+            let name = verb.get_bin_name().unwrap_or("mptcpize");
+            assert!(verb.get_long_about().is_some(), "{name} has no long help");
+            let after = verb.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let examples =
+                after.split("Examples:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+            let examples = examples.unwrap_or_else(|| panic!("{name} has no examples"));
+            let mut shown = 0;
+            for line in examples.lines().filter_map(|line| {
+                line.strip_prefix("  mptcpize ").or_else(|| line.strip_prefix("  sudo mptcpize "))
+            }) {
+                // What follows is the shell's.
+                let line = line.split(" | ").next().unwrap_or(line).replace('\'', "");
+                let words = std::iter::once("mptcpize").chain(line.split_whitespace());
+                parse(words.map(OsString::from).collect())
+                    .unwrap_or_else(|error| panic!("{name}: {line}: {error}"));
+                shown += 1;
+            }
+            assert!(shown > 0 || name == "mptcpize completions", "{name}: {examples}");
+        }
+    }
+
+    #[test]
+    fn every_option_says_what_it_is_for() {
+        let mut root = Cli::command();
+        root.build();
+        for verb in verbs(&root) {
+            for option in verb.get_arguments().filter(|option| !option.is_hide_set()) {
+                let name = (verb.get_bin_name(), option.get_id());
+                let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains(' '), "{name:?}: {help:?}");
+                // clap sets the first paragraph beside the option.
+                assert!(help.chars().count() <= 72, "{name:?} is too long for -h: {help}");
+            }
         }
     }
 }

@@ -5,33 +5,203 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 
-/// The text under the options of `endpoint`.
-const FLAGS: &str = "\
+/// The flags of an endpoint, below the options of `endpoint` and of `endpoint add`.
+macro_rules! flags {
+    () => {
+        "\
 Flags:
-  signal      announce the address to the peer (ADD_ADDR)
-  subflow     open subflows from the address (MP_JOIN)
-  backup      its subflows carry data only when no other can
-  fullmesh    a subflow to each address of the peer
-  laminar     one subflow to each address that the peer announces (Linux 6.18)
-  implicit    set by the kernel alone
+  signal    announce the address to the peer (ADD_ADDR): for servers
+  subflow   open subflows from the address (MP_JOIN): for clients
+  backup    its subflows carry data only while no other can
+  fullmesh  with subflow: one to each address of the peer
+  laminar   one subflow to each address that the peer announces (Linux 6.18)
+  implicit  set by the kernel alone"
+    };
+}
 
-The words are those of ip-mptcp(8), and so is what `show` prints.";
+/// What `endpoint` does and when one wants it.
+pub const ENDPOINT_LONG: &str = "\
+Shows and changes the endpoints of the kernel's path manager: the addresses that it may announce \
+to peers and open subflows from. Words, abbreviations and output are those of `ip mptcp \
+endpoint`, for every flag that the kernel has, and with the kernel's own error texts. `mptcpize \
+setup` chooses endpoints for all links and adds the routing that they need; this is for those who \
+do so by hand.
+
+Changes count at once, also in connections that exist, and until the boot. What was added is \
+undone with `endpoint delete`.";
+
+/// The sections below the options of `endpoint`.
+const ENDPOINT_MORE: &str = concat!(
+    flags!(),
+    "
+
+Examples:
+  mptcpize endpoint
+      Show the endpoints, as `endpoint show` does.
+  sudo mptcpize endpoint add 10.64.9.2 dev wwan0 subflow backup
+      Open subflows from this address over wwan0, to be used only while no other can.
+  sudo mptcpize endpoint change id 1 nobackup
+      Use them as all others.
+  sudo mptcpize endpoint delete id 1
+      Delete it, and end its subflows.
+
+See also:
+  ip-mptcp(8), mptcpize-limits(1), mptcpize-setup(1)"
+);
+
+/// What `endpoint add` does.
+const ADD_LONG: &str = "\
+Adds an endpoint. Connections that exist use it too, as far as the limits allow. `port` is one to \
+listen on and to announce, and goes with signal; `dev` binds the subflows to a link; without `id` \
+the kernel chooses one. An address that no link of this host has is refused. `endpoint delete` \
+undoes it.";
+
+/// The sections below the options of `endpoint add`.
+const ADD_MORE: &str = concat!(
+    flags!(),
+    "
+
+Examples:
+  sudo mptcpize endpoint add 10.64.9.2 dev wwan0 subflow backup
+      A client's second link, to be used only while no other can carry data.
+  sudo mptcpize endpoint add 192.0.2.7 signal
+      A server's second address, announced to each client."
+);
+
+/// What `endpoint delete` does.
+const DELETE_LONG: &str = "\
+Deletes the endpoint with this id, and ends its subflows in every connection; those go on over \
+what is left. Id 0 with an address ends the subflows on which connections began. `endpoint add` \
+brings an endpoint back.";
+
+/// The sections below the options of `endpoint delete`.
+const DELETE_MORE: &str = "\
+Examples:
+  sudo mptcpize endpoint delete id 2
+      Delete the endpoint with id 2.
+  sudo mptcpize endpoint delete id 0 192.0.2.1
+      End the first subflows of connections from this address.";
+
+/// What `endpoint change` does.
+const CHANGE_LONG: &str = "\
+Changes the flags backup and fullmesh of an endpoint, also in connections that exist. Flags that \
+are not named stay as they are; `nobackup` and `nofullmesh` undo it.";
+
+/// The sections below the options of `endpoint change`.
+const CHANGE_MORE: &str = "\
+Examples:
+  sudo mptcpize endpoint change id 2 backup
+      Use its subflows only while no other can carry data.
+  sudo mptcpize endpoint change 10.64.9.2 nobackup
+      Use them as all others.";
+
+/// What `endpoint show` does.
+const SHOW_LONG: &str = "\
+Shows all endpoints, or the one with this id, one a line in the words of `endpoint add`, in the \
+order in which the kernel uses them.";
+
+/// The sections below the options of `endpoint show`.
+const SHOW_MORE: &str = "\
+Examples:
+  mptcpize endpoint show id 2
+      Show one.
+  mptcpize endpoint show --json
+      Show all, as JSON, as `ip -j mptcp endpoint show` does.";
+
+/// What `endpoint flush` does.
+const FLUSH_LONG: &str = "\
+Deletes all endpoints, also those of others, and ends their subflows. Nothing brings them back: \
+those of `mptcpize setup` come with the next one.";
+
+/// The sections below the options of `endpoint flush`.
+const FLUSH_MORE: &str = "\
+Examples:
+  sudo mptcpize endpoint flush
+      Delete all.";
+
+/// What `limits` does and when one wants it.
+pub const LIMITS_LONG: &str = "\
+Shows and changes how many subflows the kernel's path manager opens in each connection, beside \
+the first, and how many addresses that the peer announces it uses. Words and output are those of \
+`ip mptcp limits`. The kernel's defaults are 2 and 0, the most are 8 and 8; `mptcpize setup` \
+raises both to 8. A change counts for subflows that are opened from then on, and until the \
+boot.";
+
+/// The sections below the options of `limits`.
+const LIMITS_MORE: &str = "\
+Examples:
+  mptcpize limits
+      Show the limits, as `limits show` does.
+  sudo mptcpize limits set subflows 4 add_addr_accepted 4
+      Allow four of each.
+
+See also:
+  ip-mptcp(8), mptcpize-endpoint(1), mptcpize-setup(1)";
+
+/// What `limits set` does.
+const SET_LONG: &str = "\
+Sets one limit or both, each a number from 0 to 8; one that is not named stays. `subflows` counts \
+those beside the first in each connection, `add_addr_accepted` addresses that the peer announces. \
+Subflows that are open stay. To undo it, set the numbers that `limits show` showed before.";
+
+/// The sections below the options of `limits set`.
+const SET_MORE: &str = "\
+Examples:
+  sudo mptcpize limits set subflows 4 add_addr_accepted 4
+      Allow four of each.
+  sudo mptcpize limits set add_addr_accepted 0
+      Use no address that a peer announces.";
+
+/// What `limits show` does.
+const LIMITS_SHOW_LONG: &str = "Shows both limits on a line, in the words of `limits set`.";
+
+/// The sections below the options of `limits show`.
+const LIMITS_SHOW_MORE: &str = "\
+Examples:
+  mptcpize limits show --json
+      Show them as JSON, as `ip -j mptcp limits show` does.";
+
+/// What `monitor` does and when one wants it.
+pub const MONITOR_LONG: &str = "\
+Prints a line for each event of the kernel's path manager until interrupted: connections and \
+subflows that begin, are established, end or change priority, addresses that peers announce and \
+withdraw, sockets that listen. Lines are those of `ip mptcp monitor`; with --tell they are \
+sentences with the time, the link and the program. Only root may read events. It changes nothing.
+
+Where events came faster than they were read, some are lost: a line says so, and a line PRESENT \
+for each open subflow says where things stand.";
+
+/// The sections below the options of `monitor`.
+const MONITOR_MORE: &str = "\
+Examples:
+  sudo mptcpize monitor
+      Print events in the words of `ip mptcp monitor`.
+  sudo mptcpize monitor --tell
+      Say when, over which link, what happened to which program.
+  sudo mptcpize monitor --json
+      Print all of that as one JSON object a line.
+
+See also:
+  ip-mptcp(8), mptcpize-top(1)";
 
 /// What all of them take.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Common {
-    /// Work in this network namespace: its name (ip-netns(8)), a path, or a process in it
+    /// Network namespace: a name, a path, or a PID
+    ///
+    /// A name as of ip-netns(8), a path such as /proc/PID/ns/net, or the PID of a process in it.
+    /// Default: that of mptcpize itself.
     #[arg(long, value_name = "NAME|PID", global = true)]
     pub netns: Option<String>,
 
-    /// Print JSON
+    /// Print JSON; of `monitor` an object a line
     #[arg(short, long, global = true)]
     pub json: bool,
 }
 
 /// `mptcpize endpoint`.
 #[derive(Debug, Args)]
-#[command(infer_subcommands = true, after_help = FLAGS)]
+#[command(infer_subcommands = true, after_help = flags!(), after_long_help = ENDPOINT_MORE)]
 pub struct Endpoint {
     /// What all verbs take.
     #[command(flatten)]
@@ -48,10 +218,12 @@ pub enum EndpointAction {
     /// Add an endpoint
     #[command(
         override_usage = "mptcpize endpoint add [--force] ADDRESS [port N] [dev IF] [id N] [FLAG]...",
-        after_help = FLAGS
+        long_about = ADD_LONG,
+        after_help = flags!(),
+        after_long_help = ADD_MORE
     )]
     Add {
-        /// Add an address that this host, or the interface, does not have (yet)
+        /// Add an address that this host, or the link of `dev`, does not have (yet)
         #[arg(short, long)]
         force: bool,
         /// An address, and the words that describe it.
@@ -59,7 +231,11 @@ pub enum EndpointAction {
         words: Vec<String>,
     },
     /// Delete an endpoint and its subflows
-    #[command(override_usage = "mptcpize endpoint delete id N [ADDRESS]")]
+    #[command(
+        override_usage = "mptcpize endpoint delete id N [ADDRESS]",
+        long_about = DELETE_LONG,
+        after_long_help = DELETE_MORE
+    )]
     Delete {
         /// An id; for id 0 an address too.
         #[arg(value_name = "WORD", hide = true)]
@@ -67,7 +243,9 @@ pub enum EndpointAction {
     },
     /// Change the flags of an endpoint; flags that are not named stay
     #[command(
-        override_usage = "mptcpize endpoint change {id N | ADDRESS [port N]} {[no]backup | [no]fullmesh}..."
+        override_usage = "mptcpize endpoint change {id N | ADDRESS [port N]} {[no]backup | [no]fullmesh}...",
+        long_about = CHANGE_LONG,
+        after_long_help = CHANGE_MORE
     )]
     Change {
         /// An id or an address, and the flags to change.
@@ -75,19 +253,24 @@ pub enum EndpointAction {
         words: Vec<String>,
     },
     /// Show the endpoints, or one
-    #[command(override_usage = "mptcpize endpoint show [-j] [id N]")]
+    #[command(
+        override_usage = "mptcpize endpoint show [-j] [id N]",
+        long_about = SHOW_LONG,
+        after_long_help = SHOW_MORE
+    )]
     Show {
         /// An id, or nothing.
         #[arg(value_name = "WORD", hide = true)]
         words: Vec<String>,
     },
     /// Delete all endpoints
+    #[command(long_about = FLUSH_LONG, after_long_help = FLUSH_MORE)]
     Flush,
 }
 
 /// `mptcpize limits`.
 #[derive(Debug, Args)]
-#[command(infer_subcommands = true)]
+#[command(infer_subcommands = true, after_long_help = LIMITS_MORE)]
 pub struct Limits {
     /// What all verbs take.
     #[command(flatten)]
@@ -102,26 +285,26 @@ pub struct Limits {
 #[derive(Debug, Subcommand)]
 pub enum LimitsAction {
     /// Set limits; one that is not named stays
-    #[command(override_usage = "mptcpize limits set [subflows N] [add_addr_accepted N]")]
+    #[command(
+        override_usage = "mptcpize limits set [subflows N] [add_addr_accepted N]",
+        long_about = SET_LONG,
+        after_long_help = SET_MORE
+    )]
     Set {
         /// Names of limits, each with its number.
         #[arg(value_name = "WORD", hide = true)]
         words: Vec<String>,
     },
     /// Show the limits
+    #[command(long_about = LIMITS_SHOW_LONG, after_long_help = LIMITS_SHOW_MORE)]
     Show,
 }
 
 /// `mptcpize monitor`.
 #[derive(Debug, Args)]
-#[command(
-    about = "Print connections and subflows as they come and go, as ip mptcp monitor does",
-    after_help = "\
-Where events came faster than they were read, some are lost: it says so, and prints a line PRESENT
-for each subflow that there is."
-)]
+#[command(after_long_help = MONITOR_MORE)]
 pub struct Monitor {
-    /// Say when, on which link, what happened and to which program, in words
+    /// Print sentences: when, on which link, what happened to which program
     #[arg(short, long)]
     pub tell: bool,
 

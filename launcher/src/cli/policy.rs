@@ -8,35 +8,43 @@ use mptcpize_model::socket_policy::{Loopback, Ports, Program, Side, Sockets};
 
 /// The options.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Which sockets stay TCP (a port is the peer's for a socket that \
-                               connects, its own for one that listens)")]
+#[command(next_help_heading = "Which sockets stay TCP")]
 pub struct Policy {
-    /// What connections within this host are (default: mptcp)
+    /// Sockets on 127.0.0.0/8 and ::1 (default: mptcp)
+    ///
+    /// Over loopback MPTCP gains nothing, and TCP is faster. With `enable --system` the default is
+    /// tcp.
     #[arg(long, value_name = "mptcp|tcp", value_enum, hide_possible_values = true)]
     pub loopback: Option<LoopbackArg>,
 
-    /// MPTCP for these ports and no others: 443,8000-8099
+    /// MPTCP for these ports alone: 443,8000-8099
+    ///
+    /// A port is the peer's for a socket that connects, and its own for one that listens.
     #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
     pub only_ports: Vec<Ports>,
 
-    /// TCP for these ports
+    /// TCP for these ports: 22,8000-8099
+    ///
+    /// A port is the peer's for a socket that connects, and its own for one that listens.
     #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
     pub except_ports: Vec<Ports>,
 
-    /// TCP to peers in these networks: 10.0.0.0/8,2001:db8::/32
+    /// TCP to these networks: 10.0.0.0/8,2001:db8::/32
     #[arg(long, value_name = "NET,…", value_delimiter = ',')]
     pub except_net: Vec<Prefix>,
 
-    /// MPTCP for sockets that connect, TCP for those that listen
+    /// MPTCP for sockets that connect, TCP for listeners
     #[arg(long, conflicts_with = "server_only")]
     pub client_only: bool,
 
-    /// MPTCP for sockets that listen, TCP for those that connect
+    /// MPTCP for listeners, TCP for sockets that connect
     #[arg(long)]
     pub server_only: bool,
 
-    /// Programs that stay TCP altogether, by the names of their files; empty for none
-    /// (default: bird,bird6,bgpd,gobgpd)
+    /// Programs that stay TCP, by name; empty for none
+    ///
+    /// Names are those of ps -o comm. Default: bird, bird6, bgpd, gobgpd, whose listeners carry TCP
+    /// MD5 signatures, which MPTCP refuses.
     #[arg(long, value_name = "NAME,…", value_parser = programs)]
     pub tcp_programs: Option<Programs>,
 }
@@ -44,7 +52,7 @@ pub struct Policy {
 /// `--loopback`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LoopbackArg {
-    /// As all others.
+    /// MPTCP, as all other sockets.
     Mptcp,
     /// TCP.
     Tcp,

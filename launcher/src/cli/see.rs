@@ -14,18 +14,40 @@ pub enum Colour {
     Never,
 }
 
+/// What `status` does and when one wants it.
+pub const STATUS_LONG: &str = "\
+Answers whether connections use MPTCP, over which links, and if not, why not: as ss(8) would, \
+with subflows joined to their connections and to the links of this host (paths), and with \
+programs, limits and services beside them. Everybody may ask; the programs of other users show as \
+`?`, except to root. It changes nothing.
+
+Rates are the byte counters of the link, whoever sends. They are measured for 0.2 s, and only \
+while MPTCP connections carry data, else the columns say `idle`; with --watch, from one look to \
+the next.";
+
+/// The sections below the options of `status`.
+const STATUS_MORE: &str = "\
+Exit status:
+  0  fine
+  3  something wants attention: a line with `!`, which ends in a command to paste
+  5  the kernel has no MPTCP
+
+Examples:
+  mptcpize status
+      Show paths, and the 20 connections that carried most.
+  mptcpize status --watch=5
+      Show them again every 5 seconds.
+  mptcpize status --json
+      Print all connections with tokens, subflows and bytes as one JSON object.
+
+See also:
+  mptcpize-top(1), mptcpize-check(1), ss(8)";
+
 /// `mptcpize status`.
 #[derive(Clone, Debug, Default, Args)]
-#[command(
-    about = "Show whether MPTCP is in use: paths, connections, their subflows",
-    after_help = "\
-Rates are those of the link, whoever sends. They are measured for 0.2 s, and only while MPTCP
-connections carry data; with --watch, from one look to the next.
-
-Exit codes: 0 fine, 3 something wants attention, 5 the kernel has no MPTCP."
-)]
+#[command(after_long_help = STATUS_MORE)]
 pub struct Status {
-    /// Look again every second (or every SECONDS) until interrupted
+    /// Look again every SECONDS (1 to 3600; default: 1) until interrupted
     #[arg(
         short,
         long,
@@ -37,37 +59,62 @@ pub struct Status {
     )]
     pub watch: Option<u32>,
 
-    /// Show all connections, not only the first that fit
+    /// Show all connections, not only the 20 that carried most
     #[arg(short, long)]
     pub all: bool,
 
-    /// Print JSON, always with all connections; with --watch one object a line
+    /// Print JSON, with all connections; with --watch one object a line
     #[arg(short, long)]
     pub json: bool,
 
-    /// Colour
+    /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Colour,
 
-    /// Work in this network namespace: its name (ip-netns(8)), a path, or a process in it
+    /// Network namespace: a name, a path, or a PID
+    ///
+    /// A name as of ip-netns(8), a path such as /proc/PID/ns/net, or the PID of a process in it.
+    /// Default: that of mptcpize itself.
     #[arg(long, value_name = "NAME|PID")]
     pub netns: Option<String>,
 }
 
+/// What `top` does and when one wants it.
+#[cfg(feature = "top")]
+pub const TOP_LONG: &str = "\
+Shows what `mptcpize status` shows, live, as top(1) shows processes: throughput of each path and \
+connection, with the Enter key of each subflow, and the last events of the path manager (as \
+root). The key ? shows the keys, q ends it. It changes nothing.";
+
+/// The sections below the options of `top`.
+#[cfg(feature = "top")]
+const TOP_MORE: &str = "\
+Examples:
+  sudo mptcpize top
+      Watch this host, with the events that only root may read.
+  mptcpize top --once
+      Print one frame and end.
+
+See also:
+  mptcpize-status(1), mptcpize-monitor(1)";
+
 /// `mptcpize top`.
 #[cfg(feature = "top")]
 #[derive(Clone, Debug, Default, Args)]
-#[command(about = "Watch paths, connections and events live (? shows the keys)")]
+#[command(after_long_help = TOP_MORE)]
 pub struct Top {
     /// Print one frame and end; also into a pipe
     #[arg(long)]
     pub once: bool,
 
-    /// Colour
+    /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Colour,
 
-    /// Work in this network namespace: its name (ip-netns(8)), a path, or a process in it
+    /// Network namespace: a name, a path, or a PID
+    ///
+    /// A name as of ip-netns(8), a path such as /proc/PID/ns/net, or the PID of a process in it.
+    /// Default: that of mptcpize itself.
     #[arg(long, value_name = "NAME|PID")]
     pub netns: Option<String>,
 }

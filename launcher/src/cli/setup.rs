@@ -9,9 +9,80 @@ use mptcpize_model::asked::Asked;
 use mptcpize_model::config::Role;
 use mptcpize_model::net::IfName;
 
+/// What `setup` does and when one wants it.
+pub const LONG: &str = "\
+Configures this host so that MPTCP connections use all its links. `setup` finds the links that \
+have a usable address and a gateway, makes what is missing for each (an endpoint as of \
+ip-mptcp(8); a routing table with its rules, so that packets leave by the link of their address), \
+raises the limits to 8 subflows, then looks again whether the host came out as planned. What is \
+there already, also of others, is kept. Look first with --dry-run.
+
+It looks once: a link that comes later wants another `mptcpize setup`, and the set-up ends with \
+the boot (mptcpize-setup.service makes it at each). Each change is written to a journal before it \
+is made. If one fails, all are undone; `mptcpize setup undo` undoes them at any later time, also \
+after a crash. Where a VPN takes the traffic of the host, `setup` refuses and names it.";
+
+/// The sections below the options.
+pub const MORE: &str = "\
+Exit status:
+  0  the host is set up
+  1  it failed; the host is as it was
+  3  --dry-run --exit-code: something would change
+  4  not permitted: CAP_NET_ADMIN is missing
+  5  the kernel has no MPTCP
+  6  it failed, and undoing it failed too; the command that undoes the rest is printed
+
+Files:
+  /etc/mptcpize.toml  the settings, under the names of the options: role = \"client\", backup = \
+[\"wwan0\"]
+  /run/mptcpize       the journal; it ends with the boot, as the set-up does
+
+Examples:
+  mptcpize setup --dry-run
+      Show each change and its reason, and change nothing.
+  sudo mptcpize setup --backup wwan0
+      Use every link, wwan0 only while no other can carry data.
+  sudo mptcpize setup --confirm 60
+      Undo it after a minute, unless `mptcpize setup confirm` is run: for a host that one is \
+logged in to over its network.
+  sudo mptcpize setup undo
+      Undo it.
+
+See also:
+  mptcpize-check(1), mptcpize-run(1), ip-mptcp(8), ip-rule(8), ip-route(8)";
+
+/// What `setup undo` does and when one wants it.
+const UNDO_LONG: &str = "\
+Undoes, newest first, every change that `mptcpize setup` and `mptcpize run` made in this network \
+namespace since the boot. It needs no settings and works after a crash at any point. What others \
+have changed meanwhile is left alone and named. Endpoints that go take their subflows with them; \
+connections go on over those that are left.";
+
+/// The sections below the options of `setup undo`.
+const UNDO_MORE: &str = "\
+Examples:
+  sudo mptcpize setup undo -v
+      Undo everything, and print each change.
+  sudo mptcpize setup undo --netns lab
+      Undo what was set up in the network namespace lab (ip-netns(8)).";
+
+/// What `setup confirm` does and when one wants it.
+const CONFIRM_LONG: &str = "\
+Keeps what `mptcpize setup --confirm SECONDS` made. Without it the set-up is undone when that \
+time is over: so a mistake that cuts the administrator off mends itself.";
+
+/// The sections below the options of `setup confirm`.
+const CONFIRM_MORE: &str = "\
+Exit status:
+  1  nothing waits to be confirmed, or it was undone already
+
+Examples:
+  sudo mptcpize setup confirm
+      Keep the set-up, when the host still answers.";
+
 /// `mptcpize setup`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_long_help = MORE)]
 pub struct Setup {
     /// What to do instead.
     #[command(subcommand)]
@@ -21,15 +92,21 @@ pub struct Setup {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
-    /// With --dry-run: exit 3 when something would change
+    /// With --dry-run: exit 3 if something would change
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
 
-    /// Undo everything after SECONDS unless `mptcpize setup confirm` is run (for remote hosts)
+    /// Undo it after SECONDS unless `setup confirm` is run
+    ///
+    /// 1 to 86400. For hosts that are administered over the links that change. Default:
+    /// it stays until the boot.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
     pub confirm: Option<u32>,
 
-    /// Forget what earlier set-ups of this boot were asked: the settings file counts again
+    /// Forget the options of earlier set-ups of this boot
+    ///
+    /// Without this, options that an earlier `setup` was given hold for later ones, and for `run`,
+    /// `check` and `status`, until `setup undo` or the boot. With it the settings file counts again.
     #[arg(long)]
     pub forget: bool,
 
@@ -45,9 +122,13 @@ pub struct Setup {
 /// The verbs below `setup`.
 #[derive(Debug, Subcommand)]
 pub enum SetupCommand {
-    /// Take back everything that setup and run changed since the boot
+    /// Undo everything that setup and run changed since the boot
+    #[command(long_about = UNDO_LONG, after_long_help = UNDO_MORE)]
     Undo {
-        /// With a corrupt journal: undo what is readable, and all routes and rules marked as ours
+        /// With a damaged journal: undo what can be read of it
+        ///
+        /// And all routes and rules of protocol 86, which is ours. Default: a damaged journal is
+        /// refused, and nothing changes.
         #[arg(long)]
         salvage: bool,
         /// Where and how.
@@ -55,6 +136,7 @@ pub enum SetupCommand {
         place: Place,
     },
     /// Keep what `setup --confirm` made
+    #[command(long_about = CONFIRM_LONG, after_long_help = CONFIRM_MORE)]
     Confirm {
         /// Where and how.
         #[command(flatten)]
@@ -73,12 +155,13 @@ pub enum SetupCommand {
 
 /// Which links to use and how; /etc/mptcpize.toml has the same names.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
 pub struct Settings {
-    /// client opens subflows, server announces its addresses
+    /// What this host is (default: client)
     #[arg(long, value_enum)]
     pub role: Option<RoleArg>,
 
-    /// Use these links and no others
+    /// Use these links alone (default: all with a gateway)
     #[arg(long, value_name = "IF,…", value_delimiter = ',')]
     pub only: Vec<IfName>,
 
@@ -86,27 +169,36 @@ pub struct Settings {
     #[arg(long, value_name = "IF,…", value_delimiter = ',')]
     pub exclude: Vec<IfName>,
 
-    /// Links that carry data only when no other can
+    /// Links that carry data only while no other can
     #[arg(long, value_name = "IF,…", value_delimiter = ',')]
     pub backup: Vec<IfName>,
 
     /// The gateway of a link that has no default route
+    ///
+    /// For example wwan0=10.64.9.1; once for each such link. Default: a link without
+    /// one is left out.
     #[arg(long, value_name = "IF=ADDR", value_parser = gateway)]
     pub gateway: Vec<(IfName, IpAddr)>,
 
-    /// A subflow from each endpoint to each address of the peer
+    /// A subflow from each endpoint to each peer address
+    ///
+    /// Default: the flags of endpoints are chosen by the address families of the links.
     #[arg(long)]
     pub fullmesh: bool,
 
-    /// Additional subflows in one connection, 0 to 8
+    /// Subflows beside the first, 0 to 8 (default: 8)
+    ///
+    /// The number holds for each connection.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=8))]
     pub max_subflows: Option<u32>,
 
-    /// Set up although a VPN takes the host's traffic: subflows then leave outside of it
+    /// Set up although a VPN takes the traffic of the host
+    ///
+    /// Subflows then leave outside of the VPN. Default: such a host is refused.
     #[arg(long)]
     pub beside_vpn: bool,
 
-    /// The settings file
+    /// The settings file (default: /etc/mptcpize.toml)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -130,11 +222,11 @@ impl Settings {
 /// `--role`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum RoleArg {
-    /// Opens subflows.
+    /// It connects: endpoints are `subflow`, from which the kernel opens subflows.
     Client,
-    /// Announces its addresses.
+    /// It is connected to: endpoints are `signal`, which the kernel announces to the peer.
     Server,
-    /// Both.
+    /// It does both: endpoints are `subflow signal`.
     Both,
 }
 
@@ -150,12 +242,15 @@ impl From<RoleArg> for Role {
 
 /// What every verb that looks at the host takes.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = None::<&str>)]
 pub struct Place {
-    /// Work in this network namespace: a name of `ip netns`, or a process id
+    /// Network namespace: a name or a PID
+    ///
+    /// A name as of ip-netns(8), or the PID of a process in it. Default: that of mptcpize itself.
     #[arg(long, value_name = "NAME|PID")]
     pub netns: Option<String>,
 
-    /// Show each change as it happens
+    /// Print each change as it is made
     #[arg(short, long)]
     pub verbose: bool,
 

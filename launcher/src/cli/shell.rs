@@ -6,16 +6,33 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+/// What `completions` does and when one wants it.
+pub const COMPLETIONS_LONG: &str = "\
+Prints the script by which a shell completes the command line of mptcpize: verbs, options, and \
+names of links, units and network namespaces of this host. The package installs it for all three \
+shells; this is for hosts without the package.";
+
+/// The sections below the options of `completions`.
+const COMPLETIONS_MORE: &str = "\
+Files:
+  /usr/share/bash-completion/completions/mptcpize
+      for bash
+  /usr/share/zsh/vendor-completions/_mptcpize
+      for zsh
+  /usr/share/fish/vendor_completions.d/mptcpize.fish
+      for fish
+
+Examples:
+  source <(mptcpize completions bash)
+      Complete in this shell, until it ends.
+  mptcpize completions zsh | sudo tee /usr/share/zsh/vendor-completions/_mptcpize >/dev/null
+      Complete in every zsh; removing that file undoes it.";
+
 /// `mptcpize completions`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Where they go:
-  bash   mptcpize completions bash >/usr/share/bash-completion/completions/mptcpize
-  zsh    mptcpize completions zsh >/usr/share/zsh/vendor-completions/_mptcpize
-  fish   mptcpize completions fish >/usr/share/fish/vendor_completions.d/mptcpize.fish
-For one session: source <(mptcpize completions bash)")]
+#[command(after_long_help = COMPLETIONS_MORE)]
 pub struct Completions {
-    /// The shell
+    /// The shell that reads the script
     #[arg(value_enum)]
     pub shell: Shell,
 }
@@ -31,10 +48,27 @@ pub enum Shell {
     Fish,
 }
 
+/// What `man` does and when one wants it.
+pub const MAN_LONG: &str = "\
+Writes the manual pages: mptcpize.1 and one for each verb, such as mptcpize-setup.1, from the \
+text of --help. The package installs them; this is for hosts without the package.";
+
+/// The sections below the options of `man`.
+const MAN_MORE: &str = "\
+Examples:
+  mptcpize man | man -l -
+      Read the first page.
+  sudo mptcpize man /usr/local/share/man/man1
+      Install all pages; removing mptcpize*.1 there undoes it.
+
+See also:
+  man(1)";
+
 /// `mptcpize man`.
 #[derive(Debug, Args)]
+#[command(after_long_help = MAN_MORE)]
 pub struct Man {
-    /// Write mptcpize.1 and a page for each verb there; without it, the first goes to standard output
+    /// Write all pages to this directory (default: print mptcpize.1)
     #[arg(value_name = "DIR")]
     pub directory: Option<PathBuf>,
 }

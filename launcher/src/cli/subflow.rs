@@ -6,20 +6,105 @@ use clap::{Args, Subcommand};
 
 use mptcpize_model::net::IfName;
 
-/// The text under the options of `subflow`.
-const TOKENS: &str = "\
-Tokens are those of mptcpize status -j, mptcpize monitor and ss -M, in hexadecimal.
-Only for connections that began under a path manager in user space:
-  sudo sysctl -w net.mptcp.path_manager=userspace     # before Linux 6.16: net.mptcp.pm_type=1";
+/// What `subflow` does and when one wants it.
+pub const LONG: &str = "\
+Opens and ends subflows of one connection, announces addresses to its peer and withdraws them: \
+what a path manager in user space does. It works for connections that began while \
+net.mptcp.path_manager was `userspace` (before Linux 6.16: net.mptcp.pm_type 1); the kernel \
+manages all others by its endpoints. On most hosts `mptcpize setup` is what one wants.
+
+A connection is named by its token, eight hexadecimal digits, as `mptcpize status -j`, `mptcpize \
+monitor` and `ss -M` show it. What is changed ends with the connection.";
+
+/// The sections below the options of `subflow`.
+const MORE: &str = "\
+Examples:
+  sudo sysctl -w net.mptcp.path_manager=userspace
+      Leave connections that begin from now on to user space; `=kernel` undoes it.
+  sudo mptcpize subflow create --token 9f3a01c2 --from 10.64.9.2
+      Open a subflow from this address, and wait until the peer has answered.
+  sudo mptcpize subflow destroy --token 9f3a01c2 --from 10.64.9.2
+      End it.
+
+See also:
+  mptcpize-status(1), mptcpize-monitor(1), mptcpize-endpoint(1)";
+
+/// What `subflow create` does.
+const CREATE_LONG: &str = "\
+Opens a subflow (MP_JOIN) from a local address to the peer, and waits up to 8 seconds until the \
+peer has answered; if it does not, that is an error. `subflow destroy` ends it again.";
+
+/// The sections below the options of `subflow create`.
+const CREATE_MORE: &str = "\
+Exit status:
+  1  no such connection, or the kernel or the peer refuses
+
+Examples:
+  sudo mptcpize subflow create --token 9f3a01c2 --from 10.64.9.2
+      To where the connection goes.
+  sudo mptcpize subflow create --token 9f3a01c2 --from 10.64.9.2 --to 203.0.113.9:443 --dev wwan0 \
+--backup
+      To another address of the peer, over wwan0, to be used only while no other can carry data.";
+
+/// What `subflow destroy` does.
+const DESTROY_LONG: &str = "\
+Ends one subflow of a connection, which goes on over the others. Ending the last one leaves the \
+connection without a way to carry data. `subflow create` opens another.";
+
+/// The sections below the options of `subflow destroy`.
+const DESTROY_MORE: &str = "\
+Exit status:
+  1  no such connection or subflow, or several fit: name a port, or --to
+
+Examples:
+  sudo mptcpize subflow destroy --token 9f3a01c2 --from 10.64.9.2
+      End the only subflow from this address.
+  sudo mptcpize subflow destroy --token 9f3a01c2 --from 10.64.9.2:40002 --to 203.0.113.9:443
+      End the one between these ends.";
+
+/// What `subflow announce` does.
+const ANNOUNCE_LONG: &str = "\
+Announces an address of this host to the peer of one connection (ADD_ADDR), so that the peer may \
+open a subflow to it. `subflow remove` withdraws it, by its id.";
+
+/// The sections below the options of `subflow announce`.
+const ANNOUNCE_MORE: &str = "\
+Examples:
+  sudo mptcpize subflow announce --token 9f3a01c2 --address 192.0.2.7 --id 5
+      Announce it under the id 5.";
+
+/// What `subflow remove` does.
+const REMOVE_LONG: &str = "\
+Withdraws an address of this host from the peer of one connection by its id (REMOVE_ADDR), and \
+ends the subflows from it. `subflow announce` announces it again.";
+
+/// The sections below the options of `subflow remove`.
+const REMOVE_MORE: &str = "\
+Examples:
+  sudo mptcpize subflow remove --token 9f3a01c2 --id 5
+      Withdraw the address that was announced under the id 5.";
+
+/// What `subflow backup` does.
+const BACKUP_LONG: &str = "\
+Makes a subflow carry data only while no other can, and tells the peer (MP_PRIO); with --off, as \
+all others again.";
+
+/// The sections below the options of `subflow backup`.
+const BACKUP_MORE: &str = "\
+Examples:
+  sudo mptcpize subflow backup --token 9f3a01c2 --from 10.64.9.2
+      Make the subflow from this address a backup.
+  sudo mptcpize subflow backup --token 9f3a01c2 --from 10.64.9.2 --off
+      Use it as all others.";
 
 /// `mptcpize subflow`.
 #[derive(Debug, Args)]
-#[command(
-    about = "Make and end the subflows of one connection (userspace path manager)",
-    after_help = TOKENS
-)]
+#[command(after_long_help = MORE)]
 pub struct Subflow {
-    /// Work in this network namespace: its name (ip-netns(8)), a path, or a process in it
+    /// Network namespace: a name, a path, or a PID
+    ///
+    /// A name as of ip-netns(8), a path such as /proc/PID/ns/net, or the PID of a process in it.
+    /// Default: that of mptcpize itself.
     #[arg(long, value_name = "NAME|PID", global = true)]
     pub netns: Option<String>,
 
@@ -32,77 +117,82 @@ pub struct Subflow {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Open a subflow, and wait until the peer has answered
+    #[command(long_about = CREATE_LONG, after_long_help = CREATE_MORE)]
     Create {
-        /// The connection
+        /// The connection: eight hexadecimal digits
         #[arg(long, value_name = "TOKEN", value_parser = token)]
         token: u32,
-        /// The local address it leaves from
+        /// The local address
         #[arg(long, value_name = "ADDRESS")]
         from: IpAddr,
-        /// Where to, with the port; by default where the connection goes
+        /// The remote address and port (default: those of the connection)
         #[arg(long, value_name = "ADDRESS:PORT", value_parser = Place::parse)]
         to: Option<Place>,
-        /// The local address's id, 1 to 255; by default one that is free
+        /// The id of the local address, 1 to 255 (default: one that is free)
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
         id: Option<u8>,
-        /// Bind it to a link
+        /// The link to bind it to (default: none; routes and rules decide)
         #[arg(long, value_name = "IF")]
         dev: Option<IfName>,
-        /// To be used only when no other can
+        /// Make it a backup, for when no other can carry data
         #[arg(long)]
         backup: bool,
     },
     /// End a subflow
+    #[command(long_about = DESTROY_LONG, after_long_help = DESTROY_MORE)]
     Destroy {
-        /// The connection
+        /// The connection: eight hexadecimal digits
         #[arg(long, value_name = "TOKEN", value_parser = token)]
         token: u32,
-        /// Its local end; the port may be left out where the address tells it
+        /// Its local end; the port is needed where several have this address
         #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = Place::parse)]
         from: Place,
-        /// Its remote end, where the local one does not tell it
+        /// Its remote end, needed where several have the local end
         #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = Place::parse)]
         to: Option<Place>,
     },
-    /// Tell the peer of an address of this host (ADD_ADDR)
+    /// Announce an address of this host to the peer (ADD_ADDR)
+    #[command(long_about = ANNOUNCE_LONG, after_long_help = ANNOUNCE_MORE)]
     Announce {
-        /// The connection
+        /// The connection: eight hexadecimal digits
         #[arg(long, value_name = "TOKEN", value_parser = token)]
         token: u32,
-        /// The address
+        /// The address to announce
         #[arg(long, value_name = "ADDRESS")]
         address: IpAddr,
-        /// Its id, 1 to 255; by default one that is free
+        /// Its id, 1 to 255 (default: one that is free)
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
         id: Option<u8>,
-        /// Its port, where that is not the connection's
+        /// Its port (default: that of the connection)
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         port: Option<u16>,
-        /// Its link
+        /// The link that has it (default: none is named)
         #[arg(long, value_name = "IF")]
         dev: Option<IfName>,
     },
     /// Withdraw an address by its id (REMOVE_ADDR), and end its subflows
+    #[command(long_about = REMOVE_LONG, after_long_help = REMOVE_MORE)]
     Remove {
-        /// The connection
+        /// The connection: eight hexadecimal digits
         #[arg(long, value_name = "TOKEN", value_parser = token)]
         token: u32,
-        /// The id
+        /// The id under which the address was announced, or a subflow opened
         #[arg(long, value_name = "N")]
         id: u8,
     },
-    /// Use a subflow only when no other can be, and tell the peer (MP_PRIO)
+    /// Use a subflow only while no other can carry data (MP_PRIO)
+    #[command(long_about = BACKUP_LONG, after_long_help = BACKUP_MORE)]
     Backup {
-        /// The connection
+        /// The connection: eight hexadecimal digits
         #[arg(long, value_name = "TOKEN", value_parser = token)]
         token: u32,
-        /// Its local end; the port may be left out where the address tells it
+        /// Its local end; the port is needed where several have this address
         #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = Place::parse)]
         from: Place,
-        /// Its remote end, where the local one does not tell it
+        /// Its remote end, needed where several have the local end
         #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = Place::parse)]
         to: Option<Place>,
-        /// The reverse
+        /// Use it as all others again
         #[arg(long)]
         off: bool,
     },

@@ -6,24 +6,128 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::policy::Policy;
 
+/// What `enable` does and when one wants it.
+pub const ENABLE_LONG: &str = "\
+Makes services use MPTCP, permanently: one drop-in file beside each unit (see systemctl cat \
+UNIT), which survives upgrades of the package; no other file of the unit is touched. It counts \
+when the unit is next started, or at once with --now. Afterwards the kernel is asked which \
+sockets are MPTCP. A unit that does not stay up with --now is put back as it was. Clients without \
+MPTCP are served over TCP as before.
+
+With --system instead of units: every program that starts from then on, by a line in \
+/etc/ld.so.preload, after the programs that a host needs to boot and to be mended have been tried \
+with it.
+
+`mptcpize disable` undoes either and leaves no trace.";
+
+/// The sections below the options of `enable`.
+const ENABLE_MORE: &str = "\
+Exit status:
+  1  a unit is masked, transient or broken, or did not stay up (it is as it was)
+  2  a unit has neither programs nor sockets of IP
+  4  not permitted
+  5  no such unit, or nothing reaches its programs
+  6  units that a pattern met did not stay up, and are as they were; the others are on
+
+Environment:
+  MPTCPIZE=off  in a unit's Environment=, or a program's environment: leave it alone
+
+Files:
+  /etc/systemd/system/UNIT.d/50-mptcpize.conf
+      the drop-in (--runtime: below /run; --user: ~/.config/systemd/user)
+  /etc/ld.so.preload  --system: one line; others stay as they are
+  /usr/lib/mptcpize   what is enabled needs of mptcpize, where no package has installed it
+  /etc/mptcpize.toml  what --system leaves alone ([system]) and which sockets stay TCP ([sockets])
+
+Examples:
+  mptcpize enable --dry-run nginx
+      Show the drop-in, and write nothing.
+  sudo mptcpize enable --now nginx
+      Write it, restart nginx, and say which of its sockets are MPTCP.
+  sudo mptcpize enable --loopback=tcp haproxy
+      Enable haproxy, but keep its connections within this host on TCP.
+  sudo mptcpize enable --system
+      Enable every program that starts from now on.
+
+See also:
+  mptcpize-disable(1), mptcpize-list(1), systemctl(1), systemd.unit(5), ld.so(8)";
+
+/// What `disable` does and when one wants it.
+pub const DISABLE_LONG: &str = "\
+Undoes `mptcpize enable`: removes the drop-in of each unit, and with the last one what the \
+drop-ins need. It counts when the unit is next started, or at once with --now; until then its \
+processes go on with MPTCP. With --system, removes the line in /etc/ld.so.preload and then the \
+library; programs that run keep MPTCP until they end.";
+
+/// The sections below the options of `disable`.
+const DISABLE_MORE: &str = "\
+Exit status:
+  4  not permitted
+  5  no such unit, or none that is enabled fits the pattern
+
+Examples:
+  sudo mptcpize disable --now nginx
+      Remove the drop-in of nginx and restart it with plain TCP.
+  sudo mptcpize disable --all
+      Remove every drop-in.
+  sudo mptcpize disable --system
+      No program uses MPTCP any more once it is started again.
+
+See also:
+  mptcpize-enable(1), mptcpize-list(1), systemctl(1)";
+
+/// What `list` does and when one wants it.
+pub const LIST_LONG: &str = "\
+Shows the units that `mptcpize enable` has enabled and whether that is in effect: not by files, \
+but by the sockets that the kernel has for each unit's processes. Sockets that stayed TCP are \
+named with the cause and, where there is one, the command that mends it. When `enable --system` \
+is in effect, the first line says so. It changes nothing.";
+
+/// The sections below the options of `list`.
+const LIST_MORE: &str = "\
+In effect:
+  yes     all listeners, and all connections that it opened, are MPTCP
+  partly  some are; a line below says which are not, and why
+  no      none is
+  ready   it has no socket yet, and what opens one has what it needs
+  ?       its processes may not be looked at
+
+Examples:
+  sudo mptcpize list
+      Show all units; as root, because only root may look at the processes of others.
+  mptcpize list --user
+      Show the units of your own service manager.
+  sudo mptcpize list --json
+      Print one JSON object, for scripts.
+
+See also:
+  mptcpize-enable(1), mptcpize-status(1), systemctl(1)";
+
 /// `mptcpize enable`.
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "mptcpize enable [OPTIONS] UNIT...\n       mptcpize enable --system \
-                            [--via preload|environment] [-n] [-j] [--root DIR]")]
+                            [--via preload|environment] [-n] [-j] [--root DIR]",
+          after_long_help = ENABLE_MORE)]
 pub struct Enable {
-    /// Units as systemctl takes them: names, patterns, instances; or the path of a unit file
+    /// Units as systemctl takes them, or the path of a unit file
+    ///
+    /// Names, aliases, instances, templates, patterns. A pattern means services and sockets, and
+    /// passes over what cannot be enabled.
     #[arg(value_name = "UNIT", required_unless_present = "system")]
     pub units: Vec<String>,
 
-    /// Every program of the host instead of units
+    /// Every program of the host, instead of units
     #[arg(long, conflicts_with_all = ["units", "now", "user", "runtime"])]
     pub system: bool,
 
-    /// So that it counts at once: restart the units that run, start those that are named and do not
+    /// Restart the units, so that it counts at once
+    ///
+    /// Units that run are restarted, units that are named and do not run are started; those that a
+    /// pattern met and that do not run stay as they are. Each is watched until it has come to rest.
     #[arg(long, conflicts_with = "root")]
     pub now: bool,
 
-    /// Only until the next boot
+    /// Only until the next boot: the drop-in is written below /run
     #[arg(long, conflicts_with = "root")]
     pub runtime: bool,
 
@@ -31,37 +135,44 @@ pub struct Enable {
     #[arg(long, value_name = "FILE", requires = "system", hide = true)]
     pub library: Option<PathBuf>,
 
-    /// With --system: do not run the programs of the host or image first to see that they still work
+    /// With --system: do not try programs with it first
+    ///
+    /// For images in which mounts and namespaces are forbidden. Default: what a host needs to boot
+    /// and to be mended is run in a private view of it, and any difference is a refusal.
     #[arg(long, requires = "system")]
     pub no_trial: bool,
 
-    /// How programs are reached; `environment` goes with --system alone
+    /// By which mechanism programs are reached
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub via: Via,
-
-    /// Which sockets stay TCP.
-    #[command(flatten)]
-    pub policy: Policy,
 
     /// Where and how.
     #[command(flatten)]
     pub place: Place,
+
+    // Last, because its heading would hold for the options after it.
+    /// Which sockets stay TCP.
+    #[command(flatten)]
+    pub policy: Policy,
 }
 
 /// `mptcpize disable`.
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "mptcpize disable [OPTIONS] UNIT...\n       mptcpize disable --system \
-                            [-n] [-j] [--root DIR]")]
+                            [-n] [-j] [--root DIR]",
+          after_long_help = DISABLE_MORE)]
 pub struct Disable {
-    /// Units as systemctl takes them: names, patterns, instances; or the path of a unit file
+    /// Units as systemctl takes them, or the path of a unit file
+    ///
+    /// Names, aliases, instances, templates, patterns.
     #[arg(value_name = "UNIT", required_unless_present_any = ["system", "all"])]
     pub units: Vec<String>,
 
-    /// Every program of the host instead of units
+    /// Every program of the host, instead of units
     #[arg(long, conflicts_with_all = ["units", "now", "user", "all"])]
     pub system: bool,
 
-    /// Every unit that is on
+    /// Every unit that is enabled
     #[arg(long, conflicts_with = "units")]
     pub all: bool,
 
@@ -76,8 +187,9 @@ pub struct Disable {
 
 /// `mptcpize list`.
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = LIST_MORE)]
 pub struct List {
-    /// Units of the calling user's own service manager
+    /// Units of the calling user's service manager (systemctl --user)
     #[arg(long, conflicts_with = "root")]
     pub user: bool,
 
@@ -93,7 +205,7 @@ pub struct List {
 /// What `enable` and `disable` both take.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Place {
-    /// Units of the calling user's own service manager
+    /// Units of the calling user's service manager (systemctl --user)
     #[arg(long, conflicts_with = "root")]
     pub user: bool,
 
@@ -113,13 +225,13 @@ pub struct Place {
 /// `enable --via`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Via {
-    /// The cheapest that reaches the unit's programs
+    /// The cheapest of the others that reaches the unit's programs
     #[default]
     Auto,
     /// A library in LD_PRELOAD (with --system: /etc/ld.so.preload), and GODEBUG
     Preload,
-    /// A seccomp filter: any program, 20 to 50 µs for each TCP socket
+    /// A filter on socket(2): any program; about 15 µs for each TCP socket
     Seccomp,
-    /// With --system: the environment of services and sessions instead of /etc/ld.so.preload
+    /// With --system alone: LD_PRELOAD in the environment of services and sessions
     Environment,
 }

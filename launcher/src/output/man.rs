@@ -21,19 +21,15 @@ pub fn page(verb: &Command, root: &str, version: &str) -> String {
     let forms: Vec<String> =
         usage.trim_start_matches("Usage:").lines().map(|form| text(form.trim())).collect();
     let _ = writeln!(page, "{}", forms.join("\n.br\n"));
-    let long = verb.get_long_about().map(ToString::to_string);
-    let _ = writeln!(page, ".SH DESCRIPTION\n{}.", text(long.unwrap_or(about).trim_end()));
-    arguments(&mut page, "ARGUMENTS", verb.get_positionals());
-    let options = verb.get_arguments().filter(|argument| !argument.is_positional());
-    arguments(&mut page, "OPTIONS", options);
+    let long = verb.get_long_about().map_or(about, ToString::to_string);
+    let _ = writeln!(page, ".SH DESCRIPTION\n{}", paragraphs(&long, ".PP"));
+    arguments(&mut page, ".SH ARGUMENTS", verb.get_positionals());
+    options(&mut page, verb);
     verbs(&mut page, verb, &title);
-    if let Some(after) = verb.get_after_long_help().or(verb.get_after_help()) {
-        after_help(&mut page, &after.to_string());
-    }
-    let above = title.rsplit_once('-').map(|(above, _)| above);
-    if let Some(above) = above {
-        let _ = writeln!(page, ".SH SEE ALSO\n.BR {} (1)", escaped(above));
-    }
+    let after = verb.get_after_long_help().or(verb.get_after_help());
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    sections(&mut page, &after);
+    see_also(&mut page, title.rsplit_once('-').map(|(above, _)| above), &after);
     page
 }
 
@@ -46,17 +42,29 @@ fn about(verb: &Command) -> String {
     verb.get_about().map(ToString::to_string).unwrap_or_default()
 }
 
+/// Options below OPTIONS; those of a heading of their own in a subsection of it.
+fn options(page: &mut String, verb: &Command) {
+    let all = || verb.get_arguments().filter(|argument| !argument.is_positional());
+    arguments(page, ".SH OPTIONS", all().filter(|option| option.get_help_heading().is_none()));
+    let mut headings: Vec<&str> = all().filter_map(Arg::get_help_heading).collect();
+    headings.dedup();
+    for heading in headings {
+        let of_heading = all().filter(|option| option.get_help_heading() == Some(heading));
+        arguments(page, &format!(".SS {}", escaped(heading)), of_heading);
+    }
+}
+
 fn arguments<'a>(page: &mut String, heading: &str, all: impl Iterator<Item = &'a Arg>) {
     let mut headed = false;
     for argument in all.filter(|argument| !argument.is_hide_set()) {
         if !headed {
-            let _ = writeln!(page, ".SH {heading}");
+            let _ = writeln!(page, "{heading}");
             headed = true;
         }
         let _ = writeln!(page, ".TP\n{}", head(argument));
         let help = argument.get_long_help().or(argument.get_help());
         let help = help.map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(page, "{}.", text(help.trim_end_matches('.')));
+        let _ = writeln!(page, "{}", paragraphs(&help, ".IP"));
         values(page, argument);
     }
 }
@@ -87,21 +95,27 @@ fn head(argument: &Arg) -> String {
 
 /// The values that an option takes, and which it has by itself.
 fn values(page: &mut String, argument: &Arg) {
-    let possible: Vec<_> =
-        argument.get_possible_values().into_iter().filter(|value| !value.is_hide_set()).collect();
-    if possible.is_empty() || !argument.get_action().takes_values() {
+    if !argument.get_action().takes_values() {
         return;
     }
     let default = argument.get_default_values().first().and_then(|value| value.to_str());
+    let possible: Vec<_> =
+        argument.get_possible_values().into_iter().filter(|value| !value.is_hide_set()).collect();
+    if possible.is_empty() {
+        if let Some(default) = default {
+            let _ = writeln!(page, "Default: {}.", escaped(default));
+        }
+        return;
+    }
     page.push_str(".RS\n");
     for value in possible {
         let help = value.get_help().map(ToString::to_string).unwrap_or_default();
         let mark = if default == Some(value.get_name()) { " (default)" } else { "" };
         let _ = writeln!(
             page,
-            ".TP\n\\fB{}\\fR{mark}\n{}.",
+            ".TP\n\\fB{}\\fR{mark}\n{}",
             escaped(value.get_name()),
-            text(help.trim_end_matches('.'))
+            paragraphs(&help, ".IP")
         );
     }
     page.push_str(".RE\n");
@@ -120,34 +134,70 @@ fn verbs(page: &mut String, verb: &Command, title: &str) {
     }
 }
 
-/// The text below the options: lines that end in a colon at the margin are headings; the others
-/// are tables that must not be filled.
-fn after_help(page: &mut String, after: &str) {
-    let mut open = false;
-    for line in after.lines() {
-        match line.strip_suffix(':').filter(|heading| !heading.starts_with(' ')) {
-            Some(heading) => {
-                let fill = if open { ".fi\n" } else { "" };
-                let _ = writeln!(page, "{fill}.SH {}\n.nf", escaped(&heading.to_uppercase()));
-                open = true;
-            }
-            None => {
-                if !open {
-                    page.push_str(".SH NOTES\n.nf\n");
-                    open = true;
+/// The heading of the section that ends a page.
+const SEE_ALSO: &str = "See also";
+
+/// The sections below the options, without the last. A line at the margin that ends in a colon is a
+/// heading. A row that is set in by two blanks is a term; what is said of it follows after two blanks or
+/// more, or in a line that is set in further. Other lines are paragraphs.
+fn sections(page: &mut String, after: &str) {
+    let mut skipped = false;
+    for line in after.lines().filter(|line| !line.is_empty()) {
+        let row = line.strip_prefix("  ");
+        match (row, line.strip_suffix(':')) {
+            (None, Some(heading)) => {
+                skipped = heading == SEE_ALSO;
+                if !skipped {
+                    let _ = writeln!(page, ".SH {}", escaped(&heading.to_uppercase()));
                 }
-                let _ = writeln!(page, "{}", text(line));
+            }
+            _ if skipped => {}
+            (Some(row), _) if row.starts_with("  ") => {
+                let _ = writeln!(page, "{}", paragraphs(row.trim_start(), ".IP"));
+            }
+            (Some(row), _) => {
+                let (term, said) = row.split_once("  ").unwrap_or((row, ""));
+                let _ = writeln!(page, ".TP\n\\fB{}\\fR", escaped(term));
+                if !said.is_empty() {
+                    let _ = writeln!(page, "{}", paragraphs(said.trim_start(), ".IP"));
+                }
+            }
+            (None, None) => {
+                let _ = writeln!(page, ".PP\n{}", paragraphs(line, ".PP"));
             }
         }
     }
-    if open {
-        page.push_str(".fi\n");
+}
+
+/// The page of the verb above, and what the text names.
+fn see_also(page: &mut String, above: Option<&str>, after: &str) {
+    let mut lines = after.lines().skip_while(|line| line.strip_suffix(':') != Some(SEE_ALSO));
+    let named = lines.nth(1).map(|named| text(named.trim_start()));
+    let above = above.map(|above| format!("\\fB{}\\fR(1)", escaped(above)));
+    let all: Vec<String> = above.into_iter().chain(named).collect();
+    if !all.is_empty() {
+        let _ = writeln!(page, ".SH SEE ALSO\n{}", all.join(", "));
     }
 }
 
-/// Text that may begin a line: one that begins with a control character is no request.
+/// Paragraphs, each of which ends as a sentence; `between` is the macro that begins another.
+fn paragraphs(said: &str, between: &str) -> String {
+    let all = said.split("\n\n").map(|paragraph| {
+        let paragraph = text(paragraph.trim());
+        let ended = paragraph.ends_with(['.', ':', ';', '?']);
+        if ended || paragraph.is_empty() { paragraph } else { format!("{paragraph}.") }
+    });
+    all.collect::<Vec<String>>().join(&format!("\n{between}\n"))
+}
+
+/// Text that may begin a line: one that begins with a control character is no request. What stands
+/// between grave accents is bold, as commands are in manual pages.
 fn text(text: &str) -> String {
-    let escaped = escaped(text);
+    let parts = text.split('`').enumerate().map(|(index, part)| match index % 2 {
+        0 => escaped(part),
+        _ => format!("\\fB{}\\fR", escaped(part)),
+    });
+    let escaped: String = parts.collect();
     let lines = escaped.lines().map(|line| match line.starts_with(['.', '\'']) {
         true => format!("\\&{line}"),
         false => line.to_owned(),

@@ -17,7 +17,7 @@ use mptcpize_model::plain;
 ///
 /// # Errors
 /// Those of `run` about a program that cannot be started, and with `--strict` its refusal.
-pub fn explain(arguments: &cli::Run) -> anyhow::Result<Exit> {
+pub fn explain(arguments: &cli::run::Run) -> anyhow::Result<Exit> {
     let environment = Environment::inherited();
     let name = arguments.command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;

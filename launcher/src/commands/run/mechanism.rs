@@ -12,7 +12,12 @@ use crate::inject::target::Target;
 use crate::output;
 
 /// Chooses the mechanism for this program on this host.
-pub fn decide(target: &Target, via: cli::Via, follow: bool, environment: &Environment) -> Decision {
+pub fn decide(
+    target: &Target,
+    via: cli::run::Via,
+    follow: bool,
+    environment: &Environment,
+) -> Decision {
     if is_off(environment.get("MPTCPIZE")) {
         let text = "MPTCPIZE=off is in the environment".to_owned();
         return Decision {
@@ -24,10 +29,10 @@ pub fn decide(target: &Target, via: cli::Via, follow: bool, environment: &Enviro
         };
     }
     let request = match via {
-        cli::Via::Auto => Request::Auto,
-        cli::Via::Preload => Request::Preload,
-        cli::Via::Seccomp => Request::Seccomp,
-        cli::Via::None => Request::None,
+        cli::run::Via::Auto => Request::Auto,
+        cli::run::Via::Preload => Request::Preload,
+        cli::run::Via::Seccomp => Request::Seccomp,
+        cli::run::Via::None => Request::None,
     };
     let abilities = Abilities { kernel, seccomp: seccomp::probe };
     let decision = mechanism::decide(&target.subject(), request, abilities);

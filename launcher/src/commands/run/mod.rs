@@ -29,9 +29,10 @@ use set_up::Wish;
 /// # Errors
 /// 127 not found, 126 cannot be executed, 5 with `--strict` when MPTCP is out of reach or when
 /// the library can be placed nowhere.
-pub fn run(arguments: cli::Run) -> anyhow::Result<Infallible> {
-    let cli::Run { debug, strict, via, follow, verbose, setup, no_setup, policy, command, .. } =
-        arguments;
+pub fn run(arguments: cli::run::Run) -> anyhow::Result<Infallible> {
+    let cli::run::Run {
+        debug, strict, via, follow, verbose, setup, no_setup, policy, command, ..
+    } = arguments;
     let mut environment = Environment::inherited();
     forget_inherited_trace(&mut environment);
     let name = command.first().cloned().unwrap_or_default();
