@@ -43,6 +43,10 @@
 //! Every refusal is a [`KernelError`]: the error number, and the kernel's own explanation where it
 //! gave one. The errors that a function names are those that were seen or are in the kernel's
 //! source; a later kernel may have others.
+//!
+//! A list is whole, or an error. Where something changed while the kernel listed it
+//! (`NLM_F_DUMP_INTR`), it is read again, eight times at most; then the error is `EINTR`, and the
+//! caller may ask again.
 
 pub mod pm;
 pub mod rtnl;

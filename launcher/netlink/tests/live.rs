@@ -2,81 +2,23 @@
 //! its own, to which a subflow is added, made a backup and ended, each step seen in the events and
 //! in the list of sockets.
 
+mod support;
+
 use std::fs;
-use std::io::Error;
-use std::net::{IpAddr, SocketAddr};
-use std::num::NonZero;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
 
-use mptcp_netlink::pm::{Endpoint, Event, EventKind, Events, Flags, Limits, News, PathManager};
-use mptcp_netlink::rtnl::{Address, Hop, NextHop, Route, Rtnl, Target};
-use mptcp_netlink::sock_diag::{self, Connection};
-use mptcp_netlink::{Family, KernelError, Prefix, namespace};
-use rustix::net::{AddressFamily, Protocol, SocketType, accept, bind, connect, listen, socket};
+use mptcp_netlink::pm::{Endpoint, Event, EventKind, Events, Flags, Limits, PathManager};
+use mptcp_netlink::rtnl::{Hop, NextHop, Route, Rtnl, Target};
+use mptcp_netlink::{Family, KernelError, Prefix};
+use rustix::net::AddressFamily;
 
-const FIRST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-const SECOND: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
-
-/// An event that does not come in this time does not come.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A namespace of its own for this thread, with two addresses; the index of its only link.
-fn host() -> u32 {
-    namespace::enter_new().expect("the tests run as root");
-    let mut rtnl = Rtnl::open().expect("rtnetlink is there");
-    let links = rtnl.links().expect("links can be listed");
-    let link = links.iter().find(|link| link.is_loopback()).expect("each namespace has one").index;
-    rtnl.set_up(link, true).expect("root may");
-    for address in [FIRST, SECOND] {
-        rtnl.add_address(&Address::new(link, address, 32)).expect("root may");
-    }
-    link
-}
-
-fn mptcp() -> OwnedFd {
-    let protocol = NonZero::new(262).map(Protocol::from_raw);
-    let made = socket(AddressFamily::INET, SocketType::STREAM, protocol);
-    made.map_err(Error::from).expect("this kernel has MPTCP")
-}
-
-/// Both ends of a connection to the first address, and its listener.
-fn connection() -> [OwnedFd; 3] {
-    let listener = mptcp();
-    bind(&listener, &SocketAddr::new(FIRST, 0)).expect("the address is there");
-    listen(&listener, 8).expect("it is bound");
-    let to = rustix::net::getsockname(&listener).expect("it is bound");
-    let client = mptcp();
-    connect(&client, &to).expect("it listens");
-    let server = accept(&listener).expect("the client has connected");
-    // A client may open subflows once the server has acknowledged data (RFC 8684 section 3.1).
-    rustix::io::write(&client, b"data").expect("it is connected");
-    [listener, client, server]
-}
-
-/// The first event that fits.
-fn wait_for(events: &mut Events, fits: impl Fn(&Event) -> bool) -> Event {
-    while events.wait(Some(PATIENCE)).expect("the socket is open") {
-        match events.read().expect("the socket is open") {
-            News::Event(event) if fits(&event) => return event,
-            News::Event(_) => {}
-            News::Lost => panic!("a handful of events is not too many"),
-        }
-    }
-    panic!("the event did not come");
-}
-
-fn of_token(token: u32) -> Connection {
-    let all = sock_diag::connections().expect("this kernel lists MPTCP sockets");
-    all.into_iter().find(|one| one.token == Some(token)).expect("it is open")
-}
+use crate::support::{FIRST, SECOND, connection_of, host, of_token, wait_for};
 
 #[test]
 fn a_subflow_is_opened_made_a_backup_and_ended_by_hand() {
     host();
     fs::write("/proc/sys/net/mptcp/pm_type", "1").expect("root may");
     let mut events = Events::open().expect("this kernel tells events");
-    let _ends = connection();
+    let _ends = connection_of(AddressFamily::INET);
     let established = |event: &Event| event.kind == EventKind::Established;
     let ours = |event: &Event| established(event) && event.server_side != Some(true);
     let token = wait_for(&mut events, ours).token.expect("a connection has one");
@@ -109,7 +51,7 @@ fn a_subflow_is_opened_made_a_backup_and_ended_by_hand() {
 fn a_connection_that_the_kernel_manages_is_left_to_it() {
     host();
     let mut events = Events::open().expect("this kernel tells events");
-    let _ends = connection();
+    let _ends = connection_of(AddressFamily::INET);
     let token = wait_for(&mut events, |event| event.kind == EventKind::Established).token;
     let mut pm = PathManager::open().expect("this kernel has MPTCP");
     let endpoint = Endpoint::new(SECOND).id(2).signal();

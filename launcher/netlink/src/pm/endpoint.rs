@@ -11,7 +11,8 @@ use crate::pm::flags::Flags;
 pub struct Endpoint {
     /// 1 to 255, or 0 where the kernel is to choose.
     pub id: u8,
-    /// The address. The kernel takes one that is on no link, and subflows from it fail.
+    /// The address. The kernel takes one that is on no link, and keeps one that has left its link;
+    /// subflows from it fail. An IPv4 address inside IPv6 (`::ffff:192.0.2.1`) is kept as IPv6.
     pub address: IpAddr,
     /// The port to listen on and to announce, for [`Flags::SIGNAL`]; none for that of the
     /// connection.
@@ -30,7 +31,8 @@ impl Endpoint {
     }
 
     /// Gives it an id, 1 to 255, by which the peer knows the address (RFC 8684 section 3.4). An
-    /// endpoint without one gets a free one; in a connection's own commands it must have one.
+    /// endpoint without one gets a free one; in a [connection's own commands](crate::pm::OfConnection)
+    /// none stands for 0, the address on which the connection began.
     #[must_use]
     pub fn id(mut self, id: u8) -> Self {
         self.id = id;

@@ -1,7 +1,7 @@
 //! What the path manager tells about connections and subflows as they come and go.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What happened (`enum mptcp_event_type`, include/uapi/linux/mptcp_pm.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,7 +19,8 @@ pub enum EventKind {
     Removed,
     /// A subflow can carry data (10).
     SubflowEstablished,
-    /// A subflow ended (11).
+    /// A subflow ended (11), or one that was asked for was refused or never answered. It may be told
+    /// seconds after it was asked for, where the link is gone.
     SubflowClosed,
     /// A subflow became a backup, or stopped being one (13).
     SubflowPriority,
@@ -87,13 +88,17 @@ pub struct Event {
     pub local_id: Option<u8>,
     /// The remote address's id.
     pub remote_id: Option<u8>,
-    /// The local address.
+    /// The local address, as the subflow's socket has it: `::ffff:192.0.2.1` where a program uses
+    /// IPv4 through an IPv6 socket. To compare it with those of other modules, see
+    /// [`Event::local_end`].
     pub local: Option<IpAddr>,
-    /// The remote address.
+    /// The remote address, as the subflow's socket has it; of [`EventKind::Announced`] the address
+    /// that the peer announced.
     pub remote: Option<IpAddr>,
     /// The local port.
     pub local_port: Option<u16>,
-    /// The remote port.
+    /// The remote port; of [`EventKind::Announced`] 0 where the peer announced none, which is that of
+    /// the connection.
     pub remote_port: Option<u16>,
     /// 1 where the subflow is a backup, 0 where not.
     pub backup: Option<u8>,
@@ -110,11 +115,23 @@ pub struct Event {
     pub reset_reason: Option<u32>,
     /// The flags of that reset: 1 is `T`, transient.
     pub reset_flags: Option<u32>,
-    /// This end accepted the connection.
+    /// `Some(true)`: this end accepted the connection (from Linux 5.19 on). The end that connected
+    /// says `Some(false)` or, from 6.18 on, nothing.
     pub server_side: Option<bool>,
 }
 
 impl Event {
+    /// The local address and port, where both are said: an IPv4 address as IPv4, also where it is
+    /// inside IPv6, as [`sock_diag`](crate::sock_diag) and [`rtnl`](crate::rtnl) have it.
+    pub fn local_end(&self) -> Option<SocketAddr> {
+        end(self.local, self.local_port)
+    }
+
+    /// The remote address and port, where both are said, in the form of [`Event::local_end`].
+    pub fn remote_end(&self) -> Option<SocketAddr> {
+        end(self.remote, self.remote_port)
+    }
+
     pub(crate) fn new(kind: EventKind) -> Self {
         Event {
             kind,
@@ -135,6 +152,10 @@ impl Event {
             server_side: None,
         }
     }
+}
+
+fn end(address: Option<IpAddr>, port: Option<u16>) -> Option<SocketAddr> {
+    Some(SocketAddr::new(address?.to_canonical(), port?))
 }
 
 #[cfg(test)]

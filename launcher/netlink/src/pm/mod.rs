@@ -85,9 +85,9 @@ impl PathManager {
     /// too, as far as the limits allow.
     ///
     /// # Errors
-    /// It is there (`EEXIST`), its id is in use (`EBUSY`), there are too many (`ERANGE`), its flags contradict each other
-    /// (`EINVAL`), nothing can listen on its port (`EADDRINUSE`, `EADDRNOTAVAIL`), or no
-    /// `CAP_NET_ADMIN` (`EPERM`).
+    /// It is there (`EEXIST`), its id is in use (`EBUSY`), there are 8 already (`ERANGE`), its flags
+    /// contradict each other (`EINVAL`), nothing can listen on its port (`EADDRINUSE`,
+    /// `EADDRNOTAVAIL`), or no `CAP_NET_ADMIN` (`EPERM`).
     pub fn add(&mut self, endpoint: &Endpoint) -> Result<(), KernelError> {
         self.tell(wire::ADD, vec![wire::endpoint(endpoint)])
     }
