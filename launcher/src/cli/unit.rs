@@ -11,8 +11,8 @@ pub const ENABLE_LONG: &str = "\
 Makes services use MPTCP, permanently: one drop-in file beside each unit (see systemctl cat \
 UNIT), which survives upgrades of the package; no other file of the unit is touched. It counts \
 when the unit is next started, or at once with --now. Afterwards the kernel is asked which \
-sockets are MPTCP. A unit that does not stay up with --now is put back as it was. Clients without \
-MPTCP are served over TCP as before.
+sockets are MPTCP. A unit that does not stay up with --now is put back as it was, and its last log \
+lines are shown. Clients without MPTCP are served over TCP as before.
 
 With --system instead of units: every program that starts from then on, by a line in \
 /etc/ld.so.preload, after the programs that a host needs to boot and to be mended have been tried \
@@ -194,6 +194,8 @@ pub struct List {
     pub user: bool,
 
     /// Look at the image below DIR instead of this host
+    ///
+    /// No systemd needs to run. Every path is resolved within the image, also through its links.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
 
@@ -210,6 +212,8 @@ pub struct Place {
     pub user: bool,
 
     /// Work on the image below DIR instead of this host
+    ///
+    /// No systemd needs to run. Every path is resolved within the image, also through its links.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
 
