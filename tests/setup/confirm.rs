@@ -121,11 +121,13 @@ fn a_set_up_that_takes_longer_than_its_time_is_undone_when_it_is_done() {
     let lab = Uplinks::two_subnets("15mbit");
     let before = lab.client.state();
     let log = crate::support::scratch("strace").join("log");
-    // It stops when it has started the guard, and has changed nothing yet.
+    // It stops when it first looks whether the guard has ended, and has changed nothing yet.
     let setup = lab
         .client
         .command("strace")
-        .args(["-qq", "-e", "trace=getsid", "-e", "inject=getsid:signal=STOP:when=1", "-o"])
+        .args(["-qq", "-e", "trace=wait4,waitid"])
+        .args(["-e", "inject=wait4,waitid:signal=STOP:when=1"])
+        .arg("-o")
         .arg(&log)
         .arg(tool::binary())
         .args(["setup", "--confirm", "1"])
@@ -133,7 +135,8 @@ fn a_set_up_that_takes_longer_than_its_time_is_undone_when_it_is_done() {
     wait::until("the set-up to stop", || {
         fs::read_to_string(&log).is_ok_and(|log| log.contains("--- stopped by SIGSTOP ---"))
     });
-    let guard = guard(&lab.client).expect("a process waits");
+    wait::until("the guard", || guard(&lab.client).is_some());
+    let guard = guard(&lab.client).expect("it was there");
     let at_the_lock = || {
         let open = fs::read_dir(format!("/proc/{guard}/fd")).into_iter().flatten().flatten();
         let mut open = open.filter_map(|entry| fs::read_link(entry.path()).ok());

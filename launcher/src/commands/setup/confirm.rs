@@ -5,13 +5,11 @@
 //! connection that the change may cut. It runs `setup undo`, so its end is that of any undo.
 
 use std::env;
-use std::fs;
-use std::io;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-use rustix::process::Pid;
 
 use crate::error::{Error, Exit, reason};
 use crate::host::netns::identity;
@@ -51,27 +49,31 @@ pub fn arm(locations: &Locations, seconds: u32, namespace: Option<&str>) -> Resu
     }
     guard.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     guard.current_dir("/");
-    let child = guard.spawn().map_err(failed)?;
-    fs::write(marker(locations), child.id().to_string()).map_err(failed)?;
-    // Until it has left our session it would end with us.
+    let mut child = guard.spawn().map_err(failed)?;
+    let named = child.id().to_string();
+    // Until it has left our session, which it says by its PID, it would end with us.
     let deadline = Instant::now() + READY;
     loop {
         // Before the look: one that is late because this process was kept from running still counts.
         let late = Instant::now() > deadline;
-        if leads_a_session(&child) {
+        let ended = !matches!(child.try_wait(), Ok(None));
+        if fs::read_to_string(marker(locations)).is_ok_and(|text| text == named) {
             return Ok(());
         }
-        if late {
+        if late || ended {
             disarm(locations);
-            return Err(failed(io::ErrorKind::TimedOut.into()));
+            return Err(failed(match ended {
+                true => io::Error::other("it ended at once"),
+                false => io::ErrorKind::TimedOut.into(),
+            }));
         }
         std::thread::sleep(MOMENT);
     }
 }
 
-fn leads_a_session(child: &Child) -> bool {
-    let pid = Pid::from_raw(child.id().cast_signed());
-    pid.is_some() && rustix::process::getsid(pid).ok() == pid
+/// Puts our PID into the file, and does not make it anew: it may be confirmed already.
+fn sign(marker: &Path) -> io::Result<()> {
+    File::options().write(true).open(marker)?.write_all(std::process::id().to_string().as_bytes())
 }
 
 /// Waits for so many seconds; true when nobody confirmed or undid meanwhile.
@@ -79,6 +81,9 @@ pub fn wait(locations: &Locations, seconds: u32) -> bool {
     // Leave the session of the terminal, which is about to hang up.
     let _ = rustix::process::setsid();
     let marker = marker(locations);
+    if sign(&marker).is_err() {
+        return false;
+    }
     let deadline = Instant::now() + Duration::from_secs(u64::from(seconds));
     while Instant::now() < deadline {
         if !marker.exists() {
