@@ -5,6 +5,11 @@
 
 use netlink_packet_core::Emitable;
 
+/// Messages about next-hop objects (include/uapi/linux/rtnetlink.h; not in the libc crate).
+pub(crate) const RTM_NEWNEXTHOP: u16 = 104;
+pub(crate) const RTM_DELNEXTHOP: u16 = 105;
+pub(crate) const RTM_GETNEXTHOP: u16 = 106;
+
 /// `struct ifinfomsg` (include/uapi/linux/rtnetlink.h): 16 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LinkHeader {

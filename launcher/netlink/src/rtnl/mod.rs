@@ -24,6 +24,7 @@
 //! ```
 
 mod address;
+mod changes;
 mod defaults;
 mod header;
 mod link;
@@ -43,10 +44,14 @@ use crate::error::KernelError;
 use crate::exchange::Exchange;
 use crate::message::{Body, of_number};
 use crate::network::Family;
-use crate::rtnl::header::{AddressHeader, LinkHeader, NextHopHeader, RuleHeader};
+use crate::rtnl::header::{
+    AddressHeader, LinkHeader, NextHopHeader, RTM_DELNEXTHOP, RTM_GETNEXTHOP, RTM_NEWNEXTHOP,
+    RuleHeader,
+};
 use crate::rtnl::routes::{Asked, FIB_MATCH};
 
 pub use address::Address;
+pub use changes::{Change, Changed, Changes};
 pub use link::Link;
 pub(crate) use next_hop::Known;
 pub use next_hop::{Hop, NextHop, Target};
@@ -55,11 +60,6 @@ pub use rule::{Action, Rule};
 
 /// Leaves a link's byte counters out of its message (`RTEXT_FILTER_SKIP_STATS`).
 const SKIP_STATISTICS: u32 = 1 << 3;
-
-/// Messages about next-hop objects (include/uapi/linux/rtnetlink.h; not in the libc crate).
-const RTM_NEWNEXTHOP: u16 = 104;
-const RTM_DELNEXTHOP: u16 = 105;
-const RTM_GETNEXTHOP: u16 = 106;
 
 /// A connection to the kernel's links, addresses, routes and rules.
 pub struct Rtnl {
