@@ -11,6 +11,7 @@ pub mod checks;
 pub mod config;
 pub mod connection;
 pub mod counters;
+pub mod daemon;
 pub mod desired;
 pub mod environment;
 pub mod event;

@@ -1,0 +1,210 @@
+//! What the daemon's core takes in and gives out. Everything is data with a serial form: a line
+//! of a recording is one [`Event`] and its time.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Add;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::HostState;
+use crate::asked::Asked;
+use crate::change::{Change, Item};
+use crate::config::Config;
+use crate::net::IfName;
+use crate::proposal::{Observation, Proposal};
+
+/// A moment: milliseconds of CLOCK_BOOTTIME, which counts suspended time and is never set
+/// (clock_gettime(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Add<Duration> for Millis {
+    type Output = Millis;
+
+    /// Saturates at the end of time.
+    fn add(self, period: Duration) -> Millis {
+        let millis = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        Millis(self.0.saturating_add(millis))
+    }
+}
+
+/// What woke the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Links, addresses, routes, rules (rtnetlink(7)).
+    Routing,
+    /// The path manager's events (generic netlink, `mptcp_pm_events`).
+    PathManager,
+    /// The clock was set, or the host was suspended (`TFD_TIMER_CANCEL_ON_SET`).
+    Clock,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Routing => "links and routes",
+            Source::PathManager => "the path manager",
+            Source::Clock => "the clock",
+        })
+    }
+}
+
+/// A look at the host, and what the set-ups of this boot were asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The host.
+    pub state: HostState,
+    /// From the journal.
+    #[serde(default)]
+    pub asked: Asked,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Something may have changed.
+    Woken(Source),
+    /// The answer to [`Action::Observe`].
+    Observed(Box<Observed>),
+    /// More messages came than the socket holds (`ENOBUFS`): what they said is not known.
+    Lost(Source),
+    /// The answer to [`Action::Apply`]: what was changed, perhaps nothing.
+    Applied(Vec<Change>),
+    /// The answer to either where it failed, as a clause. The host is as it was.
+    Refused(String),
+    /// The time that [`Daemon::deadline`](super::Daemon::deadline) named has come.
+    Deadline,
+    /// The settings file was read again, or why it cannot be used, as a clause.
+    Reload(Result<Box<Config>, String>),
+    /// The daemon is to end.
+    Stop,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Look at the host, and answer with [`Event::Observed`] or [`Event::Refused`].
+    Observe,
+    /// Set the host up, and answer with [`Event::Applied`] or [`Event::Refused`].
+    Apply(Box<Wish>),
+    /// Tell a decision.
+    Report(Report),
+    /// End, and leave the host as it is.
+    Exit,
+}
+
+/// What a set-up is to go by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Wish {
+    /// All settings, with the links that are held back among those left out.
+    pub config: Config,
+    /// What is recorded with the set-up.
+    pub asked: Asked,
+    /// Addresses that are away for a moment. Their endpoints stay, for the subflows of an address
+    /// that comes back go on by themselves, and those of a deleted endpoint are closed.
+    pub keep: BTreeSet<IpAddr>,
+}
+
+impl Wish {
+    /// An observation of the host, and what is proposed for it.
+    pub fn observation(&self, state: HostState) -> Observation {
+        let proposal = self.proposal(&state);
+        Observation { state, proposal }
+    }
+
+    /// What is proposed for the host in this state.
+    pub fn proposal(&self, state: &HostState) -> Proposal {
+        let mut proposal = Proposal::of(state, &self.config);
+        proposal.plan.steps.retain(|step| match &step.change {
+            Change::Remove(Item::Endpoint(endpoint)) => !self.keep.contains(&endpoint.address),
+            _ => true,
+        });
+        proposal
+    }
+}
+
+/// A decision, told once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Which kind.
+    pub code: Code,
+    /// The line that a person reads.
+    pub text: String,
+    /// The link that it is about, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<IfName>,
+}
+
+impl Report {
+    /// One about the host.
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Report { code, text: text.into(), link: None }
+    }
+
+    /// One about a link.
+    pub fn about(code: Code, link: &IfName, text: String) -> Self {
+        Report { code, text, link: Some(link.clone()) }
+    }
+}
+
+/// The kinds of report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// What is the case, without a change of ours.
+    Standing,
+    /// The host was set up or mended.
+    SetUp,
+    /// A link stopped being a path.
+    LinkGone,
+    /// A link became a path.
+    LinkBack,
+    /// A link comes and goes too often and is not used for a while.
+    Held,
+    /// That while is over.
+    Released,
+    /// Messages of the kernel were lost.
+    Lost,
+    /// A change or a look failed.
+    Refused,
+    /// Somebody else undoes what is set up.
+    Fought,
+    /// The settings were read.
+    Reloaded,
+    /// The settings file has a mistake.
+    WrongSettings,
+    /// The daemon ends.
+    Stopping,
+}
+
+impl Code {
+    /// The kind as one word, as in the serial form: `set_up`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Code::Standing => "standing",
+            Code::SetUp => "set_up",
+            Code::LinkGone => "link_gone",
+            Code::LinkBack => "link_back",
+            Code::Held => "held",
+            Code::Released => "released",
+            Code::Lost => "lost",
+            Code::Refused => "refused",
+            Code::Fought => "fought",
+            Code::Reloaded => "reloaded",
+            Code::WrongSettings => "wrong_settings",
+            Code::Stopping => "stopping",
+        }
+    }
+
+    /// Is it for somebody to look at?
+    pub fn is_warning(self) -> bool {
+        matches!(self, Code::Held | Code::Lost | Code::Refused | Code::Fought | Code::WrongSettings)
+    }
+}

@@ -1,0 +1,355 @@
+//! The daemon's decisions: when to look at the host, what to change, what to tell. Pure: the clock
+//! and everything that was observed are handed in, so a file of `(now, event)` lines is a test.
+//!
+//! A message of the kernel only wakes. What is true is observed again, and a set-up follows from
+//! that observation alone ([`crate::proposal`]); nothing is concluded from the message itself.
+//!
+//! Not here: descriptors, the journal, the kernel. Those are the launcher's (`daemon/driver.rs`).
+
+mod absence;
+mod debounce;
+mod event;
+mod pace;
+mod standing;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::asked::Asked;
+use crate::change::Change;
+use crate::config::Config;
+use crate::net::IfName;
+use crate::phrase;
+use absence::Absences;
+use debounce::Debounce;
+use pace::Pace;
+
+pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
+pub use status::{Held, Status, Told};
+
+/// A link that falls more often than this in a minute is held back.
+const MOST_FALLS: usize = 5;
+
+/// A host on which more set-ups than this are needed in a minute has somebody else at work on it.
+const MOST_REPAIRS: usize = 30;
+
+/// After a change that was refused the first pause; each further one is twice as long.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+
+/// The longest of these pauses: a reason that nobody announces, such as a full disk, may go.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// So many reports are remembered for `mptcpize status`.
+const REMEMBERED: usize = 5;
+
+/// So many links are remembered; names that come and go without end must not fill the memory.
+const MOST_LINKS: usize = 64;
+
+/// What the daemon knows and waits for. Every method is total, and none reads a clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Daemon {
+    /// When it started.
+    since: Millis,
+    /// The settings file, as it was last read without a mistake.
+    file: Config,
+    /// What the daemon's own command line asked.
+    line: Asked,
+    /// Messages of the kernel that no look has answered yet.
+    debounce: Debounce,
+    /// An [`Action::Observe`] or [`Action::Apply`] has not been answered yet.
+    busy: bool,
+    /// An overflow has been told, and no look has been made since.
+    lost: bool,
+    /// After a refusal: how many there were in a row, and when to try again.
+    retry: Option<Retry>,
+    /// Set-ups that were needed, for [`MOST_REPAIRS`].
+    repairs: Pace,
+    /// Every link that has been a path.
+    links: BTreeMap<IfName, Link>,
+    /// Endpoints of ours whose address is away.
+    absences: Absences,
+    /// The links that the last proposal joins.
+    joined: Vec<IfName>,
+    /// What is the case, in a line.
+    standing: String,
+    /// The last reports, oldest first.
+    told: VecDeque<Told>,
+}
+
+/// What is remembered of a link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Link {
+    /// Was it a path with a carrier when the host was last observed?
+    usable: bool,
+    /// How often it stopped being one.
+    falls: Pace,
+}
+
+/// A refusal that has not been overcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Retry {
+    /// When to look again; none while that look is being acted on.
+    at: Option<Millis>,
+    /// The pause after the next refusal.
+    pause: Duration,
+    /// What was refused, told once.
+    why: String,
+}
+
+impl Daemon {
+    /// A daemon that has not looked yet: its first event, whatever it is, makes it look.
+    ///
+    /// `file` are the settings of /etc/mptcpize.toml, `line` what the command line asked.
+    pub fn new(now: Millis, file: Config, line: Asked) -> Self {
+        Daemon {
+            since: now,
+            file,
+            line,
+            debounce: Debounce::due(now),
+            busy: false,
+            lost: false,
+            retry: None,
+            repairs: Pace::default(),
+            links: BTreeMap::new(),
+            absences: Absences::default(),
+            joined: Vec::new(),
+            standing: String::new(),
+            told: VecDeque::new(),
+        }
+    }
+
+    /// Takes an event into account and says what to do, in this order.
+    pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Woken(_) => self.debounce.wake(now),
+            Event::Lost(source) => self.overflowed(now, source, &mut actions),
+            Event::Observed(observation) => self.observed(now, &observation, &mut actions),
+            Event::Applied(changes) => self.applied(now, &changes, &mut actions),
+            Event::Refused(why) => self.refused(now, why, &mut actions),
+            Event::Deadline => {}
+            Event::Reload(settings) => self.reloaded(now, settings, &mut actions),
+            Event::Stop => {
+                let text = "stopping: what was set up stays (undo: mptcpize setup undo)";
+                self.tell(now, Report::new(Code::Stopping, text), &mut actions);
+                actions.push(Action::Exit);
+                return actions;
+            }
+        }
+        if !self.busy && self.next_look().is_some_and(|at| at <= now) {
+            self.busy = true;
+            self.debounce.clear();
+            actions.push(Action::Observe);
+        }
+        actions
+    }
+
+    /// When [`Event::Deadline`] is due; never while nothing is waited for.
+    pub fn deadline(&self) -> Option<Millis> {
+        if self.busy { None } else { self.next_look() }
+    }
+
+    /// Has everything that is known been acted on? True after the first look and its changes.
+    pub fn is_settled(&self) -> bool {
+        !self.busy && !self.standing.is_empty()
+    }
+
+    /// What `mptcpize status` shows.
+    pub fn status(&self) -> Status {
+        let held = |(dev, link): (&IfName, &Link)| {
+            let until = link.falls.until()?;
+            Some(Held { link: dev.clone(), why: FLAPS.to_owned(), until })
+        };
+        Status {
+            since: self.since,
+            standing: self.standing.clone(),
+            held: self.links.iter().filter_map(held).collect(),
+            events: self.told.iter().cloned().collect(),
+        }
+    }
+
+    /// The moment of the next look. While a refusal or somebody else's repairs are waited out,
+    /// messages wait too: what was refused is taken back, which the kernel tells like any change.
+    fn next_look(&self) -> Option<Millis> {
+        let pause = self.retry.as_ref().and_then(|retry| retry.at).or(self.repairs.until());
+        if pause.is_some() {
+            return pause;
+        }
+        let released = self.links.values().filter_map(|link| link.falls.until());
+        released.chain(self.debounce.deadline()).chain(self.absences.deadline()).min()
+    }
+
+    fn overflowed(&mut self, now: Millis, source: Source, actions: &mut Vec<Action>) {
+        self.debounce.wake(now);
+        if !self.lost {
+            self.lost = true;
+            let text = format!("messages of {source} were lost: looking at everything again");
+            self.tell(now, Report::new(Code::Lost, text), actions);
+        }
+    }
+
+    fn observed(&mut self, now: Millis, seen: &Observed, actions: &mut Vec<Action>) {
+        self.busy = false;
+        self.lost = false;
+        if let Some(retry) = &mut self.retry {
+            retry.at = None;
+        }
+        self.repairs.end(now);
+        let asked = self.line.clone().then(seen.asked.clone());
+        let config = asked.over(self.file.clone());
+        self.follow(now, &standing::usable(&seen.state, &config), actions);
+        self.absences.look(now, &seen.state);
+        let wish = Wish { keep: self.absences.kept(now), config: self.without_held(config), asked };
+        let proposal = wish.proposal(&seen.state);
+        self.joined = proposal.links().into_iter().cloned().collect();
+        let due = !proposal.plan.is_empty() && !proposal.is_blocked();
+        if due || wish.asked != seen.asked {
+            self.busy = true;
+            actions.push(Action::Apply(Box::new(wish)));
+            return;
+        }
+        self.retry = None;
+        let said = standing::say(&proposal, &self.held());
+        self.stand(now, said, actions);
+    }
+
+    /// Takes note of links that came and went. `usable` has those that are paths, and of the others
+    /// the reason.
+    fn follow(
+        &mut self,
+        now: Millis,
+        usable: &BTreeMap<IfName, Result<(), String>>,
+        actions: &mut Vec<Action>,
+    ) {
+        let first = self.standing.is_empty();
+        let mut reports = Vec::new();
+        for (dev, link) in &mut self.links {
+            if link.falls.end(now) {
+                let text = format!("{dev} is no longer held back");
+                reports.push(Report::about(Code::Released, dev, text));
+            }
+            let is = usable.get(dev).is_some_and(Result::is_ok);
+            if is == link.usable {
+                continue;
+            }
+            link.usable = is;
+            if link.falls.until().is_some() {
+                continue;
+            }
+            if is {
+                reports.push(Report::about(Code::LinkBack, dev, format!("{dev} is a path again")));
+                continue;
+            }
+            let gone = Err("it is gone".to_owned());
+            let why = usable.get(dev).unwrap_or(&gone).clone().err().unwrap_or_default();
+            let text = format!("{dev} is no path any more: {why}");
+            reports.push(Report::about(Code::LinkGone, dev, text));
+            if let Some(pause) = link.falls.strike(now, MOST_FALLS) {
+                let text = format!("{dev} is held back for {} s: {FLAPS}", pause.as_secs());
+                reports.push(Report::about(Code::Held, dev, text));
+            }
+        }
+        for (dev, _) in usable.iter().filter(|(_, is)| is.is_ok()) {
+            if self.links.contains_key(dev) || self.links.len() >= MOST_LINKS {
+                continue;
+            }
+            self.links.insert(dev.clone(), Link { usable: true, falls: Pace::default() });
+            if !first {
+                reports.push(Report::about(Code::LinkBack, dev, format!("{dev} is a path now")));
+            }
+        }
+        self.links.retain(|_, link| link.usable || !link.falls.is_calm(now));
+        reports.into_iter().for_each(|report| self.tell(now, report, actions));
+    }
+
+    /// The links that are held back.
+    fn held(&self) -> BTreeSet<IfName> {
+        let held = self.links.iter().filter(|(_, link)| link.falls.until().is_some());
+        held.map(|(dev, _)| dev.clone()).collect()
+    }
+
+    fn without_held(&self, mut config: Config) -> Config {
+        config.exclude.extend(self.held());
+        config
+    }
+
+    fn applied(&mut self, now: Millis, changes: &[Change], actions: &mut Vec<Action>) {
+        self.busy = false;
+        self.retry = None;
+        let standing = standing::joined(&self.joined, &self.held());
+        if changes.is_empty() {
+            self.stand(now, standing, actions);
+            return;
+        }
+        let count = phrase::count(changes.len(), "change");
+        let links = phrase::list(&self.joined);
+        let report = Report::new(Code::SetUp, format!("set up {links} with {count}"));
+        self.standing = standing;
+        self.tell(now, report, actions);
+        if let Some(pause) = self.repairs.strike(now, MOST_REPAIRS) {
+            let text = format!(
+                "something else changes what was set up again and again: \
+                 the next look is in {} s",
+                pause.as_secs()
+            );
+            self.tell(now, Report::new(Code::Fought, text), actions);
+        }
+    }
+
+    fn refused(&mut self, now: Millis, why: String, actions: &mut Vec<Action>) {
+        self.busy = false;
+        let before = self.retry.take();
+        let pause = before.as_ref().map_or(FIRST_RETRY, |retry| retry.pause);
+        let told = before.is_some_and(|retry| retry.why == why);
+        self.standing = format!("not set up: {why}");
+        if !told {
+            self.tell(now, Report::new(Code::Refused, why.clone()), actions);
+        }
+        let longer = (pause * 2).min(LONGEST_RETRY);
+        self.retry = Some(Retry { at: Some(now + pause), pause: longer, why });
+    }
+
+    fn reloaded(
+        &mut self,
+        now: Millis,
+        settings: Result<Box<Config>, String>,
+        actions: &mut Vec<Action>,
+    ) {
+        let report = match settings {
+            Ok(config) => {
+                self.file = *config;
+                self.retry = None;
+                self.debounce = Debounce::due(now);
+                Report::new(Code::Reloaded, "the settings were read again")
+            }
+            Err(why) => {
+                Report::new(Code::WrongSettings, format!("the settings stay as they were: {why}"))
+            }
+        };
+        self.tell(now, report, actions);
+    }
+
+    fn stand(&mut self, now: Millis, standing: String, actions: &mut Vec<Action>) {
+        if self.standing != standing {
+            self.standing.clone_from(&standing);
+            self.tell(now, Report::new(Code::Standing, standing), actions);
+        }
+    }
+
+    fn tell(&mut self, now: Millis, report: Report, actions: &mut Vec<Action>) {
+        if self.told.len() == REMEMBERED {
+            self.told.pop_front();
+        }
+        self.told.push_back(Told { at: now, code: report.code, text: report.text.clone() });
+        actions.push(Action::Report(report));
+    }
+}
+
+/// Why a link is held back, as a clause.
+const FLAPS: &str = "it came and went more than 5 times within a minute";
+
+#[cfg(test)]
+mod tests;
