@@ -83,8 +83,21 @@ impl Journal {
     /// Somebody else keeps it for longer than 10 seconds; it is corrupt; the run directory
     /// cannot be written.
     pub fn open(directory: &Path, netns: u64, waiting: impl FnOnce(&str)) -> Result<Self, Error> {
+        Journal::open_within(directory, netns, lock::PATIENCE, waiting)
+    }
+
+    /// Opens it as [`Journal::open`] does, and waits no longer than `patience` for another run.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_within(
+        directory: &Path,
+        netns: u64,
+        patience: Duration,
+        waiting: impl FnOnce(&str),
+    ) -> Result<Self, Error> {
         let mut was_held = false;
-        let lock = lock::take(directory, &format!("netns-{netns}"), lock::PATIENCE, |holder| {
+        let lock = lock::take(directory, &format!("netns-{netns}"), patience, |holder| {
             was_held = true;
             waiting(holder);
         })?;

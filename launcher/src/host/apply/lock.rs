@@ -11,7 +11,7 @@
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
@@ -116,37 +116,69 @@ pub fn take(
     patience: Duration,
     waiting: impl FnOnce(&str),
 ) -> Result<File, Error> {
-    make(directory)?;
-    let locks = directory.join(LOCKS);
-    close(&locks).map_err(|error| unusable(&locks, &error))?;
-    let path = locks.join(name);
+    let path = place(directory, name)?;
     let started = Instant::now();
     let mut waiting = Some(waiting);
     loop {
-        let mut file = open(&path).map_err(|error| unusable(&path, &error))?;
-        while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            if error != rustix::io::Errno::WOULDBLOCK {
-                return Err(unusable(&path, &error.into()));
-            }
-            let holder = holder(&mut file);
-            if started.elapsed() > patience {
+        match attempt(&path)? {
+            Attempt::Taken(file) => return Ok(file),
+            Attempt::Held(holder) if started.elapsed() > patience => {
                 return Err(held(&path, &holder));
             }
-            if let Some(waiting) = waiting.take() {
-                waiting(&holder);
+            Attempt::Held(holder) => {
+                if let Some(waiting) = waiting.take() {
+                    waiting(&holder);
+                }
+                std::thread::sleep(LOOK);
             }
-            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// What came of one attempt to take a lock.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is ours until the file is dropped.
+    Taken(File),
+    /// This process has it; empty where that cannot be told.
+    Held(String),
+}
+
+/// Takes the lock of this name below the run directory if nobody has it.
+///
+/// # Errors
+/// As [`make`]; the file is not ours.
+pub fn try_take(directory: &Path, name: &str) -> Result<Attempt, Error> {
+    attempt(&place(directory, name)?)
+}
+
+/// The file of a lock, in a directory that is closed to others.
+fn place(directory: &Path, name: &str) -> Result<PathBuf, Error> {
+    make(directory)?;
+    let locks = directory.join(LOCKS);
+    close(&locks).map_err(|error| unusable(&locks, &error))?;
+    Ok(locks.join(name))
+}
+
+fn attempt(path: &Path) -> Result<Attempt, Error> {
+    loop {
+        let mut file = open(path).map_err(|error| unusable(path, &error))?;
+        if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if error != rustix::io::Errno::WOULDBLOCK {
+                return Err(unusable(path, &error.into()));
+            }
+            return Ok(Attempt::Held(holder(&mut file)));
         }
         // What was replaced while we waited locks nothing any more.
         let is_current = |there: &Metadata| {
             file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
         };
-        if fs::symlink_metadata(&path).as_ref().is_ok_and(is_current) {
+        if fs::symlink_metadata(path).as_ref().is_ok_and(is_current) {
             // For the messages of others where /proc/locks cannot be read.
             let _ = file.set_len(0);
             let _ =
                 file.seek(SeekFrom::Start(0)).and_then(|_| write!(file, "{}", std::process::id()));
-            return Ok(file);
+            return Ok(Attempt::Taken(file));
         }
     }
 }

@@ -109,6 +109,21 @@ pub fn set_up_from(
     host: &mut dyn Host,
     journal: &mut Journal,
     config: &Config,
+    each: impl FnMut(&Change),
+) -> Result<Outcome, Error> {
+    carry_out(seen, host, journal, |state| Observation::of(state, config), each)
+}
+
+/// Makes the host what is proposed for it as it was `seen`, and after the changes what `propose`
+/// derives from each further observation.
+///
+/// # Errors
+/// As [`set_up_from`].
+pub fn carry_out(
+    seen: Observation,
+    host: &mut dyn Host,
+    journal: &mut Journal,
+    propose: impl Fn(HostState) -> Observation,
     mut each: impl FnMut(&Change),
 ) -> Result<Outcome, Error> {
     let mut done: Vec<Step> = Vec::new();
@@ -119,7 +134,7 @@ pub fn set_up_from(
         let now = match first.take() {
             Some(seen) => seen,
             None => match host.observe(journal.entries()) {
-                Ok(state) => Observation::of(state, config),
+                Ok(state) => propose(state),
                 Err(error) => return Err(roll_back(host, journal, &done, error)),
             },
         };
