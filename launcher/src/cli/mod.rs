@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod complete;
+pub mod daemon;
 pub mod ip_mptcp;
 pub mod pm;
 pub mod policy;
@@ -104,6 +105,9 @@ pub enum Command {
     /// Configure endpoints, limits and routes for every link
     #[command(long_about = setup::LONG)]
     Setup(setup::Setup),
+    /// Keep the set-up complete while links come and go
+    #[command(long_about = daemon::LONG)]
+    Daemon(daemon::Daemon),
     /// Make services use MPTCP, or every program of the host
     #[command(long_about = unit::ENABLE_LONG)]
     Enable(unit::Enable),

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::cli::setup::Place;
 use crate::commands::setup::confirm;
 use crate::commands::setup::session::{enter, open_journal};
+use crate::daemon::published;
 use crate::error::Exit;
 use crate::host::Host;
 use crate::host::apply::{journal, transaction};
@@ -23,9 +24,22 @@ use mptcpize_model::record::Record;
 pub fn undo(locations: &Locations, place: &Place, salvage: bool) -> anyhow::Result<Exit> {
     enter(place)?;
     let mut host = KernelHost::open()?;
-    if salvage {
-        return salvaged(locations, place, &mut host);
+    let exit = match salvage {
+        true => salvaged(locations, place, &mut host),
+        false => recorded(locations, place, &mut host),
+    }?;
+    if let Some(daemon) = published::running(&locations.run(), identity::netns()) {
+        output::note(&format!(
+            "mptcpize daemon (process {}) sets the host up again: {} && mptcpize setup undo",
+            daemon.pid,
+            daemon.stop()
+        ));
     }
+    Ok(exit)
+}
+
+/// Undoes what the journal says.
+fn recorded(locations: &Locations, place: &Place, host: &mut KernelHost) -> anyhow::Result<Exit> {
     let record = journal::look(&locations.run(), identity::netns())?;
     // Without a journal there may still be what carries our mark.
     if record == Record::default() && !transaction::is_marked(&host.observe(&[])?) {
@@ -38,7 +52,7 @@ pub fn undo(locations: &Locations, place: &Place, salvage: bool) -> anyhow::Resu
         return Ok(Exit::Done);
     }
     let mut journal = open_journal(locations)?;
-    let undone = transaction::undo(&mut host, &mut journal, |change| {
+    let undone = transaction::undo(host, &mut journal, |change| {
         if place.verbose {
             output::note(&diff::change_line(change));
         }

@@ -3,6 +3,7 @@
 //! What a message looks like is the crate mptcp-netlink's, which knows links by index. Each module
 //! here asks that crate and converts (`convert`); `names` knows which index is which name.
 
+pub mod changes;
 mod convert;
 pub mod diag;
 pub mod events;

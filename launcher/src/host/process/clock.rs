@@ -1,14 +1,27 @@
-//! The time of day where this host is, which the standard library does not know.
+//! The time of day where this host is, and the time since its boot: the standard library knows
+//! neither.
 
 #![allow(unsafe_code)]
 
 use std::mem;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use mptcpize_model::daemon::Millis;
 
 /// Milliseconds since 1970.
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time since the boot, suspended time included: CLOCK_BOOTTIME, which is never set.
+pub fn since_boot() -> Millis {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
+    Millis(0) + Duration::new(seconds, nanos)
 }
 
 /// Hours, minutes and seconds as a clock on the wall shows them: `12:04:29`.

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod helper;
 pub mod privilege;
 pub mod resolve;
+pub mod signal_fd;
 pub mod signals;
 #[cfg(feature = "top")]
 pub mod terminal;

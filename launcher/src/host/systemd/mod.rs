@@ -4,7 +4,9 @@
 
 pub mod dropins;
 pub mod enabled;
+pub mod journal_socket;
 pub mod journalctl;
+pub mod notify;
 pub mod services;
 pub mod systemctl;
 pub mod transaction;

@@ -1,0 +1,214 @@
+//! The loop: waits for a source, asks the core, and carries out what it says with the same
+//! transaction as `mptcpize setup`. The journal is opened for each transaction and closed after it,
+//! so that `setup undo` never waits for a daemon that idles.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::daemon::published::Published;
+use crate::daemon::sources::{Sources, Wake};
+use crate::error::{Error, Exit};
+use crate::host::Host;
+use crate::host::apply::journal::{self, Journal};
+use crate::host::apply::transaction;
+use crate::host::netlink::KernelError;
+use crate::host::observe::kernel_host::KernelHost;
+use crate::host::process::clock;
+use crate::host::process::signal_fd::Asked;
+use crate::host::systemd::notify::Notify;
+use mptcpize_model::change::Change;
+use mptcpize_model::config::Config;
+use mptcpize_model::daemon::{Action, Daemon, Event, Millis, Observed, Report, Wish};
+
+/// How long another mptcpize that changes the host is waited for. Then the core tries again later:
+/// signals and the watchdog must not wait for a `setup` that hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the daemon is given by its caller.
+pub struct Surroundings<'a> {
+    /// The run directory.
+    pub directory: PathBuf,
+    /// The network namespace, which this thread is in.
+    pub netns: u64,
+    /// Reads the settings file; the error is a clause.
+    pub settings: &'a dyn Fn() -> Result<Config, String>,
+    /// Is told every decision.
+    pub tell: &'a dyn Fn(&Report),
+    /// Is told every change after it was made.
+    pub change: &'a dyn Fn(&Change),
+    /// Gets every event with its time, one JSON object a line.
+    pub record: Option<File>,
+}
+
+/// A line of a recording.
+#[derive(Serialize)]
+struct Line<'a> {
+    now: Millis,
+    event: &'a Event,
+}
+
+/// The daemon at work.
+pub struct Driver<'a> {
+    core: Daemon,
+    host: KernelHost,
+    sources: Sources,
+    published: Published,
+    notify: Notify,
+    given: Surroundings<'a>,
+    ready: bool,
+    /// When the watchdog is told next.
+    watchdog: Option<Millis>,
+}
+
+impl<'a> Driver<'a> {
+    /// Opens what it needs; nothing is looked at yet.
+    ///
+    /// # Errors
+    /// 1 where another daemon runs here, 4 without privilege, 5 on a kernel without events of the
+    /// path manager.
+    pub fn open(core: Daemon, given: Surroundings<'a>) -> Result<Self, Error> {
+        let published = Published::take(&given.directory, given.netns)?;
+        let sources = Sources::open().map_err(|error| unheard(&error))?;
+        let notify = Notify::from_env();
+        let watchdog = notify.watchdog().map(|period| clock::since_boot() + period);
+        let host = KernelHost::open()?;
+        Ok(Driver { core, host, sources, published, notify, given, ready: false, watchdog })
+    }
+
+    /// Works until it is told to end.
+    ///
+    /// # Errors
+    /// A source fails for good, or the run directory cannot be written.
+    pub fn run(mut self) -> Result<(), Error> {
+        // Whatever the first event is, it makes the core look.
+        let mut more = self.feed(Event::Deadline);
+        while more {
+            self.published.publish(&self.core.status())?;
+            self.notify.status(&self.core.status().standing);
+            if !self.ready && self.core.is_settled() {
+                self.ready = true;
+                self.notify.ready();
+            }
+            let deadline = self.core.deadline().into_iter().chain(self.watchdog).min();
+            let wakes = self.sources.wait(deadline).map_err(|error| unheard(&error))?;
+            for wake in wakes {
+                more = more && self.take(wake);
+            }
+            self.tell_watchdog();
+        }
+        Ok(())
+    }
+
+    /// Takes a wake into account; false when the daemon is to end.
+    fn take(&mut self, wake: Wake) -> bool {
+        match wake {
+            Wake::Changed(source) => self.feed(Event::Woken(source)),
+            Wake::Lost(source) => self.feed(Event::Lost(source)),
+            Wake::Deadline => self.feed(Event::Deadline),
+            Wake::Signal(Asked::Stop) => {
+                self.notify.stopping();
+                self.feed(Event::Stop)
+            }
+            Wake::Signal(Asked::Reload) => {
+                self.notify.reloading();
+                let more = self.feed(Event::Reload((self.given.settings)().map(Box::new)));
+                self.notify.ready();
+                more
+            }
+        }
+    }
+
+    /// Hands an event to the core and carries out its actions, and those that follow from their
+    /// answers; false when the daemon is to end.
+    fn feed(&mut self, event: Event) -> bool {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let now = clock::since_boot();
+            self.record(now, &event);
+            for action in self.core.handle(now, event) {
+                match action {
+                    Action::Observe => events.push_back(self.observe()),
+                    Action::Apply(wish) => events.push_back(self.apply(&wish)),
+                    Action::Report(report) => (self.given.tell)(&report),
+                    Action::Exit => return false,
+                }
+            }
+        }
+        true
+    }
+
+    fn observe(&mut self) -> Event {
+        let seen = journal::look(&self.given.directory, self.given.netns).and_then(|record| {
+            let state = self.host.observe(&record.entries)?;
+            Ok(Observed { state, asked: record.asked })
+        });
+        match seen {
+            Ok(seen) => Event::Observed(Box::new(seen)),
+            Err(error) => Event::Refused(error.clause()),
+        }
+    }
+
+    fn apply(&mut self, wish: &Wish) -> Event {
+        match self.transaction(wish) {
+            Ok(changes) => Event::Applied(changes),
+            Err(error) => Event::Refused(error.clause()),
+        }
+    }
+
+    fn transaction(&mut self, wish: &Wish) -> Result<Vec<Change>, Error> {
+        let Surroundings { directory, netns, change, .. } = &self.given;
+        let mut journal = Journal::open_within(directory, *netns, PATIENCE, |_| {})?;
+        let before = journal.asked().clone();
+        journal.ask(&wish.asked)?;
+        let host = &mut self.host;
+        let done = host.observe(journal.entries()).and_then(|state| {
+            let propose = |state| wish.observation(state);
+            transaction::carry_out(propose(state), host, &mut journal, propose, change)
+        });
+        match done {
+            Ok(outcome) => Ok(outcome.plan.steps.into_iter().map(|step| step.change).collect()),
+            Err(error) => {
+                // The error that is on its way says more than one about the journal.
+                let _ = journal.ask(&before);
+                Err(error)
+            }
+        }
+    }
+
+    fn record(&mut self, now: Millis, event: &Event) {
+        if let Some(file) = &mut self.given.record {
+            let line = serde_json::to_string(&Line { now, event }).unwrap_or_default();
+            // A recording that cannot be written is no reason to leave the host alone.
+            let _ = file.write_all(format!("{line}\n").as_bytes());
+        }
+    }
+
+    fn tell_watchdog(&mut self) {
+        let now = clock::since_boot();
+        if self.watchdog.is_some_and(|at| at <= now) {
+            self.notify.alive();
+            self.watchdog = self.notify.watchdog().map(|period| now + period);
+        }
+    }
+}
+
+/// Why nothing can be listened to.
+fn unheard(error: &KernelError) -> Error {
+    let what = "cannot listen to the kernel";
+    if error.is_denied() {
+        return Error::new(Exit::NotPermitted, what)
+            .why(error)
+            .fix(crate::host::process::privilege::advice());
+    }
+    match error.errno {
+        libc::ENOENT => Error::new(Exit::Missing, what)
+            .why("this kernel's path manager has no events: Linux 5.12 or later is needed")
+            .fix("mptcpize setup    # once, without a daemon"),
+        _ => Error::new(Exit::Failed, what).why(error),
+    }
+}

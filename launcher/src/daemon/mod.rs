@@ -1,0 +1,10 @@
+//! What runs for long: the loop between the kernel and the core that decides
+//! ([`mptcpize_model::daemon`]).
+//!
+//! [`sources`] turns descriptors into events, [`driver`] turns actions into looks and changes,
+//! [`published`] is what others may know of it. What is told, and where the settings come from, is
+//! the caller's.
+
+pub mod driver;
+pub mod published;
+pub mod sources;

@@ -1,0 +1,156 @@
+//! The descriptors that wake the daemon, behind one epoll(7): the kernel's messages, signals, and
+//! two timers. While nothing happens and nothing is waited for, nothing wakes it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
+
+use crate::host::netlink::KernelError;
+use crate::host::netlink::changes::Changes;
+use crate::host::netlink::events::{Events, News};
+use crate::host::process::signal_fd::{Asked, Signals};
+use crate::syscall::timespec;
+use mptcpize_model::daemon::{Millis, Source};
+use mptcpize_model::event::Kind;
+
+/// What woke the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Something may have changed.
+    Changed(Source),
+    /// Messages were lost.
+    Lost(Source),
+    /// The time that was asked for has come.
+    Deadline,
+    /// A signal.
+    Signal(Asked),
+}
+
+/// The marks of the descriptors.
+const ROUTING: u64 = 0;
+const PATH_MANAGER: u64 = 1;
+const TIMER: u64 = 2;
+const CLOCK: u64 = 3;
+const SIGNALS: u64 = 4;
+
+/// A moment that does not come, for the timer that is there to be cancelled when the clock is set.
+const NEVER: Duration = Duration::from_secs(1 << 40);
+
+/// All of them.
+pub struct Sources {
+    epoll: OwnedFd,
+    routing: Changes,
+    path_manager: Events,
+    timer: OwnedFd,
+    clock: OwnedFd,
+    signals: Signals,
+}
+
+impl Sources {
+    /// Opens all of them, in the network namespace of this thread.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_NET_ADMIN`; `ENOENT` on a kernel whose path manager has no events
+    /// (before 5.12).
+    pub fn open() -> Result<Self, KernelError> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = |clock| timerfd_create(clock, flags).map_err(io::Error::from);
+        let sources = Sources {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?,
+            routing: Changes::open()?,
+            path_manager: Events::open()?,
+            timer: timer(TimerfdClockId::Boottime)?,
+            clock: timer(TimerfdClockId::Realtime)?,
+            signals: Signals::open()?,
+        };
+        // When the clock is set or the host resumes, the kernel ends this wait (timerfd_create(2)).
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        set(&sources.clock, flags, NEVER)?;
+        for (descriptor, mark) in [
+            (sources.routing.as_fd(), ROUTING),
+            (sources.path_manager.as_fd(), PATH_MANAGER),
+            (sources.timer.as_fd(), TIMER),
+            (sources.clock.as_fd(), CLOCK),
+            (sources.signals.as_fd(), SIGNALS),
+        ] {
+            let data = epoll::EventData::new_u64(mark);
+            epoll::add(&sources.epoll, descriptor, data, epoll::EventFlags::IN)
+                .map_err(io::Error::from)?;
+        }
+        Ok(sources)
+    }
+
+    /// Waits for the next descriptor or this moment, and says what came. Each source is read to its
+    /// end, so that a burst is one wake.
+    ///
+    /// # Errors
+    /// A descriptor fails.
+    pub fn wait(&mut self, deadline: Option<Millis>) -> Result<Vec<Wake>, KernelError> {
+        // A time of zero would switch the timer off; one that has passed is due at once.
+        let at = deadline.map_or(Duration::ZERO, |at| Duration::from_millis(at.0.max(1)));
+        set(&self.timer, TimerfdTimerFlags::ABSTIME, at)?;
+        let mut ready: Vec<epoll::Event> = Vec::with_capacity(5);
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
+        let mut wakes = Vec::new();
+        for event in ready {
+            let data = event.data;
+            match data.u64() {
+                ROUTING => self.routing(&mut wakes)?,
+                PATH_MANAGER => self.path_manager(&mut wakes)?,
+                TIMER if expired(&self.timer) => wakes.push(Wake::Deadline),
+                CLOCK => {
+                    expired(&self.clock);
+                    wakes.push(Wake::Changed(Source::Clock));
+                }
+                SIGNALS => {
+                    let all = std::iter::from_fn(|| self.signals.next());
+                    wakes.extend(all.map(Wake::Signal));
+                }
+                _ => {}
+            }
+        }
+        Ok(wakes)
+    }
+
+    fn routing(&mut self, wakes: &mut Vec<Wake>) -> Result<(), KernelError> {
+        let news = self.routing.drain()?;
+        wakes.extend(news.lost.then_some(Wake::Lost(Source::Routing)));
+        wakes.extend(news.changed.then_some(Wake::Changed(Source::Routing)));
+        Ok(())
+    }
+
+    /// The kernel tells of no endpoint that goes, but of its subflows, which it closes. What comes
+    /// with every connection is nothing to look for.
+    fn path_manager(&mut self, wakes: &mut Vec<Wake>) -> Result<(), KernelError> {
+        let (mut changed, mut lost) = (false, false);
+        while self.path_manager.wait(Duration::ZERO)? {
+            match self.path_manager.read()? {
+                News::Event(event) => changed |= event.kind == Kind::SubflowClosed,
+                News::Lost => lost = true,
+            }
+        }
+        wakes.extend(lost.then_some(Wake::Lost(Source::PathManager)));
+        wakes.extend(changed.then_some(Wake::Changed(Source::PathManager)));
+        Ok(())
+    }
+}
+
+fn set(timer: &OwnedFd, flags: TimerfdTimerFlags, at: Duration) -> io::Result<()> {
+    let once = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(at) };
+    timerfd_settime(timer, flags, &once)?;
+    Ok(())
+}
+
+/// Takes the expiry of a timer, if it has one; false also where the clock was set.
+fn expired(timer: &OwnedFd) -> bool {
+    rustix::io::read(timer, &mut [0u8; 8]).is_ok()
+}

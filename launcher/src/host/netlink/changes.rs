@@ -1,0 +1,60 @@
+//! Changes of links, addresses, routes and rules, as far as a set-up may depend on them.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use mptcp_netlink::KernelError;
+use mptcp_netlink::rtnl::{Change, Changed, Changes as Kernel};
+use mptcpize_model::ours;
+
+/// What all messages that waited say together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Something that matters changed.
+    pub changed: bool,
+    /// Messages were lost.
+    pub lost: bool,
+}
+
+/// Listens to changes.
+pub struct Changes(Kernel);
+
+impl Changes {
+    /// Begins to listen, in the network namespace of this thread.
+    ///
+    /// # Errors
+    /// A sandbox forbids netlink.
+    pub fn open() -> Result<Self, KernelError> {
+        Kernel::open().map(Changes)
+    }
+
+    /// Reads all messages that wait; does not block.
+    ///
+    /// # Errors
+    /// The socket fails.
+    pub fn drain(&mut self) -> Result<News, KernelError> {
+        let mut news = News::default();
+        while let Some(next) = self.0.read()? {
+            match next {
+                Changed::Change(change) => news.changed |= matters(change),
+                Changed::Lost => news.lost = true,
+            }
+        }
+        Ok(news)
+    }
+}
+
+impl AsFd for Changes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Of routes only the default ones and our own matter: a host that speaks BGP has a million others,
+/// which come and go all day.
+fn matters(change: Change) -> bool {
+    match change {
+        Change::Route { length, protocol } => length == 0 || ours::is_ours(protocol),
+        Change::Radio | Change::Other(_) => false,
+        Change::Link | Change::Address | Change::Rule | Change::NextHop => true,
+    }
+}
