@@ -44,6 +44,8 @@ fn one_that_was_killed_is_followed_by_one_that_adopts_what_is_there() {
     let before = lab.client.state();
     Daemon::start(&lab.client, "--backup w2").kill();
     let during = lab.client.state();
+    let stale = lab.client.tool("status -j").run().stdout;
+    assert!(stale.contains("\"daemon\":null"), "{stale}");
     let daemon = Daemon::start(&lab.client, "");
     // Also what the first one was asked.
     assert_eq!(daemon.said(), format!("mptcpize: {BOTH}\n"));

@@ -1,4 +1,4 @@
-//! What a service manager sees of a daemon.
+//! What a service manager and `mptcpize status` see of a daemon.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -101,4 +101,31 @@ fn timers(process: &Path) -> Vec<Timer> {
             Some(Timer { clock: field("clockid:")?.parse().ok()?, left: field("it_value:")? })
         })
         .collect()
+}
+
+#[test]
+fn status_shows_since_when_it_runs_and_what_it_did() {
+    let lab = Uplinks::two_subnets(RATE);
+    let daemon = Daemon::start(&lab.client, "");
+    lab.client.net.ip("link set w2 down");
+    stands(&lab.client, "only one path, w1: nothing to set up");
+    lab.client.net.ip("link set w2 up");
+    stands(&lab.client, "w1 and w2 are set up");
+    // As an ordinary user, who may not enter the directory of the locks.
+    let text = lab.client.tool("status").run().stdout;
+    let line = format!(" (process {}): w1 and w2 are set up\n", daemon.pid());
+    assert!(text.contains("\ndaemon      running for ") && text.contains(&line), "{text}");
+    for event in ["w2 is no path any more: it is down", "w2 is a path again", "set up w1 and w2"] {
+        assert!(text.contains(&format!(" ago  {event}")), "{event}: {text}");
+    }
+    let json = lab.client.tool("status -j").run().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let seen = &json["daemon"];
+    assert_eq!(seen["pid"], daemon.pid(), "{json}");
+    assert_eq!(seen["held"], serde_json::json!([]), "{json}");
+    let kinds: Vec<_> = seen["events"].as_array().expect("a list").iter().collect();
+    let kinds: Vec<_> = kinds.iter().map(|event| event["kind"].as_str()).collect();
+    let expected = ["set_up", "link_gone", "standing", "link_back", "set_up"].map(Some);
+    assert_eq!(kinds, expected, "{json}");
+    daemon.end().ok();
 }

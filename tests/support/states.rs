@@ -1,9 +1,11 @@
 //! States of hosts made up for the screens: what a look would have found.
 
 use mptcpize_model::connection::{Connection, Fallback, Phase, Subflow};
+use mptcpize_model::daemon::Code;
 use mptcpize_model::metrics::Metrics;
 use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
 use mptcpize_model::net::{Address, Family, IfName, Link, Route};
+use mptcpize_model::status::daemon::{Daemon, Held, Told};
 use mptcpize_model::status::{Bytes, Program, Rates, Seen};
 use mptcpize_model::{Flavour, Manager};
 
@@ -178,7 +180,25 @@ pub fn troubled() -> Seen {
         )
     };
     connections.push(odd);
+    seen.daemon = Some(flapping());
     seen
+}
+
+/// A daemon that has run for two hours, on a host whose modem comes and goes.
+fn flapping() -> Daemon {
+    let told = |ago_s, kind, text: &str| Told { ago_s, kind, text: text.to_owned() };
+    let why = "it came and went more than 5 times within a minute".to_owned();
+    Daemon {
+        pid: 712,
+        running_s: 7_300,
+        standing: "only one path, wlan0: nothing to set up; held back: wwan0".to_owned(),
+        held: vec![Held { link: name("wwan0"), for_s: 95, why }],
+        events: vec![
+            told(7_300, Code::SetUp, "set up wlan0 and wwan0 with 15 changes"),
+            told(31, Code::LinkGone, "wwan0 is no path any more: it has no carrier"),
+            told(25, Code::Held, "wwan0 is held back for 120 s: it came and went too often"),
+        ],
+    }
 }
 
 pub fn off() -> Seen {

@@ -3,6 +3,7 @@
 //!
 //! Quick answers only. Whether packets really leave where they should is for `check`.
 
+pub mod daemon;
 mod findings;
 mod rates;
 
@@ -58,6 +59,8 @@ pub struct Seen {
     pub scheduler: Option<String>,
     /// `net.mptcp.path_manager`, or what `pm_type` means.
     pub path_manager: Option<String>,
+    /// The daemon that follows this host's links, if one runs.
+    pub daemon: Option<daemon::Daemon>,
 }
 
 impl Seen {
@@ -237,6 +240,8 @@ pub struct Report {
     pub managers: Vec<Manager>,
     /// Seconds since `mptcpize setup` changed something here.
     pub set_up_s: Option<u64>,
+    /// The daemon that follows this host's links, if one runs.
+    pub daemon: Option<daemon::Daemon>,
     /// Units that are switched on.
     pub services: Vec<String>,
     /// What those of them are that the kernel knows not to be wholly MPTCP.
@@ -268,6 +273,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         foreign_endpoints: seen.state.foreign_endpoints().count(),
         managers: seen.state.managers.clone(),
         set_up_s: seen.set_up_s,
+        daemon: seen.daemon.clone(),
         services: seen.services.clone(),
         services_tcp: seen.services_tcp.clone(),
     }

@@ -5,6 +5,7 @@
 pub mod check;
 pub mod completion;
 pub mod counters;
+mod daemon;
 pub mod diff;
 mod help;
 pub mod man;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::output::daemon;
 use crate::output::table::{Cell, Column, cell, column, numbers, table};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
@@ -58,6 +59,9 @@ pub fn screen(report: &Report, term: &Term) -> String {
     }
     text.push('\n');
     footer(report, term, &mut text);
+    if let Some(running) = &report.daemon {
+        text.push_str(&daemon::lines(running, term));
+    }
     for finding in &report.findings {
         remark(finding, term, &mut text);
     }

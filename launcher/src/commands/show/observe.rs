@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::cli::see::Colour;
 use crate::commands::setup::settings;
+use crate::daemon::published;
 use crate::error::Error;
 use crate::host::Host;
 use crate::host::apply::journal;
@@ -15,6 +16,7 @@ use crate::host::netlink::names::Names;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::host::observe::{kernel, traffic};
+use crate::host::process::clock;
 use crate::host::procfs::programs;
 use crate::host::systemd::services;
 use crate::locations::Locations;
@@ -22,6 +24,7 @@ use crate::output::term::{self, Term};
 use crate::syscall::timespec;
 use mptcpize_model::connection::Connection;
 use mptcpize_model::net::IfName;
+use mptcpize_model::status::daemon::Daemon;
 use mptcpize_model::status::{Bytes, Rates, Seen};
 
 /// How long rates are measured where nothing was looked at before: long enough for some hundred
@@ -79,6 +82,8 @@ pub(in crate::commands) fn look(
             .map(|age| age.as_secs()),
         scheduler: kernel::scheduler(),
         path_manager: kernel::path_manager(),
+        daemon: published::running(&locations.run(), identity::netns())
+            .map(|running| Daemon::of(running.pid, &running.status, clock::since_boot())),
         ..Seen::default()
     };
     name_programs(&mut seen, shown, bound);

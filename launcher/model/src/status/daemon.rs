@@ -1,0 +1,67 @@
+//! The daemon that runs, as `mptcpize status` shows it: times as how long ago.
+
+use serde::Serialize;
+
+use crate::daemon::{Code, Millis, Status};
+use crate::net::IfName;
+
+/// A daemon on the screen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Daemon {
+    /// Its process.
+    pub pid: u32,
+    /// For how long it runs, in seconds.
+    pub running_s: u64,
+    /// What is the case, in a line.
+    pub standing: String,
+    /// The links that are held back.
+    pub held: Vec<Held>,
+    /// The last five decisions, oldest first.
+    pub events: Vec<Told>,
+}
+
+/// A link that is held back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The link.
+    pub link: IfName,
+    /// For how long yet, in seconds.
+    pub for_s: u64,
+    /// Why, as a clause.
+    pub why: String,
+}
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// How long ago, in seconds.
+    pub ago_s: u64,
+    /// Which kind.
+    pub kind: Code,
+    /// The line that the daemon logged.
+    pub text: String,
+}
+
+impl Daemon {
+    /// What it lets others know, at this moment.
+    pub fn of(pid: u32, status: &Status, now: Millis) -> Self {
+        let between = |from: Millis, to: Millis| to.0.saturating_sub(from.0) / 1_000;
+        let held = status.held.iter().map(|held| Held {
+            link: held.link.clone(),
+            for_s: between(now, held.until),
+            why: held.why.clone(),
+        });
+        let events = status.events.iter().map(|told| Told {
+            ago_s: between(told.at, now),
+            kind: told.code,
+            text: told.text.clone(),
+        });
+        Daemon {
+            pid,
+            running_s: between(status.since, now),
+            standing: status.standing.clone(),
+            held: held.collect(),
+            events: events.collect(),
+        }
+    }
+}

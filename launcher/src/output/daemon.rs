@@ -1,0 +1,33 @@
+//! The daemon in the screen of `mptcpize status`.
+
+use std::time::Duration;
+
+use crate::output::term::{Term, Tone, clip};
+use crate::output::units;
+use mptcpize_model::status::daemon::Daemon;
+
+/// How far the second column is set in, as in the lines above it.
+const COLUMN: usize = 12;
+
+/// Its lines: for how long it runs and what is the case, what is held back, its last decisions.
+pub(super) fn lines(daemon: &Daemon, term: &Term) -> String {
+    let ago = |seconds| units::ago(Duration::from_secs(seconds));
+    let mut text = String::new();
+    let mut line = |name: &str, tone: Option<Tone>, rest: String| {
+        let name_of_line = format!("{name:<COLUMN$}");
+        let rest = clip(&rest, term.width.saturating_sub(COLUMN));
+        let rest = tone.map_or_else(|| rest.to_string(), |tone| term.paint(tone, &rest));
+        text.push_str(&format!("{name_of_line}{rest}\n"));
+    };
+    let running = format!("running for {} (process {})", ago(daemon.running_s), daemon.pid);
+    line("daemon", None, format!("{running}: {}", daemon.standing));
+    for held in &daemon.held {
+        let rest = format!("{} for {} more: {}", held.link, ago(held.for_s), held.why);
+        line("held back", Some(Tone::Warning), rest);
+    }
+    for (index, told) in daemon.events.iter().enumerate() {
+        let name = if index == 0 { "events" } else { "" };
+        line(name, None, format!("{:>8} ago  {}", ago(told.ago_s), told.text));
+    }
+    text
+}
