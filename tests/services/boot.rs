@@ -1,12 +1,13 @@
-//! What a real systemd makes of what system-wide use gives it: the unit that sets the host up at
-//! boot, in its sandbox, and the environment of every service.
+//! What a real systemd makes of what system-wide use gives it: the unit that follows the links of
+//! the host, in its sandbox, and the environment of every service.
 
 use std::path::Path;
 
 use crate::support::cc::{self, Build};
 use crate::support::systemd::{Machine, machine};
+use crate::support::wait;
 
-const UNIT: &str = "mptcpize-setup.service";
+const UNIT: &str = "mptcpized.service";
 
 /// Puts the package's unit into the machine, with the tool where it expects it.
 fn install(machine: &Machine) {
@@ -22,7 +23,7 @@ fn install(machine: &Machine) {
 }
 
 #[test]
-fn the_unit_sets_the_host_up_and_undoes_it() {
+fn the_unit_follows_the_links_and_leaves_what_undo_takes_back() {
     let machine = machine();
     install(&machine);
     machine
@@ -50,13 +51,80 @@ fn the_unit_sets_the_host_up_and_undoes_it() {
         assert!(during.contains(wanted), "no {wanted}: {during}");
     }
     // Who looks from outside of the unit's sandbox finds the journal that the unit wrote.
-    assert_eq!(machine.tool("setup").ok().stdout, "already set up: w1 and w2\n");
-    machine.sh(&format!("systemctl restart {UNIT}")).ok();
+    let again = machine.tool("setup").ok();
+    assert!(again.stdout.starts_with("already set up: w1 and w2\n"), "{again}");
+    assert_eq!(machine.property(UNIT, "StatusText"), "w1 and w2 are set up");
+    // The kernel empties the link's table; the daemon fills it again.
+    machine.sh("ip link set w2 down; ip link set w2 up").ok();
+    wait::until("the table of the link", || {
+        machine.sh("ip route show table 8685").ok().stdout.contains("default via 10.2.0.254")
+    });
+    machine.sh("ip route replace default via 10.2.0.254 dev w2 metric 2").ok();
+    machine.sh(&format!("systemctl reload {UNIT} && systemctl restart {UNIT}")).ok();
     assert_eq!(machine.property(UNIT, "ActiveState"), "active");
+    let log = machine.sh(&format!("journalctl --sync; journalctl --no-pager -o json -u {UNIT}"));
+    let log = log.ok().stdout;
+    let decision = |code: &str| log.contains(&format!("\"MPTCPIZE_DECISION\":\"{code}\""));
+    assert!(["set_up", "reloaded", "stopping"].into_iter().all(decision), "{log}");
+    // A daemon would make it again, and that is said.
+    let undone = machine.tool("setup undo").ok();
+    assert!(undone.stderr.contains(": systemctl stop mptcpized && "), "{undone}");
     machine.sh(&format!("systemctl disable --now {UNIT}")).ok();
+    machine.tool("setup undo").ok();
     assert_eq!(machine.sh(look).ok().stdout, before);
-    machine.sh("ip link delete w1; ip link delete w2; rm /etc/systemd/system/mptcpize-*").ok();
+    machine.sh("ip link delete w1; ip link delete w2; rm /etc/systemd/system/mptcpized*").ok();
     machine.sh("systemctl daemon-reload").ok();
+}
+
+/// The unit of earlier releases set the host up once. The package brings another one in its place.
+#[test]
+fn an_upgrade_starts_the_daemon_in_place_of_the_unit_before_and_undoes_nothing() {
+    let machine = machine();
+    install(&machine);
+    let maintainer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/debian/postinst");
+    machine.install(&maintainer, "/opt/postinst");
+    machine.write(
+        "/usr/lib/systemd/system/mptcpize-setup.service",
+        "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/mptcpize setup\n\
+         ExecStop=/usr/bin/mptcpize setup undo\n[Install]\nWantedBy=multi-user.target\n",
+    );
+    machine
+        .sh(&format!(
+            "mv /etc/systemd/system/{UNIT} /opt
+            for link in 1 2; do
+                ip link add w$link type veth peer name p$link
+                ip link set p$link addrgenmode none up
+                ip link set w$link addrgenmode none up
+                ip addr add 10.$link.0.1/24 dev w$link
+                ip route add default via 10.$link.0.254 dev w$link metric $link
+            done
+            systemctl daemon-reload; systemctl enable --now mptcpize-setup"
+        ))
+        .ok();
+    let endpoints = || machine.sh("ip mptcp endpoint").ok().stdout;
+    let before = endpoints();
+    assert!(before.contains("10.2.0.1 id 2"), "{before}");
+    machine
+        .sh(&format!(
+            "mv /opt/{UNIT} /usr/lib/systemd/system
+            ln -sf {UNIT} /usr/lib/systemd/system/mptcpize-setup.service
+            sh /opt/postinst configure 1"
+        ))
+        .ok();
+    assert_eq!(machine.property(UNIT, "ActiveState"), "active");
+    assert_eq!(machine.property(UNIT, "StatusText"), "w1 and w2 are set up");
+    assert_eq!(machine.property(UNIT, "UnitFileState"), "enabled");
+    // What was ordered or asked by the earlier name is about the daemon.
+    assert_eq!(machine.property("mptcpize-setup", "Id"), UNIT);
+    // Made anew, the endpoints would have other numbers.
+    assert_eq!(endpoints(), before);
+    machine
+        .sh(&format!(
+            "systemctl disable --now {UNIT}; mptcpize setup undo; ip link delete w1
+            ip link delete w2; cd /usr/lib/systemd/system; rm {UNIT} mptcpize-setup.service
+            systemctl daemon-reload"
+        ))
+        .ok();
 }
 
 #[test]
@@ -69,7 +137,7 @@ fn the_unit_is_shut_in_and_its_file_is_without_fault() {
     let level =
         last.and_then(|line| line.split(": ").nth(1)?.split(' ').next()?.parse::<f32>().ok());
     assert!(level.is_some_and(|level| level < 4.0), "{report}");
-    machine.sh("rm /etc/systemd/system/mptcpize-*; systemctl daemon-reload").ok();
+    machine.sh("rm /etc/systemd/system/mptcpized*; systemctl daemon-reload").ok();
 }
 
 #[test]

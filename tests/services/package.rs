@@ -71,14 +71,18 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
         mptcpize setup --dry-run >/dev/null
         man -w mptcpize mptcpize-enable mptcpize-setup-undo
         bash -c '. /usr/share/bash-completion/completions/mptcpize; complete -p mptcpize'
-        quietly systemd-analyze verify /usr/lib/systemd/system/mptcpize-setup.service
+        quietly systemd-analyze verify /usr/lib/systemd/system/mptcpized.service
         dpkg -V mptcpize
-        systemctl --root=/ is-enabled mptcpize-setup || true
+        systemctl --root=/ is-enabled mptcpized || true
 
         echo '# of the administrator' >>/etc/mptcpize.toml
         mptcpize enable --system >/dev/null
-        quietly systemctl --root=/ enable mptcpize-setup
+        # As an earlier release was enabled, whose unit had another name.
+        wants=/etc/systemd/system/multi-user.target.wants
+        mkdir -p $wants
+        ln -s /usr/lib/systemd/system/mptcpize-setup.service $wants
         quietly dpkg -i --force-confdef --force-confold {later}
+        (cd $wants && ls -l *mptcpize* | sed 's/.* mptcpize/mptcpize/')
         {plain}
         tail -n 1 /etc/mptcpize.toml
 
@@ -102,6 +106,7 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
          /usr/share/man/man1/mptcpize-setup-undo.1.gz\n\
          complete -F _mptcpize mptcpize\n\
          disabled\n\
+         mptcpized.service -> /lib/systemd/system/mptcpized.service\n\
          262\n\
          # of the administrator\n\
          6\n\
