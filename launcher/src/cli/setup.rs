@@ -17,8 +17,8 @@ ip-mptcp(8); a routing table with its rules, so that packets leave by the link o
 raises the limits to 8 subflows, then looks again whether the host came out as planned. What is \
 there already, also of others, is kept. Look first with --dry-run.
 
-It looks once: a link that comes later wants another `mptcpize setup`, and the set-up ends with \
-the boot (mptcpize-setup.service makes it at each). Each change is written to a journal before it \
+It looks once: a link that comes later wants another `mptcpize setup`, or `mptcpize daemon`, which \
+goes on. The set-up ends with the boot (mptcpized.service makes it at each). Each change is written to a journal before it \
 is made. If one fails, all are undone; `mptcpize setup undo` undoes them at any later time, also \
 after a crash. Where a VPN takes the traffic of the host, `setup` refuses and names it.";
 
