@@ -11,6 +11,7 @@
 mod support;
 
 mod follow;
+mod heal;
 mod host;
 mod life;
 mod replay;

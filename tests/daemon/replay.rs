@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use mptcpize::output::diff;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::config::Config;
-use mptcpize_model::daemon::{Action, Daemon, Event, Millis};
+use mptcpize_model::daemon::{Action, Daemon, Event, Join, Millis};
 use serde::Deserialize;
 
 /// A line of a recording.
@@ -59,6 +59,15 @@ fn replay(recording: &str) -> String {
                 }
                 Action::Report(report) => {
                     writeln!(text, "{at:>7} say {}: {}", report.code.word(), report.text)
+                }
+                Action::List => writeln!(text, "{at:>7} list connections"),
+                Action::Join(joins) => {
+                    let one = |join: &Join| format!("\n          {} > {}", join.local, join.remote);
+                    let all: Vec<String> = joins.iter().map(one).collect();
+                    writeln!(text, "{at:>7} open{}", all.concat())
+                }
+                Action::GiveBack(change) => {
+                    writeln!(text, "{at:>7} give back {}", diff::change_line(&change))
                 }
                 Action::Exit => writeln!(text, "{at:>7} end"),
             };

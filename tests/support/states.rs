@@ -192,6 +192,7 @@ fn flapping() -> Daemon {
         pid: 712,
         running_s: 7_300,
         standing: "only one path, wlan0: nothing to set up; held back: wwan0".to_owned(),
+        healed: Some(3),
         held: vec![Held { link: name("wwan0"), for_s: 95, why }],
         events: vec![
             told(7_300, Code::SetUp, "set up wlan0 and wwan0 with 15 changes"),

@@ -115,6 +115,7 @@ impl Asked {
             fullmesh: all.fullmesh,
             max_subflows: all.max_subflows,
             beside_vpn: all.beside_vpn,
+            heal: file.heal,
             system: file.system,
             sockets: file.sockets,
         }

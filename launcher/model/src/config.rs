@@ -34,6 +34,10 @@ pub struct Config {
     pub max_subflows: Option<u32>,
     /// Use the uplinks also where a VPN takes what programs leave unbound.
     pub beside_vpn: bool,
+    /// `mptcpize daemon` opens the subflows of every connection, and again those that the network
+    /// ended. Unless it is asked to, the kernel opens each once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heal: Option<bool>,
     /// What `enable --system` leaves alone.
     #[serde(skip_serializing_if = "is_default")]
     pub system: System,
@@ -46,6 +50,11 @@ fn is_default(system: &System) -> bool {
 }
 
 impl Config {
+    /// Does `mptcpize daemon` open the subflows?
+    pub fn heal(&self) -> bool {
+        self.heal.unwrap_or(false)
+    }
+
     /// Checks what types cannot.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ pub mod phrase;
 pub mod plain;
 pub mod plan;
 pub mod preload_file;
+pub mod program;
 pub mod proposal;
 pub mod record;
 pub mod route_lookup;

@@ -20,17 +20,9 @@ use crate::proposal::Proposal;
 use crate::uplinks::Path;
 use crate::{Flavour, HostState, Manager};
 
+pub use crate::program::Program;
 pub use findings::Finding;
 pub use rates::{Bytes, Rates};
-
-/// A process that holds a socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Program {
-    /// Its process id.
-    pub pid: u32,
-    /// Its name, as `ps` shows it.
-    pub name: String,
-}
 
 /// Everything that was looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -371,7 +363,9 @@ fn path_rows(seen: &Seen, paths: &[Path], whereabouts: &Whereabouts<'_>) -> Vec<
 }
 
 fn usage(seen: &Seen, path: &Path, first_of_family: bool) -> Use {
-    if seen.path_manager.as_deref() == Some("userspace") {
+    // A daemon that opens subflows goes by the endpoints, as the kernel's own path manager does.
+    let daemons = seen.daemon.as_ref().is_some_and(|daemon| daemon.healed.is_some());
+    if seen.path_manager.as_deref() == Some("userspace") && !daemons {
         return Use::Userspace;
     }
     let of_path = |address: &IpAddr| *address == path.source() || path.others.contains(address);

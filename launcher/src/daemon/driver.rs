@@ -16,14 +16,19 @@ use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::host::apply::journal::{self, Journal};
 use crate::host::apply::transaction;
-use crate::host::netlink::KernelError;
+use crate::host::netlink::pm::Pm;
+use crate::host::netlink::{KernelError, diag};
 use crate::host::observe::kernel_host::KernelHost;
 use crate::host::process::clock;
 use crate::host::process::signal_fd::Asked;
 use crate::host::systemd::notify::Notify;
 use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
-use mptcpize_model::daemon::{Action, Daemon, Event, Millis, Observed, Report, Wish};
+use mptcpize_model::connection::Phase;
+use mptcpize_model::daemon::{
+    Action, Daemon, Event, Join, Listed, ListedSubflow, Millis, Observed, Report, Wish,
+};
+use mptcpize_model::mptcp::{Endpoint, Flags};
 
 /// How long another mptcpize that changes the host is waited for. Then the core tries again later:
 /// signals and the watchdog must not wait for a `setup` that hangs.
@@ -57,6 +62,7 @@ pub struct Driver<'a> {
     core: Daemon,
     host: KernelHost,
     sources: Sources,
+    path_manager: Pm,
     published: Published,
     notify: Notify,
     given: Surroundings<'a>,
@@ -77,7 +83,18 @@ impl<'a> Driver<'a> {
         let notify = Notify::from_env();
         let watchdog = notify.watchdog().map(|period| clock::since_boot() + period);
         let host = KernelHost::open()?;
-        Ok(Driver { core, host, sources, published, notify, given, ready: false, watchdog })
+        let path_manager = Pm::open().map_err(|error| unheard(&error))?;
+        Ok(Driver {
+            core,
+            host,
+            sources,
+            path_manager,
+            published,
+            notify,
+            given,
+            ready: false,
+            watchdog,
+        })
     }
 
     /// Works until it is told to end.
@@ -109,6 +126,7 @@ impl<'a> Driver<'a> {
         match wake {
             Wake::Changed(source) => self.feed(Event::Woken(source)),
             Wake::Lost(source) => self.feed(Event::Lost(source)),
+            Wake::Told(event) => self.feed(Event::Mptcp(event)),
             Wake::Deadline => self.feed(Event::Deadline),
             Wake::Signal(Asked::Stop) => {
                 self.notify.stopping();
@@ -134,6 +152,11 @@ impl<'a> Driver<'a> {
                 match action {
                     Action::Observe => events.push_back(self.observe()),
                     Action::Apply(wish) => events.push_back(self.apply(&wish)),
+                    Action::List => events.push_back(list()),
+                    Action::Join(joins) => events.extend(self.join(joins)),
+                    // The record of the set-up knows it, and `setup undo` takes it back if this
+                    // does not.
+                    Action::GiveBack(change) => drop(self.host.apply(&change)),
                     Action::Report(report) => (self.given.tell)(&report),
                     Action::Exit => return false,
                 }
@@ -180,6 +203,18 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Opens subflows; what the kernel refuses is an event each.
+    fn join(&mut self, joins: Vec<Join>) -> Vec<Event> {
+        let mut refused = Vec::new();
+        for join in joins {
+            let asked = self.path_manager.create(join.token, &opened_from(&join), join.remote);
+            if let Err(error) = asked {
+                refused.push(Event::NotJoined(join, error.errno));
+            }
+        }
+        refused
+    }
+
     fn record(&mut self, now: Millis, event: &Event) {
         if let Some(file) = &mut self.given.record {
             let line = serde_json::to_string(&Line { now, event }).unwrap_or_default();
@@ -195,6 +230,30 @@ impl<'a> Driver<'a> {
             self.watchdog = self.notify.watchdog().map(|period| now + period);
         }
     }
+}
+
+/// Connections that this host began. Where the kernel cannot list them, those that begin from now
+/// on are known from its messages.
+fn list() -> Event {
+    let all = diag::begun_here().unwrap_or_default().into_iter();
+    let listed = all.filter_map(|connection| {
+        let subflows = connection.subflows.iter().map(|subflow| ListedSubflow {
+            local: subflow.local,
+            remote: subflow.remote,
+            id: subflow.local_id,
+        });
+        let multipath = connection.fallback.is_none() && connection.phase == Phase::Open;
+        let token = connection.token.filter(|_| multipath)?;
+        Some(Listed { token, remote: connection.remote, subflows: subflows.collect() })
+    });
+    Event::Listed(listed.collect())
+}
+
+/// The endpoint with the one flag that means something for a single subflow.
+fn opened_from(join: &Join) -> Endpoint {
+    let backup = join.local.flags.has(Flags::BACKUP);
+    let flags = if backup { Flags::SUBFLOW.with(Flags::BACKUP) } else { Flags::SUBFLOW };
+    Endpoint { flags, ..join.local.clone() }
 }
 
 /// Why nothing can be listened to.

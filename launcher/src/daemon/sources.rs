@@ -17,15 +17,17 @@ use crate::host::netlink::events::{Events, News};
 use crate::host::process::signal_fd::{Asked, Signals};
 use crate::syscall::timespec;
 use mptcpize_model::daemon::{Millis, Source};
-use mptcpize_model::event::Kind;
+use mptcpize_model::event::{Event, Kind};
 
 /// What woke the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// Something may have changed.
     Changed(Source),
     /// Messages were lost.
     Lost(Source),
+    /// The path manager's message.
+    Told(Box<Event>),
     /// The time that was asked for has come.
     Deadline,
     /// A signal.
@@ -129,12 +131,15 @@ impl Sources {
     }
 
     /// The kernel tells of no endpoint that goes, but of its subflows, which it closes. What comes
-    /// with every connection is nothing to look for.
+    /// with every connection is no reason to look at the host.
     fn path_manager(&mut self, wakes: &mut Vec<Wake>) -> Result<(), KernelError> {
         let (mut changed, mut lost) = (false, false);
         while self.path_manager.wait(Duration::ZERO)? {
             match self.path_manager.read()? {
-                News::Event(event) => changed |= event.kind == Kind::SubflowClosed,
+                News::Event(event) => {
+                    changed |= event.kind == Kind::SubflowClosed;
+                    wakes.push(Wake::Told(Box::new(event)));
+                }
                 News::Lost => lost = true,
             }
         }

@@ -66,7 +66,8 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
         }
         _ => None,
     };
-    if let Some(fix) = unmanaged.filter(|_| !host.managers.contains(&Manager::Mptcpd)) {
+    let is_there = host.managers.contains(&Manager::Mptcpd) || context.seen.daemon;
+    if let Some(fix) = unmanaged.filter(|_| !is_there) {
         found.push(
             Finding::problem(
                 "kernel.userspace_manager",

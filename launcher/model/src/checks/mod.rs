@@ -39,6 +39,9 @@ pub struct Observed {
     pub host: HostState,
     /// What the administrator asked of `setup`: what is meant to be.
     pub asked: Config,
+    /// `mptcpize daemon` runs here and opens the subflows that the kernel does not.
+    #[serde(skip)]
+    pub daemon: bool,
     /// What the kernel said to `socket(…, IPPROTO_MPTCP)`.
     pub socket: Socket,
     /// What this kernel lacks that later ones have.

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::join::{Join, Listed};
+use super::manager;
 use crate::HostState;
 use crate::asked::Asked;
 use crate::change::{Change, Item};
 use crate::config::Config;
 use crate::net::IfName;
+use crate::plan::Step;
 use crate::proposal::{Observation, Proposal};
 
 /// A moment: milliseconds of CLOCK_BOOTTIME, which counts suspended time and is never set
@@ -78,6 +81,12 @@ pub enum Event {
     Applied(Vec<Change>),
     /// The answer to either where it failed, as a clause. The host is as it was.
     Refused(String),
+    /// A message of the path manager.
+    Mptcp(Box<crate::event::Event>),
+    /// The answer to [`Action::List`].
+    Listed(Vec<Listed>),
+    /// The kernel did not begin a subflow of [`Action::Join`], for this errno(3).
+    NotJoined(Join, i32),
     /// The time that [`Daemon::deadline`](super::Daemon::deadline) named has come.
     Deadline,
     /// The settings file was read again, or why it cannot be used, as a clause.
@@ -94,6 +103,12 @@ pub enum Action {
     Observe,
     /// Set the host up, and answer with [`Event::Applied`] or [`Event::Refused`].
     Apply(Box<Wish>),
+    /// List the connections that this host began, and answer with [`Event::Listed`].
+    List,
+    /// Open subflows, and answer for each that is refused with [`Event::NotJoined`].
+    Join(Vec<Join>),
+    /// Make a change that needs no record, for it takes back one that has its own.
+    GiveBack(Change),
     /// Tell a decision.
     Report(Report),
     /// End, and leave the host as it is.
@@ -122,6 +137,11 @@ impl Wish {
     /// What is proposed for the host in this state.
     pub fn proposal(&self, state: &HostState) -> Proposal {
         let mut proposal = Proposal::of(state, &self.config);
+        let takes = manager::takes(state, &self.config, &proposal.desired);
+        proposal
+            .plan
+            .steps
+            .extend(takes.map(|change| Step { change, reason: manager::WHY.into() }));
         proposal.plan.steps.retain(|step| match &step.change {
             Change::Remove(Item::Endpoint(endpoint)) => !self.keep.contains(&endpoint.address),
             _ => true,
@@ -180,6 +200,8 @@ pub enum Code {
     Reloaded,
     /// The settings file has a mistake.
     WrongSettings,
+    /// Subflows that were lost are back.
+    Healed,
     /// The daemon ends.
     Stopping,
 }
@@ -199,6 +221,7 @@ impl Code {
             Code::Fought => "fought",
             Code::Reloaded => "reloaded",
             Code::WrongSettings => "wrong_settings",
+            Code::Healed => "healed",
             Code::Stopping => "stopping",
         }
     }

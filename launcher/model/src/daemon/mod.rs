@@ -9,6 +9,9 @@
 mod absence;
 mod debounce;
 mod event;
+mod heal;
+mod join;
+mod manager;
 mod pace;
 mod standing;
 mod status;
@@ -18,16 +21,20 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::HostState;
 use crate::asked::Asked;
-use crate::change::Change;
+use crate::change::{Change, Item};
 use crate::config::Config;
 use crate::net::IfName;
 use crate::phrase;
+use crate::proposal::Proposal;
 use absence::Absences;
 use debounce::Debounce;
+use heal::Heal;
 use pace::Pace;
 
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
+pub use join::{Join, Listed, ListedSubflow};
 pub use status::{Held, Status, Told};
 
 /// A link that falls more often than this in a minute is held back.
@@ -71,6 +78,10 @@ pub struct Daemon {
     links: BTreeMap<IfName, Link>,
     /// Endpoints of ours whose address is away.
     absences: Absences,
+    /// The connections of this host.
+    heal: Heal,
+    /// What gives the path manager back to the kernel.
+    taken: Option<Change>,
     /// The links that the last proposal joins.
     joined: Vec<IfName>,
     /// What is the case, in a line.
@@ -115,6 +126,8 @@ impl Daemon {
             repairs: Pace::default(),
             links: BTreeMap::new(),
             absences: Absences::default(),
+            heal: Heal::default(),
+            taken: None,
             joined: Vec::new(),
             standing: String::new(),
             told: VecDeque::new(),
@@ -130,14 +143,27 @@ impl Daemon {
             Event::Observed(observation) => self.observed(now, &observation, &mut actions),
             Event::Applied(changes) => self.applied(now, &changes, &mut actions),
             Event::Refused(why) => self.refused(now, why, &mut actions),
+            Event::Mptcp(event) => self.heal.told(now, &event),
+            Event::Listed(all) => self.heal.listed(now, all),
+            Event::NotJoined(join, errno) => self.heal.refused(now, &join, errno),
             Event::Deadline => {}
             Event::Reload(settings) => self.reloaded(now, settings, &mut actions),
             Event::Stop => {
                 let text = "stopping: what was set up stays (undo: mptcpize setup undo)";
                 self.tell(now, Report::new(Code::Stopping, text), &mut actions);
+                actions.extend(self.taken.take().map(Action::GiveBack));
                 actions.push(Action::Exit);
                 return actions;
             }
+        }
+        let joins = self.heal.joins(now);
+        if !joins.is_empty() {
+            actions.push(Action::Join(joins));
+        }
+        let back = self.heal.take_back(now);
+        if back > 0 {
+            let text = format!("{} came back", phrase::count(back, "lost subflow"));
+            self.tell(now, Report::new(Code::Healed, text), &mut actions);
         }
         if !self.busy && self.next_look().is_some_and(|at| at <= now) {
             self.busy = true;
@@ -149,7 +175,8 @@ impl Daemon {
 
     /// When [`Event::Deadline`] is due; never while nothing is waited for.
     pub fn deadline(&self) -> Option<Millis> {
-        if self.busy { None } else { self.next_look() }
+        let look = if self.busy { None } else { self.next_look() };
+        look.into_iter().chain(self.heal.deadline()).min()
     }
 
     /// Has everything that is known been acted on? True after the first look and its changes.
@@ -167,6 +194,7 @@ impl Daemon {
             since: self.since,
             standing: self.standing.clone(),
             held: self.links.iter().filter_map(held).collect(),
+            healed: self.heal.is_on().then(|| self.heal.healed()),
             events: self.told.iter().cloned().collect(),
         }
     }
@@ -184,6 +212,9 @@ impl Daemon {
 
     fn overflowed(&mut self, now: Millis, source: Source, actions: &mut Vec<Action>) {
         self.debounce.wake(now);
+        if source == Source::PathManager && self.heal.is_on() {
+            actions.push(Action::List);
+        }
         if !self.lost {
             self.lost = true;
             let text = format!("messages of {source} were lost: looking at everything again");
@@ -205,6 +236,7 @@ impl Daemon {
         let wish = Wish { keep: self.absences.kept(now), config: self.without_held(config), asked };
         let proposal = wish.proposal(&seen.state);
         self.joined = proposal.links().into_iter().cloned().collect();
+        self.heal(now, &seen.state, &wish.config, &proposal, actions);
         let due = !proposal.plan.is_empty() && !proposal.is_blocked();
         if due || wish.asked != seen.asked {
             self.busy = true;
@@ -214,6 +246,29 @@ impl Daemon {
         self.retry = None;
         let said = standing::say(&proposal, &self.held());
         self.stand(now, said, actions);
+    }
+
+    /// Opens and heals subflows by what a look shows.
+    fn heal(
+        &mut self,
+        now: Millis,
+        state: &HostState,
+        config: &Config,
+        proposal: &Proposal,
+        actions: &mut Vec<Action>,
+    ) {
+        let on = manager::is_taken(state, config);
+        if self.heal.is_on() && !on {
+            actions.extend(
+                self.taken.take().and_then(|_| manager::gives_back(state)).map(Action::GiveBack),
+            );
+        }
+        self.taken = manager::gives_back(state).filter(|_| on);
+        let endpoints = manager::opens_from(state, proposal);
+        let most = state.limits.map_or(0, |limits| limits.subflows);
+        if self.heal.set(now, on, endpoints, most) {
+            actions.push(Action::List);
+        }
     }
 
     /// Takes note of links that came and went. `usable` has those that are paths, and of the others
@@ -289,6 +344,17 @@ impl Daemon {
         let report = Report::new(Code::SetUp, format!("set up {links} with {count}"));
         self.standing = standing;
         self.tell(now, report, actions);
+        // No message tells of these, and subflows are opened by what there is.
+        let untold = |change: &Change| match change {
+            Change::Sysctl { .. } => manager::is_about(change),
+            Change::Add(item) | Change::Remove(item) => {
+                self.heal.is_on() && matches!(item, Item::Endpoint(_))
+            }
+            Change::Limits { .. } => self.heal.is_on(),
+        };
+        if changes.iter().any(untold) {
+            self.debounce.wake(now);
+        }
         if let Some(pause) = self.repairs.strike(now, MOST_REPAIRS) {
             let text = format!(
                 "something else changes what was set up again and again: \

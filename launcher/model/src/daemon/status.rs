@@ -15,6 +15,9 @@ pub struct Status {
     pub standing: String,
     /// The links that are held back.
     pub held: Vec<Held>,
+    /// How many subflows were lost and came back; nothing where the kernel opens them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healed: Option<u64>,
     /// The last five reports, oldest first.
     pub events: Vec<Told>,
 }

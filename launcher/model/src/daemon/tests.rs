@@ -79,6 +79,9 @@ impl Lab {
                     }
                     Action::Apply(wish) => events.push_back(self.apply(&wish)),
                     Action::Report(report) => self.said.push(report.text),
+                    Action::List => events.push_back(Event::Listed(vec![])),
+                    Action::Join(_) => {}
+                    Action::GiveBack(change) => change.apply_to(&mut self.state),
                     Action::Exit => self.said.push("exit".to_owned()),
                 }
             }

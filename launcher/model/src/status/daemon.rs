@@ -16,6 +16,9 @@ pub struct Daemon {
     pub standing: String,
     /// The links that are held back.
     pub held: Vec<Held>,
+    /// How many subflows were lost and came back; nothing where the kernel opens them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healed: Option<u64>,
     /// The last five decisions, oldest first.
     pub events: Vec<Told>,
 }
@@ -61,6 +64,7 @@ impl Daemon {
             running_s: between(status.since, now),
             standing: status.standing.clone(),
             held: held.collect(),
+            healed: status.healed,
             events: events.collect(),
         }
     }

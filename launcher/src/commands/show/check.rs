@@ -8,6 +8,7 @@ use crate::cli::check::{Check, Peer};
 use crate::commands::setup::settings;
 use crate::commands::show::{observe, selftest};
 use crate::commands::units::judged;
+use crate::daemon::published;
 use crate::error::Exit;
 use crate::host::apply::journal;
 use crate::host::netlink::rtnl::Rtnl;
@@ -47,6 +48,7 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     let mut progress = Progress::new(start);
     progress.tell("looking at this host");
     let mut seen = check::observe(state, config, kept.as_ref(), locations, until);
+    seen.daemon = published::running(&run, id).is_some_and(|daemon| daemon.status.healed.is_some());
     seen.stayed_tcp = judged::stayed(locations);
     if seen.socket == Socket::On {
         seen.shim = selftest::shim(locations, until);

@@ -1,5 +1,7 @@
 //! MPTCP connections with their subflows, in the words of [`mptcpize_model::connection`].
 
+use std::collections::BTreeSet;
+
 use mptcp_netlink::{KernelError, sock_diag};
 use mptcpize_model::connection::Connection;
 
@@ -12,6 +14,19 @@ use crate::host::netlink::from_kernel;
 /// `ENOENT`: the kernel cannot list MPTCP sockets (no MPTCP, or without the module mptcp_diag).
 pub fn connections() -> Result<Vec<Connection>, KernelError> {
     Ok(sock_diag::connections()?.into_iter().map(from_kernel::connection).collect())
+}
+
+/// The connections that this host began: those whose port here nobody listens on.
+///
+/// # Errors
+/// As [`connections`].
+pub fn begun_here() -> Result<Vec<Connection>, KernelError> {
+    let sockets = sock_diag::mptcp_sockets()?;
+    let listeners = sockets.iter().filter(|socket| socket.listens);
+    let ports: BTreeSet<u16> = listeners.map(|socket| socket.local.port()).collect();
+    let mut all = connections()?;
+    all.retain(|connection| !ports.contains(&connection.local.port()));
+    Ok(all)
 }
 
 /// The connection with this token, without its subflows.

@@ -332,7 +332,13 @@ fn kernel() -> Kernel {
 /// The parameters that a plan looks at, and those that were changed: a link that is down now is to
 /// get its own back all the same.
 fn sysctls(links: &[Link], ours: &[Change]) -> BTreeMap<String, String> {
-    let mut keys = vec!["net.mptcp.enabled".to_owned(), "net.ipv4.conf.all.arp_ignore".to_owned()];
+    let host = [
+        "net.mptcp.enabled",
+        "net.mptcp.path_manager",
+        "net.mptcp.pm_type",
+        "net.ipv4.conf.all.arp_ignore",
+    ];
+    let mut keys: Vec<String> = host.map(str::to_owned).into();
     for link in links.iter().filter(|link| could_be_a_path(link)) {
         let name = link.name.as_str().replace('.', "/");
         keys.push(format!("net.ipv4.conf.{name}.arp_ignore"));

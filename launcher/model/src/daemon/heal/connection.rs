@@ -1,0 +1,234 @@
+//! One connection: which subflows it has, which it lacks, and when to try again.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::super::event::Millis;
+use super::super::join::{Join, Listed};
+use crate::mptcp::{Endpoint, Flags};
+use crate::net::Family;
+
+/// A subflow that lived so long was no failure: its loss is made good at once.
+const LIVED: Duration = Duration::from_secs(1);
+
+/// The pause before the second attempt; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// After so many refusals in a row (`RST` to the SYN) the peer does not want it.
+const REFUSALS: u32 = 8;
+
+/// `ETIMEDOUT`: nobody answered, which is the path's fault and may pass.
+const TIMED_OUT: u8 = 110;
+
+/// The ends between which one subflow is wanted; the local port is the kernel's choice.
+type Pair = (IpAddr, SocketAddr);
+
+/// A connection that this host began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Connection {
+    /// The kernel's own path manager has it.
+    kernels: bool,
+    /// A subflow was opened for it.
+    has_joined: bool,
+    /// Where the peer began, and what it announced, by the address's id.
+    pub(super) remotes: BTreeMap<u8, SocketAddr>,
+    /// The port that announced addresses have unless they name one.
+    pub(super) port: u16,
+    /// Both ends of each subflow, and since when it is known.
+    pub(super) subflows: BTreeMap<(SocketAddr, SocketAddr), Millis>,
+    /// The id of each address that was used (RFC 8684 section 3.4): the kernel refuses another one for
+    /// the same address, and the same one for another, as an endpoint that is made again may have.
+    ids: BTreeMap<IpAddr, u8>,
+    /// Attempts that are not over, and those that failed.
+    attempts: Vec<(Pair, Attempt)>,
+}
+
+/// What is known of the subflow between two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Attempt {
+    state: State,
+    /// How often in a row it failed, or ended soon after it had begun.
+    failures: u32,
+    /// It is to replace one that was lost.
+    lost: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum State {
+    /// The peer was asked and has not answered.
+    Asked,
+    /// It carries data.
+    Open,
+    /// There is none, and the next attempt is due at this moment.
+    Waits(Millis),
+    /// Either side ended it on purpose, or the peer refuses it.
+    Unwanted,
+}
+
+impl Connection {
+    /// One that has its first subflow. Not every peer allows more of them to that address.
+    pub(super) fn begun(now: Millis, ends: (SocketAddr, SocketAddr), joinable: bool) -> Self {
+        let (_, remote) = ends;
+        let mut connection = Connection { port: remote.port(), ..Connection::default() };
+        connection.remotes.extend(joinable.then_some((0, remote)));
+        connection.subflows.insert(ends, now);
+        connection
+    }
+
+    /// The kernel did not begin a subflow: no route leads there, or the address is away.
+    pub(super) fn not_begun(&mut self, now: Millis, pair: Pair) {
+        if let Some(attempt) = self.attempt(pair) {
+            self.failed(now, pair, attempt);
+        }
+    }
+
+    /// What sock_diag(7) says of it: attempts that were on their way are among the subflows.
+    pub(super) fn listed(&mut self, now: Millis, one: Listed) {
+        self.remotes.entry(0).or_insert(one.remote);
+        self.port = one.remote.port();
+        let addresses = one.subflows.iter().map(|subflow| (subflow.local.ip(), subflow.id));
+        self.ids.extend(addresses.filter(|(_, id)| *id != 0));
+        let ends = one.subflows.iter().map(|subflow| (subflow.local, subflow.remote));
+        self.subflows = ends.map(|ends| (ends, now)).collect();
+        self.attempts.retain(|(_, attempt)| attempt.state == State::Unwanted);
+    }
+
+    /// Another path may lead where the last one did not.
+    pub(super) fn forgive(&mut self) {
+        self.attempts.retain(|(_, it)| matches!(it.state, State::Asked | State::Open));
+    }
+
+    /// The first moment at which there is something to open; `otherwise` where nothing waits.
+    pub(super) fn next(&self, otherwise: Millis) -> Millis {
+        let waits = self.attempts.iter().filter_map(|(_, attempt)| match attempt.state {
+            State::Waits(at) => Some(at),
+            _ => None,
+        });
+        waits.chain([otherwise]).min().unwrap_or(otherwise)
+    }
+
+    /// The subflows that are wanted and not there; they count as asked for from now on.
+    pub(super) fn missing(
+        &mut self,
+        now: Millis,
+        token: u32,
+        endpoints: &[Endpoint],
+        most: u32,
+    ) -> Vec<Join> {
+        let mut joins = Vec::new();
+        if self.kernels {
+            self.attempts.clear();
+            return joins;
+        }
+        for endpoint in endpoints {
+            let family = Family::of(endpoint.address);
+            let all = self.remotes.values().filter(|remote| Family::of(remote.ip()) == family);
+            // The peer's other addresses are for links that cannot reach the first, or for all.
+            let some = if endpoint.flags.has(Flags::FULLMESH) { usize::MAX } else { 1 };
+            for remote in all.take(some).copied().collect::<Vec<_>>() {
+                let pair = (endpoint.address, remote);
+                let before = self.attempt(pair);
+                let due = match before.map(|attempt| attempt.state) {
+                    None | Some(State::Open) => true,
+                    Some(State::Waits(at)) => at <= now,
+                    Some(State::Asked | State::Unwanted) => false,
+                };
+                // The limit is of those beside the first.
+                if !due || self.is_there(pair) || self.count() > most as usize {
+                    continue;
+                }
+                let (failures, lost) = before.map_or((0, false), |it| (it.failures, it.lost));
+                self.set(pair, Attempt { state: State::Asked, failures, lost });
+                let local = Endpoint { id: self.id_of(endpoint), ..endpoint.clone() };
+                joins.push(Join { token, local, remote });
+            }
+        }
+        // Nothing leads there any more, or there is no room: whatever changes that is told.
+        let over = |state| matches!(state, State::Waits(at) if at <= now);
+        self.attempts.retain(|(_, attempt)| !over(attempt.state));
+        joins
+    }
+
+    fn id_of(&mut self, endpoint: &Endpoint) -> u8 {
+        let taken = |id: &u8| self.ids.values().any(|other| other == id);
+        let free = std::iter::once(endpoint.id).chain(1..=u8::MAX).find(|id| !taken(id));
+        *self.ids.entry(endpoint.address).or_insert(free.unwrap_or(endpoint.id))
+    }
+
+    /// The path manager refuses a subflow: that of the kernel has the connection, unless there was
+    /// one before.
+    pub(super) fn not_ours(&mut self, now: Millis, pair: Pair) {
+        self.kernels = !self.has_joined;
+        self.not_begun(now, pair);
+    }
+
+    /// Subflows that there are, or may be in a moment.
+    fn count(&self) -> usize {
+        let asked = self.attempts.iter().filter(|(_, it)| it.state == State::Asked);
+        self.subflows.len() + asked.count()
+    }
+
+    fn is_there(&self, (from, to): Pair) -> bool {
+        self.subflows.keys().any(|(local, remote)| (local.ip(), *remote) == (from, to))
+    }
+
+    fn attempt(&self, pair: Pair) -> Option<Attempt> {
+        self.attempts.iter().find(|(other, _)| *other == pair).map(|(_, attempt)| *attempt)
+    }
+
+    fn set(&mut self, pair: Pair, attempt: Attempt) {
+        self.attempts.retain(|(other, _)| *other != pair);
+        self.attempts.push((pair, attempt));
+    }
+
+    /// Notes that a subflow carries data; true where it replaces one that was lost.
+    pub(super) fn opened(&mut self, (local, remote): (SocketAddr, SocketAddr)) -> bool {
+        let pair = (local.ip(), remote);
+        let before = self.attempt(pair);
+        let failures = before.map_or(0, |attempt| attempt.failures);
+        self.set(pair, Attempt { state: State::Open, failures, lost: false });
+        self.has_joined |= before.is_some_and(|attempt| attempt.state == State::Asked);
+        before.is_some_and(|attempt| attempt.lost)
+    }
+
+    /// Notes that a subflow ended, with an error as in errno(3).
+    pub(super) fn ended(
+        &mut self,
+        now: Millis,
+        (local, remote): (SocketAddr, SocketAddr),
+        error: u8,
+    ) {
+        let pair = (local.ip(), remote);
+        let since = self.subflows.remove(&(local, remote));
+        if self.is_there(pair) {
+            return;
+        }
+        let mut attempt =
+            self.attempt(pair).unwrap_or(Attempt { state: State::Open, failures: 0, lost: false });
+        if since.is_some_and(|since| since + LIVED <= now) {
+            attempt.failures = 0;
+        }
+        attempt.lost |= since.is_some();
+        let refused = since.is_none() && error != TIMED_OUT && attempt.failures + 1 >= REFUSALS;
+        // Without an error somebody closed it who may: the program, the peer, a path manager.
+        if error == 0 || refused {
+            return self.set(pair, Attempt { state: State::Unwanted, ..attempt });
+        }
+        self.failed(now, pair, attempt);
+    }
+
+    fn failed(&mut self, now: Millis, pair: Pair, attempt: Attempt) {
+        let failures = attempt.failures + 1;
+        let pause = match failures {
+            1 => Duration::ZERO,
+            more => (FIRST_PAUSE * 2u32.pow((more - 2).min(10))).min(LONGEST_PAUSE),
+        };
+        self.set(pair, Attempt { state: State::Waits(now + pause), failures, ..attempt });
+    }
+}

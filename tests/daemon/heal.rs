@@ -1,0 +1,143 @@
+//! Subflows that the network ends while their path is up come back, in their connection and in no
+//! other; bytes over the link prove it.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::host::{Daemon, stands, status};
+use crate::support::hold::Hold;
+use crate::support::uplinks::{PORT, SERVER_V4, Uplinks, assert_same};
+use crate::support::{Running, scratch, wait};
+
+const RATE: &str = "15mbit";
+const BYTES: u64 = 3_000_000;
+const BOTH: &str = "w1 and w2 are set up";
+
+/// The local ports of the subflows from a link's address that carry data.
+fn ports(lab: &Uplinks, link: usize) -> BTreeSet<u16> {
+    let ask = format!("-Htn state established src 10.{link}.0.1 and dport = :{PORT}");
+    let said = lab.client.net.command("ss").args(ask.split_whitespace()).run().ok().stdout;
+    let local = said.lines().filter_map(|line| line.split_whitespace().nth(2));
+    local.filter_map(|end| end.rsplit_once(':')?.1.parse().ok()).collect()
+}
+
+/// A daemon that opens the subflows.
+#[track_caller]
+fn healing(lab: &Uplinks) -> Daemon {
+    let file = scratch("settings").join("mptcpize.toml");
+    fs::write(&file, "heal = true\n").expect("a scratch file");
+    Daemon::start(&lab.client, &format!("--config {}", file.display()))
+}
+
+/// How many lost subflows the daemon says are back.
+fn healed(lab: &Uplinks) -> u64 {
+    status(&lab.client)["status"]["healed"].as_u64().unwrap_or(0)
+}
+
+/// Ends subflows of the client as a reset does.
+fn reset(lab: &Uplinks, which: &str) {
+    let ask = format!("-K {which} and dport = :{PORT}");
+    lab.client.net.command("ss").args(ask.split_whitespace()).run().ok();
+}
+
+/// A download that stops in the middle until it is released, once it has used both links.
+fn half_a_download(lab: &Uplinks, hold: &Hold) -> Running {
+    let before = lab.counters();
+    let mut client = hold.on(lab.client_of("get", SERVER_V4, 4 * BYTES)).start();
+    wait::until("the first half", || {
+        assert!(!client.ended(), "it waits for its second half");
+        let now = lab.counters();
+        now.iter().sum::<u64>() - before.iter().sum::<u64>() > 2 * BYTES
+    });
+    client
+}
+
+#[test]
+fn a_link_whose_subflow_was_reset_carries_again_and_other_connections_keep_theirs() {
+    // The first link has the subflow on which the connection began.
+    for link in [1, 2] {
+        let lab = Uplinks::two_subnets(RATE);
+        let _server = lab.serve();
+        let daemon = healing(&lab);
+        stands(&lab.client, BOTH);
+        let (hold, other_hold) = (Hold::new(), Hold::new());
+        let other = half_a_download(&lab, &other_hold);
+        let of_other = [ports(&lab, 1), ports(&lab, 2)];
+        let client = half_a_download(&lab, &hold);
+        let before = ports(&lab, link);
+        let lost = before.difference(&of_other[link - 1]).next().expect("it has a subflow here");
+        reset(&lab, &format!("sport = :{lost}"));
+        wait::until("another subflow from that link", || {
+            // By the count: the new subflow may have the port of the old one.
+            healed(&lab) == 1 && ports(&lab, link).len() == before.len()
+        });
+        for (link, mine) in (1..).zip(&of_other) {
+            assert!(ports(&lab, link).is_superset(mine), "the other connection lost its subflow");
+        }
+        let counted = lab.counters();
+        hold.release();
+        client.finish().ok();
+        let after = lab.counters();
+        assert!(after[link - 1] - counted[link - 1] > BYTES / 2, "{counted:?} {after:?}");
+        other_hold.release();
+        other.finish().ok();
+        daemon.says("1 lost subflow came back");
+        daemon.end().ok();
+    }
+}
+
+/// Asks for some bytes on so many connections, and keeps them until it is released.
+const MANY: &str = r#"
+import os, socket, sys
+many = [socket.socket(proto=262) for _ in range(int(sys.argv[3]))]
+for one in many:
+    one.connect((sys.argv[1], int(sys.argv[2])))
+    one.sendall(b"get 1000 held\n")
+open(os.environ["HOLD"], "rb").read(1)
+"#;
+
+#[test]
+fn two_hundred_connections_that_lose_a_subflow_at_once_all_have_it_again() {
+    let lab = Uplinks::two_subnets(RATE);
+    let _server = lab.serve();
+    let daemon = healing(&lab);
+    let hold = Hold::new();
+    let client = lab.client.command("python3").args(["-c", MANY, SERVER_V4]);
+    let client = hold.on(client.args([&PORT.to_string(), "200"])).start();
+    wait::until("200 connections over both links", || {
+        ports(&lab, 1).len() == 200 && ports(&lab, 2).len() == 200
+    });
+    let first = ports(&lab, 1);
+    reset(&lab, "src 10.2.0.1");
+    wait::until("200 subflows again", || healed(&lab) == 200 && ports(&lab, 2).len() == 200);
+    assert_eq!(ports(&lab, 1), first);
+    hold.release();
+    client.finish().ok();
+    daemon.end().ok();
+}
+
+/// Nobody opens subflows while a daemon that was killed is away; the next one opens those that are
+/// missing, and when it ends the kernel has its path manager back.
+#[test]
+fn a_daemon_makes_good_what_was_lost_while_there_was_none() {
+    let lab = Uplinks::two_subnets(RATE);
+    let host = lab.client.state();
+    let _server = lab.serve();
+    let daemon = healing(&lab);
+    let hold = Hold::new();
+    let client = half_a_download(&lab, &hold);
+    let unopened = || lab.client.tool("check").run().stdout.contains("opens no subflow by itself");
+    assert!(!unopened(), "the daemon opens them");
+    daemon.kill();
+    assert!(unopened());
+    reset(&lab, "src 10.2.0.1");
+    wait::until("the loss", || ports(&lab, 2).is_empty());
+    let daemon = healing(&lab);
+    wait::until("another subflow", || ports(&lab, 2).len() == 1);
+    hold.release();
+    client.finish().ok();
+    daemon.end().ok();
+    assert!(lab.client.state().contains("/path_manager = kernel\n"));
+    lab.client.setup("undo");
+    assert_same(&host, &lab.client.state(), "undone");
+}
