@@ -108,7 +108,7 @@ fn assert_harmless(words: &[&str], done: &Outcome) {
 
 /// Every verb, with what brings foreign text into what it says. The order counts: a set-up and an
 /// enabled unit have something to say later.
-const VERBS: [&[&str]; 44] = [
+const VERBS: [&[&str]; 46] = [
     &["setup", "--dry-run"],
     &["setup", "--dry-run", "-j"],
     &["setup", "-v"],
@@ -117,6 +117,8 @@ const VERBS: [&[&str]; 44] = [
     &["setup", "--config", "FILES"],
     &["setup", "--only", LINK],
     &["setup", "--exclude", NAME],
+    &["daemon", "--config", "FILES/bad.toml"],
+    &["daemon", "--netns", NAME],
     &["status"],
     &["status", "--all", "-j"],
     &["status", "--netns", NAME],
@@ -205,6 +207,24 @@ fn events_of_a_hostile_process_are_told_without_its_escape_sequences() {
     let said = said();
     assert!(!said.contains(|letter: char| letter.is_control() && letter != '\n'), "{said:?}");
     assert!(!said.lines().any(|line| line.starts_with("FORGED")), "{said:?}");
+}
+
+#[test]
+fn a_daemon_and_what_status_says_of_it_have_no_escape_sequences_of_a_link() {
+    let host = Hostile::new();
+    let station = &host.lab.client;
+    let log = scratch("daemon").join("log");
+    let script = "exec \"$0\" daemon -v 2>\"$1\"";
+    let daemon = station.command("sh").args(["-euc", script]).arg(tool::binary()).arg(&log).start();
+    let said = || fs::read_to_string(&log).unwrap_or_default();
+    wait::until("the set-up with that link", || said().contains("\\u009b1mz"));
+    station.command("ip").args(["link", "set", LINK, "down"]).run().silent();
+    wait::until("the loss of that link", || said().contains("is no path any more"));
+    assert_harmless(&["daemon", "status"], &station.tool("status").run());
+    assert_harmless(&["daemon", "status", "-j"], &station.tool("status -j").run());
+    assert_harmless(&["daemon"], &daemon.stop());
+    let said = said();
+    assert!(!said.contains(|letter: char| letter.is_control() && letter != '\n'), "{said:?}");
 }
 
 #[test]
