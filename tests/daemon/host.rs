@@ -22,7 +22,7 @@ impl Daemon {
         Daemon::start_as(station, station.tool("daemon").args(arguments.split_whitespace()))
     }
 
-    /// The same for a command that somebody has added to.
+    /// A daemon by a command of its own, such as one under strace(1); back when it says what it found.
     #[track_caller]
     pub(super) fn start_as(station: &Station, command: Cmd) -> Daemon {
         let log = scratch("daemon").join("log");
