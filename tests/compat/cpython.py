@@ -26,8 +26,8 @@ warnings.simplefilter("ignore")
 # about their own speed and not about TCP: on a busy machine one took 0.113 s where it allows 0.1. And one
 # has an alarm after a second interrupt what a Unix socket sends: it waits for ever where the machine needs
 # that second to make the 16 MB that are sent, for then the alarm comes before the call. test_nonblocking_send
-# closes while its server waits in send with all buffers full: where MPTCP's reset does not fit the closed
-# window (once in 60), that send waits for ever (shim/README.md: `send` that waits, the last subflow reset).
+# closes while its server waits in send with all buffers full: where the kernel does not take MPTCP's reset of it
+# (once in 60), that send waits for ever (shim/README.md: `send` that waits, the last subflow reset).
 LEFT_OUT = ("VSOCK", "CAN", "RDS", "Bluetooth", "Qipcrtr", "test_prompt_cancellation",
             "test_call_later", "test_sendall_interrupted", "test_nonblocking_send")
 
