@@ -22,6 +22,7 @@ pub mod mptcp;
 pub mod nat;
 pub mod net;
 pub mod ours;
+pub mod path_manager;
 pub mod phrase;
 pub mod plain;
 pub mod plan;

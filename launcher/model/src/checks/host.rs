@@ -9,7 +9,7 @@ use crate::desired::{self, Refused};
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::{Family, IfName};
 use crate::phrase::{count, list};
-use crate::{Flavour, Manager, lacks, shell, sysctl};
+use crate::{Flavour, Manager, lacks, path_manager, shell, sysctl};
 
 pub(super) fn kernel(context: &Context) -> Vec<Finding> {
     let host = &context.seen.host;
@@ -56,16 +56,10 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
                 .fix(&[&sysctl::command("net.mptcp.blackhole_timeout", timeout)]),
         );
     }
-    let manager = ["net.mptcp.path_manager", "net.mptcp.pm_type"]
-        .iter()
-        .find_map(|key| host.sysctls.get(*key).map(|value| (*key, value.as_str())));
-    let unmanaged = match manager {
-        Some(("net.mptcp.pm_type", "1")) => Some("sysctl -w net.mptcp.pm_type=0"),
-        Some(("net.mptcp.path_manager", "userspace")) => {
-            Some("sysctl -w net.mptcp.path_manager=kernel")
-        }
-        _ => None,
-    };
+    let manager = path_manager::find(|key| host.sysctls.get(key).map(String::as_str));
+    let unmanaged = manager
+        .filter(|(parameter, value)| *value == parameter.userspace)
+        .map(|(parameter, _)| sysctl::command(parameter.key, parameter.kernel));
     let is_there = host.managers.contains(&Manager::Mptcpd) || context.seen.daemon;
     if let Some(fix) = unmanaged.filter(|_| !is_there) {
         found.push(
@@ -74,7 +68,7 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
                 "the path manager is a program that is not there",
             )
             .why("with path_manager=userspace the kernel opens no subflow by itself")
-            .fix(&[fix]),
+            .fix(&[&fix]),
         );
     }
     if host.sysctls.get("net.mptcp.allow_join_initial_addr_port").is_some_and(|value| value == "0")

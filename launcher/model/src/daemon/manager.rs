@@ -1,7 +1,5 @@
 //! Whose path manager opens subflows: the kernel's own, or this daemon for the kernel
-//! (`net.mptcp.path_manager`; `net.mptcp.pm_type` before Linux 6.16,
-//! Documentation/networking/mptcp-sysctl.rst). The choice is of the host, and a connection keeps
-//! what it began with.
+//! ([`path_manager`]). The choice is of the host, and a connection keeps what it began with.
 //!
 //! While no daemon runs under `userspace`, new connections stay on one path. So it is given back
 //! when the daemon ends, and the set-up's record has it too, for `setup undo` after a kill.
@@ -10,29 +8,26 @@ use crate::change::Change;
 use crate::config::{Config, Role};
 use crate::desired::Desired;
 use crate::mptcp::{Endpoint, Flags};
+use crate::path_manager::{self, Parameter};
 use crate::proposal::Proposal;
 use crate::{HostState, Manager};
 
 /// The reason for the change.
 pub(super) const WHY: &str = "so that lost subflows come back";
 
-/// The sysctl with the value that leaves subflows to the kernel and that which takes them; the newer
-/// first, for a kernel that has both knows the second by the first.
-const SYSCTLS: [(&str, &str, &str); 2] =
-    [("net.mptcp.path_manager", "kernel", "userspace"), ("net.mptcp.pm_type", "0", "1")];
-
 /// The change that takes the opening of subflows from the kernel, where that is to be and is not.
 pub(super) fn takes(state: &HostState, config: &Config, desired: &Desired) -> Option<Change> {
-    let (key, kernel, ours) = sysctl(state)?;
-    let now = state.sysctls.get(key)?;
+    let (parameter, now) = parameter(state)?;
     let wanted = is_wanted(state, config) && desired.bonds && !state.sysctls_read_only;
-    (wanted && now == kernel).then(|| change(key, kernel, ours))
+    let (from, to) = (parameter.kernel, parameter.userspace);
+    (wanted && now == from).then(|| change(parameter.key, from, to))
 }
 
 /// The change that gives it back to the kernel, where it is taken.
 pub(super) fn gives_back(state: &HostState) -> Option<Change> {
-    let (key, kernel, ours) = sysctl(state)?;
-    (state.sysctls.get(key)? == ours).then(|| change(key, ours, kernel))
+    let (parameter, now) = parameter(state)?;
+    let (from, to) = (parameter.userspace, parameter.kernel);
+    (now == from).then(|| change(parameter.key, from, to))
 }
 
 /// Are subflows taken from the kernel, for this daemon?
@@ -53,7 +48,7 @@ pub(super) fn opens_from(state: &HostState, proposal: &Proposal) -> Vec<Endpoint
 
 /// Is this a change of who opens subflows?
 pub(super) fn is_about(change: &Change) -> bool {
-    matches!(change, Change::Sysctl { key, .. } if SYSCTLS.iter().any(|(known, ..)| known == key))
+    matches!(change, Change::Sysctl { key, .. } if path_manager::is_key(key))
 }
 
 /// A client whose administrator does not say otherwise. mptcpd is a path manager in user space too;
@@ -63,10 +58,59 @@ fn is_wanted(state: &HostState, config: &Config) -> bool {
     config.heal() && config.role == Role::Client && alone
 }
 
-fn sysctl(state: &HostState) -> Option<(&'static str, &'static str, &'static str)> {
-    SYSCTLS.into_iter().find(|(key, ..)| state.sysctls.contains_key(*key))
+fn parameter(state: &HostState) -> Option<(Parameter, &str)> {
+    path_manager::find(|key| state.sysctls.get(key).map(String::as_str))
 }
 
 fn change(key: &str, from: &str, to: &str) -> Change {
     Change::Sysctl { key: key.to_owned(), from: from.to_owned(), to: to.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::Refused;
+    use crate::net::Address;
+
+    fn host(manager: &str) -> HostState {
+        let address = r#"{"dev":"w1","address":"10.1.0.1","length":24}"#;
+        let address: Address = serde_json::from_str(address).expect("an address");
+        let endpoint = Endpoint {
+            id: 1,
+            address: address.address,
+            port: None,
+            dev: None,
+            flags: Flags::SUBFLOW,
+        };
+        let mut state = HostState { addresses: vec![address], ..HostState::default() };
+        state.endpoints.push(endpoint);
+        state.sysctls.insert("net.mptcp.path_manager".into(), manager.into());
+        state
+    }
+
+    #[test]
+    fn subflows_are_taken_only_where_that_is_asked_by_a_client_without_mptcpd() {
+        let heals = Config { heal: Some(true), ..Config::default() };
+        let server = Config { role: Role::Server, ..heals.clone() };
+        let with_mptcpd = HostState { managers: vec![Manager::Mptcpd], ..host("userspace") };
+        let state = host("userspace");
+        assert!(is_taken(&state, &heals));
+        assert!(!is_taken(&host("kernel"), &heals));
+        for (state, config) in
+            [(&state, &Config::default()), (&state, &server), (&with_mptcpd, &heals)]
+        {
+            assert!(!is_taken(state, config), "{config:?}");
+            assert_eq!(takes(state, config, &Desired::default()), None);
+        }
+    }
+
+    #[test]
+    fn nothing_is_opened_while_what_leaves_unbound_is_taken_by_something_else() {
+        let state = host("userspace");
+        let mut proposal = Proposal::of(&state, &Config::default());
+        proposal.desired.refused = None;
+        assert_eq!(opens_from(&state, &proposal), state.endpoints);
+        proposal.desired.refused = Some(Refused::Rules("a tunnel has all of it".into()));
+        assert_eq!(opens_from(&state, &proposal), []);
+    }
 }

@@ -73,13 +73,7 @@ fn socket() -> Socket {
 
 /// The parameters that only a check looks at.
 fn more_sysctls(host: &mut HostState, paths: &[Path]) {
-    let names = [
-        "scheduler",
-        "path_manager",
-        "pm_type",
-        "allow_join_initial_addr_port",
-        "blackhole_timeout",
-    ];
+    let names = ["scheduler", "allow_join_initial_addr_port", "blackhole_timeout"];
     let mut keys: Vec<String> = names.iter().map(|name| format!("net.mptcp.{name}")).collect();
     for name in ["rp_filter", "arp_filter", "arp_ignore", "arp_announce"] {
         keys.push(format!("net.ipv4.conf.all.{name}"));

@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use crate::error::reason;
 use crate::host::apply::sysctl;
 use crate::syscall::MPTCP;
+use mptcpize_model::path_manager;
 
 /// The file behind the sysctl `net.mptcp.enabled`
 /// (Documentation/networking/mptcp-sysctl.rst).
@@ -79,14 +80,8 @@ pub fn release() -> String {
 /// Who decides about subflows: `kernel`, `userspace`, or what a newer kernel has besides. `None`
 /// where the kernel does not say.
 pub fn path_manager() -> Option<String> {
-    sysctl::read("net.mptcp.path_manager").or_else(|| {
-        // Its number, before Linux 6.16.
-        sysctl::read("net.mptcp.pm_type").map(|kind| match kind.as_str() {
-            "0" => String::from("kernel"),
-            "1" => String::from("userspace"),
-            _ => kind,
-        })
-    })
+    let (parameter, value) = path_manager::find(sysctl::read)?;
+    Some(parameter.word(&value).to_owned())
 }
 
 /// Which scheduler chooses among subflows. `None` where the kernel does not say.

@@ -20,7 +20,7 @@ use mptcpize_model::nat::Nat;
 use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route};
 use mptcpize_model::ours::{FIRST_TABLE, PROTOCOL, is_ours};
 use mptcpize_model::route_lookup::{self, Hop, RouteLookup};
-use mptcpize_model::{Flavour, HostState, Kernel, Source, record, vpn};
+use mptcpize_model::{Flavour, HostState, Kernel, Source, path_manager, record, vpn};
 
 /// The tables `local` and `default` (rtnetlink(7)): never anybody's own.
 const LOCAL_AND_DEFAULT: [u32; 2] = [255, 253];
@@ -332,13 +332,9 @@ fn kernel() -> Kernel {
 /// The parameters that a plan looks at, and those that were changed: a link that is down now is to
 /// get its own back all the same.
 fn sysctls(links: &[Link], ours: &[Change]) -> BTreeMap<String, String> {
-    let host = [
-        "net.mptcp.enabled",
-        "net.mptcp.path_manager",
-        "net.mptcp.pm_type",
-        "net.ipv4.conf.all.arp_ignore",
-    ];
-    let mut keys: Vec<String> = host.map(str::to_owned).into();
+    let host = ["net.mptcp.enabled", "net.ipv4.conf.all.arp_ignore"];
+    let mut keys: Vec<String> =
+        host.into_iter().chain(path_manager::keys()).map(str::to_owned).collect();
     for link in links.iter().filter(|link| could_be_a_path(link)) {
         let name = link.name.as_str().replace('.', "/");
         keys.push(format!("net.ipv4.conf.{name}.arp_ignore"));
