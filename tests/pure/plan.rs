@@ -10,14 +10,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mptcpize::config_file;
+use mptcpize::error::Error;
 use mptcpize::host::Host;
 use mptcpize::host::apply::journal::Journal;
-use mptcpize::host::apply::transaction;
+use mptcpize::host::apply::transaction::{self, Outcome};
 use mptcpize::host::netlink::KernelError;
 use mptcpize::output::diff;
 use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
 use mptcpize_model::plan::{Plan, plan};
+use mptcpize_model::proposal::Observation;
 use mptcpize_model::{HostState, desired};
 
 struct Case {
@@ -30,6 +32,11 @@ struct Case {
 impl Case {
     fn plan(&self) -> Plan {
         plan(&self.state, &desired::desired(&self.state, &self.config))
+    }
+
+    fn set_up(&self, host: &mut Model, journal: &mut Journal) -> Result<Outcome, Error> {
+        let seen = Observation::of(host.state.clone(), &self.config);
+        transaction::set_up(seen, host, journal, &self.config, |_| {})
     }
 }
 
@@ -174,8 +181,8 @@ fn a_failure_at_any_change_leaves_the_host_as_it_was() {
             let place = place();
             let mut journal = journal(place.path());
             let mut host = Model::new(&case.state, fails_at);
-            let error = transaction::set_up(&mut host, &mut journal, &case.config, |_| {})
-                .expect_err("the model refuses a change");
+            let error =
+                case.set_up(&mut host, &mut journal).expect_err("the model refuses a change");
             assert_eq!(host.state, case.state, "{} at {fails_at}", case.name);
             assert_eq!(journal.entries(), [], "{} at {fails_at}", case.name);
             assert_eq!(error.exit() as i32, 1, "{error}");
@@ -190,7 +197,7 @@ fn set_up_then_undo_through_the_journal_is_the_identity() {
         let place = place();
         let mut host = Model::new(&case.state, usize::MAX);
         let mut first = journal(place.path());
-        transaction::set_up(&mut host, &mut first, &case.config, |_| {}).expect("nothing fails");
+        case.set_up(&mut host, &mut first).expect("nothing fails");
         let count = first.entries().len();
         drop(first);
         // Another process takes it back.
@@ -229,7 +236,7 @@ fn what_others_changed_meanwhile_stays() {
     let place = place();
     let mut journal = journal(place.path());
     let mut host = Model::new(&case.state, usize::MAX);
-    transaction::set_up(&mut host, &mut journal, &case.config, |_| {}).expect("nothing fails");
+    case.set_up(&mut host, &mut journal).expect("nothing fails");
     let limits = mptcpize_model::mptcp::Limits { subflows: 4, add_addr_accepted: 1 };
     host.state.limits = Some(limits);
     host.state.routes.retain(|route| route.dev.as_str() != "wwan0");

@@ -89,7 +89,7 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     let blocked = seen.proposal.plan.blocked.clone();
     let mut journal = setup::session::open_journal(locations)?;
     let seen = transaction::up_to_date(seen, &record.entries, &mut host, &journal, &config)?;
-    let done = transaction::set_up_from(seen, &mut host, &mut journal, &config, |_| {})?;
+    let done = transaction::set_up(seen, &mut host, &mut journal, &config, |_| {})?;
     if !done.plan.is_empty() {
         let links = setup::links(&done.now.proposal);
         output::note(&setup::done_line(&links, done.plan.steps.len()));

@@ -233,7 +233,7 @@ fn apply(arguments: &Setup, terms: &Terms, locations: &Locations) -> anyhow::Res
             output::note(&diff::change_line(change));
         }
     };
-    let done = transaction::set_up_from(seen, &mut host, &mut journal, &terms.config, each);
+    let done = transaction::set_up(seen, &mut host, &mut journal, &terms.config, each);
     if done.is_err() {
         // The error that is on its way says more than one about the journal.
         let _ = journal.ask(&before);

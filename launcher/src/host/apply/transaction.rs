@@ -61,24 +61,6 @@ impl Failed {
 /// or a route that a router announces between two looks is no reason to take everything back.
 const MOST_LOOKS: usize = 4;
 
-/// Observes the host and makes it what `config` wants. `each` is told of every change after it was
-/// made.
-///
-/// # Errors
-/// As [`set_up_from`].
-pub fn set_up(
-    host: &mut dyn Host,
-    journal: &mut Journal,
-    config: &Config,
-    each: impl FnMut(&Change),
-) -> Result<Outcome, Error> {
-    let state = match host.observe(journal.entries()) {
-        Ok(state) => state,
-        Err(error) => return Err(roll_back(host, journal, &[], error)),
-    };
-    set_up_from(Observation::of(state, config), host, journal, config, each)
-}
-
 /// The host as it was observed before the journal was opened, with its entries as `known` then;
 /// observed anew where another run held or changed the journal since.
 ///
@@ -104,7 +86,7 @@ pub fn up_to_date(
 /// # Errors
 /// A change that the kernel refused, or a host that does not match afterwards: everything was
 /// taken back (exit 1, or 4 without privilege), or some of it could not be (exit 6).
-pub fn set_up_from(
+pub fn set_up(
     seen: Observation,
     host: &mut dyn Host,
     journal: &mut Journal,
@@ -118,7 +100,7 @@ pub fn set_up_from(
 /// derives from each further observation.
 ///
 /// # Errors
-/// As [`set_up_from`].
+/// As [`set_up`].
 pub fn carry_out(
     seen: Observation,
     host: &mut dyn Host,
