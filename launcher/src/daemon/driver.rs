@@ -105,8 +105,9 @@ impl<'a> Driver<'a> {
         // Whatever the first event is, it makes the core look.
         let mut more = self.feed(Event::Deadline);
         while more {
-            self.published.publish(&self.core.status())?;
-            self.notify.status(&self.core.status().standing);
+            let status = self.core.status();
+            self.published.publish(&status)?;
+            self.notify.status(&status.standing);
             if !self.ready && self.core.is_settled() {
                 self.ready = true;
                 self.notify.ready();
@@ -152,7 +153,7 @@ impl<'a> Driver<'a> {
                 match action {
                     Action::Observe => events.push_back(self.observe()),
                     Action::Apply(wish) => events.push_back(self.apply(&wish)),
-                    Action::List => events.push_back(list()),
+                    Action::List => events.extend(list()),
                     Action::Join(joins) => events.extend(self.join(joins)),
                     // The record of the set-up knows it, and `setup undo` takes it back if this
                     // does not.
@@ -232,10 +233,10 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Connections that this host began. Where the kernel cannot list them, those that begin from now
-/// on are known from its messages.
-fn list() -> Event {
-    let all = diag::begun_here().unwrap_or_default().into_iter();
+/// Connections that this host began. Where the kernel cannot list them nothing is learned: those that
+/// are known stay, and those that begin from now on are known from its messages.
+fn list() -> Option<Event> {
+    let all = diag::begun_here().ok()?.into_iter();
     let listed = all.filter_map(|connection| {
         let subflows = connection.subflows.iter().map(|subflow| ListedSubflow {
             local: subflow.local,
@@ -246,7 +247,7 @@ fn list() -> Event {
         let token = connection.token.filter(|_| multipath)?;
         Some(Listed { token, remote: connection.remote, subflows: subflows.collect() })
     });
-    Event::Listed(listed.collect())
+    Some(Event::Listed(listed.collect()))
 }
 
 /// The endpoint with the one flag that means something for a single subflow.
