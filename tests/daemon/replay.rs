@@ -61,6 +61,7 @@ fn replay(recording: &str) -> String {
                     writeln!(text, "{at:>7} say {}: {}", report.code.word(), report.text)
                 }
                 Action::List => writeln!(text, "{at:>7} list connections"),
+                Action::Sample => writeln!(text, "{at:>7} ask how connections get on"),
                 Action::Join(joins) => {
                     let one = |join: &Join| format!("\n          {} > {}", join.local, join.remote);
                     let all: Vec<String> = joins.iter().map(one).collect();

@@ -19,6 +19,7 @@ use crate::host::apply::transaction;
 use crate::host::netlink::pm::Pm;
 use crate::host::netlink::{KernelError, diag};
 use crate::host::observe::kernel_host::KernelHost;
+use crate::host::observe::traffic;
 use crate::host::process::clock;
 use crate::host::process::signal_fd::Asked;
 use crate::host::systemd::notify::Notify;
@@ -26,9 +27,10 @@ use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
 use mptcpize_model::connection::Phase;
 use mptcpize_model::daemon::{
-    Action, Daemon, Event, Join, Listed, ListedSubflow, Millis, Observed, Report, Wish,
+    Action, Daemon, Event, Join, Listed, ListedSubflow, Millis, Observed, Report, Sample, Wish,
 };
 use mptcpize_model::mptcp::{Endpoint, Flags};
+use mptcpize_model::net::IfName;
 
 /// How long another mptcpize that changes the host is waited for. Then the core tries again later:
 /// signals and the watchdog must not wait for a `setup` that hangs.
@@ -154,6 +156,7 @@ impl<'a> Driver<'a> {
                     Action::Observe => events.push_back(self.observe()),
                     Action::Apply(wish) => events.push_back(self.apply(&wish)),
                     Action::List => events.extend(list()),
+                    Action::Sample => events.extend(sample()),
                     Action::Join(joins) => events.extend(self.join(joins)),
                     // The record of the set-up knows it, and `setup undo` takes it back if this
                     // does not.
@@ -248,6 +251,15 @@ fn list() -> Option<Event> {
         Some(Listed { token, remote: connection.remote, subflows: subflows.collect() })
     });
     Some(Event::Listed(listed.collect()))
+}
+
+/// How connections get on, and what each link has carried. Where the kernel does not say nothing is
+/// learned.
+fn sample() -> Option<Event> {
+    let flows = diag::flows().ok()?;
+    let named = |(name, bytes): (String, _)| Some((IfName::new(&name).ok()?, bytes));
+    let links = traffic::counters().into_iter().filter_map(named).collect();
+    Some(Event::Sampled(Box::new(Sample { flows, links })))
 }
 
 /// The endpoint with the one flag that means something for a single subflow.

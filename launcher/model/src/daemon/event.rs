@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::join::{Join, Listed};
 use super::manager;
+use super::sample::Sample;
 use crate::HostState;
 use crate::asked::Asked;
 use crate::change::{Change, Item};
@@ -85,6 +86,8 @@ pub enum Event {
     Mptcp(Box<crate::event::Event>),
     /// The answer to [`Action::List`].
     Listed(Vec<Listed>),
+    /// The answer to [`Action::Sample`].
+    Sampled(Box<Sample>),
     /// The kernel did not begin a subflow of [`Action::Join`], for this errno(3).
     NotJoined(Join, i32),
     /// The time that [`Daemon::deadline`](super::Daemon::deadline) named has come.
@@ -105,6 +108,8 @@ pub enum Action {
     Apply(Box<Wish>),
     /// List the connections that this host began, and answer with [`Event::Listed`].
     List,
+    /// Look at how connections get on, and answer with [`Event::Sampled`].
+    Sample,
     /// Open subflows, and answer for each that is refused with [`Event::NotJoined`].
     Join(Vec<Join>),
     /// Make a change that needs no record, for it takes back one that has its own.

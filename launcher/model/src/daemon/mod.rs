@@ -11,12 +11,16 @@ mod debounce;
 mod event;
 mod heal;
 mod join;
+mod links;
+mod log;
 mod manager;
 mod pace;
+mod retry;
+mod sample;
+mod sampling;
 mod standing;
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -31,29 +35,19 @@ use crate::proposal::Proposal;
 use absence::Absences;
 use debounce::Debounce;
 use heal::Heal;
+use links::Links;
+use log::Log;
 use pace::Pace;
+use retry::Retry;
+use sampling::Sampling;
 
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
 pub use join::{Join, Listed, ListedSubflow};
+pub use sample::{Flow, Sample};
 pub use status::{Held, Status, Told};
-
-/// A link that falls more often than this in a minute is held back.
-const MOST_FALLS: usize = 5;
 
 /// A host on which more set-ups than this are needed in a minute has somebody else at work on it.
 const MOST_REPAIRS: usize = 30;
-
-/// After a change that was refused the first pause; each further one is twice as long.
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-
-/// The longest of these pauses: a reason that nobody announces, such as a full disk, may go.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
-
-/// So many reports are remembered for `mptcpize status`.
-const REMEMBERED: usize = 5;
-
-/// So many links are remembered; names that come and go without end must not fill the memory.
-const MOST_LINKS: usize = 64;
 
 /// What the daemon knows and waits for. Every method is total, and none reads a clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,39 +69,21 @@ pub struct Daemon {
     /// Set-ups that were needed, for [`MOST_REPAIRS`].
     repairs: Pace,
     /// Every link that has been a path.
-    links: BTreeMap<IfName, Link>,
+    links: Links,
     /// Endpoints of ours whose address is away.
     absences: Absences,
     /// The connections of this host.
     heal: Heal,
+    /// When to ask how connections get on.
+    sampling: Sampling,
     /// What gives the path manager back to the kernel.
     taken: Option<Change>,
     /// The links that the last proposal joins.
     joined: Vec<IfName>,
     /// What is the case, in a line.
     standing: String,
-    /// The last reports, oldest first.
-    told: VecDeque<Told>,
-}
-
-/// What is remembered of a link.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Link {
-    /// Was it a path with a carrier when the host was last observed?
-    usable: bool,
-    /// How often it stopped being one.
-    falls: Pace,
-}
-
-/// A refusal that has not been overcome.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Retry {
-    /// When to look again; none while that look is being acted on.
-    at: Option<Millis>,
-    /// The pause after the next refusal.
-    pause: Duration,
-    /// What was refused, told once.
-    why: String,
+    /// What was told.
+    log: Log,
 }
 
 impl Daemon {
@@ -124,13 +100,14 @@ impl Daemon {
             lost: false,
             retry: None,
             repairs: Pace::default(),
-            links: BTreeMap::new(),
+            links: Links::default(),
             absences: Absences::default(),
             heal: Heal::default(),
+            sampling: Sampling::default(),
             taken: None,
             joined: Vec::new(),
             standing: String::new(),
-            told: VecDeque::new(),
+            log: Log::default(),
         }
     }
 
@@ -145,6 +122,7 @@ impl Daemon {
             Event::Refused(why) => self.refused(now, why, &mut actions),
             Event::Mptcp(event) => self.heal.told(now, &event),
             Event::Listed(all) => self.heal.listed(now, all),
+            Event::Sampled(sample) => self.sampled(now, &sample, &mut actions),
             Event::NotJoined(join, errno) => self.heal.refused(now, &join, errno),
             Event::Deadline => {}
             Event::Reload(settings) => self.reloaded(now, settings, &mut actions),
@@ -165,6 +143,10 @@ impl Daemon {
             let text = format!("{} came back", phrase::count(back, "lost subflow"));
             self.tell(now, Report::new(Code::Healed, text), &mut actions);
         }
+        let period = self.sample_period();
+        if self.sampling.is_due(now, period) {
+            actions.push(Action::Sample);
+        }
         if !self.busy && self.next_look().is_some_and(|at| at <= now) {
             self.busy = true;
             self.debounce.clear();
@@ -176,7 +158,8 @@ impl Daemon {
     /// When [`Event::Deadline`] is due; never while nothing is waited for.
     pub fn deadline(&self) -> Option<Millis> {
         let look = if self.busy { None } else { self.next_look() };
-        look.into_iter().chain(self.heal.deadline()).min()
+        let others = [self.heal.deadline(), self.sampling.deadline()];
+        look.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Has everything that is known been acted on? True after the first look and its changes.
@@ -186,28 +169,24 @@ impl Daemon {
 
     /// What `mptcpize status` shows.
     pub fn status(&self) -> Status {
-        let held = |(dev, link): (&IfName, &Link)| {
-            let until = link.falls.until()?;
-            Some(Held { link: dev.clone(), why: FLAPS.to_owned(), until })
-        };
         Status {
             since: self.since,
             standing: self.standing.clone(),
-            held: self.links.iter().filter_map(held).collect(),
+            held: self.links.shown(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
-            events: self.told.iter().cloned().collect(),
+            events: self.log.last(),
         }
     }
 
     /// The moment of the next look. While a refusal or somebody else's repairs are waited out,
     /// messages wait too: what was refused is taken back, which the kernel tells like any change.
     fn next_look(&self) -> Option<Millis> {
-        let pause = self.retry.as_ref().and_then(|retry| retry.at).or(self.repairs.until());
+        let pause = self.retry.as_ref().and_then(Retry::deadline).or(self.repairs.until());
         if pause.is_some() {
             return pause;
         }
-        let released = self.links.values().filter_map(|link| link.falls.until());
-        released.chain(self.debounce.deadline()).chain(self.absences.deadline()).min()
+        let due = [self.links.deadline(), self.debounce.deadline(), self.absences.deadline()];
+        due.into_iter().flatten().min()
     }
 
     fn overflowed(&mut self, now: Millis, source: Source, actions: &mut Vec<Action>) {
@@ -226,12 +205,16 @@ impl Daemon {
         self.busy = false;
         self.lost = false;
         if let Some(retry) = &mut self.retry {
-            retry.at = None;
+            retry.begin();
         }
         self.repairs.end(now);
         let asked = self.line.clone().then(seen.asked.clone());
         let config = asked.over(self.file.clone());
-        self.follow(now, &standing::usable(&seen.state, &config), actions);
+        let first = self.standing.is_empty();
+        let usable = standing::usable(&seen.state, &config);
+        for report in self.links.follow(now, &usable, first) {
+            self.tell(now, report, actions);
+        }
         self.absences.look(now, &seen.state);
         let wish = Wish { keep: self.absences.kept(now), config: self.without_held(config), asked };
         let proposal = wish.proposal(&seen.state);
@@ -244,7 +227,7 @@ impl Daemon {
             return;
         }
         self.retry = None;
-        let said = standing::say(&proposal, &self.held());
+        let said = standing::say(&proposal, &self.links.held());
         self.stand(now, said, actions);
     }
 
@@ -271,70 +254,15 @@ impl Daemon {
         }
     }
 
-    /// Takes note of links that came and went. `usable` has those that are paths, and of the others
-    /// the reason.
-    fn follow(
-        &mut self,
-        now: Millis,
-        usable: &BTreeMap<IfName, Result<(), String>>,
-        actions: &mut Vec<Action>,
-    ) {
-        let first = self.standing.is_empty();
-        let mut reports = Vec::new();
-        for (dev, link) in &mut self.links {
-            if link.falls.end(now) {
-                let text = format!("{dev} is no longer held back");
-                reports.push(Report::about(Code::Released, dev, text));
-            }
-            let is = usable.get(dev).is_some_and(Result::is_ok);
-            if is == link.usable {
-                continue;
-            }
-            link.usable = is;
-            if link.falls.until().is_some() {
-                continue;
-            }
-            if is {
-                reports.push(Report::about(Code::LinkBack, dev, format!("{dev} is a path again")));
-                continue;
-            }
-            let gone = Err("it is gone".to_owned());
-            let why = usable.get(dev).unwrap_or(&gone).clone().err().unwrap_or_default();
-            let text = format!("{dev} is no path any more: {why}");
-            reports.push(Report::about(Code::LinkGone, dev, text));
-            if let Some(pause) = link.falls.strike(now, MOST_FALLS) {
-                let text = format!("{dev} is held back for {} s: {FLAPS}", pause.as_secs());
-                reports.push(Report::about(Code::Held, dev, text));
-            }
-        }
-        for (dev, _) in usable.iter().filter(|(_, is)| is.is_ok()) {
-            if self.links.contains_key(dev) || self.links.len() >= MOST_LINKS {
-                continue;
-            }
-            self.links.insert(dev.clone(), Link { usable: true, falls: Pace::default() });
-            if !first {
-                reports.push(Report::about(Code::LinkBack, dev, format!("{dev} is a path now")));
-            }
-        }
-        self.links.retain(|_, link| link.usable || !link.falls.is_calm(now));
-        reports.into_iter().for_each(|report| self.tell(now, report, actions));
-    }
-
-    /// The links that are held back.
-    fn held(&self) -> BTreeSet<IfName> {
-        let held = self.links.iter().filter(|(_, link)| link.falls.until().is_some());
-        held.map(|(dev, _)| dev.clone()).collect()
-    }
-
     fn without_held(&self, mut config: Config) -> Config {
-        config.exclude.extend(self.held());
+        config.exclude.extend(self.links.held());
         config
     }
 
     fn applied(&mut self, now: Millis, changes: &[Change], actions: &mut Vec<Action>) {
         self.busy = false;
         self.retry = None;
-        let standing = standing::joined(&self.joined, &self.held());
+        let standing = standing::joined(&self.joined, &self.links.held());
         if changes.is_empty() {
             self.stand(now, standing, actions);
             return;
@@ -367,15 +295,12 @@ impl Daemon {
 
     fn refused(&mut self, now: Millis, why: String, actions: &mut Vec<Action>) {
         self.busy = false;
-        let before = self.retry.take();
-        let pause = before.as_ref().map_or(FIRST_RETRY, |retry| retry.pause);
-        let told = before.is_some_and(|retry| retry.why == why);
         self.standing = format!("not set up: {why}");
-        if !told {
-            self.tell(now, Report::new(Code::Refused, why.clone()), actions);
+        let (retry, is_news) = Retry::after(self.retry.take(), now, why.clone());
+        self.retry = Some(retry);
+        if is_news {
+            self.tell(now, Report::new(Code::Refused, why), actions);
         }
-        let longer = (pause * 2).min(LONGEST_RETRY);
-        self.retry = Some(Retry { at: Some(now + pause), pause: longer, why });
     }
 
     fn reloaded(
@@ -398,6 +323,13 @@ impl Daemon {
         self.tell(now, report, actions);
     }
 
+    /// How often somebody needs a sample.
+    fn sample_period(&self) -> Option<Duration> {
+        None
+    }
+
+    fn sampled(&mut self, _now: Millis, _sample: &Sample, _actions: &mut [Action]) {}
+
     fn stand(&mut self, now: Millis, standing: String, actions: &mut Vec<Action>) {
         if self.standing != standing {
             self.standing.clone_from(&standing);
@@ -406,16 +338,10 @@ impl Daemon {
     }
 
     fn tell(&mut self, now: Millis, report: Report, actions: &mut Vec<Action>) {
-        if self.told.len() == REMEMBERED {
-            self.told.pop_front();
-        }
-        self.told.push_back(Told { at: now, code: report.code, text: report.text.clone() });
+        self.log.add(now, &report);
         actions.push(Action::Report(report));
     }
 }
-
-/// Why a link is held back, as a clause.
-const FLAPS: &str = "it came and went more than 5 times within a minute";
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@
 //! ```
 
 mod connection;
+mod flows;
 mod socket;
 mod sockets;
 
@@ -30,16 +31,12 @@ use crate::network::Family;
 use crate::sock_diag::connection::join;
 use crate::sock_diag::socket::{
     BY_FAMILY, CONNECTED, ESTABLISHED, HEAD, Head, INFO, Kind, LISTEN, Request, SOCK_DIAG,
-    SYN_SENT, long, word,
+    SYN_SENT, TOKEN, ULP, ULP_MPTCP, long, word,
 };
 
 pub use connection::{Connection, Fallback, Phase, Subflow};
+pub use flows::{Flow, flows, read_flows};
 pub use sockets::{Socket, mptcp_sockets, tcp_sockets};
-
-/// `INET_DIAG_ULP_INFO`, an attribute of an answer.
-const ULP: u16 = 19;
-/// `INET_ULP_INFO_MPTCP`, within that.
-const ULP_MPTCP: u16 = 3;
 
 /// What one message tells.
 enum Found {
@@ -197,7 +194,6 @@ fn tcp(message: &[u8], listeners: &BTreeSet<u16>) -> Option<Found> {
 }
 
 /// What a subflow says about its part in the connection (`enum mptcp_subflow_attrs`).
-const TOKEN: u16 = 2;
 const FLAGS: u16 = 8;
 const REMOTE_ID: u16 = 9;
 const LOCAL_ID: u16 = 10;

@@ -21,6 +21,12 @@ const PROTOCOL: u16 = 3;
 
 /// `INET_DIAG_INFO`, an attribute of an answer.
 pub(super) const INFO: u16 = 2;
+/// `INET_DIAG_ULP_INFO`, an attribute of an answer.
+pub(super) const ULP: u16 = 19;
+/// `INET_ULP_INFO_MPTCP`, within that.
+pub(super) const ULP_MPTCP: u16 = 3;
+/// `MPTCP_SUBFLOW_ATTR_TOKEN_LOC`, within that.
+pub(super) const TOKEN: u16 = 2;
 
 /// States of a socket (include/net/tcp_states.h).
 pub(super) const ESTABLISHED: u8 = 1;

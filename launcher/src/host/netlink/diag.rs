@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mptcp_netlink::{KernelError, sock_diag};
 use mptcpize_model::connection::Connection;
+use mptcpize_model::daemon::Flow;
 
 use crate::host::netlink::from_kernel;
 
@@ -35,4 +36,12 @@ pub fn begun_here() -> Result<Vec<Connection>, KernelError> {
 /// As [`connections`].
 pub fn with_token(token: u32) -> Result<Option<Connection>, KernelError> {
     Ok(sock_diag::with_token(token)?.map(from_kernel::connection))
+}
+
+/// How every TCP connection gets on, plain or a subflow.
+///
+/// # Errors
+/// A kernel without sock_diag(7) (`ENOENT`), or a sandbox forbids netlink.
+pub fn flows() -> Result<Vec<Flow>, KernelError> {
+    Ok(sock_diag::flows()?.iter().map(from_kernel::flow).collect())
 }

@@ -1,7 +1,8 @@
-//! Connections and their subflows.
+//! Connections and their subflows, and how they get on.
 
 use mptcp_netlink::sock_diag as kernel;
 use mptcpize_model::connection::{Connection, Fallback, Phase, Subflow};
+use mptcpize_model::daemon::Flow;
 
 /// A connection with its subflows.
 pub(in crate::host) fn connection(connection: kernel::Connection) -> Connection {
@@ -42,5 +43,27 @@ fn subflow(subflow: &kernel::Subflow) -> Subflow {
         idle_ms: subflow.idle_ms,
         backup: subflow.backup,
         stale: subflow.stale,
+    }
+}
+
+/// How a TCP connection gets on.
+pub(in crate::host) fn flow(flow: &kernel::Flow) -> Flow {
+    Flow {
+        local: flow.local,
+        remote: flow.remote,
+        token: flow.token,
+        open: flow.open,
+        timeouts: flow.timeouts,
+        unconfirmed: flow.unconfirmed,
+        rto_us: flow.rto_us,
+        confirmed_ms: flow.confirmed_ms,
+        sent_ms: flow.sent_ms,
+        received_ms: flow.received_ms,
+        rtt_us: flow.rtt_us,
+        min_rtt_us: flow.min_rtt_us,
+        segments: flow.segments,
+        resent: flow.resent,
+        confirmed: flow.confirmed,
+        received: flow.received,
     }
 }

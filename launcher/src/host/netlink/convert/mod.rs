@@ -2,7 +2,7 @@
 
 /// What the kernel said.
 pub(in crate::host) mod from_kernel {
-    pub(in crate::host) use super::connection::connection;
+    pub(in crate::host) use super::connection::{connection, flow};
     pub(in crate::host) use super::net::{address, link, policy, rule};
     pub(in crate::host) use super::pm::{endpoint, event, limits};
     pub(in crate::host) use super::route::route;

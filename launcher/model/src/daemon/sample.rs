@@ -1,0 +1,56 @@
+//! How TCP connections get on at one moment, as far as decisions about paths follow from it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::net::IfName;
+use crate::status::Bytes;
+
+/// A look at what moves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Every TCP connection that begins or is open.
+    pub flows: Vec<Flow>,
+    /// The byte counters of each link, which begin anew when it is made anew.
+    pub links: BTreeMap<IfName, Bytes>,
+}
+
+/// A TCP connection, plain or a subflow, with what `struct tcp_info` counts
+/// (include/uapi/linux/tcp.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Its local end.
+    pub local: SocketAddr,
+    /// Its remote end.
+    pub remote: SocketAddr,
+    /// The MPTCP connection that it is part of; none for plain TCP, and before the peer answers.
+    pub token: Option<u32>,
+    /// The peer has answered; else its first packet is on the way.
+    pub open: bool,
+    /// How often in a row the retransmission timer has run out without an answer.
+    pub timeouts: u8,
+    /// Segments out that the peer has not confirmed.
+    pub unconfirmed: u32,
+    /// The retransmission timeout that is waited for now, in microseconds.
+    pub rto_us: u32,
+    /// Milliseconds since the peer last confirmed anything.
+    pub confirmed_ms: u32,
+    /// Milliseconds since data was last sent.
+    pub sent_ms: u32,
+    /// Milliseconds since data last came.
+    pub received_ms: u32,
+    /// The smoothed round trip, in microseconds; 0 before the first.
+    pub rtt_us: u32,
+    /// The shortest round trip of the last minutes, in microseconds.
+    pub min_rtt_us: u32,
+    /// Segments with data sent, with those that were sent again.
+    pub segments: u32,
+    /// Segments that were sent again.
+    pub resent: u32,
+    /// Bytes that the peer confirmed.
+    pub confirmed: u64,
+    /// Bytes received.
+    pub received: u64,
+}
