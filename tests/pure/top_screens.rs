@@ -9,7 +9,8 @@ use crate::support::recorded::same;
 use crate::support::states::{crowd, fresh, laptop, troubled};
 use mptcpize::output::term::Term;
 use mptcpize::output::top;
-use mptcpize_model::status::{Bytes, Seen};
+use mptcpize_model::net::Bytes;
+use mptcpize_model::status::Seen;
 use mptcpize_model::top::{Key, Snapshot, Sort, Tracker, View};
 
 /// Counters of both links after so many seconds at 40 and 0.3 Mbit/s.

@@ -4,9 +4,10 @@ use mptcpize_model::connection::{Connection, Fallback, Phase, Subflow};
 use mptcpize_model::daemon::Code;
 use mptcpize_model::metrics::Metrics;
 use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
+use mptcpize_model::net::Bytes;
 use mptcpize_model::net::{Address, Family, IfName, Link, Route};
 use mptcpize_model::status::daemon::{Daemon, Held, Told};
-use mptcpize_model::status::{Bytes, Program, Rates, Seen};
+use mptcpize_model::status::{Program, Rates, Seen};
 use mptcpize_model::{Flavour, Manager};
 
 fn name(text: &str) -> IfName {

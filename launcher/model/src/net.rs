@@ -2,6 +2,7 @@
 //! that a state reads like `ip` and can be written by hand; the host layer translates to indexes.
 
 mod action;
+mod bytes;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use self::action::Action;
+pub use self::bytes::Bytes;
 use crate::metrics::Metrics;
 
 /// The name of a link, as the kernel takes it (`dev_valid_name`, net/core/dev.c).

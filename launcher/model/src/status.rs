@@ -22,7 +22,7 @@ use crate::{Flavour, HostState, Manager};
 
 pub use crate::program::Program;
 pub use findings::Finding;
-pub use rates::{Bytes, Rates};
+pub use rates::Rates;
 
 /// Everything that was looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 
 use crate::connection::Connection;
 use crate::mptcp::Flags;
+use crate::net::Bytes;
 use crate::net::IfName;
 use crate::status::{
-    Bytes, ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
+    ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
 };
 
 pub use view::{Key, Sort, View};

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::IfName;
-use crate::status::Bytes;
+use crate::net::{Bytes, IfName};
 
 /// A look at what moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,16 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-/// The byte counters of a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bytes {
-    /// Received since the link was made.
-    pub received: u64,
-    /// Sent since the link was made.
-    pub sent: u64,
-}
+use crate::net::Bytes;
 
 /// How fast the links were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,9 +23,10 @@ use crate::locations::Locations;
 use crate::output::term::{self, Term};
 use crate::syscall::timespec;
 use mptcpize_model::connection::Connection;
+use mptcpize_model::net::Bytes;
 use mptcpize_model::net::IfName;
 use mptcpize_model::status::daemon::Daemon;
-use mptcpize_model::status::{Bytes, Rates, Seen};
+use mptcpize_model::status::{Rates, Seen};
 
 /// How long rates are measured where nothing was looked at before: long enough for some hundred
 /// packets on a slow link, short enough not to be waited for.

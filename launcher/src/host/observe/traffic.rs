@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use mptcpize_model::status::Bytes;
+use mptcpize_model::net::Bytes;
 
 /// Every link's counters, in the network namespace of this thread: sysfs would show those of the
 /// namespace that it was mounted in.
