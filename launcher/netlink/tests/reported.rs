@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use mptcp_netlink::pm::{Endpoint, Event, EventKind, Events, News, PathManager};
-use mptcp_netlink::rtnl::{Address, Rtnl};
-use mptcp_netlink::{KernelError, sock_diag};
+use mptcp_netlink::rtnl::{Address, Change, Changed, Changes, Route, Rtnl};
+use mptcp_netlink::{Family, KernelError, Prefix, sock_diag};
 use rustix::net::{AddressFamily, bind, listen};
 use rustix::process::Uid;
 
@@ -173,4 +173,26 @@ fn an_endpoint_outlives_its_address_and_a_ninth_is_refused() {
     }
     let ninth = pm.add(&Endpoint::new([203, 0, 113, 9]).subflow());
     assert_eq!(ninth.map_err(|error| error.errno), Err(libc::ERANGE));
+}
+
+/// tailscale #7621: each of a million routes that a router learned woke whoever listened.
+#[test]
+fn routes_to_networks_are_left_out_but_for_those_of_a_protocol_that_was_named() {
+    let link = host();
+    let mut changes = Changes::open().expect("everybody may listen");
+    changes.leave_out_routes_but(86).expect("a filter of nine instructions is taken");
+    let mut rtnl = Rtnl::open().expect("rtnetlink is there");
+    let network = Prefix::new([198, 51, 100, 0], 24);
+    let route = Route::new(Family::V4, link);
+    let made = [
+        route.clone().to(network).protocol(4),
+        route.clone().table(9).protocol(4),
+        route.clone().table(9).to(network).protocol(86),
+    ];
+    for route in &made {
+        rtnl.add_route(route).expect("root may");
+    }
+    let told = |length, protocol| Some(Changed::Change(Change::Route { length, protocol }));
+    let read: Vec<_> = (0..3).map(|_| changes.read().expect("the socket lives")).collect();
+    assert_eq!(read, [told(0, 4), told(24, 86), None]);
 }

@@ -14,6 +14,7 @@ use rustix::net::sockopt;
 use crate::error::KernelError;
 use crate::exchange::receive;
 use crate::message::{attribute, messages};
+use crate::rtnl::filter;
 use crate::rtnl::header::{LinkHeader, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 
 /// The groups that are listened to, of both families (include/uapi/linux/rtnetlink.h). The last one
@@ -112,6 +113,15 @@ impl Changes {
             }
         }
         Ok(Changes { socket, buffer: vec![0; ROOM] })
+    }
+
+    /// From now on the kernel keeps routes to itself, but for default routes and those that `protocol`
+    /// (`rtm_protocol`) made. What waits already is read as before.
+    ///
+    /// # Errors
+    /// The kernel or a sandbox refuses the filter (`SO_ATTACH_FILTER`, socket(7)): all are told.
+    pub fn leave_out_routes_but(&mut self, protocol: u8) -> Result<(), KernelError> {
+        Ok(filter::attach(self.socket.as_fd(), protocol)?)
     }
 
     /// What is next, or nothing where nothing waits; does not block.

@@ -26,6 +26,7 @@
 mod address;
 mod changes;
 mod defaults;
+mod filter;
 mod header;
 mod link;
 mod next_hop;

@@ -24,7 +24,10 @@ impl Changes {
     /// # Errors
     /// A sandbox forbids netlink.
     pub fn open() -> Result<Self, KernelError> {
-        Kernel::open().map(Changes)
+        let mut kernel = Kernel::open()?;
+        // Where the kernel does not filter, [`matters`] does, if the queue is long enough.
+        let _ = kernel.leave_out_routes_but(ours::PROTOCOL);
+        Ok(Changes(kernel))
     }
 
     /// Reads all messages that wait; does not block.
