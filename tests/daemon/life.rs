@@ -113,10 +113,8 @@ fn messages_that_were_lost_are_told_once_and_made_good() {
         fs::read_to_string(&stat).expect("it lives").contains(") T ")
     });
     lab.client.net.ip("route flush table 8685");
-    let batch = scratch("batch").join("lines");
     let line = "rule add pref 999 lookup 999\nrule del pref 999\n";
-    fs::write(&batch, line.repeat(2_000)).expect("a scratch file");
-    lab.client.net.command("ip").arg("-batch").arg(&batch).run().silent();
+    lab.client.net.ip_batch(&line.repeat(2_000));
     daemon.signal(Signal::CONT);
     daemon.says("messages of links and routes were lost: looking at everything again");
     wait::until("its table again", || {

@@ -15,4 +15,5 @@ mod heal;
 mod host;
 mod life;
 mod replay;
+mod reported;
 mod service;
