@@ -180,7 +180,7 @@ impl Report {
 }
 
 /// The kinds of report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// What is the case, without a change of ours.
@@ -212,6 +212,23 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every kind.
+    pub const ALL: &[Code] = &[
+        Code::Standing,
+        Code::SetUp,
+        Code::LinkGone,
+        Code::LinkBack,
+        Code::Held,
+        Code::Released,
+        Code::Lost,
+        Code::Refused,
+        Code::Fought,
+        Code::Reloaded,
+        Code::WrongSettings,
+        Code::Healed,
+        Code::Stopping,
+    ];
+
     /// The kind as one word, as in the serial form: `set_up`.
     pub fn word(self) -> &'static str {
         match self {

@@ -174,6 +174,7 @@ impl Daemon {
             standing: self.standing.clone(),
             held: self.links.shown(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
+            decisions: self.log.counts().clone(),
             events: self.log.last(),
         }
     }

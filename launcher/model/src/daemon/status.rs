@@ -1,6 +1,8 @@
 //! What a running daemon lets others know: a file in the run directory that `mptcpize status`
 //! reads.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::event::{Code, Millis};
@@ -18,6 +20,9 @@ pub struct Status {
     /// How many subflows were lost and came back; nothing where the kernel opens them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healed: Option<u64>,
+    /// How many reports there were of each kind since it started.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decisions: BTreeMap<Code, u64>,
     /// The last five reports, oldest first.
     pub events: Vec<Told>,
 }
@@ -36,10 +41,16 @@ pub struct Held {
 /// A report and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
+    /// The how manieth it is since the daemon started, from 1; who has seen fewer has missed some.
+    #[serde(default)]
+    pub number: u64,
     /// When.
     pub at: Millis,
     /// Which kind.
     pub code: Code,
+    /// The link that it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<IfName>,
     /// The line that a person reads.
     pub text: String,
 }
