@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod mptcp;
 pub mod nat;
 pub mod net;
+pub mod openmetrics;
 pub mod ours;
 pub mod path_manager;
 pub mod phrase;
