@@ -4,6 +4,7 @@ pub mod check;
 pub mod complete;
 pub mod daemon;
 pub mod ip_mptcp;
+pub mod metrics;
 pub mod pm;
 pub mod policy;
 pub mod run;
@@ -130,6 +131,9 @@ pub enum Command {
     /// Print the kernel's MPTCP counters, and what they mean
     #[command(long_about = check::COUNTERS_LONG)]
     Counters(check::Counters),
+    /// Print metrics of paths, traffic and the daemon for Prometheus
+    #[command(long_about = metrics::LONG)]
+    Metrics(metrics::Metrics),
     /// Show and change endpoints, as ip mptcp endpoint
     #[command(long_about = pm::ENDPOINT_LONG)]
     Endpoint(pm::Endpoint),

@@ -13,6 +13,7 @@ pub mod process;
 pub mod procfs;
 #[doc(hidden)]
 pub mod readers;
+pub mod scrape;
 pub mod systemd;
 
 use crate::error::Error;

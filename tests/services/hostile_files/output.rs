@@ -108,7 +108,7 @@ fn assert_harmless(words: &[&str], done: &Outcome) {
 
 /// Every verb, with what brings foreign text into what it says. The order counts: a set-up and an
 /// enabled unit have something to say later.
-const VERBS: [&[&str]; 46] = [
+const VERBS: [&[&str]; 50] = [
     &["setup", "--dry-run"],
     &["setup", "--dry-run", "-j"],
     &["setup", "-v"],
@@ -128,6 +128,10 @@ const VERBS: [&[&str]; 46] = [
     &["top", "--once"],
     &["counters"],
     &["counters", "--netns", NAME],
+    &["metrics"],
+    &["metrics", "--form", "prometheus"],
+    &["metrics", "--output", "FILES"],
+    &["metrics", "--netns", NAME],
     &["endpoint", "show"],
     &["endpoint", "show", "-j"],
     &["endpoint", "add", "10.77.0.9", "dev", LINK],

@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod counters;
+pub mod metrics;
 pub mod observe;
 mod selftest;
 pub mod status;
