@@ -17,3 +17,4 @@ mod life;
 mod replay;
 mod reported;
 mod service;
+mod telling;

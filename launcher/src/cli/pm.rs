@@ -168,6 +168,8 @@ subflows that begin, are established, end or change priority, addresses that pee
 withdraw, sockets that listen. Lines are those of `ip mptcp monitor`; with --tell they are \
 sentences with the time, the link and the program. Only root may read events. It changes nothing.
 
+Where `mptcpize daemon` runs, its decisions stand among them, in lines that begin with DAEMON.
+
 Where events came faster than they were read, some are lost: a line says so, and a line PRESENT \
 for each open subflow says where things stand.";
 

@@ -48,7 +48,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Check(arguments)) => show::check::check(&arguments, &locations()),
         Some(Command::Counters(arguments)) => show::counters::counters(&arguments, &locations()),
         Some(Command::Metrics(arguments)) => show::metrics::metrics(&arguments, &locations()),
-        Some(Command::Monitor(arguments)) => pm::monitor::monitor(arguments),
+        Some(Command::Monitor(arguments)) => pm::monitor::monitor(arguments, &locations()),
         Some(Command::Completions(arguments)) => shell::completions(&arguments),
         Some(Command::Man(arguments)) => shell::man(&arguments),
         Some(Command::Complete(arguments)) => shell::complete(&arguments),

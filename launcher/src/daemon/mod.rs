@@ -2,9 +2,11 @@
 //! ([`mptcpize_model::daemon`]).
 //!
 //! [`sources`] turns descriptors into events, [`driver`] turns actions into looks and changes,
-//! [`published`] is what others may know of it. What is told, and where the settings come from, is
+//! [`published`] is what others may know of it, and [`watch`]
+//! follows that. What is told, and where the settings come from, is
 //! the caller's.
 
 pub mod driver;
 pub mod published;
 pub mod sources;
+pub mod watch;

@@ -6,6 +6,7 @@ pub mod check;
 pub mod completion;
 pub mod counters;
 mod daemon;
+pub mod decision;
 pub mod diff;
 mod help;
 pub mod man;

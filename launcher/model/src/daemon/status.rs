@@ -27,6 +27,22 @@ pub struct Status {
     pub events: Vec<Told>,
 }
 
+impl Status {
+    /// How many reports there were since it started.
+    pub fn told(&self) -> u64 {
+        self.events.last().map_or(0, |last| last.number)
+    }
+
+    /// The reports after the one of this number: how many of them are no longer remembered, and those
+    /// that are.
+    pub fn after(&self, number: u64) -> (u64, &[Told]) {
+        let new = self.events.iter().position(|told| told.number > number);
+        let new = new.map_or(&[][..], |first| &self.events[first..]);
+        let next = new.first().map_or(0, |first| first.number);
+        (next.saturating_sub(number.saturating_add(1)), new)
+    }
+}
+
 /// A link that is not used for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
@@ -53,4 +69,31 @@ pub struct Told {
     pub link: Option<IfName>,
     /// The line that a person reads.
     pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_looks_late_knows_how_many_reports_are_forgotten() {
+        let told = |number| Told {
+            number,
+            at: Millis(0),
+            code: Code::Lost,
+            link: None,
+            text: String::new(),
+        };
+        let status = Status { events: (4..=6).map(told).collect(), ..Status::default() };
+        let after = |number| {
+            let (missed, new) = status.after(number);
+            (missed, new.iter().map(|told| told.number).collect::<Vec<_>>())
+        };
+        assert_eq!(after(0), (3, vec![4, 5, 6]));
+        assert_eq!(after(3), (0, vec![4, 5, 6]));
+        assert_eq!(after(5), (0, vec![6]));
+        assert_eq!(after(6), (0, vec![]));
+        assert_eq!(after(u64::MAX), (0, vec![]));
+        assert_eq!((status.told(), Status::default().told()), (6, 0));
+    }
 }
