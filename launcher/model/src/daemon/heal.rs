@@ -24,6 +24,7 @@
 //! not want open nothing. Server roles, whose addresses the kernel announces.
 
 mod connection;
+mod few;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -1,6 +1,5 @@
 //! One connection: which subflows it has, which it lacks, and when to try again.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use serde::Serialize;
 
 use super::super::event::Millis;
 use super::super::join::{Join, Listed};
+use super::few::Few;
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::Family;
 
@@ -37,14 +37,14 @@ pub(super) struct Connection {
     /// A subflow was opened for it.
     has_joined: bool,
     /// Where the peer began, and what it announced, by the address's id.
-    pub(super) remotes: BTreeMap<u8, SocketAddr>,
+    pub(super) remotes: Few<u8, SocketAddr>,
     /// The port that announced addresses have unless they name one.
     pub(super) port: u16,
     /// Both ends of each subflow, and since when it is known.
-    pub(super) subflows: BTreeMap<(SocketAddr, SocketAddr), Millis>,
+    pub(super) subflows: Few<(SocketAddr, SocketAddr), Millis>,
     /// The id of each address that was used (RFC 8684 section 3.4): the kernel refuses another one for
     /// the same address, and the same one for another, as an endpoint that is made again may have.
-    ids: BTreeMap<IpAddr, u8>,
+    ids: Few<IpAddr, u8>,
     /// Attempts that are not over, and those that failed.
     attempts: Vec<(Pair, Attempt)>,
 }
@@ -90,7 +90,7 @@ impl Connection {
 
     /// What sock_diag(7) says of it: attempts that were on their way are among the subflows.
     pub(super) fn listed(&mut self, now: Millis, one: Listed) {
-        self.remotes.entry(0).or_insert(one.remote);
+        self.remotes.get_or_insert(0, one.remote);
         self.port = one.remote.port();
         let addresses = one.subflows.iter().map(|subflow| (subflow.local.ip(), subflow.id));
         self.ids.extend(addresses.filter(|(_, id)| *id != 0));
@@ -158,7 +158,7 @@ impl Connection {
     fn id_of(&mut self, endpoint: &Endpoint) -> u8 {
         let taken = |id: &u8| self.ids.values().any(|other| other == id);
         let free = std::iter::once(endpoint.id).chain(1..=u8::MAX).find(|id| !taken(id));
-        *self.ids.entry(endpoint.address).or_insert(free.unwrap_or(endpoint.id))
+        *self.ids.get_or_insert(endpoint.address, free.unwrap_or(endpoint.id))
     }
 
     /// The path manager refuses a subflow: that of the kernel has the connection, unless there was
