@@ -185,6 +185,7 @@ fn rules_are_those_of_ip() {
         "from all lookup main suppress_prefixlength 0 priority 102",
         "not from all fwmark 0xca6c lookup 51820 priority 103",
         "from 192.0.2.2 iif e0 lookup 7 priority 104",
+        "from 192.0.2.2 iif lo lookup 7 priority 118",
         "from all to 192.0.2.0/24 lookup 7 priority 105",
         "from all ipproto tcp dport 80 lookup 7 priority 106",
         "from all uidrange 0-99 lookup 7 priority 107",
@@ -218,6 +219,7 @@ fn rules_are_those_of_ip() {
                 priority: rule["priority"].as_u64().expect("a priority") as u32,
                 family,
                 from: src,
+                local: text(rule, "iif") == Some("lo"),
                 action: match (text(rule, "action"), rule["goto"].as_u64()) {
                     // `-N` has actions as numbers, too (`RTN_*`, include/uapi/linux/rtnetlink.h).
                     (Some("6"), _) => Action::Blackhole,
@@ -234,8 +236,9 @@ fn rules_are_those_of_ip() {
                 conditional: rule
                     .as_object()
                     .expect("an object")
-                    .keys()
-                    .any(|key| !known.iter().any(|known| *known == key)),
+                    .iter()
+                    .filter(|(key, value)| *key != "iif" || *value != "lo")
+                    .any(|(key, _)| !known.iter().any(|known| *known == key)),
             }
         }));
     }

@@ -64,6 +64,7 @@ fn rule(from: &str, table: u32) -> Rule {
         priority: 1000,
         family: Family::of(from.address),
         from: Some(from),
+        local: false,
         action: Action::Lookup,
         table,
         suppress: None,

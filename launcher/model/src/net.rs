@@ -342,6 +342,9 @@ pub struct Rule {
     /// Sources that it is for; `None` is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Prefix>,
+    /// Only for what this host itself sends, and not for what it forwards (`iif lo`).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub local: bool,
     /// What it does.
     #[serde(default, skip_serializing_if = "Action::is_lookup")]
     pub action: Action,
@@ -364,6 +367,9 @@ impl fmt::Display for Rule {
         match &self.from {
             Some(from) => write!(f, "from {from}")?,
             None => f.write_str("from all")?,
+        }
+        if self.local {
+            f.write_str(" iif lo")?;
         }
         write!(f, " {}", self.action)?;
         match (self.action, self.table) {

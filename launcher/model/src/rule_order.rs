@@ -21,5 +21,5 @@ pub fn is_local(rule: &Rule) -> bool {
 
 /// A look-up for everybody and everything.
 pub fn is_plain(rule: &Rule) -> bool {
-    rule.from.is_none() && rule.suppress.is_none() && !rule.conditional
+    rule.from.is_none() && !rule.local && rule.suppress.is_none() && !rule.conditional
 }

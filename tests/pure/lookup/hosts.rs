@@ -74,6 +74,7 @@ pub fn rule(family: Family, table: u32) -> FibRule {
         priority: 0,
         family,
         from: None,
+        local: false,
         action: Action::Lookup,
         table,
         suppress: None,

@@ -334,6 +334,7 @@ fn routing(state: &HostState, path: &Path, table: u32, edge: Edge, desired: &mut
         priority: edge.before_main,
         family: *family,
         from: None,
+        local: false,
         action: Action::Lookup,
         table: MAIN,
         suppress: Some(0),

@@ -68,6 +68,7 @@ mod tests {
                 priority: 100,
                 family: Family::V4,
                 from: None,
+                local: false,
                 action,
                 table,
                 suppress: None,

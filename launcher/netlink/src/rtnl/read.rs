@@ -33,8 +33,12 @@ const FR_ACT_BLACKHOLE: u8 = 6;
 const FR_ACT_UNREACHABLE: u8 = 7;
 const FR_ACT_PROHIBIT: u8 = 8;
 
-/// Attributes of a rule that are no conditions.
+/// The link that what this host itself sends comes from, in the eyes of a rule (`iif`).
+pub(super) const LOOPBACK: &str = "lo";
+
+/// Attributes of a rule that this crate reads.
 pub(super) const FRA_SRC: u16 = 2;
+pub(super) const FRA_IIFNAME: u16 = 3;
 const FRA_GOTO: u16 = 4;
 pub(super) const FRA_PRIORITY: u16 = 6;
 const FRA_SUPPRESS_IFGROUP: u16 = 13;
@@ -89,6 +93,7 @@ pub(crate) fn rule(message: &[u8]) -> Option<Rule> {
         priority: 0,
         family,
         from: None,
+        local: false,
         action: Action::Lookup,
         table: u32::from(header.table),
         suppress: None,
@@ -102,6 +107,7 @@ pub(crate) fn rule(message: &[u8]) -> Option<Rule> {
         let set = number(value).filter(|number| *number != u32::MAX);
         match kind {
             FRA_SRC => source = ip(value).filter(|ip| is_of(family, *ip)),
+            FRA_IIFNAME if text(value).as_deref() == Some(LOOPBACK) => rule.local = true,
             FRA_PRIORITY => rule.priority = number(value)?,
             FRA_TABLE => rule.table = number(value)?,
             FRA_SUPPRESS_PREFIXLEN => rule.suppress = set,

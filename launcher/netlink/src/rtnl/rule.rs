@@ -14,6 +14,8 @@ pub struct Rule {
     pub family: Family,
     /// The sources that it is for; `None` is all.
     pub from: Option<Prefix>,
+    /// Only for packets that this host itself sends, and not for those that it forwards (`iif lo`).
+    pub local: bool,
     /// What it does.
     pub action: Action,
     /// The table to look in; 0 for an action other than a look-up.
@@ -55,6 +57,7 @@ impl Rule {
             priority,
             family,
             from: None,
+            local: false,
             action: Action::Lookup,
             table,
             suppress: None,
@@ -67,6 +70,13 @@ impl Rule {
     #[must_use]
     pub fn from(mut self, sources: Prefix) -> Self {
         self.from = Some(sources);
+        self
+    }
+
+    /// Limits it to packets that this host itself sends (`iif lo`).
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        self.local = true;
         self
     }
 

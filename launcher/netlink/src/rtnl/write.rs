@@ -10,8 +10,8 @@ use crate::rtnl::address::Address;
 use crate::rtnl::header::{AddressHeader, NextHopHeader, RouteHeader, RuleHeader};
 use crate::rtnl::next_hop::{NextHop, Target};
 use crate::rtnl::read::{
-    FR_ACT_TO_TBL, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE,
-    IFA_PROTO,
+    FR_ACT_TO_TBL, FRA_IIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC, FRA_SUPPRESS_PREFIXLEN,
+    FRA_TABLE, IFA_PROTO, LOOPBACK,
 };
 use crate::rtnl::route::{METRIC_V6, Metric, Route};
 use crate::rtnl::routes::{
@@ -190,6 +190,7 @@ pub(crate) fn rule(rule: &Rule) -> Body<RuleHeader> {
         DefaultNla::new(FRA_PROTOCOL, vec![rule.protocol]),
     ];
     parts.extend(rule.from.map(|from| DefaultNla::new(FRA_SRC, octets(from.address))));
+    parts.extend(rule.local.then(|| DefaultNla::new(FRA_IIFNAME, format!("{LOOPBACK}\0").into())));
     parts.extend(rule.suppress.map(|length| of_number(FRA_SUPPRESS_PREFIXLEN, length)));
     Body(header, parts)
 }
@@ -199,6 +200,7 @@ pub(crate) fn rule(rule: &Rule) -> Body<RuleHeader> {
 pub(super) fn would_delete_rule(rule: &Rule, other: &Rule) -> bool {
     (rule.priority, rule.table) == (other.priority, other.table)
         && (rule.from.is_none() || rule.from == other.from)
+        && (!rule.local || other.local)
         && (rule.suppress.is_none() || rule.suppress == other.suppress)
         && (rule.protocol == 0 || rule.protocol == other.protocol)
 }

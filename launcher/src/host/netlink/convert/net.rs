@@ -54,6 +54,7 @@ pub(in crate::host) fn rule(rule: &kernel::Rule) -> Rule {
         priority: rule.priority,
         family: family_of(rule.family),
         from: rule.from.map(prefix_of),
+        local: rule.local,
         action: match rule.action {
             kernel::Action::Lookup => Action::Lookup,
             kernel::Action::Goto(priority) => Action::Goto(priority),
@@ -74,6 +75,7 @@ pub(in crate::host) fn rule(rule: &kernel::Rule) -> Rule {
 pub(in crate::host) fn rule_of(rule: &Rule) -> kernel::Rule {
     let mut kernel = kernel::Rule::new(family(rule.family), rule.priority, rule.table);
     kernel.from = rule.from.map(prefix);
+    kernel.local = rule.local;
     kernel.suppress = rule.suppress;
     kernel.protocol = rule.protocol;
     kernel.conditional = rule.conditional;
