@@ -18,6 +18,14 @@ pub enum Change {
     Add(Item),
     /// Something of ours goes.
     Remove(Item),
+    /// The flags of an endpoint of ours that may change while it is in use; the kernel tells the peers
+    /// of `backup` (MP_PRIO, RFC 8684 section 3.3.8).
+    Flags {
+        /// The endpoint as it was.
+        endpoint: Endpoint,
+        /// Its flags from then on.
+        to: Flags,
+    },
     /// The path manager's limits.
     Limits {
         /// As they were.
@@ -84,6 +92,10 @@ impl Change {
         match self.clone() {
             Change::Add(item) => Change::Remove(item),
             Change::Remove(item) => Change::Add(item),
+            Change::Flags { endpoint, to } => {
+                let from = endpoint.flags;
+                Change::Flags { endpoint: Endpoint { flags: to, ..endpoint }, to: from }
+            }
             Change::Limits { from, to } => Change::Limits { from: to, to: from },
             Change::Sysctl { key, from, to } => Change::Sysctl { key, from: to, to: from },
         }
@@ -94,7 +106,7 @@ impl Change {
         match self {
             Change::Add(_) => '+',
             Change::Remove(_) => '-',
-            Change::Limits { .. } | Change::Sysctl { .. } => '~',
+            Change::Flags { .. } | Change::Limits { .. } | Change::Sysctl { .. } => '~',
         }
     }
 
@@ -102,6 +114,7 @@ impl Change {
     pub fn noun(&self) -> &'static str {
         match self {
             Change::Add(item) | Change::Remove(item) => item.noun(),
+            Change::Flags { .. } => "endpoint",
             Change::Limits { .. } => "limits",
             Change::Sysctl { .. } => "sysctl",
         }
@@ -115,6 +128,11 @@ impl Change {
             Change::Add(item) => present(state, item).map(Change::Remove),
             Change::Remove(item) => {
                 present(state, item).is_none().then(|| Change::Add(item.clone()))
+            }
+            Change::Flags { endpoint, to } => {
+                let now = state.endpoints.iter().find(|other| same_endpoint(other, endpoint))?;
+                let back = || Change::Flags { endpoint: now.clone(), to: endpoint.flags };
+                (now.flags == *to).then(back)
             }
             Change::Limits { from, to } => {
                 let now = state.limits?;
@@ -171,6 +189,10 @@ impl Change {
                     state.endpoints.retain(|other| !same_endpoint(other, endpoint));
                 }
             },
+            Change::Flags { endpoint, to } => {
+                let same = |other: &&mut Endpoint| same_endpoint(other, endpoint);
+                state.endpoints.iter_mut().filter(same).for_each(|other| other.flags = *to);
+            }
             Change::Limits { to, .. } => state.limits = Some(*to),
             Change::Sysctl { key, to, .. } => {
                 state.sysctls.insert(key.clone(), to.clone());
@@ -238,6 +260,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Change::Add(item) | Change::Remove(item) => item.fmt(f),
+            Change::Flags { endpoint, to } => write!(f, "{endpoint} → {to}"),
             Change::Limits { from, to } => {
                 let mut separator = "";
                 let pairs = [

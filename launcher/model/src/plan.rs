@@ -214,6 +214,15 @@ fn serves(present: &Endpoint, wanted: &Endpoint) -> bool {
     Endpoint { id: 0, ..present.clone() } == Endpoint { id: 0, ..wanted.clone() }
 }
 
+/// Is an endpoint of ours as it is wanted but for `backup`, which can change while it is in use?
+fn differs_in_backup(present: &Endpoint, wanted: &Endpoint) -> bool {
+    let without = |endpoint: &Endpoint| Endpoint {
+        flags: endpoint.flags.without(Flags::BACKUP),
+        ..endpoint.clone()
+    };
+    present.flags != wanted.flags && serves(&without(present), &without(wanted))
+}
+
 /// Does somebody else's endpoint open or announce what is wanted, be it in another way?
 pub fn does_the_same(present: &Endpoint, wanted: &Endpoint) -> bool {
     let main = [Flags::SUBFLOW, Flags::SIGNAL];
@@ -224,7 +233,8 @@ fn endpoints_that_go(state: &HostState, desired: &Desired, plan: &mut Plan) {
     for address in &state.ours {
         let Some(now) = present(state, *address) else { continue };
         let wanted = desired.endpoints.iter().find(|(wanted, _)| wanted.address == *address);
-        if !wanted.is_some_and(|(wanted, _)| serves(now, wanted)) {
+        let stays = |wanted: &Endpoint| serves(now, wanted) || differs_in_backup(now, wanted);
+        if !wanted.is_some_and(|(wanted, _)| stays(wanted)) {
             plan.step(Change::Remove(Item::Endpoint(now.clone())), NO_LONGER);
         }
     }
@@ -234,6 +244,13 @@ fn endpoints_that_come(state: &HostState, desired: &Desired, plan: &mut Plan) {
     for (wanted, reason) in &desired.endpoints {
         match present(state, wanted.address) {
             Some(now) if state.ours.contains(&wanted.address) && serves(now, wanted) => {}
+            Some(now) if state.ours.contains(&wanted.address) && differs_in_backup(now, wanted) => {
+                let reason = match reason.as_str() {
+                    "" => "no backup any more",
+                    reason => reason,
+                };
+                plan.step(Change::Flags { endpoint: now.clone(), to: wanted.flags }, reason);
+            }
             Some(now) if !state.ours.contains(&wanted.address) => {
                 let same = does_the_same(now, wanted);
                 let reason = match now.flags.without(Flags::BACKUP) == wanted.flags {

@@ -53,6 +53,8 @@ impl Record {
                     self.entries.remove(at);
                 }
             }
+            // The endpoint is what stands, whatever its flags.
+            Change::Flags { .. } => {}
             Change::Limits { from, to } => self.limits(*from, *to),
             Change::Sysctl { key, from, to } => self.sysctl(key, from, to),
         }

@@ -280,6 +280,10 @@ impl Fib {
             Change::Remove(Item::Endpoint(endpoint)) => {
                 self.endpoints.retain(|it| !same_endpoint(it, endpoint));
             }
+            Change::Flags { endpoint, to } => {
+                let same = |it: &&mut Endpoint| same_endpoint(it, endpoint);
+                self.endpoints.iter_mut().filter(same).for_each(|it| it.flags = *to);
+            }
             Change::Limits { to, .. } => self.limits = *to,
             Change::Sysctl { key, to, .. } => {
                 self.sysctls.insert(key.clone(), to.clone());

@@ -279,7 +279,7 @@ impl Daemon {
             Change::Add(item) | Change::Remove(item) => {
                 self.heal.is_on() && matches!(item, Item::Endpoint(_))
             }
-            Change::Limits { .. } => self.heal.is_on(),
+            Change::Flags { .. } | Change::Limits { .. } => self.heal.is_on(),
         };
         if changes.iter().any(untold) {
             self.debounce.wake(now);

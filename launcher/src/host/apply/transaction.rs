@@ -293,7 +293,7 @@ pub fn refusal(change: &Change, refused: &KernelError) -> Error {
     let verb = match change {
         Change::Add(_) => "add",
         Change::Remove(_) => "remove",
-        Change::Limits { .. } | Change::Sysctl { .. } => "set",
+        Change::Flags { .. } | Change::Limits { .. } | Change::Sysctl { .. } => "set",
     };
     let what = format!("cannot {verb} the {} {change}", change.noun());
     let error = Error::new(Exit::Failed, what).why(whole(refused));

@@ -15,7 +15,7 @@ use crate::host::observe::{kernel, managers};
 use crate::host::process::privilege;
 use mptcpize_model::change::{Change, Item, same_endpoint};
 use mptcpize_model::config::Config;
-use mptcpize_model::mptcp::{Endpoint, MOST};
+use mptcpize_model::mptcp::{Endpoint, Flags, MOST};
 use mptcpize_model::nat::Nat;
 use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route};
 use mptcpize_model::ours::{FIRST_TABLE, PROTOCOL, is_ours};
@@ -162,6 +162,7 @@ impl Host for KernelHost {
             Change::Remove(Item::Rule(rule)) => self.rtnl.delete_rule(rule)?,
             Change::Add(Item::Endpoint(endpoint)) => self.pm()?.add(endpoint)?,
             Change::Remove(Item::Endpoint(endpoint)) => self.remove_endpoint(endpoint)?,
+            Change::Flags { endpoint, to } => self.set_flags(endpoint, *to)?,
             Change::Limits { to, .. } => self.pm()?.set_limits(*to)?,
             Change::Sysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| {
                 KernelError::from_errno(error.raw_os_error().unwrap_or(libc::EIO))
@@ -281,6 +282,16 @@ impl KernelHost {
             self.pm = Some(Pm::open()?);
         }
         Ok(self.pm.as_mut().expect("it was opened above"))
+    }
+
+    /// Gives an endpoint other flags, found as in [`KernelHost::remove_endpoint`]; `ENOENT` where it is
+    /// gone.
+    fn set_flags(&mut self, endpoint: &Endpoint, flags: Flags) -> Result<(), KernelError> {
+        let pm = self.pm()?;
+        let all = pm.endpoints()?;
+        let found = all.iter().find(|other| same_endpoint(other, endpoint));
+        let found = found.ok_or(KernelError::from_errno(libc::ENOENT))?;
+        pm.set_flags(found.id, flags)
     }
 
     /// The kernel deletes by id; ours is found by what it is, because ids are given anew.
