@@ -19,7 +19,7 @@ use crate::rtnl::header::{LinkHeader, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 
 /// The groups that are listened to, of both families (include/uapi/linux/rtnetlink.h). The last one
 /// came with Linux 5.3.
-const GROUPS: [u32; 8] = [
+const GROUPS: [u32; 9] = [
     libc::RTNLGRP_LINK,
     libc::RTNLGRP_IPV4_IFADDR,
     libc::RTNLGRP_IPV6_IFADDR,
@@ -27,6 +27,7 @@ const GROUPS: [u32; 8] = [
     libc::RTNLGRP_IPV6_ROUTE,
     libc::RTNLGRP_IPV4_RULE,
     libc::RTNLGRP_IPV6_RULE,
+    libc::RTNLGRP_NEIGH,
     NEXT_HOPS,
 ];
 
@@ -69,6 +70,8 @@ pub enum Change {
     Rule,
     /// A next-hop object came or went.
     NextHop,
+    /// A neighbour answers, is asked, or does not answer.
+    Neighbour,
     /// A message of a type that this crate does not know.
     Other(u16),
 }
@@ -170,6 +173,7 @@ pub(crate) fn decode(kind: u16, payload: &[u8]) -> Change {
             _ => Change::Other(kind),
         },
         libc::RTM_NEWRULE | libc::RTM_DELRULE => Change::Rule,
+        libc::RTM_NEWNEIGH | libc::RTM_DELNEIGH => Change::Neighbour,
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => Change::NextHop,
         other => Change::Other(other),
     }

@@ -11,6 +11,8 @@ use mptcpize_model::ours;
 pub struct News {
     /// Something that matters changed.
     pub changed: bool,
+    /// A neighbour answers, is asked, or does not answer.
+    pub neighbours: bool,
     /// Messages were lost.
     pub lost: bool,
 }
@@ -38,6 +40,7 @@ impl Changes {
         let mut news = News::default();
         while let Some(next) = self.0.read()? {
             match next {
+                Changed::Change(Change::Neighbour) => news.neighbours = true,
                 Changed::Change(change) => news.changed |= matters(change),
                 Changed::Lost => news.lost = true,
             }
@@ -57,7 +60,7 @@ impl AsFd for Changes {
 fn matters(change: Change) -> bool {
     match change {
         Change::Route { length, protocol } => length == 0 || ours::is_ours(protocol),
-        Change::Radio | Change::Other(_) => false,
+        Change::Radio | Change::Neighbour | Change::Other(_) => false,
         Change::Link | Change::Address | Change::Rule | Change::NextHop => true,
     }
 }
