@@ -63,16 +63,20 @@ pub fn misplaced<'a>(state: &'a HostState, family: Family, wanted: &[&Rule]) -> 
     let all: Vec<&Rule> = state.rules.iter().filter(|rule| rule.family == family).collect();
     let mut wrong: Vec<&Rule> = Vec::new();
     for (at, rule) in all.iter().enumerate() {
-        if !wanted.contains(rule) || rule.from.is_none() {
+        if !wanted.contains(rule) || rule.from.is_none() && !rule.local {
             continue;
         }
         let beside = |other: &&&Rule| other.priority == rule.priority;
         let overtaken = all[at..].iter().filter(beside).any(|other| !is_ours(other.protocol));
         // For each source main's other routes come first, the link's own table second.
-        let first = wanted.iter().find(|other| other.from == rule.from && other.suppress.is_some());
-        let too_early = rule.suppress.is_none()
-            && first.is_some_and(|first| !all[..at].contains(first) || wrong.contains(first));
-        if overtaken || too_early {
+        let same = |other: &&&Rule| (other.from, other.local) == (rule.from, rule.local);
+        let first = wanted.iter().filter(same).find(|other| other.suppress.is_some());
+        let behind = |other: &&Rule| all[..at].contains(other) && !wrong.contains(other);
+        let too_early = rule.suppress.is_none() && first.is_some_and(|first| !behind(first));
+        // What has a source goes its own way, whatever is passed by.
+        let sources = || wanted.iter().filter(|other| other.from.is_some());
+        let overtakes = rule.local && !sources().all(behind);
+        if overtaken || too_early || overtakes {
             wrong.push(rule);
         }
     }

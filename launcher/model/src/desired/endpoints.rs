@@ -5,6 +5,8 @@
 //! their say. With `dev` the kernel passes over each rule and route that does not lead to that
 //! link; so it is for those alone who insist on going beside a VPN.
 
+use std::collections::BTreeSet;
+
 use super::{Desired, distinct};
 use crate::HostState;
 use crate::config::{Config, Role};
@@ -17,15 +19,21 @@ pub(super) fn endpoints(
     state: &HostState,
     config: &Config,
     paths: &[Path],
+    stalled: &BTreeSet<IfName>,
     desired: &mut Desired,
 ) -> Vec<(Endpoint, String)> {
     let (flags, reason) = flags(state, config, paths);
     let mut wanted: Vec<(Endpoint, String)> = paths
         .iter()
         .map(|path| {
-            let backup = config.backup.contains(&path.dev);
+            let asked = config.backup.contains(&path.dev);
+            let backup = asked || stalled.contains(&path.dev);
             let flags = if backup { flags.with(Flags::BACKUP) } else { flags };
-            let reason = if backup { "a backup path, as asked".into() } else { reason.clone() };
+            let reason = match (asked, backup) {
+                (true, _) => "a backup path, as asked".into(),
+                (false, true) => format!("nothing passes {}", path.dev),
+                (false, false) => reason.clone(),
+            };
             let endpoint = Endpoint {
                 id: 0,
                 address: path.source(),

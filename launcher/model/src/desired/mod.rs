@@ -9,6 +9,7 @@
 
 mod edge;
 mod endpoints;
+mod passed_by;
 
 pub use edge::{LAST_RESORT, misplaced};
 
@@ -133,9 +134,17 @@ pub(crate) fn for_uplinks(
         own_address(path, &mut desired);
         routing(state, path, *table, *edge, &mut desired);
     }
-    // At main's edge, for each source the main table comes first.
-    desired.rules.sort_by_key(|(rule, _)| (rule.family, rule.priority, rule.suppress.is_none()));
-    let endpoints = endpoints::endpoints(state, config, &paths, &mut desired);
+    let stalled = passed_by::links(state, config, &paths);
+    for family in Family::BOTH {
+        let Some(edge) = edges.get(&family) else { continue };
+        let rules = passed_by::rules(family, &paths, &stalled, config, &tables, edge.before_main);
+        desired.rules.extend(rules);
+    }
+    // At main's edge, for each source the main table comes first, and each source before what has none.
+    desired
+        .rules
+        .sort_by_key(|(rule, _)| (rule.family, rule.priority, rule.local, rule.suppress.is_none()));
+    let endpoints = endpoints::endpoints(state, config, &paths, &stalled, &mut desired);
     desired.endpoints = endpoints;
     desired.limits = Some(limits(state, config));
     several_gateways(state, &paths, &mut desired);

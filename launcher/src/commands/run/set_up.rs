@@ -67,7 +67,8 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     }
     let mut host = KernelHost::open()?;
     let record = journal::look(&locations.run(), identity::netns())?;
-    let config = settings::of_host(&record, locations)?;
+    let stalled = settings::stalled(locations);
+    let config = Config { stalled, ..settings::of_host(&record, locations)? };
     let state = host.observe(&record.entries)?;
     // An administrator's off is respected.
     if !asked && state.sysctl("net.mptcp.enabled") == 0 {

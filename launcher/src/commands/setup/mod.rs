@@ -97,7 +97,8 @@ impl Terms {
         let asked = earlier.then(line.clone());
         let file = settings::file(arguments.settings.config.as_deref(), locations)?;
         let strict = line.over(file.clone());
-        let config = asked.over(file);
+        let stalled = settings::stalled(locations);
+        let config = Config { stalled, ..asked.over(file) };
         Ok(Terms { record, before, asked, strict, config })
     }
 

@@ -1,15 +1,18 @@
 //! What a set-up goes by: the settings file, what earlier set-ups of this boot were asked, the
 //! command line; and whether that fits the host.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
 use crate::config_file;
+use crate::daemon::published;
 use crate::error::{Error, Exit, reason};
+use crate::host::netns::identity;
 use crate::locations::Locations;
 use crate::root::{self, Root};
 use mptcpize_model::config::Config;
-use mptcpize_model::net::Prefix;
+use mptcpize_model::net::{IfName, Prefix};
 use mptcpize_model::record::Record;
 use mptcpize_model::{Flavour, HostState, shell};
 
@@ -49,6 +52,12 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 /// As [`file()`].
 pub fn of_host(record: &Record, locations: &Locations) -> Result<Config, Error> {
     Ok(record.asked.over(file(None, locations)?))
+}
+
+/// Links that a daemon has set aside stay so; where none runs, those that one has left so are taken
+/// back.
+pub fn stalled(locations: &Locations) -> Option<BTreeSet<IfName>> {
+    published::running(&locations.run(), identity::netns()).is_none().then(BTreeSet::new)
 }
 
 /// Is this a kernel that can be set up?
