@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use mptcpize::output::diff;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::config::Config;
-use mptcpize_model::daemon::{Action, Daemon, Event, Join, Millis};
+use mptcpize_model::daemon::{Action, Daemon, Event, Join, Millis, Probe};
 use serde::Deserialize;
 
 /// A line of a recording.
@@ -62,6 +62,13 @@ fn replay(recording: &str) -> String {
                 }
                 Action::List => writeln!(text, "{at:>7} list connections"),
                 Action::Sample => writeln!(text, "{at:>7} ask how connections get on"),
+                Action::Probe(probes) => {
+                    let one = |it: &Probe| {
+                        format!("\n          {} > {} over {}", it.from, it.to, it.link)
+                    };
+                    let all: Vec<String> = probes.iter().map(one).collect();
+                    writeln!(text, "{at:>7} ask{}", all.concat())
+                }
                 Action::Join(joins) => {
                     let one = |join: &Join| format!("\n          {} > {}", join.local, join.remote);
                     let all: Vec<String> = joins.iter().map(one).collect();

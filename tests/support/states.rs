@@ -194,7 +194,7 @@ fn flapping() -> Daemon {
         running_s: 7_300,
         standing: "only one path, wlan0: nothing to set up; held back: wwan0".to_owned(),
         healed: Some(3),
-        held: vec![Held { link: name("wwan0"), for_s: 95, why }],
+        held: vec![Held { link: name("wwan0"), for_s: Some(95), why }],
         events: vec![
             told(7_300, Code::SetUp, "set up wlan0 and wwan0 with 15 changes"),
             told(31, Code::LinkGone, "wwan0 is no path any more: it has no carrier"),

@@ -116,6 +116,7 @@ impl Asked {
             max_subflows: all.max_subflows,
             beside_vpn: all.beside_vpn,
             heal: file.heal,
+            probe: file.probe,
             stalled: file.stalled,
             system: file.system,
             sockets: file.sockets,

@@ -4,7 +4,7 @@
 //! Not here: the text of that file. Whoever reads it (`config_file` of the launcher) hands over the values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,10 @@ pub struct Config {
     /// ended. Unless it is asked to, the kernel opens each once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heal: Option<bool>,
+    /// Where `mptcpize daemon` connects over each path again and again, to see whether it passes
+    /// anything. An address, for a name would be asked over the path that may be the dead one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<SocketAddr>,
     /// Links that are up and pass nothing: what the daemon found, not a setting. Where nobody says,
     /// those that the daemon has set aside stay so.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 //! transaction as `mptcpize setup`. The journal is opened for each transaction and closed after it,
 //! so that `setup undo` never waits for a daemon that idles.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -130,6 +130,7 @@ impl<'a> Driver<'a> {
             Wake::Changed(source) => self.feed(Event::Woken(source)),
             Wake::Lost(source) => self.feed(Event::Lost(source)),
             Wake::Told(event) => self.feed(Event::Mptcp(event)),
+            Wake::Answered(probe) => self.feed(Event::Answered(probe)),
             Wake::Deadline => self.feed(Event::Deadline),
             Wake::Signal(Asked::Stop) => {
                 self.notify.stopping();
@@ -156,7 +157,10 @@ impl<'a> Driver<'a> {
                     Action::Observe => events.push_back(self.observe()),
                     Action::Apply(wish) => events.push_back(self.apply(&wish)),
                     Action::List => events.extend(list()),
-                    Action::Sample => events.extend(sample()),
+                    Action::Sample => events.extend(self.sample()),
+                    Action::Probe(probes) => {
+                        probes.into_iter().for_each(|probe| self.sources.probe(probe));
+                    }
                     Action::Join(joins) => events.extend(self.join(joins)),
                     // The record of the set-up knows it, and `setup undo` takes it back if this
                     // does not.
@@ -194,8 +198,11 @@ impl<'a> Driver<'a> {
         journal.ask(&wish.asked)?;
         let host = &mut self.host;
         let done = host.observe(journal.entries()).and_then(|state| {
-            let propose = |state| wish.observation(state);
-            transaction::carry_out(propose(state), host, &mut journal, propose, change)
+            // What is made anew is made so once.
+            let rest = Wish { renew: BTreeSet::new(), ..wish.clone() };
+            let propose = |state| rest.observation(state);
+            let seen = wish.observation(state);
+            transaction::carry_out(seen, host, &mut journal, propose, change)
         });
         match done {
             Ok(outcome) => Ok(outcome.plan.steps.into_iter().map(|step| step.change).collect()),
@@ -205,6 +212,17 @@ impl<'a> Driver<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// How connections get on, and what each link has carried. Where the kernel does not say nothing is
+    /// learned.
+    fn sample(&mut self) -> Option<Event> {
+        let mut flows = diag::flows().ok()?;
+        flows.retain(|flow| !self.sources.is_probe(flow.local));
+        let named = |(name, bytes): (String, _)| Some((IfName::new(&name).ok()?, bytes));
+        let links = traffic::counters().into_iter().filter_map(named).collect();
+        let silent = self.host.silent();
+        Some(Event::Sampled(Box::new(Sample { flows, silent, links })))
     }
 
     /// Opens subflows; what the kernel refuses is an event each.
@@ -251,15 +269,6 @@ fn list() -> Option<Event> {
         Some(Listed { token, remote: connection.remote, subflows: subflows.collect() })
     });
     Some(Event::Listed(listed.collect()))
-}
-
-/// How connections get on, and what each link has carried. Where the kernel does not say nothing is
-/// learned.
-fn sample() -> Option<Event> {
-    let flows = diag::flows().ok()?;
-    let named = |(name, bytes): (String, _)| Some((IfName::new(&name).ok()?, bytes));
-    let links = traffic::counters().into_iter().filter_map(named).collect();
-    Some(Event::Sampled(Box::new(Sample { flows, links })))
 }
 
 /// The endpoint with the one flag that means something for a single subflow.

@@ -2,11 +2,12 @@
 //! ([`mptcpize_model::daemon`]).
 //!
 //! [`sources`] turns descriptors into events, [`driver`] turns actions into looks and changes,
-//! [`published`] is what others may know of it, and [`watch`]
-//! follows that. What is told, and where the settings come from, is
+//! [`probes`] are the connections that it tries, [`published`] is what others may know of it, and
+//! [`watch`] follows that. What is told, and where the settings come from, is
 //! the caller's.
 
 pub mod driver;
+pub mod probes;
 pub mod published;
 pub mod sources;
 pub mod watch;

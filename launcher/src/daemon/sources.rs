@@ -2,6 +2,7 @@
 //! two timers. While nothing happens and nothing is waited for, nothing wakes it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
+use crate::daemon::probes::Probes;
 use crate::host::netlink::KernelError;
 use crate::host::netlink::changes::Changes;
 use crate::host::netlink::events::{Events, News};
 use crate::host::process::signal_fd::{Asked, Signals};
 use crate::syscall::timespec;
-use mptcpize_model::daemon::{Millis, Source};
+use mptcpize_model::daemon::{Millis, Probe, Source};
 use mptcpize_model::event::{Event, Kind};
 
 /// What woke the daemon.
@@ -30,6 +32,8 @@ pub enum Wake {
     Told(Box<Event>),
     /// The time that was asked for has come.
     Deadline,
+    /// The peer of a probe answered.
+    Answered(Probe),
     /// A signal.
     Signal(Asked),
 }
@@ -40,6 +44,8 @@ const PATH_MANAGER: u64 = 1;
 const TIMER: u64 = 2;
 const CLOCK: u64 = 3;
 const SIGNALS: u64 = 4;
+/// Those of probes lie above.
+const PROBES: u64 = 5;
 
 /// A moment that does not come, for the timer that is there to be cancelled when the clock is set.
 const NEVER: Duration = Duration::from_secs(1 << 40);
@@ -52,6 +58,7 @@ pub struct Sources {
     timer: OwnedFd,
     clock: OwnedFd,
     signals: Signals,
+    probes: Probes,
 }
 
 impl Sources {
@@ -70,6 +77,7 @@ impl Sources {
             timer: timer(TimerfdClockId::Boottime)?,
             clock: timer(TimerfdClockId::Realtime)?,
             signals: Signals::open()?,
+            probes: Probes::default(),
         };
         // When the clock is set or the host resumes, the kernel ends this wait (timerfd_create(2)).
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
@@ -108,7 +116,7 @@ impl Sources {
             match data.u64() {
                 ROUTING => self.routing(&mut wakes)?,
                 PATH_MANAGER => self.path_manager(&mut wakes)?,
-                TIMER if expired(&self.timer) => wakes.push(Wake::Deadline),
+                TIMER => wakes.extend(expired(&self.timer).then_some(Wake::Deadline)),
                 CLOCK => {
                     expired(&self.clock);
                     wakes.push(Wake::Changed(Source::Clock));
@@ -117,16 +125,27 @@ impl Sources {
                     let all = std::iter::from_fn(|| self.signals.next());
                     wakes.extend(all.map(Wake::Signal));
                 }
-                _ => {}
+                mark => wakes.extend(self.probes.ended(mark).map(Wake::Answered)),
             }
         }
         Ok(wakes)
+    }
+
+    /// Tries a connection, whose answer wakes.
+    pub fn probe(&mut self, probe: Probe) {
+        self.probes.begin(probe, &self.epoll, PROBES);
+    }
+
+    /// Is this the local end of a connection that is tried?
+    pub fn is_probe(&self, local: SocketAddr) -> bool {
+        self.probes.has(local)
     }
 
     fn routing(&mut self, wakes: &mut Vec<Wake>) -> Result<(), KernelError> {
         let news = self.routing.drain()?;
         wakes.extend(news.lost.then_some(Wake::Lost(Source::Routing)));
         wakes.extend(news.changed.then_some(Wake::Changed(Source::Routing)));
+        wakes.extend(news.neighbours.then_some(Wake::Changed(Source::Neighbours)));
         Ok(())
     }
 

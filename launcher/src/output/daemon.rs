@@ -22,7 +22,8 @@ pub(super) fn lines(daemon: &Daemon, term: &Term) -> String {
     let running = format!("running for {} (process {})", ago(daemon.running_s), daemon.pid);
     line("daemon", None, format!("{running}: {}", daemon.standing));
     for held in &daemon.held {
-        let rest = format!("{} for {} more: {}", held.link, ago(held.for_s), held.why);
+        let more = held.for_s.map(|seconds| format!(" for {} more", ago(seconds)));
+        let rest = format!("{}{}: {}", held.link, more.unwrap_or_default(), held.why);
         line("held back", Some(Tone::Warning), rest);
     }
     for (index, told) in daemon.events.iter().enumerate() {

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::join::{Join, Listed};
 use super::manager;
+use super::probe::Probe;
+use super::renew;
 use super::sample::Sample;
 use crate::HostState;
 use crate::asked::Asked;
@@ -44,6 +46,8 @@ pub enum Source {
     Routing,
     /// The path manager's events (generic netlink, `mptcp_pm_events`).
     PathManager,
+    /// Neighbours of a link (`RTNLGRP_NEIGH`).
+    Neighbours,
     /// The clock was set, or the host was suspended (`TFD_TIMER_CANCEL_ON_SET`).
     Clock,
 }
@@ -53,6 +57,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Source::Routing => "links and routes",
             Source::PathManager => "the path manager",
+            Source::Neighbours => "neighbours",
             Source::Clock => "the clock",
         })
     }
@@ -88,6 +93,8 @@ pub enum Event {
     Listed(Vec<Listed>),
     /// The answer to [`Action::Sample`].
     Sampled(Box<Sample>),
+    /// A probe has an answer, be it a refusal.
+    Answered(Probe),
     /// The kernel did not begin a subflow of [`Action::Join`], for this errno(3).
     NotJoined(Join, i32),
     /// The time that [`Daemon::deadline`](super::Daemon::deadline) named has come.
@@ -110,6 +117,9 @@ pub enum Action {
     List,
     /// Look at how connections get on, and answer with [`Event::Sampled`].
     Sample,
+    /// Try connections, and answer with
+    /// [`Event::Answered`] when a peer does.
+    Probe(Vec<Probe>),
     /// Open subflows, and answer for each that is refused with [`Event::NotJoined`].
     Join(Vec<Join>),
     /// Make a change that needs no record, for it takes back one that has its own.
@@ -130,6 +140,11 @@ pub struct Wish {
     /// Addresses that are away for a moment. Their endpoints stay, for the subflows of an address
     /// that comes back go on by themselves, and those of a deleted endpoint are closed.
     pub keep: BTreeSet<IpAddr>,
+    /// Addresses whose endpoints are deleted and added again. The kernel opens a subflow from an
+    /// endpoint once, so this is how it makes those anew that wait in a long pause for a path that
+    /// passes again.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub renew: BTreeSet<IpAddr>,
 }
 
 impl Wish {
@@ -137,6 +152,15 @@ impl Wish {
     pub fn observation(&self, state: HostState) -> Observation {
         let proposal = self.proposal(&state);
         Observation { state, proposal }
+    }
+
+    /// What takes back that links are set aside, where any is: no daemon would see that they pass again.
+    pub(super) fn without_stalled(self: Box<Self>) -> Option<Box<Wish>> {
+        let any = self.config.stalled.as_ref().is_some_and(|links| !links.is_empty());
+        let mut wish = *self;
+        wish.config.stalled = Some(BTreeSet::new());
+        wish.renew.clear();
+        any.then(|| Box::new(wish))
     }
 
     /// What is proposed for the host in this state.
@@ -151,6 +175,7 @@ impl Wish {
             Change::Remove(Item::Endpoint(endpoint)) => !self.keep.contains(&endpoint.address),
             _ => true,
         });
+        renew::renew(state, &self.renew, &mut proposal);
         proposal
     }
 }
@@ -207,6 +232,10 @@ pub enum Code {
     WrongSettings,
     /// Subflows that were lost are back.
     Healed,
+    /// A path is up and passes nothing.
+    Stalled,
+    /// It passes again.
+    PassesAgain,
     /// The daemon ends.
     Stopping,
 }
@@ -244,12 +273,22 @@ impl Code {
             Code::Reloaded => "reloaded",
             Code::WrongSettings => "wrong_settings",
             Code::Healed => "healed",
+            Code::Stalled => "stalled",
+            Code::PassesAgain => "passes_again",
             Code::Stopping => "stopping",
         }
     }
 
     /// Is it for somebody to look at?
     pub fn is_warning(self) -> bool {
-        matches!(self, Code::Held | Code::Lost | Code::Refused | Code::Fought | Code::WrongSettings)
+        matches!(
+            self,
+            Code::Held
+                | Code::Stalled
+                | Code::Lost
+                | Code::Refused
+                | Code::Fought
+                | Code::WrongSettings
+        )
     }
 }

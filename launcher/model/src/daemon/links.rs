@@ -89,7 +89,7 @@ impl Links {
     /// What `mptcpize status` shows of them.
     pub(super) fn shown(&self) -> Vec<Held> {
         let held = |(dev, link): (&IfName, &Link)| {
-            let until = link.falls.until()?;
+            let until = Some(link.falls.until()?);
             Some(Held { link: dev.clone(), why: FLAPS.to_owned(), until })
         };
         self.0.iter().filter_map(held).collect()

@@ -15,9 +15,12 @@ mod links;
 mod log;
 mod manager;
 mod pace;
+mod probe;
+mod renew;
 mod retry;
 mod sample;
 mod sampling;
+mod stall;
 mod standing;
 mod status;
 
@@ -40,10 +43,12 @@ use log::Log;
 use pace::Pace;
 use retry::Retry;
 use sampling::Sampling;
+use stall::Stall;
 
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
 pub use join::{Join, Listed, ListedSubflow};
-pub use sample::{Flow, Sample};
+pub use probe::Probe;
+pub use sample::{Flow, Sample, Silent};
 pub use status::{Held, Status, Told};
 
 /// A host on which more set-ups than this are needed in a minute has somebody else at work on it.
@@ -74,6 +79,10 @@ pub struct Daemon {
     absences: Absences,
     /// The connections of this host.
     heal: Heal,
+    /// Paths that are up and pass nothing.
+    stall: Stall,
+    /// What the host was last to be set up by.
+    last: Option<Box<Wish>>,
     /// When to ask how connections get on.
     sampling: Sampling,
     /// What gives the path manager back to the kernel.
@@ -103,6 +112,8 @@ impl Daemon {
             links: Links::default(),
             absences: Absences::default(),
             heal: Heal::default(),
+            stall: Stall::default(),
+            last: None,
             sampling: Sampling::default(),
             taken: None,
             joined: Vec::new(),
@@ -115,20 +126,29 @@ impl Daemon {
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
+            Event::Woken(Source::Neighbours) => self.stall.wake(),
             Event::Woken(_) => self.debounce.wake(now),
             Event::Lost(source) => self.overflowed(now, source, &mut actions),
             Event::Observed(observation) => self.observed(now, &observation, &mut actions),
             Event::Applied(changes) => self.applied(now, &changes, &mut actions),
             Event::Refused(why) => self.refused(now, why, &mut actions),
-            Event::Mptcp(event) => self.heal.told(now, &event),
+            Event::Mptcp(event) => {
+                self.stall.wake();
+                self.heal.told(now, &event);
+            }
             Event::Listed(all) => self.heal.listed(now, all),
             Event::Sampled(sample) => self.sampled(now, &sample, &mut actions),
+            Event::Answered(probe) => {
+                let reports = self.stall.answered(now, &probe.link);
+                self.judged(now, reports, &mut actions);
+            }
             Event::NotJoined(join, errno) => self.heal.refused(now, &join, errno),
             Event::Deadline => {}
             Event::Reload(settings) => self.reloaded(now, settings, &mut actions),
             Event::Stop => {
                 let text = "stopping: what was set up stays (undo: mptcpize setup undo)";
                 self.tell(now, Report::new(Code::Stopping, text), &mut actions);
+                actions.extend(self.last.take().and_then(Wish::without_stalled).map(Action::Apply));
                 actions.extend(self.taken.take().map(Action::GiveBack));
                 actions.push(Action::Exit);
                 return actions;
@@ -142,6 +162,11 @@ impl Daemon {
         if back > 0 {
             let text = format!("{} came back", phrase::count(back, "lost subflow"));
             self.tell(now, Report::new(Code::Healed, text), &mut actions);
+        }
+        let (probes, reports) = self.stall.probes(now);
+        self.judged(now, reports, &mut actions);
+        if !probes.is_empty() {
+            actions.push(Action::Probe(probes));
         }
         let period = self.sample_period();
         if self.sampling.is_due(now, period) {
@@ -158,7 +183,7 @@ impl Daemon {
     /// When [`Event::Deadline`] is due; never while nothing is waited for.
     pub fn deadline(&self) -> Option<Millis> {
         let look = if self.busy { None } else { self.next_look() };
-        let others = [self.heal.deadline(), self.sampling.deadline()];
+        let others = [self.heal.deadline(), self.sampling.deadline(), self.stall.deadline()];
         look.into_iter().chain(others.into_iter().flatten()).min()
     }
 
@@ -172,7 +197,7 @@ impl Daemon {
         Status {
             since: self.since,
             standing: self.standing.clone(),
-            held: self.links.shown(),
+            held: self.links.shown().into_iter().chain(self.stall.shown()).collect(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
             decisions: self.log.counts().clone(),
             events: self.log.last(),
@@ -217,8 +242,15 @@ impl Daemon {
             self.tell(now, report, actions);
         }
         self.absences.look(now, &seen.state);
-        let wish = Wish { keep: self.absences.kept(now), config: self.without_held(config), asked };
+        let mut config = self.without_held(config);
+        config.stalled = Some(self.stall.links());
+        let (keep, renew) = (self.absences.kept(now), self.stall.take_back());
+        let wish = Wish { config, asked, keep, renew };
         let proposal = wish.proposal(&seen.state);
+        self.last = Some(Box::new(wish.clone()));
+        let paths = proposal.desired.paths.as_slice();
+        let bonds = proposal.desired.bonds;
+        self.stall.set(now, if bonds { paths } else { &[] }, wish.config.probe);
         self.joined = proposal.links().into_iter().cloned().collect();
         self.heal(now, &seen.state, &wish.config, &proposal, actions);
         let due = !proposal.plan.is_empty() && !proposal.is_blocked();
@@ -326,10 +358,23 @@ impl Daemon {
 
     /// How often somebody needs a sample.
     fn sample_period(&self) -> Option<Duration> {
-        None
+        self.stall.period()
     }
 
-    fn sampled(&mut self, _now: Millis, _sample: &Sample, _actions: &mut [Action]) {}
+    fn sampled(&mut self, now: Millis, sample: &Sample, actions: &mut Vec<Action>) {
+        let reports = self.stall.sampled(now, sample);
+        self.judged(now, reports, actions);
+    }
+
+    /// Tells which links pass nothing and which do again, and has the host set up accordingly.
+    fn judged(&mut self, now: Millis, reports: Vec<Report>, actions: &mut Vec<Action>) {
+        if !reports.is_empty() {
+            self.debounce = Debounce::due(now);
+        }
+        for report in reports {
+            self.tell(now, report, actions);
+        }
+    }
 
     fn stand(&mut self, now: Millis, standing: String, actions: &mut Vec<Action>) {
         if self.standing != standing {

@@ -1,7 +1,7 @@
 //! How TCP connections get on at one moment, as far as decisions about paths follow from it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,22 @@ use crate::net::{Bytes, IfName};
 pub struct Sample {
     /// Every TCP connection that begins or is open.
     pub flows: Vec<Flow>,
+    /// Neighbours that do not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent: Vec<Silent>,
     /// The byte counters of each link, which begin anew when it is made anew.
     pub links: BTreeMap<IfName, Bytes>,
+}
+
+/// A neighbour whose link address is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silent {
+    /// The link.
+    pub dev: IfName,
+    /// Its address.
+    pub address: IpAddr,
+    /// It was asked and did not answer (`NUD_FAILED`); else it is being asked (`NUD_INCOMPLETE`).
+    pub failed: bool,
 }
 
 /// A TCP connection, plain or a subflow, with what `struct tcp_info` counts

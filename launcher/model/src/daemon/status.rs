@@ -50,8 +50,9 @@ pub struct Held {
     pub link: IfName,
     /// Why, as a clause.
     pub why: String,
-    /// Until when.
-    pub until: Millis,
+    /// Until when; none where that hangs on what happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
 }
 
 /// A report and its time.

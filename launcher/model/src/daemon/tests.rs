@@ -72,6 +72,7 @@ impl Lab {
         while let Some(event) = events.pop_front() {
             for action in self.daemon.handle(self.now, event) {
                 match action {
+                    Action::Probe(_) => {}
                     Action::Observe => {
                         self.looks += 1;
                         let (state, asked) = (self.state.clone(), Asked::default());
@@ -81,7 +82,8 @@ impl Lab {
                     Action::Apply(wish) => events.push_back(self.apply(&wish)),
                     Action::Report(report) => self.said.push(report.text),
                     Action::List => events.push_back(Event::Listed(vec![])),
-                    Action::Join(_) | Action::Sample => {}
+                    Action::Sample => events.push_back(Event::Sampled(Box::default())),
+                    Action::Join(_) => {}
                     Action::GiveBack(change) => change.apply_to(&mut self.state),
                     Action::Exit => self.said.push("exit".to_owned()),
                 }
@@ -353,5 +355,46 @@ fn the_state_and_every_event_have_a_serial_form() {
     ] {
         let text = serde_json::to_string(&event).expect("plain data");
         assert_eq!(serde_json::from_str::<Event>(&text).expect(&text), event);
+    }
+}
+
+/// A sample in which a connection waits over the first link and goes on over the second.
+const STALLED: &str = r#"{"flows":[
+    {"local":"10.1.0.1:4000","remote":"10.99.0.1:80","token":1,"open":true,"timeouts":1,
+     "unconfirmed":9,"rto_us":400000,"confirmed_ms":500,"sent_ms":100,"received_ms":900,"rtt_us":1,
+     "min_rtt_us":1,"segments":9,"resent":1,"confirmed":1,"received":1},
+    {"local":"10.2.0.1:4001","remote":"10.99.0.1:80","token":1,"open":true,"timeouts":0,
+     "unconfirmed":9,"rto_us":200000,"confirmed_ms":5,"sent_ms":5,"received_ms":900,"rtt_us":1,
+     "min_rtt_us":1,"segments":9,"resent":0,"confirmed":9,"received":1}],"links":{}}"#;
+
+#[test]
+fn a_stalled_link_is_a_backup_that_new_connections_pass_by_until_it_passes_or_the_daemon_ends() {
+    for ends in [false, true] {
+        let mut lab = Lab::new(2);
+        let before = lab.state.clone();
+        let sample: Sample = serde_json::from_str(STALLED).expect("a sample");
+        lab.event(Event::Sampled(Box::new(sample)));
+        let endpoints: Vec<String> =
+            lab.state.endpoints.iter().map(|it| format!("{} {}", it.address, it.flags)).collect();
+        assert_eq!(endpoints, ["10.1.0.1 subflow backup", "10.2.0.1 subflow"]);
+        let rules: Vec<String> = lab.state.rules.iter().map(ToString::to_string).collect();
+        let at = rules.iter().position(|rule| rule == "from all iif lo lookup 8685 pref 32765");
+        let at = at.expect("new connections leave by w2");
+        assert_eq!(rules[at - 1], "from all iif lo lookup main suppress_prefixlength 0 pref 32765");
+        assert_eq!(rules[at - 2], "from 10.2.0.1 lookup 8685 pref 32765");
+        assert_eq!(rules[at + 1], "from all lookup main pref 32766");
+        let held = lab.daemon.status().held;
+        assert_eq!((held.len(), held[0].link.as_str()), (1, "w1"));
+        // Whoever looks without knowing of it finds nothing to mend.
+        assert!(Proposal::of(&lab.state, &Config::default()).plan.is_empty());
+        if ends {
+            lab.event(Event::Stop);
+        } else {
+            let (from, to) = ("10.1.0.1".parse(), "10.99.0.1:80".parse());
+            let (from, to) = (from.expect("a literal"), to.expect("a literal"));
+            lab.event(Event::Answered(Probe { link: name("w1"), from, to }));
+        }
+        assert_eq!(lab.state, before, "{ends}");
+        assert!(lab.said.iter().any(|said| said.starts_with("w1 passes nothing: ")));
     }
 }

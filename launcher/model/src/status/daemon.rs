@@ -28,8 +28,9 @@ pub struct Daemon {
 pub struct Held {
     /// The link.
     pub link: IfName,
-    /// For how long yet, in seconds.
-    pub for_s: u64,
+    /// For how long yet, in seconds; none where that hangs on what happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub for_s: Option<u64>,
     /// Why, as a clause.
     pub why: String,
 }
@@ -51,7 +52,7 @@ impl Daemon {
         let between = |from: Millis, to: Millis| to.0.saturating_sub(from.0) / 1_000;
         let held = status.held.iter().map(|held| Held {
             link: held.link.clone(),
-            for_s: between(now, held.until),
+            for_s: held.until.map(|until| between(now, until)),
             why: held.why.clone(),
         });
         let events = status.events.iter().map(|told| Told {

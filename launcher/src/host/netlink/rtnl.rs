@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use mptcp_netlink::rtnl::{self as kernel, NotDeleted};
 use mptcp_netlink::{KernelError, rtnl::Rtnl as Kernel};
+use mptcpize_model::daemon::Silent;
 use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route, Rule};
 
 use crate::host::netlink::names::Names;
@@ -48,6 +49,20 @@ impl Rtnl {
     pub fn addresses(&mut self) -> Result<Vec<Address>, KernelError> {
         let all = self.kernel.addresses()?;
         Ok(all.iter().filter_map(|one| from_kernel::address(one, &mut self.names)).collect())
+    }
+
+    /// Neighbours that do not answer, or have not yet.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn silent(&mut self) -> Result<Vec<Silent>, KernelError> {
+        let all = self.kernel.neighbours()?;
+        let silent = all.iter().filter(|one| one.has_failed() || one.is_asked());
+        let named = |one: &kernel::Neighbour| {
+            let dev = self.names.name(one.link)?;
+            Some(Silent { dev, address: one.address, failed: one.has_failed() })
+        };
+        Ok(silent.filter_map(named).collect())
     }
 
     /// Every rule, IPv4 first, each family in the order in which the kernel tries them.

@@ -15,6 +15,7 @@ use crate::host::observe::{kernel, managers};
 use crate::host::process::privilege;
 use mptcpize_model::change::{Change, Item, same_endpoint};
 use mptcpize_model::config::Config;
+use mptcpize_model::daemon::Silent;
 use mptcpize_model::mptcp::{Endpoint, Flags, MOST};
 use mptcpize_model::nat::Nat;
 use mptcpize_model::net::{Address, Family, IfName, Link, MAIN, Route};
@@ -43,6 +44,11 @@ impl KernelHost {
     pub fn open() -> Result<Self, Error> {
         let rtnl = Rtnl::open().map_err(|error| unanswered("talk to the kernel", &error))?;
         Ok(KernelHost { rtnl, pm: None })
+    }
+
+    /// Neighbours that do not answer, or have not yet; none where the kernel does not say.
+    pub fn silent(&mut self) -> Vec<Silent> {
+        self.rtnl.silent().unwrap_or_default()
     }
 
     /// Default routes of all tables, and everything in our own.

@@ -20,6 +20,7 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 pub use self::connect::{MOST_BYTES, Target};
 use self::connect::{MPTCP_PATIENCE, TCP_PATIENCE, connect};
 use self::data::joint;
+pub use self::sys::bind_to_link;
 use crate::host::procfs::network::Netstat;
 use crate::syscall::MPTCP;
 use mptcpize_model::checks::peer::{Answer, Report, Try};

@@ -49,7 +49,10 @@ fn get(
 }
 
 /// Binds a socket to a link, whatever the routes say. Since 5.7 this needs no privilege.
-pub(super) fn bind_to_link(socket: impl AsFd, link: &str) -> io::Result<()> {
+///
+/// # Errors
+/// There is no such link, or the kernel is older and this is not root.
+pub fn bind_to_link(socket: impl AsFd, link: &str) -> io::Result<()> {
     // SAFETY: the pointer and the length are those of a string that outlives the call.
     let result = unsafe {
         libc::setsockopt(
