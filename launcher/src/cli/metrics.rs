@@ -25,7 +25,7 @@ collector and `promtool check metrics` read
 Exit status:
   0  printed, also where the kernel has no MPTCP (mptcpize_enabled 0)
   1  the file cannot be written, or the address cannot be listened on
-  2  --listen names an address that others can reach, without --listen-any; FILE is a device or a link
+  2  --listen names an address that others can reach, without --listen-any; FILE is a device, a link or a directory
   4  the file or the namespace is not yours
 
 Examples:
@@ -71,7 +71,7 @@ pub struct Metrics {
     #[arg(long, requires = "listen")]
     pub listen_any: bool,
 
-    /// The form: openmetrics, or prometheus for its readers
+    /// Which form of the text to print
     ///
     /// Default: openmetrics to standard output, prometheus to a file, because that is what
     /// node_exporter reads.
