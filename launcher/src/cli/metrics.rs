@@ -60,8 +60,8 @@ pub struct Metrics {
 
     /// Serve it at http://ADDRESS:PORT/metrics
     ///
-    /// ADDRESS is one of this host's own loopback addresses, such as 127.0.0.1 or [::1]. One request
-    /// at a time is answered, and each must come within 2 s.
+    /// ADDRESS is one of this host's own loopback addresses, such as 127.0.0.1; one of IPv6 stands in
+    /// brackets. One request at a time is answered, and each must come within 2 s.
     #[arg(short, long, value_name = "ADDRESS:PORT", conflicts_with = "form")]
     pub listen: Option<SocketAddr>,
 

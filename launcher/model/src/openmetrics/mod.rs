@@ -7,7 +7,7 @@
 //! collector and `promtool check metrics` read. They differ in how the family of a counter is named, so that no
 //! text is right in both. Names and samples are the same in both forms: whoever changes over keeps the dashboards.
 //!
-//! [`table`] has every metric, a row each; [`text`] writes them; [`request`] reads what a scraper asks.
+//! [`table`] has every metric, a row each; [`mod@text`] writes them; [`request`] reads what a scraper asks.
 
 pub mod request;
 mod table;
