@@ -255,6 +255,8 @@ impl Code {
         Code::Reloaded,
         Code::WrongSettings,
         Code::Healed,
+        Code::Stalled,
+        Code::PassesAgain,
         Code::Stopping,
     ];
 

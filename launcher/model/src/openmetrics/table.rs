@@ -153,10 +153,15 @@ pub(super) const TABLE: &[Family] = &[
             }
         },
     ),
+    row("daemon_stalls", Counter, "How often a path was up and passed nothing", |from, into| {
+        if let Some(daemon) = from.daemon {
+            into.add(&[], daemon.decisions.get(&Code::Stalled).copied().unwrap_or(0));
+        }
+    }),
     row(
         "daemon_held_links",
         Gauge,
-        "Links that the daemon leaves out for a while because they come and go",
+        "Links that the daemon holds back: they come and go, or pass nothing",
         |from, into| {
             if let Some(daemon) = from.daemon {
                 into.add(&[], daemon.held.len());

@@ -61,6 +61,15 @@ fn samples_say_what_was_measured() {
     assert!(!text.contains("MPCurrEstab"), "a gauge among counters: {text}");
 }
 
+/// Serde names all kinds where it is given none of them.
+#[test]
+fn every_kind_of_decision_is_among_those_that_are_counted_from_zero() {
+    let error = serde_json::from_str::<Code>("\"?\"").expect_err("that is no kind").to_string();
+    let words: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+    let all: Vec<&str> = Code::ALL.iter().map(|code| code.word()).collect();
+    assert_eq!(words, all, "{error}");
+}
+
 #[test]
 fn no_value_of_a_label_ends_it_or_is_obeyed_by_a_terminal() {
     let text = written(Form::OpenMetrics);
