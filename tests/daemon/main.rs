@@ -18,3 +18,4 @@ mod replay;
 mod reported;
 mod service;
 mod telling;
+mod vpn;

@@ -21,6 +21,9 @@ pub struct Proposal {
     pub desired: Desired,
     /// The changes that lead from what is to what should be, in order.
     pub plan: Plan,
+    /// The plan takes away what would lead around a VPN: once it is carried out the host is as it
+    /// should be, although nothing is bonded.
+    pub withdraws: bool,
 }
 
 /// An observation of the host, and what is proposed for it.
@@ -46,7 +49,7 @@ impl Proposal {
         let (uplinks, left_out) = uplinks::find(state, config);
         let desired = desired::for_uplinks((uplinks.clone(), left_out), state, config);
         let plan = plan(state, &desired);
-        Proposal { uplinks, desired, plan }
+        Proposal { uplinks, desired, plan, withdraws: false }
     }
 
     /// The links that connections can use once the plan is carried out, best first.

@@ -177,22 +177,25 @@ fn an_endpoint_outlives_its_address_and_a_ninth_is_refused() {
 
 /// tailscale #7621: each of a million routes that a router learned woke whoever listened.
 #[test]
-fn routes_to_networks_are_left_out_but_for_those_of_a_protocol_that_was_named() {
+fn routes_to_small_networks_are_left_out_but_for_those_of_a_protocol_that_was_named() {
     let link = host();
     let mut changes = Changes::open().expect("everybody may listen");
-    changes.leave_out_routes_but(86).expect("a filter of nine instructions is taken");
+    changes.leave_out_routes_but(1, 86).expect("a filter of nine instructions is taken");
     let mut rtnl = Rtnl::open().expect("rtnetlink is there");
     let network = Prefix::new([198, 51, 100, 0], 24);
+    let (half, quarter) = (Prefix::new([128, 0, 0, 0], 1), Prefix::new([128, 0, 0, 0], 2));
     let route = Route::new(Family::V4, link);
     let made = [
         route.clone().to(network).protocol(4),
         route.clone().table(9).protocol(4),
+        route.clone().to(half).protocol(4),
+        route.clone().to(quarter).protocol(4),
         route.clone().table(9).to(network).protocol(86),
     ];
     for route in &made {
         rtnl.add_route(route).expect("root may");
     }
     let told = |length, protocol| Some(Changed::Change(Change::Route { length, protocol }));
-    let read: Vec<_> = (0..3).map(|_| changes.read().expect("the socket lives")).collect();
-    assert_eq!(read, [told(0, 4), told(24, 86), None]);
+    let read: Vec<_> = (0..4).map(|_| changes.read().expect("the socket lives")).collect();
+    assert_eq!(read, [told(0, 4), told(1, 4), told(24, 86), None]);
 }

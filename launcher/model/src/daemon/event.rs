@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::join::{Join, Listed};
-use super::manager;
 use super::probe::Probe;
 use super::renew;
 use super::sample::Sample;
+use super::{manager, withdrawal};
 use crate::HostState;
 use crate::asked::Asked;
 use crate::change::{Change, Item};
@@ -176,6 +176,7 @@ impl Wish {
             _ => true,
         });
         renew::renew(state, &self.renew, &mut proposal);
+        withdrawal::add(&mut proposal, state, &self.config);
         proposal
     }
 }
@@ -212,6 +213,8 @@ pub enum Code {
     Standing,
     /// The host was set up or mended.
     SetUp,
+    /// What would lead around a VPN was taken away.
+    Withdrawn,
     /// A link stopped being a path.
     LinkGone,
     /// A link became a path.
@@ -265,6 +268,7 @@ impl Code {
         match self {
             Code::Standing => "standing",
             Code::SetUp => "set_up",
+            Code::Withdrawn => "withdrawn",
             Code::LinkGone => "link_gone",
             Code::LinkBack => "link_back",
             Code::Held => "held",

@@ -23,6 +23,7 @@ mod sampling;
 mod stall;
 mod standing;
 mod status;
+mod withdrawal;
 
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::config::Config;
 use crate::net::IfName;
 use crate::phrase;
 use crate::proposal::Proposal;
+use crate::vpn::Captured;
 use absence::Absences;
 use debounce::Debounce;
 use heal::Heal;
@@ -89,6 +91,8 @@ pub struct Daemon {
     taken: Option<Change>,
     /// The links that the last proposal joins.
     joined: Vec<IfName>,
+    /// What takes the host's traffic, as a clause, where the set-up is withdrawn for that.
+    captured: Option<String>,
     /// What is the case, in a line.
     standing: String,
     /// What was told.
@@ -117,6 +121,7 @@ impl Daemon {
             sampling: Sampling::default(),
             taken: None,
             joined: Vec::new(),
+            captured: None,
             standing: String::new(),
             log: Log::default(),
         }
@@ -252,6 +257,7 @@ impl Daemon {
         let bonds = proposal.desired.bonds;
         self.stall.set(now, if bonds { paths } else { &[] }, wish.config.probe);
         self.joined = proposal.links().into_iter().cloned().collect();
+        self.captured = proposal.captured().map(Captured::what);
         self.heal(now, &seen.state, &wish.config, &proposal, actions);
         let due = !proposal.plan.is_empty() && !proposal.is_blocked();
         if due || wish.asked != seen.asked {
@@ -295,6 +301,10 @@ impl Daemon {
     fn applied(&mut self, now: Millis, changes: &[Change], actions: &mut Vec<Action>) {
         self.busy = false;
         self.retry = None;
+        if let Some(by) = self.captured.take() {
+            self.withdrawn(now, &by, changes, actions);
+            return;
+        }
         let standing = standing::joined(&self.joined, &self.links.held());
         if changes.is_empty() {
             self.stand(now, standing, actions);
@@ -324,6 +334,18 @@ impl Daemon {
             );
             self.tell(now, Report::new(Code::Fought, text), actions);
         }
+    }
+
+    /// What would lead around a VPN is gone. Who brings a VPN up and down does not undo what is set up.
+    fn withdrawn(&mut self, now: Millis, by: &str, changes: &[Change], actions: &mut Vec<Action>) {
+        let standing = standing::captured(by, &self.links.held());
+        if changes.is_empty() {
+            return self.stand(now, standing, actions);
+        }
+        let text = format!("{by}: withdrew {}", withdrawal::what(changes));
+        self.standing = standing;
+        self.tell(now, Report::new(Code::Withdrawn, text), actions);
+        self.debounce.wake(now);
     }
 
     fn refused(&mut self, now: Millis, why: String, actions: &mut Vec<Action>) {

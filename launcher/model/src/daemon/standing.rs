@@ -34,7 +34,7 @@ pub(super) fn joined(links: &[IfName], held: &BTreeSet<IfName>) -> String {
 pub(super) fn say(proposal: &Proposal, held: &BTreeSet<IfName>) -> String {
     let desired = &proposal.desired;
     let said = match &desired.refused {
-        Some(Refused::Captured(captured)) => format!("{}: nothing is changed", captured.what()),
+        Some(Refused::Captured(by)) => return captured(&by.what(), held),
         Some(Refused::Rules(why)) => format!("{}: {why}", desired::NO_PLACE),
         None if proposal.is_blocked() => {
             let blocked: Vec<String> =
@@ -45,6 +45,11 @@ pub(super) fn say(proposal: &Proposal, held: &BTreeSet<IfName>) -> String {
         None => desired.notes.join("; "),
     };
     said + &but_for(held)
+}
+
+/// What is said while something else takes the host's traffic.
+pub(super) fn captured(by: &str, held: &BTreeSet<IfName>) -> String {
+    format!("{by}: nothing that was set up leads around it{}", but_for(held))
 }
 
 fn but_for(held: &BTreeSet<IfName>) -> String {

@@ -1,6 +1,8 @@
 //! The core against a host that is a model: its answers are given, and time is advanced to each
 //! deadline in turn.
 
+mod withdrawal;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 

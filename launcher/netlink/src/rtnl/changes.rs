@@ -118,13 +118,14 @@ impl Changes {
         Ok(Changes { socket, buffer: vec![0; ROOM] })
     }
 
-    /// From now on the kernel keeps routes to itself, but for default routes and those that `protocol`
-    /// (`rtm_protocol`) made. What waits already is read as before.
+    /// From now on the kernel keeps routes to itself, but for those whose destination has no more than
+    /// `longest` bits (0: default routes alone) and those that `protocol` (`rtm_protocol`) made. What
+    /// waits already is read as before.
     ///
     /// # Errors
     /// The kernel or a sandbox refuses the filter (`SO_ATTACH_FILTER`, socket(7)): all are told.
-    pub fn leave_out_routes_but(&mut self, protocol: u8) -> Result<(), KernelError> {
-        Ok(filter::attach(self.socket.as_fd(), protocol)?)
+    pub fn leave_out_routes_but(&mut self, longest: u8, protocol: u8) -> Result<(), KernelError> {
+        Ok(filter::attach(self.socket.as_fd(), longest, protocol)?)
     }
 
     /// What is next, or nothing where nothing waits; does not block.

@@ -8,7 +8,7 @@ use std::mem::size_of_val;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{
-    BPF_ABS, BPF_B, BPF_H, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, sock_filter, sock_fprog,
+    BPF_ABS, BPF_B, BPF_H, BPF_JEQ, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, sock_filter, sock_fprog,
 };
 
 /// Where things are in a datagram: `struct nlmsghdr` (16 bytes), then `struct rtmsg`
@@ -17,9 +17,10 @@ const TYPE: u32 = 4;
 const DESTINATION_LENGTH: u32 = 17;
 const PROTOCOL: u32 = 21;
 
-/// Lets pass what is no route, default routes, and routes that `protocol` made.
-pub(super) fn attach(socket: BorrowedFd<'_>, protocol: u8) -> io::Result<()> {
-    let mut program = program(protocol);
+/// Lets pass what is no route, routes whose destination has no more than `longest` bits, and routes that
+/// `protocol` made.
+pub(super) fn attach(socket: BorrowedFd<'_>, longest: u8, protocol: u8) -> io::Result<()> {
+    let mut program = program(longest, protocol);
     let program = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: the kernel copies the program, which lives until the call has returned, by its length.
     let done = unsafe {
@@ -35,7 +36,7 @@ pub(super) fn attach(socket: BorrowedFd<'_>, protocol: u8) -> io::Result<()> {
 }
 
 /// The filter, in the instructions of the classic BPF (Documentation/networking/filter.rst).
-fn program(protocol: u8) -> [sock_filter; 9] {
+fn program(longest: u8, protocol: u8) -> [sock_filter; 9] {
     let step = |code: u32, k: u32, [if_equal, else_]: [u8; 2]| sock_filter {
         code: code as u16,
         jt: if_equal,
@@ -44,6 +45,7 @@ fn program(protocol: u8) -> [sock_filter; 9] {
     };
     let load = |size: u32, at: u32| step(BPF_LD | BPF_ABS | size, at, [0, 0]);
     let equal = |value: u32, jumps: [u8; 2]| step(BPF_JMP | BPF_JEQ | BPF_K, value, jumps);
+    let above = |value: u32, jumps: [u8; 2]| step(BPF_JMP | BPF_JGT | BPF_K, value, jumps);
     let end = |bytes: u32| step(BPF_RET | BPF_K, bytes, [0, 0]);
     // BPF reads numbers in network order, and netlink writes them in the host's.
     let kind = |kind: u16| u16::from_be_bytes(kind.to_ne_bytes()).into();
@@ -52,7 +54,7 @@ fn program(protocol: u8) -> [sock_filter; 9] {
         equal(kind(libc::RTM_NEWROUTE), [1, 0]),
         equal(kind(libc::RTM_DELROUTE), [0, 4]),
         load(BPF_B, DESTINATION_LENGTH),
-        equal(0, [2, 0]),
+        above(longest.into(), [0, 2]),
         load(BPF_B, PROTOCOL),
         equal(protocol.into(), [0, 1]),
         end(u32::MAX),

@@ -126,7 +126,8 @@ pub fn carry_out(
         if links.is_empty() {
             links = proposal.desired.paths.iter().map(|path| path.dev.clone()).collect();
         }
-        if todo.is_empty() && !done.is_empty() && !proposal.desired.bonds {
+        let settled = proposal.desired.bonds || proposal.withdraws;
+        if todo.is_empty() && !done.is_empty() && !settled {
             links.retain(|dev| proposal.desired.paths.iter().all(|path| path.dev != *dev));
             links.dedup();
             let gone: Vec<&str> = links.iter().map(IfName::as_str).collect();

@@ -28,7 +28,7 @@ impl Changes {
     pub fn open() -> Result<Self, KernelError> {
         let mut kernel = Kernel::open()?;
         // Where the kernel does not filter, [`matters`] does, if the queue is long enough.
-        let _ = kernel.leave_out_routes_but(ours::PROTOCOL);
+        let _ = kernel.leave_out_routes_but(WIDE, ours::PROTOCOL);
         Ok(Changes(kernel))
     }
 
@@ -55,11 +55,16 @@ impl AsFd for Changes {
     }
 }
 
-/// Of routes only the default ones and our own matter: a host that speaks BGP has a million others,
-/// which come and go all day.
+/// The longest prefix of a route for a large part of the Internet, of which some lead a host's traffic
+/// into a VPN: two halves (OpenVPN's `redirect-gateway def1`), or all but the private networks. The
+/// routes that BGP brings are longer but for a dozen.
+const WIDE: u8 = 8;
+
+/// Of routes only wide ones and our own matter: a host that speaks BGP has a million others, which
+/// come and go all day.
 fn matters(change: Change) -> bool {
     match change {
-        Change::Route { length, protocol } => length == 0 || ours::is_ours(protocol),
+        Change::Route { length, protocol } => length <= WIDE || ours::is_ours(protocol),
         Change::Radio | Change::Neighbour | Change::Other(_) => false,
         Change::Link | Change::Address | Change::Rule | Change::NextHop => true,
     }

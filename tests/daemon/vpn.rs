@@ -1,0 +1,135 @@
+//! A VPN that comes while a daemon runs: within moments nothing leaves around its tunnel, not even of
+//! connections that were there before, and when it goes both links carry them again.
+//!
+//! Judged by packets: the router between client and server counts all of the client's that are not the
+//! tunnel's own.
+//!
+//! Not here: set-ups without a daemon beside a VPN (setup/vpn.rs).
+
+use super::host::{Daemon, is_whole, stands};
+use crate::support::hold::Hold;
+use crate::support::tunnel::{Style, connect, disconnect, download, host};
+use crate::support::uplinks::{Uplinks, assert_same};
+use crate::support::{Running, kernel, wait};
+
+const BOTH: &str = "w1 and w2 are set up";
+const CAPTURED: &str = "traffic of this host leaves by tun0, which is no uplink: nothing that was \
+                        set up leads around it";
+/// Enough for both links to carry a share worth the name.
+const BYTES: u64 = 4_000_000;
+
+/// Counts what the client sends over its uplinks beside the tunnel.
+fn count(lab: &Uplinks) {
+    let table = "table inet left {
+        counter beside { }
+        chain from {
+            type filter hook prerouting priority -290
+            iifname != { r1, r2 } return
+            meta l4proto icmpv6 return
+            udp dport 51820 return
+            counter name beside
+        }
+    }";
+    lab.router.command("nft").args(["-f", "-"]).input(table).run().ok();
+}
+
+/// How many packets it was since this was asked last.
+fn beside(lab: &Uplinks) -> u64 {
+    let ask = lab.router.command("nft").args(["reset", "counter", "inet", "left", "beside"]);
+    let said = ask.run().ok().stdout;
+    let mut words = said.split_whitespace().skip_while(|word| *word != "packets").skip(1);
+    words.next().and_then(|word| word.parse().ok()).expect("nft prints a number of packets")
+}
+
+/// What the client has put into the tunnel.
+fn inside(lab: &Uplinks) -> u64 {
+    kernel::traffic(&lab.client.net, "tun0").sent
+}
+
+/// Is there a subflow on the second link to what is behind the tunnel?
+fn joined(lab: &Uplinks, style: Style) -> bool {
+    let to = style.target();
+    let from = if to.contains(':') { "[2001:db8:2::1]" } else { "10.2.0.1" };
+    let to = if to.contains(':') { format!("[{to}]") } else { to.to_owned() };
+    let ask = format!("-Htn state established src {from} and dst {to}");
+    let ask = lab.client.net.command("ss").args(ask.split_whitespace());
+    !ask.run().ok().stdout.is_empty()
+}
+
+/// A download over both links that stops in the middle until it is released.
+fn half_a_download(lab: &Uplinks, from: &str, hold: &Hold) -> Running {
+    let before = lab.counters();
+    let mut client = hold.on(lab.client_of("get", from, BYTES)).start();
+    wait::until("the first half, over both links", || {
+        assert!(!client.ended(), "it waits for its second half");
+        let now = lab.counters();
+        let moved: Vec<u64> = before.iter().zip(&now).map(|(was, is)| is - was).collect();
+        moved.iter().sum::<u64>() > BYTES / 2 && moved.iter().all(|bytes| *bytes > BYTES / 20)
+    });
+    client
+}
+
+#[test]
+fn nothing_leaves_around_a_tunnel_that_comes_and_both_links_are_back_when_it_goes() {
+    for style in Style::CAPTURING {
+        let lab = host();
+        count(&lab);
+        let before = lab.client.state();
+        let _server = lab.serve();
+        let daemon = Daemon::start(&lab.client, "");
+        stands(&lab.client, BOTH);
+        let set_up = lab.client.state();
+        let (hold, other_hold) = (Hold::new(), Hold::new());
+        let client = half_a_download(&lab, style.target(), &hold);
+        let other = half_a_download(&lab, style.target(), &other_hold);
+
+        let vpn = connect(&lab, style);
+        stands(&lab.client, CAPTURED);
+        let rules = lab.client.net.ip("rule show") + &lab.client.net.ip("-6 rule show");
+        assert!(!rules.contains("proto 86"), "{style:?}: {rules}");
+        let endpoints = lab.client.net.ip("mptcp endpoint show");
+        assert!(!endpoints.contains("10.2.0.1 "), "{style:?}: {endpoints}");
+        beside(&lab);
+        let sent = inside(&lab);
+        // What was there before goes on, into the tunnel, whose other end knows no such address.
+        hold.release();
+        wait::until("packets of the connection in the tunnel", || inside(&lab) > sent);
+        // New connections have the tunnel for themselves.
+        download(&lab, style.target(), BYTES / 10);
+        assert_eq!(beside(&lab), 0, "{style:?}");
+
+        disconnect(&lab, style, vpn);
+        stands(&lab.client, BOTH);
+        is_whole(&lab.client);
+        client.finish().ok();
+        wait::until("a subflow of the other connection over w2", || joined(&lab, style));
+        let back = lab.counters();
+        other_hold.release();
+        other.finish().ok();
+        let now = lab.counters();
+        assert!(now[1] - back[1] > BYTES / 10, "{style:?}: {back:?} {now:?}");
+        let said = daemon.said();
+        assert_eq!(said.matches(": withdrew ").count(), 1, "{style:?}: {said}");
+        assert_same(
+            &in_order(&set_up),
+            &in_order(&lab.client.state()),
+            &format!("{style:?}, given back"),
+        );
+        daemon.end().ok();
+        lab.client.setup("undo");
+        assert_same(&before, &lab.client.state(), &format!("{style:?}, undone"));
+    }
+}
+
+/// A state without the endpoints' ids, which the kernel gives anew.
+fn in_order(state: &str) -> String {
+    let without = |line: &str| match line.split_once(" id ") {
+        Some((address, rest)) => {
+            format!("{address} {}", rest.split_once(' ').map_or("", |(_, flags)| flags))
+        }
+        None => line.to_owned(),
+    };
+    let mut lines: Vec<String> = state.lines().map(without).collect();
+    lines.sort();
+    lines.join("\n")
+}
