@@ -23,7 +23,7 @@ fn ports(lab: &Uplinks, link: usize) -> BTreeSet<u16> {
 
 /// A daemon that opens the subflows.
 #[track_caller]
-fn healing(lab: &Uplinks) -> Daemon {
+pub(super) fn healing(lab: &Uplinks) -> Daemon {
     let file = scratch("settings").join("mptcpize.toml");
     fs::write(&file, "heal = true\n").expect("a scratch file");
     Daemon::start(&lab.client, &format!("--config {}", file.display()))
@@ -84,6 +84,40 @@ fn a_link_whose_subflow_was_reset_carries_again_and_other_connections_keep_their
         daemon.says("1 lost subflow came back");
         daemon.end().ok();
     }
+}
+
+/// The address of the second link is renewed to another one: what the old one had is closed, and does
+/// not wait for its retransmissions to end.
+#[test]
+fn subflows_of_an_endpoint_that_went_are_closed_and_its_successor_opens_its_own() {
+    let lab = Uplinks::two_subnets(RATE);
+    let _server = lab.serve();
+    let daemon = healing(&lab);
+    stands(&lab.client, BOTH);
+    let hold = Hold::new();
+    let client = half_a_download(&lab, &hold);
+    assert_eq!((ports(&lab, 1).len(), ports(&lab, 2).len()), (1, 1));
+    for line in [
+        "address del 10.2.0.1/24 dev w2",
+        "address add 10.2.0.77/24 dev w2",
+        "route add default via 10.2.0.254 dev w2 metric 200",
+    ] {
+        lab.client.net.ip(line);
+    }
+    let from = |address: &str| {
+        let ask = format!("-Htn state established src {address} and dport = :{PORT}");
+        let said = lab.client.net.command("ss").args(ask.split_whitespace()).run().ok().stdout;
+        said.lines().count()
+    };
+    wait::until("a subflow from the new address and none from the old one", || {
+        (from("10.2.0.1"), from("10.2.0.77")) == (0, 1)
+    });
+    let counted = lab.counters();
+    hold.release();
+    client.finish().ok();
+    let after = lab.counters();
+    assert!(after[1] - counted[1] > BYTES / 2, "{counted:?} {after:?}");
+    daemon.end().ok();
 }
 
 /// Asks for some bytes on so many connections, and keeps them until it is released.

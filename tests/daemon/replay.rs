@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use mptcpize::output::diff;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::config::Config;
-use mptcpize_model::daemon::{Action, Daemon, Event, Join, Millis, Probe};
+use mptcpize_model::daemon::{Action, Daemon, Event, Join, Leave, Millis, Probe};
 use serde::Deserialize;
 
 /// A line of a recording.
@@ -73,6 +73,11 @@ fn replay(recording: &str) -> String {
                     let one = |join: &Join| format!("\n          {} > {}", join.local, join.remote);
                     let all: Vec<String> = joins.iter().map(one).collect();
                     writeln!(text, "{at:>7} open{}", all.concat())
+                }
+                Action::Leave(leaves) => {
+                    let one = |it: &Leave| format!("\n          {} > {}", it.local, it.remote);
+                    let all: Vec<String> = leaves.iter().map(one).collect();
+                    writeln!(text, "{at:>7} close{}", all.concat())
                 }
                 Action::GiveBack(change) => {
                     writeln!(text, "{at:>7} give back {}", diff::change_line(&change))

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
 use mptcpize_model::connection::Phase;
 use mptcpize_model::daemon::{
-    Action, Daemon, Event, Join, Listed, ListedSubflow, Millis, Observed, Report, Sample, Wish,
+    Action, Daemon, Event, Join, Leave, Listed, ListedSubflow, Millis, Observed, Report, Sample,
+    Wish,
 };
 use mptcpize_model::mptcp::{Endpoint, Flags};
 use mptcpize_model::net::IfName;
@@ -162,6 +164,7 @@ impl<'a> Driver<'a> {
                         probes.into_iter().for_each(|probe| self.sources.probe(probe));
                     }
                     Action::Join(joins) => events.extend(self.join(joins)),
+                    Action::Leave(leaves) => leaves.iter().for_each(|leave| self.leave(leave)),
                     // The record of the set-up knows it, and `setup undo` takes it back if this
                     // does not.
                     Action::GiveBack(change) => drop(self.host.apply(&change)),
@@ -237,6 +240,17 @@ impl<'a> Driver<'a> {
         refused
     }
 
+    /// Closes a subflow. That of a socket of IPv6 with a peer of IPv4 has the addresses of IPv6 that
+    /// stand for those of IPv4 (RFC 4291 section 2.5.5.2); the core knows but one form. One that is gone
+    /// meanwhile, or that the kernel's own path manager has, is no subject any more.
+    fn leave(&mut self, Leave { token, local, remote }: &Leave) {
+        let closed = self.path_manager.destroy(*token, *local, *remote);
+        if closed.is_err_and(|error| error.errno == libc::ESRCH) {
+            let (local, remote) = (mapped(*local), mapped(*remote));
+            let _ = self.path_manager.destroy(*token, local, remote);
+        }
+    }
+
     fn record(&mut self, now: Millis, event: &Event) {
         if let Some(file) = &mut self.given.record {
             let line = serde_json::to_string(&Line { now, event }).unwrap_or_default();
@@ -276,6 +290,14 @@ fn opened_from(join: &Join) -> Endpoint {
     let backup = join.local.flags.has(Flags::BACKUP);
     let flags = if backup { Flags::SUBFLOW.with(Flags::BACKUP) } else { Flags::SUBFLOW };
     Endpoint { flags, ..join.local.clone() }
+}
+
+fn mapped(end: SocketAddr) -> SocketAddr {
+    let address = match end.ip() {
+        IpAddr::V4(address) => address.to_ipv6_mapped().into(),
+        address @ IpAddr::V6(_) => address,
+    };
+    SocketAddr::new(address, end.port())
 }
 
 /// Why nothing can be listened to.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::join::{Join, Listed};
+use super::join::{Join, Leave, Listed};
 use super::probe::Probe;
 use super::renew;
 use super::sample::Sample;
@@ -122,6 +122,8 @@ pub enum Action {
     Probe(Vec<Probe>),
     /// Open subflows, and answer for each that is refused with [`Event::NotJoined`].
     Join(Vec<Join>),
+    /// Close subflows. One that is gone already needs no answer.
+    Leave(Vec<Leave>),
     /// Make a change that needs no record, for it takes back one that has its own.
     GiveBack(Change),
     /// Tell a decision.

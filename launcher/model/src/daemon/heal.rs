@@ -25,6 +25,7 @@
 
 mod connection;
 mod few;
+mod leave;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::connection::Connection;
+use self::leave::Leaving;
 use super::event::Millis;
 use super::join::{Join, Listed};
 use crate::event::{Event, Kind};
@@ -63,7 +65,9 @@ pub(super) struct Heal {
     connections: BTreeMap<u32, Connection>,
     /// Connections to look at, and when.
     due: BTreeSet<(Millis, u32)>,
-    /// The end of the window that is on, and how many joins were asked for in it.
+    /// Subflows to close.
+    leaving: Leaving,
+    /// The end of the window that is on, and how many joins and closures were asked for in it.
     window: (Millis, usize),
     /// Subflows that were lost and are back, not told yet.
     back: usize,
@@ -161,6 +165,7 @@ impl Heal {
                 if let Some(ends) = ends(event) {
                     connection.subflows.insert(ends, now);
                     let back = connection.opened(ends);
+                    self.leaving.joined(token);
                     self.back += usize::from(back);
                     self.healed += u64::from(back);
                 }
@@ -227,12 +232,13 @@ impl Heal {
         self.window.1 + more < AT_ONCE
     }
 
-    /// When [`Heal::joins`] or [`Heal::take_back`] has more.
+    /// When [`Heal::joins`], [`Heal::leaves`] or [`Heal::take_back`] has more.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let full = self.window.1 >= AT_ONCE;
         let next = self.due.first().map(|(next, _)| *next);
         let next = next.map(|next| if full { self.window.0.max(next) } else { next });
-        next.into_iter().chain((self.back > 0).then_some(self.quiet)).min()
+        let leave = self.leaving.is_due().then_some(self.window.0);
+        next.into_iter().chain(leave).chain((self.back > 0).then_some(self.quiet)).min()
     }
 }
 

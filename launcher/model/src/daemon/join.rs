@@ -1,4 +1,4 @@
-//! Subflows that are to be opened, and the connections that could have some.
+//! Subflows that are to be opened or closed, and the connections that could have some.
 
 use std::net::SocketAddr;
 
@@ -14,6 +14,17 @@ pub struct Join {
     /// From where, with the id and flags that the subflow gets.
     pub local: Endpoint,
     /// To where.
+    pub remote: SocketAddr,
+}
+
+/// A subflow to close, by its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leave {
+    /// The connection.
+    pub token: u32,
+    /// Its local end.
+    pub local: SocketAddr,
+    /// Its remote end.
     pub remote: SocketAddr,
 }
 

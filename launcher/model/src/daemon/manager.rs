@@ -4,6 +4,9 @@
 //! While no daemon runs under `userspace`, new connections stay on one path. So it is given back
 //! when the daemon ends, and the set-up's record has it too, for `setup undo` after a kill.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use crate::change::Change;
 use crate::config::{Config, Role};
 use crate::desired::Desired;
@@ -44,6 +47,13 @@ pub(super) fn opens_from(state: &HostState, proposal: &Proposal) -> Vec<Endpoint
     };
     let open = proposal.desired.refused.is_none();
     state.endpoints.iter().filter(there).filter(|_| open).cloned().collect()
+}
+
+/// The addresses with an endpoint that subflows are opened from, those that are away for a moment
+/// too.
+pub(super) fn addresses(state: &HostState) -> BTreeSet<IpAddr> {
+    let opens = state.endpoints.iter().filter(|endpoint| endpoint.flags.has(Flags::SUBFLOW));
+    opens.map(|endpoint| endpoint.address).collect()
 }
 
 /// Is this a change of who opens subflows?

@@ -48,7 +48,7 @@ use sampling::Sampling;
 use stall::Stall;
 
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
-pub use join::{Join, Listed, ListedSubflow};
+pub use join::{Join, Leave, Listed, ListedSubflow};
 pub use probe::Probe;
 pub use sample::{Flow, Sample, Silent};
 pub use status::{Held, Status, Told};
@@ -158,6 +158,10 @@ impl Daemon {
                 actions.push(Action::Exit);
                 return actions;
             }
+        }
+        let leaves = self.heal.leaves(now);
+        if !leaves.is_empty() {
+            actions.push(Action::Leave(leaves));
         }
         let joins = self.heal.joins(now);
         if !joins.is_empty() {
@@ -291,6 +295,7 @@ impl Daemon {
         if self.heal.set(now, on, endpoints, most) {
             actions.push(Action::List);
         }
+        self.heal.have_endpoints(manager::addresses(state));
     }
 
     fn without_held(&self, mut config: Config) -> Config {

@@ -8,7 +8,8 @@ use std::mem::size_of_val;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{
-    BPF_ABS, BPF_B, BPF_H, BPF_JEQ, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, sock_filter, sock_fprog,
+    BPF_ABS, BPF_B, BPF_H, BPF_JEQ, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, sock_filter,
+    sock_fprog,
 };
 
 /// Where things are in a datagram: `struct nlmsghdr` (16 bytes), then `struct rtmsg`

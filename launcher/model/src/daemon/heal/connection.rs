@@ -1,5 +1,6 @@
 //! One connection: which subflows it has, which it lacks, and when to try again.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ const REFUSALS: u32 = 8;
 /// `ETIMEDOUT`: nobody answered, which is the path's fault and may pass.
 const TIMED_OUT: u8 = 110;
 
+/// Both ends of a subflow.
+type Ends = (SocketAddr, SocketAddr);
+
 /// The ends between which one subflow is wanted; the local port is the kernel's choice.
 type Pair = (IpAddr, SocketAddr);
 
@@ -42,6 +46,10 @@ pub(super) struct Connection {
     pub(super) port: u16,
     /// Both ends of each subflow, and since when it is known.
     pub(super) subflows: Few<(SocketAddr, SocketAddr), Millis>,
+    /// The subflow on which it began, as long as it is not known to be gone.
+    began: Option<Ends>,
+    /// Subflows that are being closed.
+    closing: Vec<Ends>,
     /// The id of each address that was used (RFC 8684 section 3.4): the kernel refuses another one for
     /// the same address, and the same one for another, as an endpoint that is made again may have.
     ids: Few<IpAddr, u8>,
@@ -75,7 +83,8 @@ impl Connection {
     /// One that has its first subflow. Not every peer allows more of them to that address.
     pub(super) fn begun(now: Millis, ends: (SocketAddr, SocketAddr), joinable: bool) -> Self {
         let (_, remote) = ends;
-        let mut connection = Connection { port: remote.port(), ..Connection::default() };
+        let (port, began) = (remote.port(), Some(ends));
+        let mut connection = Connection { port, began, ..Connection::default() };
         connection.remotes.extend(joinable.then_some((0, remote)));
         connection.subflows.insert(ends, now);
         connection
@@ -94,8 +103,11 @@ impl Connection {
         self.port = one.remote.port();
         let addresses = one.subflows.iter().map(|subflow| (subflow.local.ip(), subflow.id));
         self.ids.extend(addresses.filter(|(_, id)| *id != 0));
+        let first = one.subflows.iter().find(|subflow| subflow.id == 0);
+        self.began = first.map(|subflow| (subflow.local, subflow.remote));
         let ends = one.subflows.iter().map(|subflow| (subflow.local, subflow.remote));
         self.subflows = ends.map(|ends| (ends, now)).collect();
+        self.closing.retain(|ends| self.subflows.keys().any(|there| there == ends));
         self.attempts.retain(|(_, attempt)| attempt.state == State::Unwanted);
     }
 
@@ -168,6 +180,29 @@ impl Connection {
         self.not_begun(now, pair);
     }
 
+    /// Has it subflows from this address, or may it have one in a moment?
+    pub(super) fn is_from(&self, address: IpAddr) -> bool {
+        let asked = self.attempts.iter().filter(|(_, it)| it.state == State::Asked);
+        let mut asked = asked.map(|((from, _), _)| *from);
+        self.subflows.keys().any(|(local, _)| local.ip() == address)
+            || asked.any(|from| from == address)
+    }
+
+    /// The subflows from these addresses, to be closed, but for one where no other is left.
+    pub(super) fn leave(&mut self, gone: &BTreeSet<IpAddr>) -> impl Iterator<Item = Ends> {
+        let open = self.subflows.keys().filter(|ends| !self.closing.contains(ends)).copied();
+        let (mut leave, stay): (Vec<Ends>, Vec<Ends>) =
+            open.partition(|(local, _)| gone.contains(&local.ip()));
+        if stay.is_empty() {
+            let first = leave.iter().position(|ends| self.began == Some(*ends));
+            if !leave.is_empty() {
+                leave.remove(first.unwrap_or(0));
+            }
+        }
+        self.closing.extend(&leave);
+        leave.into_iter()
+    }
+
     /// Subflows that there are, or may be in a moment.
     fn count(&self) -> usize {
         let asked = self.attempts.iter().filter(|(_, it)| it.state == State::Asked);
@@ -204,8 +239,16 @@ impl Connection {
         (local, remote): (SocketAddr, SocketAddr),
         error: u8,
     ) {
-        let pair = (local.ip(), remote);
-        let since = self.subflows.remove(&(local, remote));
+        let (pair, ends) = ((local.ip(), remote), (local, remote));
+        let since = self.subflows.remove(&ends);
+        if self.began == Some(ends) {
+            self.began = None;
+        }
+        if let Some(at) = self.closing.iter().position(|other| *other == ends) {
+            self.closing.swap_remove(at);
+            // Its endpoint went, and may come back.
+            return self.attempts.retain(|(other, _)| *other != pair);
+        }
         if self.is_there(pair) {
             return;
         }

@@ -1,8 +1,10 @@
 //! Connections in data, and a clock that is moved to each deadline.
 
+mod leave;
+
 use std::net::{IpAddr, SocketAddr};
 
-use super::super::join::ListedSubflow;
+use super::super::join::{Leave, ListedSubflow};
 use super::*;
 use crate::mptcp::Flags;
 
