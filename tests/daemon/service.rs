@@ -50,13 +50,19 @@ fn a_service_manager_is_told_when_it_is_ready_reads_its_settings_lives_and_ends(
     daemon.end().ok();
 }
 
-/// The timers of a process and what it waits for, in the words of /proc: a daemon that idles sleeps
-/// in epoll_wait(2) without a limit, and its timer is off.
 #[test]
 fn nothing_wakes_a_daemon_while_nothing_happens() {
     let lab = Uplinks::two_subnets(RATE);
     let daemon = Daemon::start(&lab.client, "");
     stands(&lab.client, "w1 and w2 are set up");
+    idles(&daemon);
+    daemon.end().ok();
+}
+
+/// Waits until a daemon idles, by the timers of its process and what it waits for in the words of
+/// /proc: it sleeps in epoll_wait(2) without a limit, and its timer is off.
+#[track_caller]
+pub(super) fn idles(daemon: &Daemon) {
     let process = format!("/proc/{}", daemon.pid());
     let mut seen = String::new();
     let idles = wait::comes(|| {
@@ -80,7 +86,6 @@ fn nothing_wakes_a_daemon_while_nothing_happens() {
         endless && off && timers.len() == 2
     });
     assert!(idles, "{seen}");
-    daemon.end().ok();
 }
 
 /// A timer of timerfd_create(2), as /proc/PID/fdinfo shows it.

@@ -2,6 +2,10 @@
 //! far as they say which traffic leaves encrypted: a VPN of strongSwan or libreswan has no interface
 //! that a route could lead to.
 
+mod changes;
+
+pub use changes::Changes;
+
 use netlink_packet_core::Emitable;
 
 use crate::error::KernelError;

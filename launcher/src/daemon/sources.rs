@@ -16,6 +16,7 @@ use crate::daemon::probes::Probes;
 use crate::host::netlink::KernelError;
 use crate::host::netlink::changes::Changes;
 use crate::host::netlink::events::{Events, News};
+use crate::host::netlink::xfrm;
 use crate::host::process::signal_fd::{Asked, Signals};
 use crate::syscall::timespec;
 use mptcpize_model::daemon::{Millis, Probe, Source};
@@ -44,8 +45,9 @@ const PATH_MANAGER: u64 = 1;
 const TIMER: u64 = 2;
 const CLOCK: u64 = 3;
 const SIGNALS: u64 = 4;
+const POLICIES: u64 = 5;
 /// Those of probes lie above.
-const PROBES: u64 = 5;
+const PROBES: u64 = 6;
 
 /// A moment that does not come, for the timer that is there to be cancelled when the clock is set.
 const NEVER: Duration = Duration::from_secs(1 << 40);
@@ -54,6 +56,8 @@ const NEVER: Duration = Duration::from_secs(1 << 40);
 pub struct Sources {
     epoll: OwnedFd,
     routing: Changes,
+    /// None on a kernel without IPsec.
+    policies: Option<xfrm::Changes>,
     path_manager: Events,
     timer: OwnedFd,
     clock: OwnedFd,
@@ -73,6 +77,7 @@ impl Sources {
         let sources = Sources {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?,
             routing: Changes::open()?,
+            policies: xfrm::Changes::open().ok(),
             path_manager: Events::open()?,
             timer: timer(TimerfdClockId::Boottime)?,
             clock: timer(TimerfdClockId::Realtime)?,
@@ -93,6 +98,11 @@ impl Sources {
             epoll::add(&sources.epoll, descriptor, data, epoll::EventFlags::IN)
                 .map_err(io::Error::from)?;
         }
+        if let Some(policies) = &sources.policies {
+            let data = epoll::EventData::new_u64(POLICIES);
+            epoll::add(&sources.epoll, policies.as_fd(), data, epoll::EventFlags::IN)
+                .map_err(io::Error::from)?;
+        }
         Ok(sources)
     }
 
@@ -105,7 +115,7 @@ impl Sources {
         // A time of zero would switch the timer off; one that has passed is due at once.
         let at = deadline.map_or(Duration::ZERO, |at| Duration::from_millis(at.0.max(1)));
         set(&self.timer, TimerfdTimerFlags::ABSTIME, at)?;
-        let mut ready: Vec<epoll::Event> = Vec::with_capacity(5);
+        let mut ready: Vec<epoll::Event> = Vec::with_capacity(6);
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(io::Error::from(error).into()),
@@ -115,6 +125,10 @@ impl Sources {
             let data = event.data;
             match data.u64() {
                 ROUTING => self.routing(&mut wakes)?,
+                POLICIES => {
+                    let news = self.policies.as_mut().map_or(Ok(false), xfrm::Changes::drain)?;
+                    wakes.extend(news.then_some(Wake::Changed(Source::Routing)));
+                }
                 PATH_MANAGER => self.path_manager(&mut wakes)?,
                 TIMER => wakes.extend(expired(&self.timer).then_some(Wake::Deadline)),
                 CLOCK => {

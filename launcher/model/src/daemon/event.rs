@@ -42,7 +42,7 @@ impl Add<Duration> for Millis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// Links, addresses, routes, rules (rtnetlink(7)).
+    /// Links, addresses, routes, rules (rtnetlink(7)), and IPsec policies (ip-xfrm(8)).
     Routing,
     /// The path manager's events (generic netlink, `mptcp_pm_events`).
     PathManager,

@@ -2,6 +2,7 @@
 //! interface that a route could lead to.
 
 use mptcp_netlink::xfrm;
+pub use mptcp_netlink::xfrm::Changes;
 use mptcpize_model::vpn::Policy;
 
 use crate::host::netlink::from_kernel;
