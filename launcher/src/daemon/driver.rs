@@ -104,13 +104,13 @@ impl<'a> Driver<'a> {
     /// Works until it is told to end.
     ///
     /// # Errors
-    /// A source fails for good, or the run directory cannot be written.
+    /// A source fails for good.
     pub fn run(mut self) -> Result<(), Error> {
         // Whatever the first event is, it makes the core look.
         let mut more = self.feed(Event::Deadline);
         while more {
             let status = self.core.status();
-            self.published.publish(&status)?;
+            self.published.publish(&status);
             self.notify.status(&status.standing);
             if !self.ready && self.core.is_settled() {
                 self.ready = true;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Exit, reason};
+use crate::error::{Error, Exit};
 use crate::host::apply::lock::{self, Attempt};
 use mptcpize_model::daemon::Status;
 
@@ -79,13 +79,11 @@ impl Published {
         }
     }
 
-    /// Lets others know, if there is anything new.
-    ///
-    /// # Errors
-    /// The run directory cannot be written.
-    pub fn publish(&mut self, status: &Status) -> Result<(), Error> {
+    /// Lets others know, if there is anything new. Where the run directory is full they know what was
+    /// last written, and it is tried again with what is next: no reason to leave the host alone.
+    pub fn publish(&mut self, status: &Status) {
         if self.written.as_ref() == Some(status) {
-            return Ok(());
+            return;
         }
         let pid = std::process::id();
         let start = started(pid).unwrap_or_default();
@@ -99,12 +97,10 @@ impl Published {
                 file.write_all(format!("{text}\n").as_bytes())
             })
             .and_then(|()| fs::rename(&new, &self.path));
-        written.map_err(|error| {
-            Error::new(Exit::Failed, format!("cannot write {}", self.path.display()))
-                .why(reason(&error))
-        })?;
-        self.written = Some(status.clone());
-        Ok(())
+        match written {
+            Ok(()) => self.written = Some(status.clone()),
+            Err(_) => drop(fs::remove_file(&new)),
+        }
     }
 }
 

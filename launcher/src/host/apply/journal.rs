@@ -116,8 +116,17 @@ impl Journal {
         let read = parse(&bytes, &header).map_err(|broken| broken.explain(&path))?;
         let mut journal =
             Journal { file, path, header, record: read.record, was_held, _lock: lock };
-        if journal.record == Record::default() || read.torn || read.superseded {
+        if read.torn {
+            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            journal.file.set_len(whole as u64).map_err(|error| unusable(&journal.path, &error))?;
+        }
+        if journal.record == Record::default() {
             journal.rewrite()?;
+        } else if read.superseded {
+            // It is longer than what it says and no less right, where a full disk keeps it so.
+            if journal.rewrite().is_err() {
+                let _ = fs::remove_file(journal.path.with_extension("new"));
+            }
         }
         Ok(journal)
     }
@@ -164,12 +173,16 @@ impl Journal {
         let line = line
             .as_ref()
             .map_err(|error| Error::new(Exit::Failed, "cannot record a change").why(error))?;
+        let end = self.file.seek(SeekFrom::End(0)).map_err(|error| unusable(&self.path, &error))?;
         let written = self
             .file
-            .seek(SeekFrom::End(0))
-            .and_then(|_| self.file.write_all(format!("{line}\n").as_bytes()))
+            .write_all(format!("{line}\n").as_bytes())
             .and_then(|()| self.file.sync_data());
-        written.map_err(|error| unusable(&self.path, &error))
+        written.map_err(|error| {
+            // A full disk takes part of a line, and the next one must not stand behind that.
+            let _ = self.file.set_len(end);
+            unusable(&self.path, &error)
+        })
     }
 
     /// Removes an empty journal, so that nothing of us is left in the run directory.

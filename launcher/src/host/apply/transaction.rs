@@ -28,7 +28,8 @@ pub struct Outcome {
 fn make(host: &mut dyn Host, journal: &mut Journal, change: &Change) -> Result<(), Failed> {
     if let Change::Remove(_) = change {
         host.apply(change).map_err(Failed::Refused)?;
-        return journal.append(change).map_err(Failed::Unrecorded);
+        forget(journal, change);
+        return Ok(());
     }
     journal.append(change).map_err(Failed::Unrecorded)?;
     host.apply(change).map_err(|refused| {
@@ -38,6 +39,13 @@ fn make(host: &mut dyn Host, journal: &mut Journal, change: &Change) -> Result<(
             Err(error) => Failed::Unrecorded(error),
         }
     })
+}
+
+/// Records that something is no longer there. Where that cannot be written, on a full disk, the journal
+/// names something that is gone, as it does after a crash; an undo looks before it acts. So nothing
+/// that must go stays for want of room.
+fn forget(journal: &mut Journal, change: &Change) {
+    let _ = journal.append(change);
 }
 
 /// Why a change was not made.
@@ -214,7 +222,7 @@ pub fn undo(
     entries.extend(journal.entries().iter().cloned());
     for change in entries.iter().rev() {
         let Some(inverse) = change.undone_in(&state) else {
-            journal.append(&change.inverse())?;
+            forget(journal, &change.inverse());
             undone.gone += 1;
             continue;
         };
@@ -223,11 +231,11 @@ pub fn undo(
                 failed.get_or_insert(refusal(&inverse, &refused));
                 continue;
             }
-            journal.append(&change.inverse())?;
+            forget(journal, &change.inverse());
             undone.gone += 1;
             continue;
         }
-        journal.append(&change.inverse())?;
+        forget(journal, &change.inverse());
         inverse.apply_to(&mut state);
         each(&inverse);
         undone.done.push(inverse);
@@ -269,9 +277,7 @@ fn roll_back(host: &mut dyn Host, journal: &mut Journal, done: &[Step], error: E
     let Ok(mut state) = host.observe(journal.entries()) else { return partial(error) };
     for step in done.iter().rev() {
         let Some(inverse) = step.change.undone_in(&state) else {
-            if journal.append(&step.change.inverse()).is_err() {
-                return partial(error);
-            }
+            forget(journal, &step.change.inverse());
             continue;
         };
         if make(host, journal, &inverse).is_err() {
