@@ -29,6 +29,10 @@ const LOCAL_AND_DEFAULT: [u32; 2] = [255, 253];
 /// More tables than this in a row that others have taken are not looked at.
 const MOST_OCCUPIED: usize = 64;
 
+/// These say that the question was not answered, and nothing about a route: a sandbox, or no memory
+/// for the message.
+const UNASKED: [i32; 4] = [libc::EPERM, libc::ENOBUFS, libc::ENOMEM, libc::EINTR];
+
 /// The network namespace of this process.
 pub struct KernelHost {
     rtnl: Rtnl,
@@ -152,7 +156,7 @@ impl Host for KernelHost {
         state.recorded = record::uplinks(ours);
         state.sources = self.sources(&state);
         state.policies = xfrm::policies();
-        self.look_up_routes(&mut state);
+        self.look_up_routes(&mut state).map_err(failed)?;
         Ok(state)
     }
 
@@ -226,7 +230,7 @@ impl KernelHost {
 
     /// Where unbound traffic goes, if the host has several links; where something takes it that is
     /// no uplink, where subflows would go beside it.
-    fn look_up_routes(&mut self, state: &mut HostState) {
+    fn look_up_routes(&mut self, state: &mut HostState) -> Result<(), KernelError> {
         let several = |family: Family| {
             let mut links: Vec<&IfName> = state
                 .addresses
@@ -239,7 +243,7 @@ impl KernelHost {
             links.len() > 1
         };
         if !Family::BOTH.into_iter().any(several) {
-            return;
+            return Ok(());
         }
         for to in route_lookup::DESTINATIONS {
             // A family without a single address has no traffic.
@@ -250,37 +254,47 @@ impl KernelHost {
                     && state.link(&it.dev).is_some_and(|link| !link.loopback)
             };
             if state.addresses.iter().any(used) {
-                state.ways.push(self.look_up(None, to, None));
+                state.ways.push(self.look_up(None, to, None)?);
             }
         }
-        let Some(captured) = vpn::captured(state, &Config::default()) else { return };
+        let Some(captured) = vpn::captured(state, &Config::default()) else { return Ok(()) };
         for endpoint in state.endpoints.clone() {
             if Family::of(endpoint.address) == Family::of(captured.to) {
-                let lookup = self.subflow(&endpoint, captured.to);
+                let lookup = self.subflow(&endpoint, captured.to)?;
                 state.ways.push(lookup);
             }
         }
+        Ok(())
     }
 
     /// Where an endpoint's subflows leave. With `dev` they are bound to that link, which in IPv6 is
     /// strict: the kernel passes over every route by another one (`RT6_LOOKUP_F_IFACE`,
     /// net/ipv6/route.c). A look-up from an address is not, and one from nowhere is.
-    fn subflow(&mut self, endpoint: &Endpoint, to: IpAddr) -> RouteLookup {
+    fn subflow(&mut self, endpoint: &Endpoint, to: IpAddr) -> Result<RouteLookup, KernelError> {
         let (from, dev) = (Some(endpoint.address), endpoint.dev.as_ref());
-        let lookup = self.look_up(from, to, dev);
+        let lookup = self.look_up(from, to, dev)?;
         let by_it =
             |lookup: &RouteLookup| lookup.hop.as_ref().is_some_and(|hop| Some(&hop.dev) == dev);
         if dev.is_none() || to.is_ipv4() || by_it(&lookup) {
-            return lookup;
+            return Ok(lookup);
         }
-        let strict = RouteLookup { from, ..self.look_up(None, to, dev) };
-        if by_it(&strict) { strict } else { lookup }
+        let strict = RouteLookup { from, ..self.look_up(None, to, dev)? };
+        Ok(if by_it(&strict) { strict } else { lookup })
     }
 
-    fn look_up(&mut self, from: Option<IpAddr>, to: IpAddr, oif: Option<&IfName>) -> RouteLookup {
-        let route = self.rtnl.route_get(to, from, oif).ok();
-        let hop = route.map(|route| Hop { dev: route.dev, via: route.via, table: route.table });
-        RouteLookup { from, to, oif: oif.cloned(), hop }
+    /// Where this leaves. An answer is also that it does not: no route, or one that forbids it.
+    fn look_up(
+        &mut self,
+        from: Option<IpAddr>,
+        to: IpAddr,
+        oif: Option<&IfName>,
+    ) -> Result<RouteLookup, KernelError> {
+        let hop = match self.rtnl.route_get(to, from, oif) {
+            Ok(route) => Some(Hop { dev: route.dev, via: route.via, table: route.table }),
+            Err(error) if UNASKED.contains(&error.errno) => return Err(error),
+            Err(_) => None,
+        };
+        Ok(RouteLookup { from, to, oif: oif.cloned(), hop })
     }
 
     fn pm(&mut self) -> Result<&mut Pm, KernelError> {
