@@ -25,9 +25,7 @@ impl Daemon {
     /// A daemon by a command of its own, such as one under strace(1); back when it says what it found.
     #[track_caller]
     pub(super) fn start_as(station: &Station, command: Cmd) -> Daemon {
-        let log = scratch("daemon").join("log");
-        let file = File::create(&log).expect("a scratch file can be made");
-        let mut daemon = Daemon { running: command.stderr(file.into()).start(), log };
+        let mut daemon = Daemon::start_unseen(command);
         wait::until("the daemon's first look", || {
             assert!(!daemon.running.ended(), "it ended: {}", daemon.said());
             // One that was killed may have left its own.
@@ -35,6 +33,23 @@ impl Daemon {
             said["pid"] == daemon.pid() && said["status"]["standing"] != ""
         });
         daemon
+    }
+
+    /// One whose run directory is its own, so that nobody sees what it lets others know.
+    pub(super) fn start_unseen(command: Cmd) -> Daemon {
+        let log = scratch("daemon").join("log");
+        let file = File::create(&log).expect("a scratch file can be made");
+        Daemon { running: command.stderr(file.into()).start(), log }
+    }
+
+    /// Has it ended?
+    pub(super) fn ended(&mut self) -> bool {
+        self.running.ended()
+    }
+
+    /// Waits for its end; what became of it.
+    pub(super) fn finish(self) -> Outcome {
+        self.running.finish()
     }
 
     pub(super) fn pid(&self) -> u32 {
