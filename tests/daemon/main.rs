@@ -17,6 +17,7 @@ mod host;
 mod life;
 mod replay;
 mod reported;
+mod returns;
 mod service;
 mod telling;
 mod vpn;

@@ -18,6 +18,7 @@ mod pace;
 mod probe;
 mod renew;
 mod retry;
+mod returns;
 mod sample;
 mod sampling;
 mod stall;
@@ -44,6 +45,7 @@ use links::Links;
 use log::Log;
 use pace::Pace;
 use retry::Retry;
+use returns::Returns;
 use sampling::Sampling;
 use stall::Stall;
 
@@ -79,6 +81,8 @@ pub struct Daemon {
     links: Links,
     /// Endpoints of ours whose address is away.
     absences: Absences,
+    /// Endpoints of ours whose address is back after a long time.
+    returns: Returns,
     /// The connections of this host.
     heal: Heal,
     /// Paths that are up and pass nothing.
@@ -115,6 +119,7 @@ impl Daemon {
             repairs: Pace::default(),
             links: Links::default(),
             absences: Absences::default(),
+            returns: Returns::default(),
             heal: Heal::default(),
             stall: Stall::default(),
             last: None,
@@ -253,7 +258,14 @@ impl Daemon {
         self.absences.look(now, &seen.state);
         let mut config = self.without_held(config);
         config.stalled = Some(self.stall.links());
-        let (keep, renew) = (self.absences.kept(now), self.stall.take_back());
+        let (keep, mut renew) = (self.absences.kept(now), self.stall.take_back());
+        let is_path = |dev: &IfName| {
+            !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
+        };
+        self.returns.look(now, &seen.state, is_path);
+        if !self.heal.is_on() {
+            renew.extend(self.returns.due());
+        }
         let wish = Wish { config, asked, keep, renew };
         let proposal = wish.proposal(&seen.state);
         self.last = Some(Box::new(wish.clone()));
@@ -270,6 +282,7 @@ impl Daemon {
             return;
         }
         self.retry = None;
+        self.returns.done();
         let said = standing::say(&proposal, &self.links.held());
         self.stand(now, said, actions);
     }
@@ -306,6 +319,7 @@ impl Daemon {
     fn applied(&mut self, now: Millis, changes: &[Change], actions: &mut Vec<Action>) {
         self.busy = false;
         self.retry = None;
+        self.returns.done();
         if let Some(by) = self.captured.take() {
             self.withdrawn(now, &by, changes, actions);
             return;

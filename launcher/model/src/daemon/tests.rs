@@ -264,6 +264,28 @@ fn a_link_that_flaps_is_held_back_with_growing_pauses_and_the_others_are_followe
 }
 
 #[test]
+fn the_endpoint_of_a_link_that_is_back_after_a_while_is_made_anew_unless_it_is_held_back() {
+    let mut lab = Lab::new(3);
+    let goes_and_comes = |lab: &mut Lab| {
+        lab.unplug(3);
+        lab.happens();
+        lab.pass(600);
+        lab.plug(3);
+        lab.happens();
+        let address: IpAddr = "10.3.0.1".parse().expect("a literal address");
+        lab.state.endpoints.iter().find(|it| it.address == address).map(|it| it.id)
+    };
+    lab.happens();
+    let first = goes_and_comes(&mut lab);
+    let second = goes_and_comes(&mut lab);
+    assert_ne!(first, second, "another id");
+    flap(&mut lab, 3, 4);
+    assert_eq!(lab.daemon.status().held.len(), 1);
+    let held = goes_and_comes(&mut lab);
+    assert_eq!(goes_and_comes(&mut lab), held);
+}
+
+#[test]
 fn a_thousand_flaps_a_minute_cost_few_set_ups_and_little_memory() {
     let mut lab = Lab::new(2);
     let said = lab.said.len();

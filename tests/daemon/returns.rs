@@ -1,0 +1,91 @@
+//! A link that is back after a long time: subflows that backed off meanwhile begin anew, in
+//! transfers that are there, and connections that have no other subflow live on.
+
+use super::host::{Daemon, stands};
+use crate::support::hold::Hold;
+use crate::support::uplinks::{SERVER_V4, Uplinks};
+use crate::support::{Running, wait};
+
+const RATE: &str = "15mbit";
+const BYTES: u64 = 12_000_000;
+const BOTH: &str = "w1 and w2 are set up";
+/// The client's address on the second link, as a listener on `::` sees it.
+const FAR: &str = "[::ffff:10.2.0.1]:";
+
+/// The server's end of the subflows to the second link, as ss(8) shows them.
+fn to_second(lab: &Uplinks) -> Vec<String> {
+    let listed = lab.server.net.command("ss").args(["-tnHOi", "state", "established"]).run().ok();
+    listed.stdout.lines().filter(|line| line.contains(FAR)).map(str::to_owned).collect()
+}
+
+/// The port of the client's end.
+fn port(subflow: &str) -> Option<&str> {
+    subflow.split(FAR).nth(1)?.split([' ', '\t']).next()
+}
+
+/// A download that uses both links and holds its second half back.
+fn download(lab: &Uplinks, hold: &Hold) -> Running {
+    let mut client = hold.on(lab.client_of("get", SERVER_V4, BYTES)).start();
+    wait::until("both links to carry bytes", || {
+        assert!(!client.ended(), "it waits for its second half");
+        lab.counters().iter().all(|bytes| *bytes > BYTES / 50)
+    });
+    client
+}
+
+#[test]
+fn the_subflows_of_a_link_that_was_away_for_long_begin_anew() {
+    let lab = Uplinks::two_subnets(RATE);
+    let _server = lab.serve();
+    let daemon = Daemon::start(&lab.client, "");
+    let hold = Hold::new();
+    let client = download(&lab, &hold);
+    let [before] = &to_second(&lab)[..] else { panic!("{:?}", to_second(&lab)) };
+    let before = port(before).expect("ss(8) prints it").to_owned();
+    lab.client.net.ip("link set w2 down");
+    stands(&lab.client, "only one path, w1: nothing to set up");
+    // The third retransmission follows 1.4 s after the first, and the next one would be 1.6 s away.
+    wait::until("a server that backs off", || {
+        to_second(&lab).iter().any(|it| it.contains(" backoff:3"))
+    });
+    lab.client.net.ip("link set w2 up");
+    stands(&lab.client, BOTH);
+    wait::until("another subflow", || {
+        to_second(&lab).iter().any(|it| port(it) != Some(&before) && !it.contains(" backoff:"))
+    });
+    let carried = lab.counters();
+    hold.release();
+    client.finish().ok();
+    let after = lab.counters();
+    assert!(after[1] - carried[1] > BYTES / 6, "{carried:?} {after:?}");
+    daemon.end().ok();
+}
+
+#[test]
+fn a_connection_that_fell_back_to_tcp_on_that_link_goes_on() {
+    let lab = Uplinks::two_subnets(RATE);
+    lab.server.net.sysctl("net/mptcp/enabled", "0");
+    let _server = lab.serve();
+    let daemon = Daemon::start(&lab.client, "");
+    let hold = Hold::new();
+    let upload = lab.client_of("put", SERVER_V4, BYTES / 4).args(["10.2.0.1"]);
+    let mut client = hold.on(upload).start();
+    wait::until("bytes over the second link", || {
+        assert!(!client.ended(), "it waits for its second half");
+        lab.counters()[1] > BYTES / 50
+    });
+    lab.client.net.ip("link set w2 down");
+    stands(&lab.client, "only one path, w1: nothing to set up");
+    wait::until("a client that backs off", || {
+        let ss = lab.client.net.command("ss").args(["-tnHOi", "src", "10.2.0.1"]).run().ok();
+        ss.stdout.contains(" backoff:2")
+    });
+    lab.client.net.ip("link set w2 up");
+    wait::until("another endpoint", || {
+        let endpoints = lab.client.net.ip("mptcp endpoint");
+        endpoints.contains("10.2.0.1 id ") && !endpoints.contains("10.2.0.1 id 2 ")
+    });
+    hold.release();
+    client.finish().ok();
+    daemon.end().ok();
+}
