@@ -21,6 +21,7 @@ mod retry;
 mod returns;
 mod sample;
 mod sampling;
+mod silence;
 mod stall;
 mod standing;
 mod status;
@@ -47,6 +48,7 @@ use pace::Pace;
 use retry::Retry;
 use returns::Returns;
 use sampling::Sampling;
+use silence::Silence;
 use stall::Stall;
 
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
@@ -69,6 +71,8 @@ pub struct Daemon {
     line: Asked,
     /// Messages of the kernel that no look has answered yet.
     debounce: Debounce,
+    /// When the host was last looked at.
+    silence: Silence,
     /// An [`Action::Observe`] or [`Action::Apply`] has not been answered yet.
     busy: bool,
     /// An overflow has been told, and no look has been made since.
@@ -113,6 +117,7 @@ impl Daemon {
             file,
             line,
             debounce: Debounce::due(now),
+            silence: Silence::default(),
             busy: false,
             lost: false,
             retry: None,
@@ -144,6 +149,9 @@ impl Daemon {
             Event::Refused(why) => self.refused(now, why, &mut actions),
             Event::Mptcp(event) => {
                 self.stall.wake();
+                if self.silence.is_long(now, event.kind) {
+                    self.debounce.wake(now);
+                }
                 self.heal.told(now, &event);
             }
             Event::Listed(all) => self.heal.listed(now, all),
@@ -244,6 +252,7 @@ impl Daemon {
     fn observed(&mut self, now: Millis, seen: &Observed, actions: &mut Vec<Action>) {
         self.busy = false;
         self.lost = false;
+        self.silence.end(now);
         if let Some(retry) = &mut self.retry {
             retry.begin();
         }
