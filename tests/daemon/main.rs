@@ -14,6 +14,7 @@ mod faults;
 mod follow;
 mod heal;
 mod host;
+mod ipv6;
 mod life;
 mod replay;
 mod reported;
