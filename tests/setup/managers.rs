@@ -9,6 +9,7 @@
 //! endpoints and limits, and by bytes over each link where bonding is what is claimed. Not here:
 //! endpoints that a test makes itself (undo.rs), VPNs without a manager (vpn.rs).
 
+mod daemon;
 mod host;
 mod mptcpd;
 mod network_manager;

@@ -23,7 +23,7 @@ const CLEAN: &str = "
     rm -f /etc/systemd/system/systemd-networkd.service /etc/systemd/network/*.network
     rm -f /etc/NetworkManager/system-connections/* /etc/NetworkManager/conf.d/*
     systemctl daemon-reload
-    for unit in systemd-networkd.socket systemd-networkd NetworkManager mptcp; do
+    for unit in mptcpized systemd-networkd.socket systemd-networkd NetworkManager mptcp; do
         ! systemctl --quiet is-active $unit || systemctl stop $unit
     done
     systemctl reset-failed

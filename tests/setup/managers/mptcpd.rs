@@ -4,7 +4,7 @@
 use super::host::Host;
 
 /// Two links whose addresses came while it ran.
-fn managed(settings: &str) -> Host {
+pub(super) fn managed(settings: &str) -> Host {
     let host = Host::new();
     // Debian's own file, with one setting of its commented ones.
     host.sh(&format!(

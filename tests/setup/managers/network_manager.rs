@@ -33,7 +33,7 @@ fn manage(host: &Host, links: &[(usize, &str)]) {
 }
 
 /// Two links in networks of their own, both managed.
-fn managed() -> Host {
+pub(super) fn managed() -> Host {
     let host = Host::new();
     for link in [1, 2] {
         host.plug(link);

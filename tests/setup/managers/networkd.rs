@@ -7,7 +7,7 @@ use super::host::{Host, dhcp};
 use crate::support::Running;
 
 /// Two links with addresses and routes, and the DHCP server they came from.
-fn managed() -> (Host, Running) {
+pub(super) fn managed() -> (Host, Running) {
     let host = Host::new();
     for link in [1, 2] {
         host.plug(link);
@@ -28,7 +28,7 @@ fn managed() -> (Host, Running) {
 }
 
 /// Waits until the manager has given a link all that it has.
-fn settled(host: &Host, link: usize) {
+pub(super) fn settled(host: &Host, link: usize) {
     host.wait_for("a default route", &format!("ip route show default dev w{link} | grep ."));
     host.wait_for("configured", &format!("networkctl list w{link} | grep -w configured"));
 }
