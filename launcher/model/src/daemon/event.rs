@@ -250,6 +250,7 @@ impl Code {
     pub const ALL: &[Code] = &[
         Code::Standing,
         Code::SetUp,
+        Code::Withdrawn,
         Code::LinkGone,
         Code::LinkBack,
         Code::Held,
