@@ -119,8 +119,9 @@ impl Changes {
     }
 
     /// From now on the kernel keeps routes to itself, but for those whose destination has no more than
-    /// `longest` bits (0: default routes alone) and those that `protocol` (`rtm_protocol`) made. What
-    /// waits already is read as before.
+    /// `longest` bits (0: default routes alone) and those that `protocol` (`rtm_protocol`) made; and
+    /// neighbours, but for those that are asked whether they are still there (`NUD_PROBE`) and those that
+    /// do not answer (`NUD_FAILED`). What waits already is read as before.
     ///
     /// # Errors
     /// The kernel or a sandbox refuses the filter (`SO_ATTACH_FILTER`, socket(7)): all are told.

@@ -1,5 +1,6 @@
-//! A filter for routes in the kernel, before a message is queued: on a host that speaks BGP a
-//! million of them come and go in seconds, and fill any queue.
+//! A filter for routes and neighbours in the kernel, before a message is queued: on a host that speaks
+//! BGP a million routes come and go in seconds, and fill any queue; and neighbours become stale and are
+//! confirmed all day.
 
 #![allow(unsafe_code, reason = "setsockopt(2) with a program has no safe binding")]
 
@@ -17,9 +18,14 @@ use libc::{
 const TYPE: u32 = 4;
 const DESTINATION_LENGTH: u32 = 17;
 const PROTOCOL: u32 = 21;
+/// And `ndm_state` of `struct ndmsg` (include/uapi/linux/neighbour.h), with two of its values: asked
+/// whether it is still there, and silent.
+const STATE: u32 = 24;
+const PROBE: u16 = 0x10;
+const FAILED: u16 = 0x20;
 
-/// Lets pass what is no route, routes whose destination has no more than `longest` bits, and routes that
-/// `protocol` made.
+/// Lets pass what is no route and no neighbour; of routes those whose destination has no more than
+/// `longest` bits and those that `protocol` made, of neighbours those in doubt.
 pub(super) fn attach(socket: BorrowedFd<'_>, longest: u8, protocol: u8) -> io::Result<()> {
     let mut program = program(longest, protocol);
     let program = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
@@ -37,7 +43,7 @@ pub(super) fn attach(socket: BorrowedFd<'_>, longest: u8, protocol: u8) -> io::R
 }
 
 /// The filter, in the instructions of the classic BPF (Documentation/networking/filter.rst).
-fn program(longest: u8, protocol: u8) -> [sock_filter; 9] {
+fn program(longest: u8, protocol: u8) -> [sock_filter; 14] {
     let step = |code: u32, k: u32, [if_equal, else_]: [u8; 2]| sock_filter {
         code: code as u16,
         jt: if_equal,
@@ -52,8 +58,13 @@ fn program(longest: u8, protocol: u8) -> [sock_filter; 9] {
     let kind = |kind: u16| u16::from_be_bytes(kind.to_ne_bytes()).into();
     [
         load(BPF_H, TYPE),
-        equal(kind(libc::RTM_NEWROUTE), [1, 0]),
-        equal(kind(libc::RTM_DELROUTE), [0, 4]),
+        equal(kind(libc::RTM_NEWNEIGH), [3, 0]),
+        equal(kind(libc::RTM_DELNEIGH), [10, 0]),
+        equal(kind(libc::RTM_NEWROUTE), [4, 0]),
+        equal(kind(libc::RTM_DELROUTE), [3, 7]),
+        load(BPF_H, STATE),
+        equal(kind(FAILED), [5, 0]),
+        equal(kind(PROBE), [4, 5]),
         load(BPF_B, DESTINATION_LENGTH),
         above(longest.into(), [0, 2]),
         load(BPF_B, PROTOCOL),
