@@ -268,6 +268,10 @@ impl Daemon {
         let mut config = self.without_held(config);
         config.stalled = Some(self.stall.links());
         let (keep, mut renew) = (self.absences.kept(now), self.stall.take_back());
+        let leaves = self.heal.replace(&renew);
+        if !leaves.is_empty() {
+            actions.push(Action::Leave(leaves));
+        }
         let is_path = |dev: &IfName| {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };

@@ -4,7 +4,7 @@
 //!
 //! The last subflow of a connection stays, the one on which it began where there is a choice: without
 //! any the connection ends after `net.mptcp.close_timeout`, 60 s. It is closed when another one carries
-//! data. An address that is away for a moment has its endpoint still, and nothing of it is closed.
+//! data. Subflows are closed too that wait in a long pause for a path that passes again. An address that is away for a moment has its endpoint still, and nothing of it is closed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -57,6 +57,17 @@ impl Heal {
         if self.on {
             self.leaving.look(addresses, &self.connections);
         }
+    }
+
+    /// Subflows from these addresses, in connections that have others, to be closed at once. Their
+    /// endpoints are there, so each is opened again when it has ended.
+    pub(in super::super) fn replace(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Leave> {
+        let mut leaves = Vec::new();
+        for (token, connection) in &mut self.connections {
+            let ends = connection.leave(addresses);
+            leaves.extend(ends.map(|(local, remote)| Leave { token: *token, local, remote }));
+        }
+        leaves
     }
 
     /// What is to be closed now.

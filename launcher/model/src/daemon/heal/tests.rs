@@ -207,3 +207,20 @@ fn an_address_keeps_its_id_in_a_connection() {
     let next = heal.deadline().expect("it is tried again");
     assert_eq!(links(&heal.joins(next)), [2]);
 }
+
+#[test]
+fn subflows_of_a_link_that_passes_again_are_ended_and_opened_anew() {
+    let mut heal = two_links();
+    joined(&mut heal, 7);
+    heal.told(START, &event(Kind::Established, 8, 2, 40_001));
+    let ends = heal.replace(&[address(2)].into());
+    let which: Vec<(u32, u16)> = ends.iter().map(|end| (end.token, end.local.port())).collect();
+    assert_eq!(which, [(7, 40_000)], "the other connection has no other subflow yet");
+    let now = START + Duration::from_secs(60);
+    heal.joins(now);
+    lose(&mut heal, now, 7, 2, 40_000, 0);
+    assert_eq!(links(&heal.joins(now)), [2], "at once");
+    heal.told(now, &event(Kind::SubflowEstablished, 7, 2, 40_002));
+    lose(&mut heal, now, 7, 2, 40_002, 0);
+    assert_eq!(heal.joins(now), [], "one that somebody else closes stays closed");
+}
