@@ -67,3 +67,15 @@ pub struct Flow {
     /// Bytes received.
     pub received: u64,
 }
+
+impl Flow {
+    /// Its local address: IPv4 also where a socket of IPv6 has it.
+    pub(super) fn local_ip(&self) -> IpAddr {
+        self.local.ip().to_canonical()
+    }
+
+    /// The peer's address, in that form.
+    pub(super) fn remote_ip(&self) -> IpAddr {
+        self.remote.ip().to_canonical()
+    }
+}

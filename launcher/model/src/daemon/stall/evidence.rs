@@ -109,6 +109,9 @@ pub(super) struct Seen {
     pub(super) silent_gateway: bool,
 }
 
+/// A connection beyond the gateway of the link that it uses.
+type OnLink<'a> = (&'a IfName, &'a Flow);
+
 /// What a sample says of each link. `answered_ms` are the milliseconds since the last answer to a probe
 /// over a link.
 pub(super) fn judge(
@@ -116,91 +119,118 @@ pub(super) fn judge(
     answered_ms: &BTreeMap<IfName, u32>,
     sample: &Sample,
 ) -> BTreeMap<IfName, Seen> {
-    let of = |flow: &Flow| {
-        let (local, remote) = (flow.local.ip().to_canonical(), flow.remote.ip().to_canonical());
+    let on_link = |flow| {
+        let (local, remote) = (Flow::local_ip(flow), Flow::remote_ip(flow));
         let (dev, place) = places.iter().find(|(_, place)| place.sources.contains(&local))?;
         let beyond = !place.networks.iter().any(|network| network.contains(remote));
-        beyond.then_some((dev, *flow))
+        beyond.then_some((dev, flow))
     };
-    let all: Vec<(&IfName, Flow)> = sample.flows.iter().filter_map(of).collect();
-    let mut by_token: BTreeMap<u32, Vec<(&IfName, Flow)>> = BTreeMap::new();
+    let all: Vec<OnLink> = sample.flows.iter().filter_map(on_link).collect();
+    let mut by_token: BTreeMap<u32, Vec<OnLink>> = BTreeMap::new();
     for (dev, flow) in &all {
         if let Some(token) = flow.token {
-            by_token.entry(token).or_default().push((*dev, *flow));
+            by_token.entry(token).or_default().push((dev, flow));
         }
     }
-    let seen = |(dev, place): (&IfName, &Place)| {
-        let flows: Vec<Flow> =
-            all.iter().filter(|(on, _)| *on == dev).map(|(_, flow)| *flow).collect();
-        let siblings = |flow: &Flow| {
-            let all = flow.token.and_then(|token| by_token.get(&token)).into_iter().flatten();
-            all.filter(|(on, other)| *on != dev && other.open).map(|(_, other)| *other)
-        };
-        let heard_ms = flows.iter().filter(|flow| flow.open).map(heard_ms).min();
+    let seen = |(dev, place)| {
         let answered_ms = answered_ms.get(dev).copied().unwrap_or(u32::MAX);
-        let on_link_ms = heard_ms.into_iter().chain([answered_ms]).min();
-        let receives_no_more = |flow: &Flow| {
-            let silence = silence_ms(flow);
-            let active = || {
-                siblings(flow).any(|other| {
-                    other.remote.ip() == flow.remote.ip() && other.received_ms < MOVES_MS
-                })
-            };
-            flow.open
-                && flow.received >= USED
-                && on_link_ms.is_some_and(|ms| ms >= silence)
-                && (silence..IDLE_MS).contains(&self::heard_ms(flow))
-                && active()
-        };
-        let others = || {
-            let of = |(on, flow): &(&IfName, Flow)| *on != dev && flow.open && can_ask(place, flow);
-            all.iter().filter(move |one| of(one)).map(|(_, flow)| *flow)
-        };
-        let stuck: Vec<&Flow> = flows.iter().filter(|flow| is_stuck(flow, on_link_ms)).collect();
-        let answered = |flow: &&&Flow| {
-            siblings(flow).any(|other| {
-                other.remote.ip() == flow.remote.ip() && self::heard_ms(&other) < silence_ms(flow)
-            })
-        };
-        let gateway = |failed: bool| {
-            sample.silent.iter().any(|silent| {
-                silent.dev == *dev
-                    && place.gateways.contains(&silent.address)
-                    && (silent.failed || !failed)
-            })
-        };
-        let peers: BTreeSet<IpAddr> = stuck.iter().map(|flow| flow.remote.ip()).collect();
-        let stalled = if gateway(true) {
+        let view = View { dev, place, all: &all, by_token: &by_token, answered_ms };
+        (dev.clone(), view.seen(sample))
+    };
+    places.iter().map(seen).collect()
+}
+
+/// One link in the midst of all connections.
+struct View<'a> {
+    dev: &'a IfName,
+    place: &'a Place,
+    all: &'a [OnLink<'a>],
+    by_token: &'a BTreeMap<u32, Vec<OnLink<'a>>>,
+    /// Milliseconds since a probe was last answered over it.
+    answered_ms: u32,
+}
+
+impl<'a> View<'a> {
+    fn seen(&self, sample: &Sample) -> Seen {
+        let heard_ms = self.flows().filter(|flow| flow.open).map(heard_ms).min();
+        let on_link_ms = heard_ms.into_iter().chain([self.answered_ms]).min();
+        let stuck: Vec<&Flow> = self.flows().filter(|flow| is_stuck(flow, on_link_ms)).collect();
+        let peers: BTreeSet<IpAddr> = stuck.iter().map(|flow| flow.remote_ip()).collect();
+        let stalled = if self.is_gateway_silent(sample, true) {
             Some(Evidence::Gateway)
-        } else if stuck.iter().any(|flow| answered(&flow)) {
+        } else if stuck.iter().any(|flow| self.goes_on_elsewhere(flow)) {
             Some(Evidence::Sibling)
         } else {
             (peers.len() >= PEERS).then_some(Evidence::Peers(peers.len()))
         };
-        let subflows = || flows.iter().filter(|flow| flow.token.is_some());
-        let seen = Seen {
-            flows: flows.len(),
-            moves: flows
-                .iter()
+        let subflows = || self.flows().filter(|flow| flow.token.is_some());
+        let mut others = self.all.iter().filter(|(on, flow)| *on != self.dev && flow.open);
+        // A silence is asked about once.
+        let receives_no_more = heard_ms < Some(self.answered_ms)
+            && self.flows().any(|flow| self.receives_no_more(flow, on_link_ms));
+        Seen {
+            flows: self.flows().count(),
+            moves: self
+                .flows()
                 .any(|flow| flow.unconfirmed > 0 || !flow.open || self::heard_ms(flow) < LATELY_MS),
-            suspected: !stuck.is_empty() && answered_ms >= ASK_AGAIN_MS
-                || flows.iter().any(|flow| receives_no_more(flow)) && heard_ms < Some(answered_ms),
-            suspicious: flows.iter().any(|flow| flow.timeouts == 1),
+            suspected: receives_no_more || !stuck.is_empty() && self.answered_ms >= ASK_AGAIN_MS,
+            suspicious: self.flows().any(is_suspicious),
             heard_ms,
             stalled,
-            deep: subflows().any(|flow| {
-                let ours = flow.unconfirmed > 0 && flow.rto_us >= DEEP_US;
-                let active = || siblings(flow).any(|other| other.received_ms < LATELY_MS);
-                self::heard_ms(flow) >= LATELY_MS && (ours || active())
-            }),
-            spare: subflows().all(|flow| siblings(flow).next().is_some()),
-            witness: others().any(|flow| self::heard_ms(&flow) < LATELY_MS),
-            peers: askable(place, &all, dev),
-            silent_gateway: gateway(false),
-        };
-        (dev.clone(), seen)
-    };
-    places.iter().map(seen).collect()
+            deep: subflows().any(|flow| self.is_deep(flow)),
+            spare: subflows().all(|flow| self.siblings(flow).next().is_some()),
+            witness: others
+                .any(|(_, flow)| can_ask(self.place, flow) && self::heard_ms(flow) < LATELY_MS),
+            peers: askable(self.place, self.all, self.dev),
+            silent_gateway: self.is_gateway_silent(sample, false),
+        }
+    }
+
+    fn flows(&self) -> impl Iterator<Item = &'a Flow> + use<'a> {
+        let dev = self.dev;
+        self.all.iter().filter(move |(on, _)| *on == dev).map(|(_, flow)| *flow)
+    }
+
+    /// The other open subflows of its connection, over other links.
+    fn siblings(&self, flow: &Flow) -> impl Iterator<Item = &'a Flow> + use<'a> {
+        let dev = self.dev;
+        let all = flow.token.and_then(|token| self.by_token.get(&token)).into_iter().flatten();
+        all.filter(move |(on, other)| *on != dev && other.open).map(|(_, other)| *other)
+    }
+
+    /// Is its connection heard over another link, by the same address of the peer?
+    fn goes_on_elsewhere(&self, flow: &Flow) -> bool {
+        self.siblings(flow).any(|other| {
+            other.remote_ip() == flow.remote_ip() && heard_ms(other) < silence_ms(flow)
+        })
+    }
+
+    /// Did it receive, and does its connection receive over another link alone by now?
+    fn receives_no_more(&self, flow: &Flow, on_link_ms: Option<u32>) -> bool {
+        let silence = silence_ms(flow);
+        let goes_on =
+            |other: &Flow| other.remote_ip() == flow.remote_ip() && other.received_ms < MOVES_MS;
+        flow.open
+            && flow.received >= USED
+            && on_link_ms.is_some_and(|ms| ms >= silence)
+            && (silence..IDLE_MS).contains(&heard_ms(flow))
+            && self.siblings(flow).any(goes_on)
+    }
+
+    /// Does this side or the other wait in a long pause, for a connection that moves?
+    fn is_deep(&self, flow: &Flow) -> bool {
+        let ours = flow.unconfirmed > 0 && flow.rto_us >= DEEP_US;
+        let moves = || self.siblings(flow).any(|other| other.received_ms < LATELY_MS);
+        heard_ms(flow) >= LATELY_MS && (ours || moves())
+    }
+
+    fn is_gateway_silent(&self, sample: &Sample, failed: bool) -> bool {
+        sample.silent.iter().any(|silent| {
+            silent.dev == *self.dev
+                && self.place.gateways.contains(&silent.address)
+                && (silent.failed || !failed)
+        })
+    }
 }
 
 /// Milliseconds since the peer of an open connection was heard.
@@ -227,18 +257,23 @@ fn is_stuck(flow: &Flow, on_link_ms: Option<u32>) -> bool {
 
 /// Can this peer be asked from the addresses of a link?
 fn can_ask(place: &Place, flow: &Flow) -> bool {
-    let remote = flow.remote.ip().to_canonical();
-    place.sources.iter().any(|source| source.is_ipv4() == remote.is_ipv4())
+    place.sources.iter().any(|source| source.is_ipv4() == flow.remote_ip().is_ipv4())
+}
+
+/// Has its timer just run out, or is it about to? Only so long: a server that is down stays silent.
+fn is_suspicious(flow: &Flow) -> bool {
+    let silence = silence_ms(flow);
+    let silent = (silence / 4..silence.saturating_mul(2)).contains(&heard_ms(flow));
+    flow.open && flow.unconfirmed > 0 && silent
 }
 
 /// Whom to ask over a link whether it passes anything.
-fn askable(place: &Place, all: &[(&IfName, Flow)], dev: &IfName) -> Vec<SocketAddr> {
-    let mut flows: Vec<&(&IfName, Flow)> = all.iter().collect();
+fn askable(place: &Place, all: &[OnLink], dev: &IfName) -> Vec<SocketAddr> {
+    let mut flows: Vec<&OnLink> = all.iter().collect();
     flows.sort_by_key(|(on, flow)| (*on == dev, !flow.open, heard_ms(flow)));
     let mut peers: Vec<SocketAddr> = Vec::new();
     for (_, flow) in flows {
-        let ip = flow.remote.ip().to_canonical();
-        let peer = SocketAddr::new(ip, flow.remote.port());
+        let peer = SocketAddr::new(flow.remote_ip(), flow.remote.port());
         if can_ask(place, flow) && !peers.contains(&peer) && peers.len() < PEERS {
             peers.push(peer);
         }

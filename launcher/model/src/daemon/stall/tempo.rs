@@ -11,7 +11,7 @@ use super::evidence::Seen;
 /// stall is measured by.
 const WAITING: Duration = Duration::from_millis(200);
 
-/// While a timer has just run out for the first time: an answer to what was sent again, or none, tells.
+/// While a timer has just run out or is about to: an answer to what was sent again, or none, tells.
 const SUSPICIOUS: Duration = Duration::from_millis(50);
 
 /// While a link is set aside.

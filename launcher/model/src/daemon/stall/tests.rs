@@ -286,7 +286,10 @@ fn samples_are_taken_while_something_moves_and_ever_less_often_while_nothing_doe
     let idle = || Flow { confirmed_ms: 90_000, ..flow(1, SERVER) };
     let periods: Vec<_> = (0..6).filter_map(|_| take(&mut stall, vec![idle()])).collect();
     assert_eq!(periods, [400, 800, 1_600, 3_200, 5_000, 5_000]);
-    assert_eq!(take(&mut stall, vec![stuck(1, SERVER, 200)]), Some(50), "a timer has just run out");
+    let quiet = Flow { unconfirmed: 5, confirmed_ms: 150, ..flow(1, SERVER) };
+    assert_eq!(take(&mut stall, vec![quiet]), Some(50), "a timer is about to run out");
+    let dead = stuck(1, SERVER, 5_000);
+    assert_eq!(take(&mut stall, vec![dead]), Some(200), "a server is dead");
     assert_eq!(take(&mut stall, vec![flow(1, SERVER); 10_000]), Some(1_000));
     assert_eq!(take(&mut stall, vec![]), None, "nothing wakes an idle host");
 }
