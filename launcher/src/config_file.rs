@@ -24,6 +24,7 @@ mod tests {
             ("role = \"client\"\nonly = 3\n", "invalid type", "line 2, column 8"),
             ("role = \"boss\"\n", "unknown variant", "line 1, column 8"),
             ("only = [\"a/b\"]\n", "interface name", "line 1, column 8"),
+            ("probe = \"example.org:443\"\n", "socket address", "line 1, column 9"),
             ("[gateway]\nwwan0 = \"10.0.0\"\n", "IP address", "line 2, column 9"),
         ];
         for (text, what, place) in table {

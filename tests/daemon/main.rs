@@ -20,5 +20,6 @@ mod replay;
 mod reported;
 mod returns;
 mod service;
+mod stalled;
 mod telling;
 mod vpn;
