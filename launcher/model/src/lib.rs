@@ -16,6 +16,7 @@ pub mod desired;
 pub mod environment;
 pub mod event;
 pub mod file_change;
+pub mod gateway;
 pub mod lacks;
 pub mod metrics;
 pub mod mptcp;
