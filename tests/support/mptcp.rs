@@ -12,10 +12,15 @@ use rustix::net::{
 
 use super::{Netns, kernel, wait};
 
-/// An MPTCP socket.
+/// An MPTCP socket for IPv4.
 pub fn socket() -> OwnedFd {
+    of_family(AddressFamily::INET)
+}
+
+/// An MPTCP socket for this family.
+pub fn of_family(family: AddressFamily) -> OwnedFd {
     let mptcp = NonZeroU32::new(kernel::MPTCP).map(Protocol::from_raw);
-    socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, mptcp)
+    socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, mptcp)
         .expect("this kernel has MPTCP")
 }
 

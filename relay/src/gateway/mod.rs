@@ -1,0 +1,115 @@
+//! `mptcpize-relay gateway`: its life from the settings to the last connection.
+
+pub mod accept;
+pub mod activity;
+pub mod admission;
+pub mod budget;
+pub mod counters;
+pub mod destination;
+pub mod dial;
+pub mod listener;
+pub mod listeners;
+pub mod pipes;
+pub mod refusals;
+pub mod serve;
+pub mod shared;
+pub mod signals;
+pub mod socket;
+pub mod splice;
+pub mod workers;
+
+use std::fs;
+use std::future::poll_fn;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use mptcpize_model::gateway::Settings;
+
+use self::listeners::Listeners;
+use self::shared::Shared;
+use self::signals::{Asked, Signals};
+use self::workers::Workers;
+use crate::error::Error;
+use crate::log;
+use crate::notify::Notify;
+
+/// Runs the gateway until it is told to end.
+///
+/// # Errors
+/// The settings cannot be used, or nothing can be listened at.
+pub fn run(file: &Path) -> Result<(), Error> {
+    let settings = read(file)?;
+    budget::raise(settings.limits);
+    let asked = settings.limits.connections;
+    let most = budget::within(settings.limits).connections;
+    if most < asked {
+        log::line(format_args!(
+            "takes {most} connections, not {asked}: descriptors are enough for no more (LimitNOFILE=)"
+        ));
+    }
+    let shared = Arc::new(Shared::new(settings));
+    let unable = |error| Error::failed("cannot start the event loop", error);
+    let runtime = workers::event_loop().map_err(unable)?;
+    let workers = Arc::new(Workers::start(runtime.handle()).map_err(unable)?);
+    runtime.block_on(live(file, shared, workers))
+}
+
+/// Reads the settings.
+fn read(file: &Path) -> Result<Settings, Error> {
+    let what = || format!("cannot use the settings in {}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| Error::failed(what(), error))?;
+    let settings: Settings =
+        serde_json::from_str(&text).map_err(|error| Error::failed(what(), error))?;
+    settings.check().map_err(|why| Error::failed(what(), why))?;
+    Ok(settings)
+}
+
+async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result<(), Error> {
+    let unable = |error| Error::failed("cannot wait for signals", error);
+    let mut signals = Signals::open().map_err(unable)?;
+    let mut listeners = Listeners::open(&shared, workers)?;
+    tokio::spawn(counters::watch(Arc::clone(&shared)));
+    let notify = Notify::from_env();
+    notify.ready();
+    while signals.next().await == Asked::Reload {
+        notify.reloading();
+        match read(file).and_then(|settings| listeners.reload(settings)) {
+            Ok(()) => log::line(format_args!("read {} again", file.display())),
+            // What is in force stays in force.
+            Err(error) => log::line(error),
+        }
+        notify.ready();
+    }
+    notify.stopping();
+    listeners.close();
+    let limit = Duration::from_secs(shared.settings().drain_s.into());
+    let mut drained = pin!(tokio::time::timeout(limit, drain(&shared)));
+    let mut again = pin!(stopped(&mut signals));
+    poll_fn(|context| {
+        if again.as_mut().poll(context).is_ready() || drained.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+    Ok(())
+}
+
+/// Waits until it is asked to end; other settings do not matter any more.
+async fn stopped(signals: &mut Signals) {
+    while signals.next().await != Asked::Stop {}
+}
+
+/// Waits until there is no connection.
+async fn drain(shared: &Shared) {
+    loop {
+        let changed = shared.changed.notified();
+        if shared.connections() == 0 {
+            return;
+        }
+        changed.await;
+    }
+}

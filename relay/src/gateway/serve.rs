@@ -1,0 +1,114 @@
+//! One connection that the packet filter handed over: to its own destination, or refused.
+//!
+//! The kernel has completed the client's handshake before anybody here hears of it, so a destination
+//! that refuses is refused to the client by a reset right after: nothing of the client's was read by
+//! then. See relay/README.md for what was measured.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use rustix::net::getsockname;
+
+use super::destination::{self, Way};
+use super::dial::{self, Dialled};
+use super::refusals::Reason;
+use super::shared::{Admitted, Shared};
+use super::socket::{Socket, reset_at_close};
+use crate::log;
+use crate::placement::Attempt;
+use crate::session;
+use crate::sys;
+
+/// Carries a connection of a client to its end.
+pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) {
+    let shared = admitted.shared();
+    // Until both ends are connected, whatever ends this resets the client.
+    reset_at_close(&descriptor);
+    // What the client connected to (TPROXY leaves it as it was).
+    let to = getsockname(&descriptor).ok().and_then(|own| SocketAddr::try_from(own).ok());
+    let (Some(to), Ok(near)) = (to, Socket::new(descriptor, false)) else {
+        return shared.refuse(Reason::Descriptors, &client);
+    };
+    let attempts = match attempts(shared, client.ip(), to.ip()) {
+        Ok(attempts) => attempts,
+        Err(reason) => return shared.refuse(reason, &client),
+    };
+    let begun = Instant::now();
+    let unusable = |attempt: &Attempt| {
+        if let Some((place, _)) = attempt.uplink {
+            shared.placement().pass_by(shared.now(), place);
+        }
+    };
+    let dialled = dial::dial(to, &attempts, &near, unusable).await;
+    let tell = |what: &dyn std::fmt::Display| {
+        if shared.settings().log {
+            log::line(format_args!("{client} to {to}: {what}"));
+        }
+    };
+    let (far, made, passed_by) = match dialled.map(|dialled| won(dialled, &attempts)) {
+        Ok(Some(won)) => won,
+        Ok(None) => return,
+        Err(error) => return tell(&error),
+    };
+    let spoke = sys::is_multipath(&far);
+    shared.placement().connected(shared.now(), (client.ip(), to.ip()), made, &passed_by, spoke);
+    drop((attempts, passed_by));
+    leave_open(&near);
+    let uplink = made.uplink.map(|(place, _)| place);
+    let carried = session::carry(near, far, &shared.pipes, shared.activity(uplink)).await;
+    let name = uplink.and_then(|place| {
+        shared.settings().uplinks.get(place).map(|uplink| uplink.dev.as_str().to_owned())
+    });
+    tell(&format_args!(
+        "{} over {}, {} bytes up, {} down, {} ms{}",
+        if spoke { "multipath" } else { "TCP" },
+        name.as_deref().unwrap_or("the host's own route"),
+        carried.up,
+        carried.down,
+        begun.elapsed().as_millis(),
+        if carried.reset { ", reset" } else { "" },
+    ));
+}
+
+/// The ways to a destination.
+fn attempts(shared: &Shared, client: IpAddr, to: IpAddr) -> Result<Vec<Attempt>, Reason> {
+    if !destination::is_elsewhere(to) {
+        return Err(Reason::NotElsewhere);
+    }
+    let way = destination::way(to).map_err(|_| Reason::Descriptors)?;
+    let mut placement = shared.placement();
+    match way {
+        Way::Own => Err(Reason::Own),
+        Way::Forbidden => Err(Reason::NoRoute),
+        // A VPN, or a network beside the uplinks: what the host's own unbound traffic takes, and over
+        // nothing else.
+        Way::From(source) if !placement.is_source(source) => {
+            Ok(vec![Attempt { uplink: None, multipath: false }])
+        }
+        Way::From(_) | Way::None => {
+            let attempts = placement.attempts(shared.now(), client, to);
+            if attempts.is_empty() {
+                return Err(Reason::NoRoute);
+            }
+            // The others are placed before this one has an answer.
+            if let Some((place, _)) = attempts.first().and_then(|first| first.uplink) {
+                placement.begun(place);
+            }
+            Ok(attempts)
+        }
+    }
+}
+
+/// The socket of the attempt that was answered, the attempt, and the uplinks of those before it.
+fn won(dialled: Dialled, attempts: &[Attempt]) -> Option<(Socket, Attempt, Vec<usize>)> {
+    let made = *attempts.get(dialled.place)?;
+    let before = attempts.iter().take(dialled.place);
+    let passed_by = before.filter_map(|attempt| attempt.uplink).map(|(place, _)| place).collect();
+    Some((dialled.socket, made, passed_by))
+}
+
+/// Takes back what [`reset_at_close`] did.
+fn leave_open(socket: &Socket) {
+    let _ = rustix::net::sockopt::set_socket_linger(socket, None);
+}

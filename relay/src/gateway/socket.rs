@@ -1,0 +1,70 @@
+//! One end of a relayed connection: a socket that does not block, known to the event loop.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::sys;
+
+/// A peer that vanished without a word is noticed after this time and [`PROBES`] more questions:
+/// sooner than the two hours of Linux, and later than a phone sleeps between two packets.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(600);
+/// Between two questions to a silent peer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// Questions without an answer that end a connection.
+const PROBES: u32 = 4;
+
+/// A connected or connecting stream socket.
+#[derive(Debug)]
+pub struct Socket {
+    descriptor: AsyncFd<OwnedFd>,
+    copies: bool,
+}
+
+impl Socket {
+    /// Registers a socket with the event loop of the calling task. `mptcp`: it was made with
+    /// IPPROTO_MPTCP.
+    ///
+    /// # Errors
+    /// The kernel watches no more descriptors (epoll(7), max_user_watches).
+    pub fn new(descriptor: OwnedFd, mptcp: bool) -> io::Result<Self> {
+        // Older kernels refuse some of them for MPTCP; a connection works without.
+        let _ = sockopt::set_tcp_nodelay(&descriptor, true);
+        let _ = sockopt::set_socket_keepalive(&descriptor, true);
+        let _ = sockopt::set_tcp_keepidle(&descriptor, KEEPALIVE_IDLE);
+        let _ = sockopt::set_tcp_keepintvl(&descriptor, KEEPALIVE_INTERVAL);
+        let _ = sockopt::set_tcp_keepcnt(&descriptor, PROBES);
+        Ok(Socket {
+            descriptor: sys::watch(descriptor, Interest::READABLE | Interest::WRITABLE)?,
+            copies: mptcp,
+        })
+    }
+
+    /// The descriptor with its state in the event loop.
+    pub fn events(&self) -> &AsyncFd<OwnedFd> {
+        &self.descriptor
+    }
+
+    /// Does splice(2) out of it copy into pages that it makes for as many bytes as it is asked for? An
+    /// MPTCP socket has no splice_read of its own (net/mptcp/protocol.c, Linux 6.18).
+    pub fn copies(&self) -> bool {
+        self.copies
+    }
+}
+
+/// Makes close(2) reset the connection, which discards what the peer has not acknowledged (SO_LINGER
+/// with 0, socket(7)).
+pub fn reset_at_close(socket: impl AsFd) {
+    // It fails for no TCP socket; one that is gone needs no reset.
+    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}

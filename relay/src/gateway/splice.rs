@@ -1,0 +1,168 @@
+//! One direction of a connection: from one socket through a pipe into the other, in the kernel.
+//!
+//! The pipe is filled only when it is empty. So EAGAIN says of the socket alone that it has nothing,
+//! a sender is read from only as fast as the receiver takes it (its window closes by itself), and a
+//! pipe that holds nothing can be lent to somebody else.
+
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+
+use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown};
+use rustix::pipe::{SpliceFlags, splice};
+
+use super::pipes::{CAPACITY, Pipe, Pipes};
+use super::socket::Socket;
+
+/// The least that is asked of a socket that copies: one page.
+const LEAST: usize = 4096;
+
+/// How a direction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The source ended its stream (FIN), and so did we towards the sink.
+    Finished,
+    /// The source was reset or is gone. What it had sent before is with the sink's socket.
+    SourceGone,
+    /// The sink takes no more.
+    SinkGone,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub struct Direction {
+    /// There while it holds bytes.
+    pipe: Option<Pipe>,
+    /// Bytes in the pipe.
+    held: usize,
+    /// Bytes to ask for next, of a socket that copies.
+    ask: usize,
+    /// Bytes that the sink has taken.
+    moved: u64,
+    /// How the source ended, once it has.
+    ended: Option<End>,
+}
+
+impl Direction {
+    /// Nothing has moved.
+    pub fn new() -> Self {
+        Direction { pipe: None, held: 0, ask: 4 * LEAST, moved: 0, ended: None }
+    }
+
+    /// Bytes that the sink has taken.
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Moves what can be moved now. Ready once, when the direction has ended.
+    pub fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &Socket,
+        sink: &Socket,
+        pipes: &Pipes,
+    ) -> Poll<End> {
+        loop {
+            if self.held > 0 {
+                if let Some(end) = ready!(self.drain(context, sink)) {
+                    self.pipe = None;
+                    return Poll::Ready(end);
+                }
+                continue;
+            }
+            if let Some(end) = self.ended {
+                self.release(pipes);
+                if end == End::Finished {
+                    // Where the sink is gone meanwhile there is nobody to tell.
+                    let _ = shutdown(sink, Shutdown::Write);
+                }
+                return Poll::Ready(end);
+            }
+            if self.fill(context, source, pipes).is_pending() {
+                self.release(pipes);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Puts into the empty pipe what the source has.
+    fn fill(&mut self, context: &mut Context<'_>, source: &Socket, pipes: &Pipes) -> Poll<()> {
+        let Ok(mut events) = ready!(source.events().poll_read_ready(context)) else {
+            self.ended = Some(End::SourceGone);
+            return Poll::Ready(());
+        };
+        let pipe = match self.pipe.take().map_or_else(|| pipes.take(), Ok) {
+            Ok(pipe) => pipe,
+            Err(_) => {
+                self.ended = Some(End::SourceGone);
+                return Poll::Ready(());
+            }
+        };
+        let most = if source.copies() { self.ask } else { CAPACITY };
+        match splice(source, None, pipe.inlet(), None, most, flags()) {
+            Ok(0) => self.ended = Some(End::Finished),
+            Ok(bytes) => {
+                self.held = bytes;
+                if source.copies() {
+                    if bytes < most {
+                        // It had no more (epoll(7), questions and answers): the next event is of
+                        // later bytes, and asking again would make pages for nothing.
+                        events.clear_ready();
+                    }
+                    self.adapt(bytes);
+                }
+            }
+            Err(Errno::AGAIN) => events.clear_ready(),
+            Err(Errno::INTR) => {}
+            Err(_) => self.ended = Some(End::SourceGone),
+        }
+        self.pipe = Some(pipe);
+        Poll::Ready(())
+    }
+
+    /// Moves what the pipe holds into the sink; says so when that takes no more.
+    fn drain(&mut self, context: &mut Context<'_>, sink: &Socket) -> Poll<Option<End>> {
+        let (Some(pipe), Ok(mut events)) =
+            (&self.pipe, ready!(sink.events().poll_write_ready(context)))
+        else {
+            return Poll::Ready(Some(End::SinkGone));
+        };
+        match splice(pipe.outlet(), None, sink.as_fd(), None, self.held, flags()) {
+            Ok(0) => return Poll::Ready(Some(End::SinkGone)),
+            Ok(bytes) => {
+                self.held = self.held.saturating_sub(bytes);
+                self.moved = self.moved.saturating_add(bytes as u64);
+            }
+            Err(Errno::AGAIN) => events.clear_ready(),
+            Err(Errno::INTR) => {}
+            Err(_) => return Poll::Ready(Some(End::SinkGone)),
+        }
+        Poll::Ready(None)
+    }
+
+    /// Asks for about twice as much as came, in steps of two.
+    fn adapt(&mut self, bytes: usize) {
+        if bytes >= self.ask {
+            self.ask = (self.ask * 2).min(CAPACITY);
+        } else if bytes < self.ask / 4 {
+            self.ask = (self.ask / 2).max(LEAST);
+        }
+    }
+
+    /// Lends the empty pipe to somebody else.
+    fn release(&mut self, pipes: &Pipes) {
+        if let Some(pipe) = self.pipe.take() {
+            pipes.give(pipe);
+        }
+    }
+}
+
+impl Default for Direction {
+    fn default() -> Self {
+        Direction::new()
+    }
+}
+
+fn flags() -> SpliceFlags {
+    SpliceFlags::MOVE | SpliceFlags::NONBLOCK
+}

@@ -1,0 +1,27 @@
+//! The relay: ends the TCP connections of others here and carries their bytes over MPTCP.
+//!
+//! It configures nothing of the host. Rules, routes and the packet filter are the launcher's, which
+//! writes the settings that this reads ([`mptcpize_model::gateway`]).
+//!
+//! ```text
+//!   main ─► gateway (listen, admit, drain) ─► session (one connection) ─► splice
+//!                     │                          │
+//!                     ├─► placement (pure)       └─► dial (to the destination)
+//!                     └─► admission (pure)
+//! ```
+//!
+//! One panic ends every connection of every client, for panic is abort in this workspace: nothing here
+//! unwraps, expects, indexes or panics, and the lints of Cargo.toml see to that.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+pub mod error;
+pub mod gateway;
+pub mod log;
+pub mod notify;
+pub mod placement;
+pub mod session;
+pub mod sys;

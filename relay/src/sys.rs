@@ -1,0 +1,148 @@
+//! Options of sockets and descriptors for which there is no safe binding: every unsafe of this crate.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// `SOL_MPTCP` (linux/socket.h).
+const SOL_MPTCP: c_int = 284;
+/// `MPTCP_INFO` (linux/mptcp.h), Linux 5.16.
+const MPTCP_INFO: c_int = 1;
+/// Where `mptcpi_flags` is in `struct mptcp_info`.
+const INFO_FLAGS: usize = 8;
+/// `MPTCP_INFO_FLAG_FALLBACK`: the connection is plain TCP.
+const FALLBACK: u32 = 1;
+
+/// Lets a socket accept connections to addresses that are not this host's (`IP_TRANSPARENT`, ip(7)).
+/// For IPv6 too: both families share the flag of the kernel's socket.
+///
+/// # Errors
+/// EPERM without CAP_NET_ADMIN.
+pub fn set_transparent(socket: impl AsFd) -> io::Result<()> {
+    set(socket, libc::SOL_IP, libc::IP_TRANSPARENT, 1)
+}
+
+/// Is it [`set_transparent`]?
+pub fn is_transparent(socket: impl AsFd) -> bool {
+    let mut value = [0; mem::size_of::<c_int>()];
+    let known = get(socket, libc::SOL_IP, libc::IP_TRANSPARENT, &mut value);
+    known.is_ok_and(|_| c_int::from_ne_bytes(value) != 0)
+}
+
+/// The interface that a socket is bound to; empty where it is to none.
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn device(socket: impl AsFd) -> io::Result<String> {
+    let mut name = [0; libc::IFNAMSIZ];
+    get(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &mut name)?;
+    let bytes = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Binds a socket to an interface (`SO_BINDTODEVICE`, socket(7)).
+///
+/// # Errors
+/// ENODEV where there is no such interface.
+pub fn bind_to_device(socket: impl AsFd, name: &str) -> io::Result<()> {
+    let length = name.len() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes of the name, which outlives the call.
+    answer(unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            name.as_ptr().cast(),
+            length,
+        )
+    })
+}
+
+/// Leaves the choice of a port to connect(2), which can give one to several destinations
+/// (`IP_BIND_ADDRESS_NO_PORT`, ip(7)).
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn set_bind_address_no_port(socket: impl AsFd) -> io::Result<()> {
+    set(socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
+fn set(socket: impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    // SAFETY: the kernel reads an int, which outlives the call.
+    answer(unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            mem::size_of::<c_int>() as libc::socklen_t,
+        )
+    })
+}
+
+/// Reads an option into a buffer; returns how long it is.
+fn get(socket: impl AsFd, level: c_int, name: c_int, value: &mut [u8]) -> io::Result<usize> {
+    let mut length = value.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into the buffer and says how many.
+    answer(unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            value.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    })?;
+    Ok(length as usize)
+}
+
+/// Does a connected socket really speak MPTCP? Not where the peer did not, or a middlebox took the
+/// options away (RFC 8684 section 3.7).
+pub fn is_multipath(socket: impl AsFd) -> bool {
+    // Longer than any struct mptcp_info; the kernel writes what it knows.
+    let mut info = [0u8; 256];
+    let known = get(socket, SOL_MPTCP, MPTCP_INFO, &mut info);
+    let flags = info.get(INFO_FLAGS..).and_then(|rest| rest.first_chunk());
+    known.is_ok() && flags.is_some_and(|flags| u32::from_ne_bytes(*flags) & FALLBACK == 0)
+}
+
+/// Bytes that were sent and are not yet acknowledged by the peer (`SIOCOUTQ`, tcp(7)).
+///
+/// # Errors
+/// As ioctl(2).
+pub fn unacknowledged(socket: impl AsFd) -> io::Result<u32> {
+    let mut bytes: c_int = 0;
+    // SAFETY: the kernel writes an int.
+    answer(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
+    Ok(bytes.unsigned_abs())
+}
+
+/// Registers a descriptor with the event loop of the calling task.
+///
+/// # Errors
+/// The kernel watches no more descriptors (epoll(7), max_user_watches).
+pub fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the result owns the descriptor, whose number is the same until it is closed.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
+}
+
+/// Takes over a descriptor that the process was started with.
+///
+/// # Errors
+/// There is none of that number.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_SETFD takes a number and touches no memory.
+    answer(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, came with the process, and the caller takes each number once, at the start.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn answer(result: c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
