@@ -17,7 +17,9 @@
 
 mod support;
 
+mod hostile;
 mod lan;
 mod life;
 mod safety;
 mod thin;
+mod uplinks;

@@ -30,7 +30,7 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     let (Some(to), Ok(near)) = (to, Socket::new(descriptor, false)) else {
         return shared.refuse(Reason::Descriptors, &client);
     };
-    let attempts = match attempts(shared, client.ip(), to.ip()) {
+    let attempts = match attempts(shared, client.ip(), to) {
         Ok(attempts) => attempts,
         Err(reason) => return shared.refuse(reason, &client),
     };
@@ -52,7 +52,7 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
         Err(error) => return tell(&error),
     };
     let spoke = sys::is_multipath(&far);
-    shared.placement().connected(shared.now(), (client.ip(), to.ip()), made, &passed_by, spoke);
+    shared.placement().connected(shared.now(), (client.ip(), to), made, &passed_by, spoke);
     drop((attempts, passed_by));
     leave_open(&near);
     let uplink = made.uplink.map(|(place, _)| place);
@@ -72,11 +72,11 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
 }
 
 /// The ways to a destination.
-fn attempts(shared: &Shared, client: IpAddr, to: IpAddr) -> Result<Vec<Attempt>, Reason> {
-    if !destination::is_elsewhere(to) {
+fn attempts(shared: &Shared, client: IpAddr, to: SocketAddr) -> Result<Vec<Attempt>, Reason> {
+    if !destination::is_elsewhere(to.ip()) {
         return Err(Reason::NotElsewhere);
     }
-    let way = destination::way(to).map_err(|_| Reason::Descriptors)?;
+    let way = destination::way(to.ip()).map_err(|_| Reason::Descriptors)?;
     let mut placement = shared.placement();
     match way {
         Way::Own => Err(Reason::Own),
@@ -93,7 +93,7 @@ fn attempts(shared: &Shared, client: IpAddr, to: IpAddr) -> Result<Vec<Attempt>,
             }
             // The others are placed before this one has an answer.
             if let Some((place, _)) = attempts.first().and_then(|first| first.uplink) {
-                placement.begun(place);
+                placement.begun(shared.now(), client, to.ip(), place);
             }
             Ok(attempts)
         }

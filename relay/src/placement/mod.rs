@@ -10,7 +10,7 @@
 pub mod bounded;
 pub mod load;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use mptcpize_model::gateway::Uplink;
@@ -24,7 +24,8 @@ const MOST_PAIRS: usize = 4_096;
 /// For how long after its last connection a client stays on an uplink: longer than a page is read,
 /// shorter than most logins live, which tell browsers to come back themselves.
 const PAIR_LIFETIME: Duration = Duration::from_secs(600);
-/// Destinations without MPTCP that are remembered.
+/// Destinations without MPTCP that are remembered. By address and port: behind one address some servers
+/// speak it and others do not.
 const MOST_PLAIN: usize = 4_096;
 /// For how long they are not asked again: once in this time a connection to each finds out whether its
 /// server or the networks between have changed.
@@ -59,7 +60,7 @@ struct State {
 pub struct Placement {
     uplinks: Vec<State>,
     pairs: Bounded<(IpAddr, IpAddr), usize>,
-    plain: Bounded<IpAddr, ()>,
+    plain: Bounded<SocketAddr, ()>,
 }
 
 impl Placement {
@@ -110,9 +111,9 @@ impl Placement {
 
     /// How to connect a client to a destination: the ways in the order in which they are to be tried,
     /// empty where no uplink has an address of the family.
-    pub fn attempts(&mut self, now: Duration, client: IpAddr, to: IpAddr) -> Vec<Attempt> {
+    pub fn attempts(&mut self, now: Duration, client: IpAddr, to: SocketAddr) -> Vec<Attempt> {
         let multipath = self.plain.peek(now, &to).is_none();
-        let order = self.order(now, client, to);
+        let order = self.order(now, client, to.ip());
         let mut attempts: Vec<_> = order
             .iter()
             .map(|(place, source)| Attempt { uplink: Some((*place, *source)), multipath })
@@ -150,8 +151,10 @@ impl Placement {
         ranked.into_iter().map(|(_, _, place, source)| (place, source)).collect()
     }
 
-    /// A connection is about to be made over an uplink.
-    pub fn begun(&mut self, place: usize) {
+    /// A connection of a client to an address is about to be made over an uplink. The next one of them
+    /// may come before this one has an answer: browsers open several at once.
+    pub fn begun(&mut self, now: Duration, client: IpAddr, to: IpAddr, place: usize) {
+        self.pairs.put(now, (client, to), place);
         if let Some(state) = self.uplinks.get_mut(place) {
             state.load.place();
         }
@@ -162,13 +165,13 @@ impl Placement {
     pub fn connected(
         &mut self,
         now: Duration,
-        (client, to): (IpAddr, IpAddr),
+        (client, to): (IpAddr, SocketAddr),
         made: Attempt,
         passed_by: &[usize],
         spoke: bool,
     ) {
         if let Some((place, _)) = made.uplink {
-            self.pairs.put(now, (client, to), place);
+            self.pairs.put(now, (client, to.ip()), place);
             if let Some(state) = self.uplinks.get_mut(place) {
                 state.failures = 0;
                 state.paused = Duration::ZERO;

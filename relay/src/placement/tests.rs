@@ -19,8 +19,8 @@ fn client(number: u8) -> IpAddr {
     IpAddr::from([192, 168, 77, number])
 }
 
-fn server(number: u8) -> IpAddr {
-    IpAddr::from([198, 51, 100, number])
+fn server(number: u8) -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, number], 443))
 }
 
 const fn at(milliseconds: u64) -> Duration {
@@ -32,7 +32,7 @@ fn place(placement: &mut Placement, now: Duration, from: u8, to: u8) -> usize {
     let attempts = placement.attempts(now, client(from), server(to));
     let made = attempts[0];
     let (place, _) = made.uplink.expect("an uplink");
-    placement.begun(place);
+    placement.begun(now, client(from), server(to).ip(), place);
     placement.connected(now, (client(from), server(to)), made, &[], false);
     place
 }
@@ -142,7 +142,7 @@ fn a_destination_without_mptcp_is_not_asked_for_it_again_until_that_is_forgotten
 #[test]
 fn the_other_family_needs_an_address_of_its_own() {
     let mut placement = Placement::new(&uplinks(3));
-    let to = "2001:db8::1".parse().expect("an address");
+    let to = "[2001:db8::1]:443".parse().expect("an address");
     assert!(placement.attempts(at(0), client(1), to).is_empty());
     let mut more = uplinks(3);
     more[2].addresses.push("2001:db8:3::1".parse().expect("an address"));
