@@ -73,6 +73,16 @@ pub fn set_bind_address_no_port(socket: impl AsFd) -> io::Result<()> {
     set(socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
 }
 
+/// Lets the kernel tell of bytes to read only when there are so many, or none will follow
+/// (`SO_RCVLOWAT`, socket(7)).
+///
+/// # Errors
+/// As setsockopt(2); for MPTCP before Linux 6.10.
+pub fn set_low_water(socket: impl AsFd, bytes: usize) -> io::Result<()> {
+    let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
+    set(socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, bytes)
+}
+
 fn set(socket: impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: the kernel reads an int, which outlives the call.
     answer(unsafe {

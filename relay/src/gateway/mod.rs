@@ -9,6 +9,7 @@ pub mod destination;
 pub mod dial;
 pub mod listener;
 pub mod listeners;
+pub mod pace;
 pub mod pipes;
 pub mod refusals;
 pub mod serve;

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use rustix::pipe::{SpliceFlags, splice};
 
+use super::pace::Pace;
 use super::pipes::{CAPACITY, Pipe, Pipes};
 use super::socket::Socket;
 
@@ -41,12 +42,14 @@ pub struct Direction {
     moved: u64,
     /// How the source ended, once it has.
     ended: Option<End>,
+    /// How often the source is read.
+    pace: Pace,
 }
 
 impl Direction {
     /// Nothing has moved.
     pub fn new() -> Self {
-        Direction { pipe: None, held: 0, ask: 4 * LEAST, moved: 0, ended: None }
+        Direction { pipe: None, held: 0, ask: 4 * LEAST, moved: 0, ended: None, pace: Pace::new() }
     }
 
     /// Bytes that the sink has taken.
@@ -87,9 +90,14 @@ impl Direction {
 
     /// Puts into the empty pipe what the source has.
     fn fill(&mut self, context: &mut Context<'_>, source: &Socket, pipes: &Pipes) -> Poll<()> {
-        let Ok(mut events) = ready!(source.events().poll_read_ready(context)) else {
-            self.ended = Some(End::SourceGone);
-            return Poll::Ready(());
+        let mut events = match source.events().poll_read_ready(context) {
+            Poll::Ready(Ok(events)) => Some(events),
+            Poll::Ready(Err(_)) => {
+                self.ended = Some(End::SourceGone);
+                return Poll::Ready(());
+            }
+            Poll::Pending if self.pace.is_due(context) => None,
+            Poll::Pending => return Poll::Pending,
         };
         let pipe = match self.pipe.take().map_or_else(|| pipes.take(), Ok) {
             Ok(pipe) => pipe,
@@ -98,25 +106,31 @@ impl Direction {
                 return Poll::Ready(());
             }
         };
+        let mut empty = false;
         let most = if source.copies() { self.ask } else { CAPACITY };
         match splice(source, None, pipe.inlet(), None, most, flags()) {
             Ok(0) => self.ended = Some(End::Finished),
             Ok(bytes) => {
                 self.held = bytes;
+                self.pace.came(bytes);
                 if source.copies() {
-                    if bytes < most {
-                        // It had no more (epoll(7), questions and answers): the next event is of
-                        // later bytes, and asking again would make pages for nothing.
-                        events.clear_ready();
-                    }
+                    // Then it had no more (epoll(7), questions and answers): the next event is of later
+                    // bytes, and asking again would make pages for nothing.
+                    empty = bytes < most;
                     self.adapt(bytes);
                 }
             }
-            Err(Errno::AGAIN) => events.clear_ready(),
+            Err(Errno::AGAIN) => empty = true,
             Err(Errno::INTR) => {}
             Err(_) => self.ended = Some(End::SourceGone),
         }
         self.pipe = Some(pipe);
+        if empty {
+            if let Some(events) = &mut events {
+                events.clear_ready();
+            }
+            self.pace.drained(source);
+        }
         Poll::Ready(())
     }
 
