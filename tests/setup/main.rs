@@ -7,6 +7,7 @@
 mod support;
 
 mod confirm;
+mod congestion;
 mod crash;
 mod events;
 mod failover;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Role};
+use crate::congestion::Congestion;
 use crate::net::IfName;
 
 /// The options of `setup` that were given. What was not given is left to the settings file.
@@ -29,6 +30,9 @@ pub struct Asked {
     /// `--gateway`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub gateway: BTreeMap<IfName, IpAddr>,
+    /// `--congestion`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub congestion: BTreeMap<IfName, Congestion>,
     /// `--fullmesh`.
     #[serde(skip_serializing_if = "super::net::is_false")]
     pub fullmesh: bool,
@@ -55,6 +59,8 @@ impl Asked {
         }
         let mut gateway = self.gateway;
         gateway.extend(newer.gateway);
+        let mut congestion = self.congestion;
+        congestion.extend(newer.congestion);
         let mut exclude = self.exclude;
         exclude.retain(|link| !newer.only.contains(link));
         let mut only = self.only;
@@ -65,6 +71,7 @@ impl Asked {
             exclude: either(exclude, newer.exclude),
             backup: either(self.backup, newer.backup),
             gateway,
+            congestion,
             fullmesh: self.fullmesh || newer.fullmesh,
             max_subflows: newer.max_subflows.or(self.max_subflows),
             beside_vpn: self.beside_vpn || newer.beside_vpn,
@@ -79,6 +86,8 @@ impl Asked {
         }
         let mut gateway = self.gateway.clone();
         gateway.retain(|link, _| !newer.gateway.contains_key(link));
+        let mut congestion = self.congestion.clone();
+        congestion.retain(|link, _| !newer.congestion.contains_key(link));
         let then = self.clone().then(newer.clone());
         Asked {
             role: self.role.filter(|_| newer.role.is_none()),
@@ -86,6 +95,7 @@ impl Asked {
             exclude: unless(then.exclude, &newer.exclude),
             backup: unless(self.backup, &newer.backup),
             gateway,
+            congestion,
             fullmesh: self.fullmesh && !newer.fullmesh,
             max_subflows: self.max_subflows.filter(|_| newer.max_subflows.is_none()),
             beside_vpn: self.beside_vpn && !newer.beside_vpn,
@@ -101,6 +111,7 @@ impl Asked {
             exclude: file.exclude,
             backup: file.backup,
             gateway: file.gateway,
+            congestion: file.congestion,
             fullmesh: file.fullmesh,
             max_subflows: file.max_subflows,
             beside_vpn: file.beside_vpn,
@@ -112,6 +123,7 @@ impl Asked {
             exclude: all.exclude,
             backup: all.backup,
             gateway: all.gateway,
+            congestion: all.congestion,
             fullmesh: all.fullmesh,
             max_subflows: all.max_subflows,
             beside_vpn: all.beside_vpn,
@@ -141,6 +153,8 @@ impl fmt::Display for Asked {
         words.extend(list("exclude", &self.exclude));
         words.extend(list("backup", &self.backup));
         words.extend(self.gateway.iter().map(|(link, via)| format!("--gateway {link}={via}")));
+        let named = self.congestion.iter();
+        words.extend(named.map(|(link, algorithm)| format!("--congestion {link}={algorithm}")));
         words.extend(self.fullmesh.then(|| "--fullmesh".to_owned()));
         words.extend(self.max_subflows.map(|most| format!("--max-subflows {most}")));
         words.extend(self.beside_vpn.then(|| "--beside-vpn".to_owned()));
@@ -156,11 +170,19 @@ mod tests {
         names.iter().map(|name| IfName::new(name).expect("a literal name")).collect()
     }
 
+    fn congestion(links: &[(&str, &str)]) -> BTreeMap<IfName, Congestion> {
+        let read = |(link, name): &(&str, &str)| {
+            (IfName::new(link).expect("a literal name"), name.parse().expect("a literal name"))
+        };
+        links.iter().map(read).collect()
+    }
+
     #[test]
     fn what_is_asked_later_wins_option_by_option() {
         let first = Asked {
             role: Some(Role::Server),
             backup: links(&["w2"]),
+            congestion: congestion(&[("w1", "bbr"), ("w2", "reno")]),
             exclude: links(&["w3", "w4"]),
             max_subflows: Some(2),
             ..Asked::default()
@@ -168,11 +190,12 @@ mod tests {
         let second = Asked {
             role: Some(Role::Client),
             only: links(&["w1", "w3"]),
+            congestion: congestion(&[("w2", "cubic")]),
             fullmesh: true,
             ..Asked::default()
         };
-        let expected = "--role client --only w1,w3 --exclude w4 --backup w2 --fullmesh \
-                        --max-subflows 2";
+        let expected = "--role client --only w1,w3 --exclude w4 --backup w2 \
+                        --congestion w1=bbr --congestion w2=cubic --fullmesh --max-subflows 2";
         assert_eq!(first.then(second).to_string(), expected);
     }
 

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::congestion::Congestion;
 use crate::mptcp::MOST;
 use crate::net::IfName;
 use crate::socket_policy::Sockets;
@@ -28,6 +29,9 @@ pub struct Config {
     pub backup: Vec<IfName>,
     /// Gateways of links that have no route of their own.
     pub gateway: BTreeMap<IfName, IpAddr>,
+    /// The congestion control of links; one that is not named keeps its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub congestion: BTreeMap<IfName, Congestion>,
     /// A subflow from each endpoint to each address of the peer.
     pub fullmesh: bool,
     /// Additional subflows in one connection, at most.

@@ -9,6 +9,7 @@ pub mod asked;
 pub mod change;
 pub mod checks;
 pub mod config;
+pub mod congestion;
 pub mod connection;
 pub mod counters;
 pub mod daemon;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use mptcpize_model::asked::Asked;
 use mptcpize_model::config::Role;
+use mptcpize_model::congestion::Congestion;
 use mptcpize_model::net::IfName;
 
 /// What `setup` does and when one wants it.
@@ -180,6 +181,14 @@ pub struct Settings {
     #[arg(long, value_name = "IF=ADDR", value_parser = gateway)]
     pub gateway: Vec<(IfName, IpAddr)>,
 
+    /// The congestion control of a link: bbr, cubic, …
+    ///
+    /// For example wwan0=bbr, for a link that loses packets; once for each such link. Subflows that
+    /// begin later have it, but for the first of an IPv6 connection, and where a program chooses its
+    /// own. Default: a link keeps what it has.
+    #[arg(long, value_name = "IF=NAME", value_parser = congestion)]
+    pub congestion: Vec<(IfName, Congestion)>,
+
     /// A subflow from each endpoint to each peer address
     ///
     /// Default: the flags of endpoints are chosen by the address families of the links.
@@ -212,6 +221,7 @@ impl Settings {
             exclude: self.exclude.clone(),
             backup: self.backup.clone(),
             gateway: self.gateway.iter().cloned().collect(),
+            congestion: self.congestion.iter().cloned().collect(),
             fullmesh: self.fullmesh,
             max_subflows: self.max_subflows,
             beside_vpn: self.beside_vpn,
@@ -266,4 +276,11 @@ fn gateway(text: &str) -> Result<(IfName, IpAddr), String> {
     };
     let address = address.parse().map_err(|_| format!("{address:?} is not an address"))?;
     Ok((IfName::new(link)?, address))
+}
+
+fn congestion(text: &str) -> Result<(IfName, Congestion), String> {
+    let Some((link, algorithm)) = text.rsplit_once('=') else {
+        return Err("it is not of the form IF=NAME".into());
+    };
+    Ok((IfName::new(link)?, algorithm.parse()?))
 }

@@ -28,7 +28,13 @@ pub fn daemon(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
     }
     settings::check_kernel(&KernelHost::open()?.observe(&[])?)?;
     let named = arguments.settings.config.as_deref();
-    let file = settings::file(named, locations)?;
+    let read = || {
+        let file = settings::file(named, locations)?;
+        settings::check_congestion(&file)?;
+        Ok::<_, Error>(file)
+    };
+    let file = read()?;
+    settings::check_congestion(&arguments.settings.asked().over(file.clone()))?;
     let core = Daemon::new(clock::since_boot(), file, arguments.settings.asked());
     let journal = JournalSocket::of_stderr();
     let record = arguments.record.as_ref().map(|path| {
@@ -39,7 +45,7 @@ pub fn daemon(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
     let given = Surroundings {
         directory: locations.run(),
         netns: identity::netns(),
-        settings: &|| settings::file(named, locations).map_err(|error| error.clause()),
+        settings: &|| read().map_err(|error| error.clause()),
         tell: &|report| tell(journal.as_ref(), report),
         change: &|change| {
             if arguments.verbose {

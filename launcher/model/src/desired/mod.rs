@@ -19,6 +19,7 @@ use std::net::IpAddr;
 use self::edge::Edge;
 use crate::HostState;
 use crate::config::Config;
+use crate::congestion::Congestion;
 use crate::metrics::Metrics;
 use crate::mptcp::{Endpoint, Limits};
 use crate::nat::Translation;
@@ -132,7 +133,7 @@ pub(crate) fn for_uplinks(
             continue;
         };
         own_address(path, &mut desired);
-        routing(state, path, *table, *edge, &mut desired);
+        routing(state, config, path, (*table, *edge), &mut desired);
     }
     let stalled = passed_by::links(state, config, &paths);
     for family in Family::BOTH {
@@ -298,7 +299,13 @@ pub(super) fn sysctl_name(dev: &IfName) -> String {
 }
 
 /// Table, source rules and last resort of one path.
-fn routing(state: &HostState, path: &Path, table: u32, edge: Edge, desired: &mut Desired) {
+fn routing(
+    state: &HostState,
+    config: &Config,
+    path: &Path,
+    (table, edge): (u32, Edge),
+    desired: &mut Desired,
+) {
     let Path { dev, family, .. } = path;
     let source = path.source();
     let route = Route {
@@ -330,14 +337,16 @@ fn routing(state: &HostState, path: &Path, table: u32, edge: Edge, desired: &mut
             path.networks.iter().any(|network| network.length < bits && network.contains(gateway));
         inside || matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local())
     };
+    let congestion = config.congestion.get(dev);
+    let metrics = path.metrics.clone();
     let default = Route {
         via: path.gateway,
         onlink: path.gateway.is_some_and(|gateway| path.onlink || !reachable(gateway)),
         scope: path.scope,
-        metrics: path.metrics.clone(),
+        metrics: congestion.map_or(metrics.clone(), |asked| asked.over(metrics)),
         ..route
     };
-    desired.routes.push((default, explain(path)));
+    desired.routes.push((default, explain(path, congestion)));
 
     let rule = Rule {
         priority: edge.before_main,
@@ -375,15 +384,16 @@ fn routing(state: &HostState, path: &Path, table: u32, edge: Edge, desired: &mut
     }
 }
 
-fn explain(path: &Path) -> String {
+fn explain(path: &Path, congestion: Option<&Congestion>) -> String {
     let (dev, address) = (&path.dev, path.source());
-    match &path.origin {
+    let why = match &path.origin {
         Origin::Route => format!("{address} answers on {dev}"),
         Origin::Asked => format!("{address} answers on {dev} (asked)"),
         Origin::Neighbour(other) => format!("{dev} shares {other}'s gateway"),
         Origin::Recorded => format!("{address} answered on {dev} before"),
         Origin::PointToPoint => format!("{dev} is point to point"),
-    }
+    };
+    congestion.map_or(why.clone(), |asked| format!("{why}; {asked} as asked"))
 }
 
 fn limits(state: &HostState, config: &Config) -> (Limits, String) {

@@ -9,6 +9,7 @@ use crate::config_file;
 use crate::daemon::published;
 use crate::error::{Error, Exit, reason};
 use crate::host::netns::identity;
+use crate::host::observe::congestion;
 use crate::locations::Locations;
 use crate::root::{self, Root};
 use mptcpize_model::config::Config;
@@ -81,13 +82,33 @@ pub fn check_kernel(state: &HostState) -> Result<(), Error> {
     }
 }
 
+/// Has the kernel the congestion control of each link?
+///
+/// # Errors
+/// 2 for one that it has not and cannot load.
+pub fn check_congestion(config: &Config) -> Result<(), Error> {
+    for (link, name) in config.congestion.iter().map(|(link, asked)| (link, asked.name())) {
+        if let Some(why) = congestion::offered(name).refuses(name) {
+            return Err(Error::new(
+                Exit::Usage,
+                format!("this kernel has no congestion control {name}, asked for {link}"),
+            )
+            .why(why)
+            .fix("sysctl net.ipv4.tcp_available_congestion_control    # lists those that it has"));
+        }
+    }
+    Ok(())
+}
+
 /// Checks settings against the host they are for.
 ///
 /// # Errors
-/// 2 for a link that is not there or a gateway outside its network.
+/// 2 for a link that is not there, a gateway outside its network or a congestion control that the
+/// kernel does not have.
 pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
     let named = config.only.iter().chain(&config.exclude).chain(&config.backup);
-    for name in named.chain(config.gateway.keys()) {
+    let of_tables = config.gateway.keys().chain(config.congestion.keys());
+    for name in named.chain(of_tables) {
         if state.link(name).is_none() {
             let links: Vec<&str> = state
                 .links
@@ -100,6 +121,7 @@ pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
                 .fix("ip link    # lists them"));
         }
     }
+    check_congestion(config)?;
     for (name, gateway) in &config.gateway {
         let networks: Vec<Prefix> = state
             .addresses

@@ -5,6 +5,7 @@
 pub mod addressed_links;
 pub mod apparmor;
 pub mod check;
+pub mod congestion;
 pub mod events;
 pub mod firewall;
 pub mod kernel;
