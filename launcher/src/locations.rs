@@ -126,6 +126,11 @@ impl Locations {
         self.root.join("run/mptcpize")
     }
 
+    /// Where it is kept over boots what links with a budget have carried.
+    pub fn usage(&self) -> PathBuf {
+        self.root.join("var/lib/mptcpize/usage.json")
+    }
+
     /// Where a user's own state of this boot is kept, best first to read; the first may be written.
     pub fn own_run(&self, user: u32) -> Vec<PathBuf> {
         let own = self.runtime.as_ref().map(|runtime| runtime.join("mptcpize"));

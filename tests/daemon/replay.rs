@@ -61,6 +61,7 @@ fn replay(recording: &str) -> String {
                     writeln!(text, "{at:>7} say {}: {}", report.code.word(), report.text)
                 }
                 Action::List => writeln!(text, "{at:>7} list connections"),
+                Action::Save(_) => writeln!(text, "{at:>7} keep what links have carried"),
                 Action::Sample => writeln!(text, "{at:>7} ask how connections get on"),
                 Action::Probe(probes) => {
                     let one = |it: &Probe| {

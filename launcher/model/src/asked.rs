@@ -130,6 +130,7 @@ impl Asked {
             heal: file.heal,
             probe: file.probe,
             stalled: file.stalled,
+            budget: file.budget,
             system: file.system,
             sockets: file.sockets,
         }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::congestion::Congestion;
 use crate::mptcp::MOST;
 use crate::net::IfName;
@@ -50,6 +51,9 @@ pub struct Config {
     /// those that the daemon has set aside stay so.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub stalled: Option<BTreeSet<IfName>>,
+    /// What links may carry in a period; then `mptcpize daemon` makes them backups.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub budget: BTreeMap<IfName, Budget>,
     /// What `enable --system` leaves alone.
     #[serde(skip_serializing_if = "is_default")]
     pub system: System,

@@ -6,6 +6,8 @@
 //! ordered [`change::Change`]s, each with its inverse.
 
 pub mod asked;
+pub mod budget;
+pub mod calendar;
 pub mod change;
 pub mod checks;
 pub mod config;

@@ -44,6 +44,7 @@ pub fn daemon(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
     });
     let given = Surroundings {
         directory: locations.run(),
+        usage: locations.usage(),
         netns: identity::netns(),
         settings: &|| read().map_err(|error| error.clause()),
         tell: &|report| tell(journal.as_ref(), report),

@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use crate::daemon::published::Published;
 use crate::daemon::sources::{Sources, Wake};
-use crate::error::{Error, Exit};
+use crate::daemon::usage;
+use crate::error::{Error, Exit, reason};
 use crate::host::Host;
 use crate::host::apply::journal::{self, Journal};
 use crate::host::apply::transaction;
@@ -28,8 +29,8 @@ use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
 use mptcpize_model::connection::Phase;
 use mptcpize_model::daemon::{
-    Action, Daemon, Event, Join, Leave, Listed, ListedSubflow, Millis, Observed, Report, Sample,
-    Wish,
+    Action, Code, Daemon, Event, Join, Leave, Listed, ListedSubflow, Millis, Observed, Report,
+    Sample, Usage, Wish,
 };
 use mptcpize_model::mptcp::{Endpoint, Flags};
 use mptcpize_model::net::IfName;
@@ -42,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Surroundings<'a> {
     /// The run directory.
     pub directory: PathBuf,
+    /// The file of what links with a budget have carried.
+    pub usage: PathBuf,
     /// The network namespace, which this thread is in.
     pub netns: u64,
     /// Reads the settings file; the error is a clause.
@@ -107,7 +110,8 @@ impl<'a> Driver<'a> {
     /// A source fails for good.
     pub fn run(mut self) -> Result<(), Error> {
         // Whatever the first event is, it makes the core look.
-        let mut more = self.feed(Event::Deadline);
+        let kept = usage::load(&self.given.usage).map(Box::new);
+        let mut more = self.feed(kept.map_or(Event::Deadline, Event::Remembered));
         while more {
             let status = self.core.status();
             self.published.publish(&status);
@@ -136,6 +140,10 @@ impl<'a> Driver<'a> {
             Wake::Deadline => self.feed(Event::Deadline),
             Wake::Signal(Asked::Stop) => {
                 self.notify.stopping();
+                // What was carried since the last look may be lost with the boot.
+                if let Some(sampled) = self.core.counts().then(|| self.sample()).flatten() {
+                    self.feed(sampled);
+                }
                 self.feed(Event::Stop)
             }
             Wake::Signal(Asked::Reload) => {
@@ -165,6 +173,7 @@ impl<'a> Driver<'a> {
                     }
                     Action::Join(joins) => events.extend(self.join(joins)),
                     Action::Leave(leaves) => leaves.iter().for_each(|leave| self.leave(leave)),
+                    Action::Save(usage) => self.save(&usage),
                     // The record of the set-up knows it, and `setup undo` takes it back if this
                     // does not.
                     Action::GiveBack(change) => drop(self.host.apply(&change)),
@@ -225,7 +234,7 @@ impl<'a> Driver<'a> {
         let named = |(name, bytes): (String, _)| Some((IfName::new(&name).ok()?, bytes));
         let links = traffic::counters().into_iter().filter_map(named).collect();
         let silent = self.host.silent();
-        Some(Event::Sampled(Box::new(Sample { flows, silent, links })))
+        Some(Event::Sampled(Box::new(Sample { flows, silent, local_s: clock::local_s(), links })))
     }
 
     /// Opens subflows; what the kernel refuses is an event each.
@@ -251,6 +260,15 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// What cannot be written now is written later: the count goes on.
+    fn save(&self, usage: &Usage) {
+        if let Err(error) = usage::save(&self.given.usage, usage) {
+            let file = self.given.usage.display();
+            let text = format!("cannot write {file}: {}", reason(&error));
+            (self.given.tell)(&Report::new(Code::Refused, text));
+        }
+    }
+
     fn record(&mut self, now: Millis, event: &Event) {
         if let Some(file) = &mut self.given.record {
             let line = serde_json::to_string(&Line { now, event }).unwrap_or_default();
@@ -263,6 +281,8 @@ impl<'a> Driver<'a> {
         let now = clock::since_boot();
         if self.watchdog.is_some_and(|at| at <= now) {
             self.notify.alive();
+            // Also for what is looked at whenever something else wakes the daemon.
+            self.feed(Event::Deadline);
             self.watchdog = self.notify.watchdog().map(|period| now + period);
         }
     }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
+use mptcpize_model::daemon;
 use mptcpize_model::status::daemon::Daemon;
 
 /// How far the second column is set in, as in the lines above it.
 const COLUMN: usize = 12;
 
 /// Its lines: for how long it runs and what is the case, what is held back, its last decisions.
-pub(super) fn lines(daemon: &Daemon, term: &Term) -> String {
+pub(super) fn lines(shown: &Daemon, term: &Term) -> String {
     let ago = |seconds| units::ago(Duration::from_secs(seconds));
     let mut text = String::new();
     let mut line = |name: &str, tone: Option<Tone>, rest: String| {
@@ -19,14 +20,22 @@ pub(super) fn lines(daemon: &Daemon, term: &Term) -> String {
         let rest = tone.map_or_else(|| rest.to_string(), |tone| term.paint(tone, &rest));
         text.push_str(&format!("{name_of_line}{rest}\n"));
     };
-    let running = format!("running for {} (process {})", ago(daemon.running_s), daemon.pid);
-    line("daemon", None, format!("{running}: {}", daemon.standing));
-    for held in &daemon.held {
+    let running = format!("running for {} (process {})", ago(shown.running_s), shown.pid);
+    line("daemon", None, format!("{running}: {}", shown.standing));
+    for held in &shown.held {
         let more = held.for_s.map(|seconds| format!(" for {} more", ago(seconds)));
         let rest = format!("{}{}: {}", held.link, more.unwrap_or_default(), held.why);
         line("held back", Some(Tone::Warning), rest);
     }
-    for (index, told) in daemon.events.iter().enumerate() {
+    for (index, budgeted) in shown.budgets.iter().enumerate() {
+        let name = if index == 0 { "budget" } else { "" };
+        let used_up = budgeted.used >= budgeted.of;
+        let tone = used_up.then_some(Tone::Warning);
+        let day = budgeted.until.map(|day| format!(" until {day}")).unwrap_or_default();
+        let backup = if used_up { ": a backup" } else { "" };
+        line(name, tone, format!("{} {}{backup}{day}", budgeted.link, daemon::share(budgeted)));
+    }
+    for (index, told) in shown.events.iter().enumerate() {
         let name = if index == 0 { "events" } else { "" };
         line(name, None, format!("{:>8} ago  {}", ago(told.ago_s), told.text));
     }

@@ -13,6 +13,7 @@ use super::join::{Join, Leave, Listed};
 use super::probe::Probe;
 use super::renew;
 use super::sample::Sample;
+use super::usage::Usage;
 use super::{manager, withdrawal};
 use crate::HostState;
 use crate::asked::Asked;
@@ -95,6 +96,8 @@ pub enum Event {
     Sampled(Box<Sample>),
     /// A probe has an answer, be it a refusal.
     Answered(Probe),
+    /// What an earlier daemon counted of links with a budget.
+    Remembered(Box<Usage>),
     /// The kernel did not begin a subflow of [`Action::Join`], for this errno(3).
     NotJoined(Join, i32),
     /// The time that [`Daemon::deadline`](super::Daemon::deadline) named has come.
@@ -124,6 +127,8 @@ pub enum Action {
     Join(Vec<Join>),
     /// Close subflows. One that is gone already needs no answer.
     Leave(Vec<Leave>),
+    /// Keep what was counted of links with a budget, also over a boot.
+    Save(Box<Usage>),
     /// Make a change that needs no record, for it takes back one that has its own.
     GiveBack(Change),
     /// Tell a decision.
@@ -241,6 +246,10 @@ pub enum Code {
     Stalled,
     /// It passes again.
     PassesAgain,
+    /// A link has used its budget.
+    Spent,
+    /// It has a new one.
+    Unspent,
     /// The daemon ends.
     Stopping,
 }
@@ -284,6 +293,8 @@ impl Code {
             Code::Healed => "healed",
             Code::Stalled => "stalled",
             Code::PassesAgain => "passes_again",
+            Code::Spent => "spent",
+            Code::Unspent => "unspent",
             Code::Stopping => "stopping",
         }
     }

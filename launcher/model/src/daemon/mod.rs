@@ -7,9 +7,11 @@
 //! Not here: descriptors, the journal, the kernel. Those are the launcher's (`daemon/driver.rs`).
 
 mod absence;
+mod budgets;
 mod debounce;
 mod event;
 mod heal;
+mod interest;
 mod join;
 mod links;
 mod log;
@@ -20,14 +22,14 @@ mod renew;
 mod retry;
 mod returns;
 mod sample;
+mod sampled;
 mod sampling;
 mod silence;
 mod stall;
 mod standing;
 mod status;
+mod usage;
 mod withdrawal;
-
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -40,6 +42,7 @@ use crate::phrase;
 use crate::proposal::Proposal;
 use crate::vpn::Captured;
 use absence::Absences;
+use budgets::Budgets;
 use debounce::Debounce;
 use heal::Heal;
 use links::Links;
@@ -51,11 +54,13 @@ use sampling::Sampling;
 use silence::Silence;
 use stall::Stall;
 
+pub use budgets::{Budgeted, share, spent};
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
 pub use join::{Join, Leave, Listed, ListedSubflow};
 pub use probe::Probe;
 pub use sample::{Flow, Sample, Silent};
 pub use status::{Held, Status, Told};
+pub use usage::{Usage, Used};
 
 /// A host on which more set-ups than this are needed in a minute has somebody else at work on it.
 const MOST_REPAIRS: usize = 30;
@@ -93,6 +98,8 @@ pub struct Daemon {
     stall: Stall,
     /// What the host was last to be set up by.
     last: Option<Box<Wish>>,
+    /// Links that may carry so much in a period.
+    budgets: Budgets,
     /// When to ask how connections get on.
     sampling: Sampling,
     /// What gives the path manager back to the kernel.
@@ -112,6 +119,8 @@ impl Daemon {
     ///
     /// `file` are the settings of /etc/mptcpize.toml, `line` what the command line asked.
     pub fn new(now: Millis, file: Config, line: Asked) -> Self {
+        let mut budgets = Budgets::default();
+        budgets.set(&file.budget);
         Daemon {
             since: now,
             file,
@@ -128,6 +137,7 @@ impl Daemon {
             heal: Heal::default(),
             stall: Stall::default(),
             last: None,
+            budgets,
             sampling: Sampling::default(),
             taken: None,
             joined: Vec::new(),
@@ -142,13 +152,17 @@ impl Daemon {
         let mut actions = Vec::new();
         match event {
             Event::Woken(Source::Neighbours) => self.stall.wake(),
-            Event::Woken(_) => self.debounce.wake(now),
+            Event::Woken(_) => {
+                self.budgets.wake();
+                self.debounce.wake(now);
+            }
             Event::Lost(source) => self.overflowed(now, source, &mut actions),
             Event::Observed(observation) => self.observed(now, &observation, &mut actions),
             Event::Applied(changes) => self.applied(now, &changes, &mut actions),
             Event::Refused(why) => self.refused(now, why, &mut actions),
             Event::Mptcp(event) => {
                 self.stall.wake();
+                self.budgets.wake();
                 if self.silence.is_long(now, event.kind) {
                     self.debounce.wake(now);
                 }
@@ -160,6 +174,7 @@ impl Daemon {
                 let reports = self.stall.answered(now, &probe.link);
                 self.judged(now, reports, &mut actions);
             }
+            Event::Remembered(usage) => self.budgets.remember(*usage),
             Event::NotJoined(join, errno) => self.heal.refused(now, &join, errno),
             Event::Deadline => {}
             Event::Reload(settings) => self.reloaded(now, settings, &mut actions),
@@ -168,6 +183,7 @@ impl Daemon {
                 self.tell(now, Report::new(Code::Stopping, text), &mut actions);
                 actions.extend(self.last.take().and_then(Wish::without_stalled).map(Action::Apply));
                 actions.extend(self.taken.take().map(Action::GiveBack));
+                self.save(now, true, &mut actions);
                 actions.push(Action::Exit);
                 return actions;
             }
@@ -190,7 +206,7 @@ impl Daemon {
         if !probes.is_empty() {
             actions.push(Action::Probe(probes));
         }
-        let period = self.sample_period();
+        let period = self.sample_period(now);
         if self.sampling.is_due(now, period) {
             actions.push(Action::Sample);
         }
@@ -214,6 +230,11 @@ impl Daemon {
         !self.busy && !self.standing.is_empty()
     }
 
+    /// Does it count what links carry?
+    pub fn counts(&self) -> bool {
+        !self.budgets.shown().is_empty()
+    }
+
     /// What `mptcpize status` shows.
     pub fn status(&self) -> Status {
         Status {
@@ -221,6 +242,7 @@ impl Daemon {
             standing: self.standing.clone(),
             held: self.links.shown().into_iter().chain(self.stall.shown()).collect(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
+            budgets: self.budgets.shown(),
             decisions: self.log.counts().clone(),
             events: self.log.last(),
         }
@@ -326,6 +348,7 @@ impl Daemon {
 
     fn without_held(&self, mut config: Config) -> Config {
         config.exclude.extend(self.links.held());
+        config.backup.extend(self.budgets.spent().iter().cloned());
         config
     }
 
@@ -399,6 +422,7 @@ impl Daemon {
         let report = match settings {
             Ok(config) => {
                 self.file = *config;
+                self.budgets.set(&self.file.budget);
                 self.retry = None;
                 self.debounce = Debounce::due(now);
                 Report::new(Code::Reloaded, "the settings were read again")
@@ -408,26 +432,6 @@ impl Daemon {
             }
         };
         self.tell(now, report, actions);
-    }
-
-    /// How often somebody needs a sample.
-    fn sample_period(&self) -> Option<Duration> {
-        self.stall.period()
-    }
-
-    fn sampled(&mut self, now: Millis, sample: &Sample, actions: &mut Vec<Action>) {
-        let reports = self.stall.sampled(now, sample);
-        self.judged(now, reports, actions);
-    }
-
-    /// Tells which links pass nothing and which do again, and has the host set up accordingly.
-    fn judged(&mut self, now: Millis, reports: Vec<Report>, actions: &mut Vec<Action>) {
-        if !reports.is_empty() {
-            self.debounce = Debounce::due(now);
-        }
-        for report in reports {
-            self.tell(now, report, actions);
-        }
     }
 
     fn stand(&mut self, now: Millis, standing: String, actions: &mut Vec<Action>) {

@@ -15,6 +15,9 @@ pub struct Sample {
     /// Neighbours that do not answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silent: Vec<Silent>,
+    /// The time of day here, in seconds since 1970 by the calendar of this place; it may be set.
+    #[serde(default)]
+    pub local_s: u64,
     /// The byte counters of each link, which begin anew when it is made anew.
     pub links: BTreeMap<IfName, Bytes>,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::budgets::Budgeted;
 use super::event::{Code, Millis};
 use crate::net::IfName;
 
@@ -20,6 +21,9 @@ pub struct Status {
     /// How many subflows were lost and came back; nothing where the kernel opens them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healed: Option<u64>,
+    /// Links with a budget.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budgeted>,
     /// How many reports there were of each kind since it started.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub decisions: BTreeMap<Code, u64>,

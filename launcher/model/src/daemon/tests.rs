@@ -86,7 +86,7 @@ impl Lab {
                     Action::Report(report) => self.said.push(report.text),
                     Action::List => events.push_back(Event::Listed(vec![])),
                     Action::Sample => events.push_back(Event::Sampled(Box::default())),
-                    Action::Join(_) | Action::Leave(_) => {}
+                    Action::Join(_) | Action::Leave(_) | Action::Save(_) => {}
                     Action::GiveBack(change) => change.apply_to(&mut self.state),
                     Action::Exit => self.said.push("exit".to_owned()),
                 }

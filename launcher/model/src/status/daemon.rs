@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::daemon::{Code, Millis, Status};
+use crate::daemon::{Budgeted, Code, Millis, Status};
 use crate::net::IfName;
 
 /// A daemon on the screen.
@@ -16,6 +16,9 @@ pub struct Daemon {
     pub standing: String,
     /// The links that are held back.
     pub held: Vec<Held>,
+    /// Links with a budget.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budgeted>,
     /// How many subflows were lost and came back; nothing where the kernel opens them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healed: Option<u64>,
@@ -65,6 +68,7 @@ impl Daemon {
             running_s: between(status.since, now),
             standing: status.standing.clone(),
             held: held.collect(),
+            budgets: status.budgets.clone(),
             healed: status.healed,
             events: events.collect(),
         }

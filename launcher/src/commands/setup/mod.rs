@@ -98,7 +98,7 @@ impl Terms {
         let file = settings::file(arguments.settings.config.as_deref(), locations)?;
         let strict = line.over(file.clone());
         let stalled = settings::stalled(locations);
-        let config = Config { stalled, ..asked.over(file) };
+        let config = Config { stalled, ..settings::with_spent(asked.over(file), locations) };
         Ok(Terms { record, before, asked, strict, config })
     }
 

@@ -7,12 +7,16 @@ use std::path::Path;
 
 use crate::config_file;
 use crate::daemon::published;
+use crate::daemon::usage;
 use crate::error::{Error, Exit, reason};
 use crate::host::netns::identity;
 use crate::host::observe::congestion;
+use crate::host::process::clock;
 use crate::locations::Locations;
 use crate::root::{self, Root};
+use mptcpize_model::calendar::Day;
 use mptcpize_model::config::Config;
+use mptcpize_model::daemon::spent;
 use mptcpize_model::net::{IfName, Prefix};
 use mptcpize_model::record::Record;
 use mptcpize_model::{Flavour, HostState, shell};
@@ -52,7 +56,17 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 /// # Errors
 /// As [`file()`].
 pub fn of_host(record: &Record, locations: &Locations) -> Result<Config, Error> {
-    Ok(record.asked.over(file(None, locations)?))
+    Ok(with_spent(record.asked.over(file(None, locations)?), locations))
+}
+
+/// The settings, with the links among the backups that have used their budget: a set-up beside the
+/// daemon must not take back what that has made.
+pub fn with_spent(mut config: Config, locations: &Locations) -> Config {
+    if !config.budget.is_empty() {
+        let usage = usage::load(&locations.usage()).unwrap_or_default();
+        config.backup.extend(spent(&config.budget, &usage, Day::at(clock::local_s())));
+    }
+    config
 }
 
 /// Links that a daemon has set aside stay so; where none runs, those that one has left so are taken
@@ -107,7 +121,8 @@ pub fn check_congestion(config: &Config) -> Result<(), Error> {
 /// kernel does not have.
 pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
     let named = config.only.iter().chain(&config.exclude).chain(&config.backup);
-    let of_tables = config.gateway.keys().chain(config.congestion.keys());
+    let of_tables =
+        config.gateway.keys().chain(config.congestion.keys()).chain(config.budget.keys());
     for name in named.chain(of_tables) {
         if state.link(name).is_none() {
             let links: Vec<&str> = state

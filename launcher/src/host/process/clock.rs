@@ -24,14 +24,26 @@ pub fn since_boot() -> Millis {
     Millis(0) + Duration::new(seconds, nanos)
 }
 
+/// Seconds since 1970 by the calendar of this place: what a clock on the wall would have counted.
+pub fn local_s() -> u64 {
+    let seconds = now_ms() / 1_000;
+    seconds.saturating_add_signed(broken(seconds).tm_gmtoff)
+}
+
 /// Hours, minutes and seconds as a clock on the wall shows them: `12:04:29`.
 pub fn wall(now_ms: u64) -> String {
-    let seconds = libc::time_t::try_from(now_ms / 1_000).unwrap_or_default();
+    let broken = broken(now_ms / 1_000);
+    format!("{:02}:{:02}:{:02}", broken.tm_hour, broken.tm_min, broken.tm_sec)
+}
+
+/// A moment, in seconds since 1970, by the calendar of this place.
+fn broken(seconds: u64) -> libc::tm {
+    let seconds = libc::time_t::try_from(seconds).unwrap_or_default();
     // SAFETY: `tm` is plain data, for which all zeroes is a value.
     let mut broken: libc::tm = unsafe { mem::zeroed() };
     // SAFETY: both pointers are to locals that outlive the call, and the function keeps neither.
     unsafe { libc::localtime_r(&raw const seconds, &raw mut broken) };
-    format!("{:02}:{:02}:{:02}", broken.tm_hour, broken.tm_min, broken.tm_sec)
+    broken
 }
 
 #[cfg(test)]
