@@ -175,3 +175,59 @@ fn a_daemon_makes_good_what_was_lost_while_there_was_none() {
     lab.client.setup("undo");
     assert_same(&host, &lab.client.state(), "undone");
 }
+
+/// A daemon with these lines in its settings.
+#[track_caller]
+fn with_settings(lab: &Uplinks, lines: &str) -> Daemon {
+    let file = scratch("settings").join("mptcpize.toml");
+    fs::write(&file, lines).expect("a scratch file");
+    Daemon::start(&lab.client, &format!("--config {}", file.display()))
+}
+
+#[test]
+fn a_metered_link_is_joined_by_a_connection_that_has_moved_enough_and_by_no_other() {
+    let lab = Uplinks::two_subnets(RATE);
+    let _server = lab.serve();
+    let metered =
+        "metered = [\"w2\"]\nmetered_after_bytes = \"500 kB\"\nmetered_after_seconds = 3600\n";
+    let daemon = with_settings(&lab, &format!("heal = true\n{metered}"));
+    stands(&lab.client, BOTH);
+    let hold = Hold::new();
+    // It asks for 1,000 bytes and waits.
+    let client = lab.client.command("python3").args(["-c", MANY, SERVER_V4]);
+    let small = hold.on(client.args([&PORT.to_string(), "1"])).start();
+    wait::until("a connection", || ports(&lab, 1).len() == 1);
+    let half = Hold::new();
+    let large = half_a_download(&lab, &half);
+    wait::until("a subflow on the metered link", || ports(&lab, 2).len() == 1);
+    assert_eq!(ports(&lab, 1).len(), 2, "both connections began on the first link");
+    half.release();
+    large.finish().ok();
+    wait::until("its end", || ports(&lab, 2).is_empty());
+    hold.release();
+    small.finish().ok();
+    daemon.end().ok();
+    let daemon = with_settings(&lab, metered);
+    daemon.says("metered wants heal = true");
+    daemon.end().ok();
+}
+
+#[test]
+fn two_subflows_a_path_both_carry_and_each_comes_back() {
+    let lab = Uplinks::two_subnets(RATE);
+    // A server takes two beside the first, unless it is told otherwise.
+    lab.server.net.ip("mptcp limits set subflows 8 add_addr_accepted 8");
+    let _server = lab.serve();
+    let daemon = with_settings(&lab, "heal = true\nsubflows_per_path = 2\n");
+    stands(&lab.client, BOTH);
+    let hold = Hold::new();
+    let client = half_a_download(&lab, &hold);
+    let two_each = || [1, 2].iter().all(|link| ports(&lab, *link).len() == 2);
+    wait::until("two subflows on each link", two_each);
+    let lost = *ports(&lab, 2).first().expect("it has two");
+    reset(&lab, &format!("sport = :{lost}"));
+    wait::until("two subflows again", || healed(&lab) == 1 && two_each());
+    hold.release();
+    client.finish().ok();
+    daemon.end().ok();
+}

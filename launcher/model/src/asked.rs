@@ -131,6 +131,10 @@ impl Asked {
             probe: file.probe,
             stalled: file.stalled,
             budget: file.budget,
+            metered: file.metered,
+            metered_after_bytes: file.metered_after_bytes,
+            metered_after_seconds: file.metered_after_seconds,
+            subflows_per_path: file.subflows_per_path,
             system: file.system,
             sockets: file.sockets,
         }

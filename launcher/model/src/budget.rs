@@ -80,6 +80,25 @@ impl Period {
     }
 }
 
+/// A size: `1 MB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Size(pub u64);
+
+impl TryFrom<String> for Size {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        size(&text).map(Size)
+    }
+}
+
+impl From<Size> for String {
+    fn from(size: Size) -> String {
+        exact(size.0)
+    }
+}
+
 /// Reads a size: a number, which may have a decimal point, and a unit.
 ///
 /// # Errors

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Size};
 use crate::congestion::Congestion;
 use crate::mptcp::MOST;
 use crate::net::IfName;
@@ -54,12 +55,30 @@ pub struct Config {
     /// What links may carry in a period; then `mptcpize daemon` makes them backups.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub budget: BTreeMap<IfName, Budget>,
+    /// Links that a connection joins only once it has moved or lived enough.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metered: Vec<IfName>,
+    /// How much it must have moved; [`METERED_BYTES`] unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metered_after_bytes: Option<Size>,
+    /// Or how many seconds it must have lived; [`METERED_SECONDS`] unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metered_after_seconds: Option<u32>,
+    /// Subflows of a connection between the same two addresses; one unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subflows_per_path: Option<u32>,
     /// What `enable --system` leaves alone.
     #[serde(skip_serializing_if = "is_default")]
     pub system: System,
     /// Which sockets of programs stay TCP. Last, for in TOML it is a table.
     pub sockets: Sockets,
 }
+
+/// More than most pages and all of ssh's first hour.
+pub const METERED_BYTES: u64 = 1_000_000;
+
+/// Longer than what a person waits for.
+pub const METERED_SECONDS: u32 = 10;
 
 fn is_default(system: &System) -> bool {
     *system == System::default()
@@ -71,12 +90,22 @@ impl Config {
         self.heal.unwrap_or(false)
     }
 
+    /// After how many bytes, and after how long, a connection joins metered links.
+    pub fn metered_after(&self) -> (u64, Duration) {
+        let bytes = self.metered_after_bytes.map_or(METERED_BYTES, |size| size.0);
+        let seconds = self.metered_after_seconds.unwrap_or(METERED_SECONDS);
+        (bytes, Duration::from_secs(seconds.into()))
+    }
+
     /// Checks what types cannot.
     ///
     /// # Errors
     /// A clause that names the setting and its range.
     pub fn check(&self) -> Result<(), String> {
         self.sockets.text().map_err(|error| format!("[sockets]: {error}"))?;
+        if self.subflows_per_path.is_some_and(|each| each == 0 || each as usize > MOST) {
+            return Err(format!("subflows_per_path is none of 1 to {MOST}"));
+        }
         match self.max_subflows {
             Some(subflows) if subflows as usize > MOST => Err(format!(
                 "max_subflows is {subflows}, but the kernel takes 0 to {MOST} (mptcp_pm.h)"

@@ -26,6 +26,7 @@
 mod connection;
 mod few;
 mod leave;
+mod metered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -35,8 +36,11 @@ use serde::Serialize;
 
 use self::connection::Connection;
 use self::leave::Leaving;
+use self::metered::Metered;
 use super::event::Millis;
 use super::join::{Join, Listed};
+use super::sample::Flow;
+use super::terms::Terms;
 use crate::event::{Event, Kind};
 use crate::mptcp::Endpoint;
 
@@ -62,6 +66,10 @@ pub(super) struct Heal {
     endpoints: Vec<Endpoint>,
     /// How many subflows a connection may have beside its first.
     most: u32,
+    /// How many a connection has between the same two addresses.
+    each: usize,
+    /// Links that only some connections use.
+    metered: Metered,
     connections: BTreeMap<u32, Connection>,
     /// Connections to look at, and when.
     due: BTreeSet<(Millis, u32)>,
@@ -104,6 +112,27 @@ impl Heal {
         begins
     }
 
+    /// Takes over what the settings say of metered links, and how many subflows a connection is to have
+    /// between the same two addresses.
+    pub(super) fn terms(&mut self, now: Millis, metered: Terms, each: u32) {
+        let each = each.max(1) as usize;
+        if self.metered.set(metered) || self.each != each {
+            self.each = each;
+            self.due.extend(self.connections.keys().map(|token| (now, *token)));
+        }
+    }
+
+    /// Looks how much the connections have moved that wait for that.
+    pub(super) fn sampled(&mut self, now: Millis, flows: &[Flow]) {
+        let moved = self.metered.sampled(flows);
+        self.due.extend(moved.into_iter().map(|token| (now, token)));
+    }
+
+    /// How often such a sample is needed.
+    pub(super) fn sample_period(&self) -> Option<Duration> {
+        self.metered.period()
+    }
+
     /// Is it the daemon that opens subflows?
     pub(super) fn is_on(&self) -> bool {
         self.on
@@ -141,6 +170,7 @@ impl Heal {
         let Some(token) = event.token.filter(|_| self.on) else { return };
         if event.kind == Kind::Closed {
             self.connections.remove(&token);
+            self.metered.ended(token);
             return;
         }
         if event.kind == Kind::Established {
@@ -172,7 +202,7 @@ impl Heal {
             }
             Kind::SubflowClosed => {
                 if let Some(ends) = ends(event) {
-                    connection.ended(now, ends, event.error.unwrap_or(0));
+                    connection.ended(now, ends, event.error.unwrap_or(0), self.each.max(1));
                 }
             }
             _ => {}
@@ -190,6 +220,7 @@ impl Heal {
         }
         let connection = Connection::begun(now, (local, remote), flags & 1 == 0);
         self.connections.insert(token, connection);
+        self.metered.began(now, token);
     }
 
     /// The kernel did not begin this subflow.
@@ -206,6 +237,8 @@ impl Heal {
 
     /// What is to be opened now.
     pub(super) fn joins(&mut self, now: Millis) -> Vec<Join> {
+        let aged = self.metered.aged(now);
+        self.due.extend(aged.into_iter().map(|token| (now, token)));
         let mut joins = Vec::new();
         while let Some((at, token)) = self.due.first().copied() {
             if at > now || !self.has_room(now, joins.len()) {
@@ -213,7 +246,9 @@ impl Heal {
             }
             self.due.pop_first();
             let Some(connection) = self.connections.get_mut(&token) else { continue };
-            joins.extend(connection.missing(now, token, &self.endpoints, self.most));
+            let admitted = |it: &&Endpoint| self.metered.admits(token, it.address);
+            let endpoints: Vec<&Endpoint> = self.endpoints.iter().filter(admitted).collect();
+            joins.extend(connection.missing(now, token, &endpoints, (self.most, self.each.max(1))));
             let next = connection.next(Millis(u64::MAX));
             if next != Millis(u64::MAX) {
                 self.due.insert((next, token));
@@ -238,7 +273,8 @@ impl Heal {
         let next = self.due.first().map(|(next, _)| *next);
         let next = next.map(|next| if full { self.window.0.max(next) } else { next });
         let leave = self.leaving.is_due().then_some(self.window.0);
-        next.into_iter().chain(leave).chain((self.back > 0).then_some(self.quiet)).min()
+        let others = [leave, (self.back > 0).then_some(self.quiet), self.metered.deadline()];
+        next.into_iter().chain(others.into_iter().flatten()).min()
     }
 }
 

@@ -7,10 +7,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::terms::Terms;
 use crate::change::Change;
 use crate::config::{Config, Role};
 use crate::desired::Desired;
 use crate::mptcp::{Endpoint, Flags};
+use crate::net::Address;
 use crate::path_manager::{self, Parameter};
 use crate::proposal::Proposal;
 use crate::{HostState, Manager};
@@ -56,6 +58,34 @@ pub(super) fn addresses(state: &HostState) -> BTreeSet<IpAddr> {
     opens.map(|endpoint| endpoint.address).collect()
 }
 
+/// Which links only some connections use, and how many subflows each connection has between two
+/// addresses.
+pub(super) fn terms(state: &HostState, config: &Config, on: bool) -> (Terms, u32) {
+    let metered = |address: &&Address| on && config.metered.contains(&address.dev);
+    let addresses = state.addresses.iter().filter(metered).map(|address| address.address);
+    let (bytes, age) = config.metered_after();
+    (Terms { addresses: addresses.collect(), bytes, age }, config.subflows_per_path.unwrap_or(1))
+}
+
+/// What the settings ask that only the path manager in user space can do, as a clause; none where it is
+/// the daemon that opens subflows.
+pub(super) fn unheeded(state: &HostState, config: &Config) -> Option<String> {
+    let on = is_wanted(state, config);
+    let asked = [
+        ("metered", !config.metered.is_empty()),
+        ("subflows_per_path", config.subflows_per_path > Some(1)),
+    ];
+    let names: Vec<&str> =
+        asked.iter().filter(|(_, is)| *is && !on).map(|(name, _)| *name).collect();
+    let wants = if names.len() == 1 { "wants" } else { "want" };
+    let text = format!(
+        "{} {wants} heal = true, and a client without mptcpd: the kernel opens one subflow on each \
+         link, and at once",
+        names.join(" and ")
+    );
+    (!names.is_empty()).then_some(text)
+}
+
 /// Is this a change of who opens subflows?
 pub(super) fn is_about(change: &Change) -> bool {
     matches!(change, Change::Sysctl { key, .. } if path_manager::is_key(key))
@@ -80,7 +110,6 @@ fn change(key: &str, from: &str, to: &str) -> Change {
 mod tests {
     use super::*;
     use crate::desired::Refused;
-    use crate::net::Address;
 
     fn host(manager: &str) -> HostState {
         let address = r#"{"dev":"w1","address":"10.1.0.1","length":24}"#;

@@ -16,6 +16,7 @@ mod join;
 mod links;
 mod log;
 mod manager;
+mod opening;
 mod pace;
 mod probe;
 mod renew;
@@ -28,18 +29,17 @@ mod silence;
 mod stall;
 mod standing;
 mod status;
+mod terms;
 mod usage;
 mod withdrawal;
 
 use serde::Serialize;
 
-use crate::HostState;
 use crate::asked::Asked;
 use crate::change::{Change, Item};
 use crate::config::Config;
 use crate::net::IfName;
 use crate::phrase;
-use crate::proposal::Proposal;
 use crate::vpn::Captured;
 use absence::Absences;
 use budgets::Budgets;
@@ -104,6 +104,8 @@ pub struct Daemon {
     sampling: Sampling,
     /// What gives the path manager back to the kernel.
     taken: Option<Change>,
+    /// Settings that have no effect here, as a clause.
+    unheeded: Option<String>,
     /// The links that the last proposal joins.
     joined: Vec<IfName>,
     /// What takes the host's traffic, as a clause, where the set-up is withdrawn for that.
@@ -140,6 +142,7 @@ impl Daemon {
             budgets,
             sampling: Sampling::default(),
             taken: None,
+            unheeded: None,
             joined: Vec::new(),
             captured: None,
             standing: String::new(),
@@ -320,30 +323,6 @@ impl Daemon {
         self.returns.done();
         let said = standing::say(&proposal, &self.links.held());
         self.stand(now, said, actions);
-    }
-
-    /// Opens and heals subflows by what a look shows.
-    fn heal(
-        &mut self,
-        now: Millis,
-        state: &HostState,
-        config: &Config,
-        proposal: &Proposal,
-        actions: &mut Vec<Action>,
-    ) {
-        let on = manager::is_taken(state, config);
-        if self.heal.is_on() && !on {
-            actions.extend(
-                self.taken.take().and_then(|_| manager::gives_back(state)).map(Action::GiveBack),
-            );
-        }
-        self.taken = manager::gives_back(state).filter(|_| on);
-        let endpoints = manager::opens_from(state, proposal);
-        let most = state.limits.map_or(0, |limits| limits.subflows);
-        if self.heal.set(now, on, endpoints, most) {
-            actions.push(Action::List);
-        }
-        self.heal.have_endpoints(manager::addresses(state));
     }
 
     fn without_held(&self, mut config: Config) -> Config {

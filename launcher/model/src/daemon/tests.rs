@@ -11,6 +11,7 @@ use super::*;
 use crate::HostState;
 use crate::mptcp::Limits;
 use crate::net::{Address, Link as HostLink, MAIN, Route};
+use crate::proposal::Proposal;
 
 /// The core, a host that does what it is told, and what was reported.
 struct Lab {

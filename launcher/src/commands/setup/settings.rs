@@ -120,7 +120,8 @@ pub fn check_congestion(config: &Config) -> Result<(), Error> {
 /// 2 for a link that is not there, a gateway outside its network or a congestion control that the
 /// kernel does not have.
 pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
-    let named = config.only.iter().chain(&config.exclude).chain(&config.backup);
+    let named =
+        config.only.iter().chain(&config.exclude).chain(&config.backup).chain(&config.metered);
     let of_tables =
         config.gateway.keys().chain(config.congestion.keys()).chain(config.budget.keys());
     for name in named.chain(of_tables) {

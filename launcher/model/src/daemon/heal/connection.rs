@@ -125,13 +125,15 @@ impl Connection {
         waits.chain([otherwise]).min().unwrap_or(otherwise)
     }
 
-    /// The subflows that are wanted and not there; they count as asked for from now on.
+    /// The subflows that are wanted and not there; they count as asked for from now on. `most` there may
+    /// be beside the first, and `each` between the same two addresses, which are opened one after the
+    /// other.
     pub(super) fn missing(
         &mut self,
         now: Millis,
         token: u32,
-        endpoints: &[Endpoint],
-        most: u32,
+        endpoints: &[&Endpoint],
+        (most, each): (u32, usize),
     ) -> Vec<Join> {
         let mut joins = Vec::new();
         if self.kernels {
@@ -152,12 +154,12 @@ impl Connection {
                     Some(State::Asked | State::Unwanted) => false,
                 };
                 // The limit is of those beside the first.
-                if !due || self.is_there(pair) || self.count() > most as usize {
+                if !due || self.between(pair) >= each || self.count() > most as usize {
                     continue;
                 }
                 let (failures, lost) = before.map_or((0, false), |it| (it.failures, it.lost));
                 self.set(pair, Attempt { state: State::Asked, failures, lost });
-                let local = Endpoint { id: self.id_of(endpoint), ..endpoint.clone() };
+                let local = Endpoint { id: self.id_of(endpoint), ..(*endpoint).clone() };
                 joins.push(Join { token, local, remote });
             }
         }
@@ -209,8 +211,11 @@ impl Connection {
         self.subflows.len() + asked.count()
     }
 
-    fn is_there(&self, (from, to): Pair) -> bool {
-        self.subflows.keys().any(|(local, remote)| (local.ip(), *remote) == (from, to))
+    /// How many subflows there are between two addresses.
+    fn between(&self, (from, to): Pair) -> usize {
+        let of_pair =
+            |(local, remote): &&(SocketAddr, SocketAddr)| (local.ip(), *remote) == (from, to);
+        self.subflows.keys().filter(of_pair).count()
     }
 
     fn attempt(&self, pair: Pair) -> Option<Attempt> {
@@ -232,12 +237,13 @@ impl Connection {
         before.is_some_and(|attempt| attempt.lost)
     }
 
-    /// Notes that a subflow ended, with an error as in errno(3).
+    /// Notes that a subflow ended, with an error as in errno(3); `each` are wanted between two addresses.
     pub(super) fn ended(
         &mut self,
         now: Millis,
         (local, remote): (SocketAddr, SocketAddr),
         error: u8,
+        each: usize,
     ) {
         let (pair, ends) = ((local.ip(), remote), (local, remote));
         let since = self.subflows.remove(&ends);
@@ -249,7 +255,7 @@ impl Connection {
             // Its endpoint went, and may come back.
             return self.attempts.retain(|(other, _)| *other != pair);
         }
-        if self.is_there(pair) {
+        if self.between(pair) >= each {
             return;
         }
         let mut attempt =
