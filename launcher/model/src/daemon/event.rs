@@ -272,6 +272,8 @@ impl Code {
         Code::Healed,
         Code::Stalled,
         Code::PassesAgain,
+        Code::Spent,
+        Code::Unspent,
         Code::Stopping,
     ];
 
