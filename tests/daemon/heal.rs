@@ -191,7 +191,9 @@ fn a_metered_link_is_joined_by_a_connection_that_has_moved_enough_and_by_no_othe
     let metered =
         "metered = [\"w2\"]\nmetered_after_bytes = \"500 kB\"\nmetered_after_seconds = 3600\n";
     let daemon = with_settings(&lab, &format!("heal = true\n{metered}"));
-    stands(&lab.client, BOTH);
+    // What began before counts as old.
+    let opens = || status(&lab.client)["status"]["healed"] == 0;
+    wait::until("a daemon that opens the subflows", opens);
     let hold = Hold::new();
     // It asks for 1,000 bytes and waits.
     let client = lab.client.command("python3").args(["-c", MANY, SERVER_V4]);
