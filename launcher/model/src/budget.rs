@@ -128,7 +128,8 @@ pub fn shown(bytes: u64) -> String {
 
 /// A size as it is read back: in the largest decimal unit of which it has at most thousandths.
 fn exact(bytes: u64) -> String {
-    let fits = |(_, unit): &&(&str, u64)| bytes >= *unit && bytes % unit.div_ceil(1000) == 0;
+    let fits =
+        |(_, unit): &&(&str, u64)| bytes >= *unit && bytes.is_multiple_of(unit.div_ceil(1000));
     let (name, unit) = UNITS.iter().take(5).find(fits).unwrap_or(&UNITS[4]);
     let (whole, rest) = (bytes / unit, bytes % unit);
     let thousandths = format!("{:03}", rest / unit.div_ceil(1000));
