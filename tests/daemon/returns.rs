@@ -1,6 +1,7 @@
 //! A link that is back after a long time: subflows that backed off meanwhile begin anew, in
 //! transfers that are there, and connections that have no other subflow live on.
 
+use super::heal::healing;
 use super::host::{Daemon, stands};
 use crate::support::hold::Hold;
 use crate::support::uplinks::{SERVER_V4, Uplinks};
@@ -35,9 +36,19 @@ fn download(lab: &Uplinks, hold: &Hold) -> Running {
 
 #[test]
 fn the_subflows_of_a_link_that_was_away_for_long_begin_anew() {
+    begin_anew(|lab| Daemon::start(&lab.client, ""));
+}
+
+#[test]
+fn so_do_those_that_the_daemon_opens_itself() {
+    begin_anew(healing);
+}
+
+fn begin_anew(start: impl Fn(&Uplinks) -> Daemon) {
     let lab = Uplinks::two_subnets(RATE);
     let _server = lab.serve();
-    let daemon = Daemon::start(&lab.client, "");
+    let daemon = start(&lab);
+    stands(&lab.client, BOTH);
     let hold = Hold::new();
     let client = download(&lab, &hold);
     let [before] = &to_second(&lab)[..] else { panic!("{:?}", to_second(&lab)) };

@@ -293,10 +293,7 @@ impl Daemon {
         let mut config = self.without_held(config);
         config.stalled = Some(self.stall.links());
         let (keep, mut renew) = (self.absences.kept(now), self.stall.take_back());
-        let leaves = self.heal.replace(&renew);
-        if !leaves.is_empty() {
-            actions.push(Action::Leave(leaves));
-        }
+        self.heal.replace(&renew);
         let is_path = |dev: &IfName| {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };
@@ -320,7 +317,7 @@ impl Daemon {
             return;
         }
         self.retry = None;
-        self.returns.done();
+        self.heal.replace(&self.returns.take());
         let said = standing::say(&proposal, &self.links.held());
         self.stand(now, said, actions);
     }
@@ -334,11 +331,12 @@ impl Daemon {
     fn applied(&mut self, now: Millis, changes: &[Change], actions: &mut Vec<Action>) {
         self.busy = false;
         self.retry = None;
-        self.returns.done();
+        let back = self.returns.take();
         if let Some(by) = self.captured.take() {
             self.withdrawn(now, &by, changes, actions);
             return;
         }
+        self.heal.replace(&back);
         let standing = standing::joined(&self.joined, &self.links.held());
         if changes.is_empty() {
             self.stand(now, standing, actions);

@@ -11,8 +11,11 @@
 //! that fell back to TCP is left alone by the kernel, and one whose first or only subflow is deleted
 //! gets another (tried on Linux 6.1, 6.12 and 6.18).
 //!
-//! Not here: endpoints of others, which others make again; connections whose subflows the daemon
-//! opens itself ([`super::heal`]); addresses that are replaced, whose endpoints are new.
+//! Connections whose subflows the daemon opens itself keep their endpoint; of each the one subflow is
+//! closed and opened again ([`super::heal`]).
+//!
+//! Not here: endpoints of others, which others make again; addresses that are replaced, whose
+//! endpoints are new.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -60,14 +63,14 @@ impl Returns {
         }
     }
 
-    /// Those whose endpoints are to be made anew, until [`Returns::done`].
+    /// Those whose endpoints are to be made anew, until [`Returns::take`].
     pub(super) fn due(&self) -> &BTreeSet<IpAddr> {
         &self.due
     }
 
-    /// The host was set up.
-    pub(super) fn done(&mut self) {
-        self.due.clear();
+    /// The host was set up: these are done, or, where the daemon opens the subflows, are its to do.
+    pub(super) fn take(&mut self) -> BTreeSet<IpAddr> {
+        std::mem::take(&mut self.due)
     }
 }
 
@@ -121,8 +124,7 @@ mod tests {
         other.addresses[1].dev = IfName::new("x2").expect("a literal name");
         returns.look(Millis(8_100), &other, |dev| *dev != second);
         assert_eq!(returns.due().len(), 1, "until it was done");
-        returns.done();
-        assert_eq!(returns.due().len(), 0);
+        assert_eq!((returns.take().len(), returns.due().len()), (1, 0));
         returns.look(Millis(8_200), &both, |_| true);
         assert_eq!(returns.due().len(), 0);
     }

@@ -4,7 +4,10 @@
 //!
 //! The last subflow of a connection stays, the one on which it began where there is a choice: without
 //! any the connection ends after `net.mptcp.close_timeout`, 60 s. It is closed when another one carries
-//! data. Subflows are closed too that wait in a long pause for a path that passes again. An address that is away for a moment has its endpoint still, and nothing of it is closed.
+//! data. An address that is away for a moment has its endpoint still, and nothing of it is closed.
+//!
+//! Closed too, to be opened anew, is what waits for a link that was away or passed nothing: by the time
+//! the link is back its retransmission timer may have grown to two minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -25,6 +28,9 @@ pub(super) struct Leaving {
     gone: BTreeSet<IpAddr>,
     /// Connections to go through.
     due: BTreeSet<u32>,
+    /// The addresses whose subflows are to be opened anew, and the connections to go through for
+    /// that, each once.
+    anew: (BTreeSet<IpAddr>, BTreeSet<u32>),
 }
 
 impl Leaving {
@@ -47,7 +53,7 @@ impl Leaving {
 
     /// Are there connections to go through?
     pub(super) fn is_due(&self) -> bool {
-        !self.due.is_empty()
+        !self.due.is_empty() || !self.anew.1.is_empty()
     }
 }
 
@@ -59,25 +65,32 @@ impl Heal {
         }
     }
 
-    /// Subflows from these addresses, in connections that have others, to be closed at once. Their
+    /// Subflows from these addresses, in connections that have others, are to be closed. Their
     /// endpoints are there, so each is opened again when it has ended.
-    pub(in super::super) fn replace(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Leave> {
-        let mut leaves = Vec::new();
-        for (token, connection) in &mut self.connections {
-            let ends = connection.leave(addresses);
-            leaves.extend(ends.map(|(local, remote)| Leave { token: *token, local, remote }));
+    pub(in super::super) fn replace(&mut self, addresses: &BTreeSet<IpAddr>) {
+        if self.on && !addresses.is_empty() {
+            self.leaving.anew.0.extend(addresses);
+            self.leaving.anew.1.extend(self.connections.keys());
         }
-        leaves
     }
 
     /// What is to be closed now.
     pub(in super::super) fn leaves(&mut self, now: Millis) -> Vec<Leave> {
         let mut leaves = Vec::new();
         while self.leaving.is_due() && self.has_room(now, leaves.len()) {
-            let Some(token) = self.leaving.due.pop_first() else { break };
+            let Leaving { gone, due, anew: (again, waiting), .. } = &mut self.leaving;
+            let due = due.pop_first().map(|token| (token, &*gone));
+            let Some((token, which)) =
+                due.or_else(|| waiting.pop_first().map(|token| (token, &*again)))
+            else {
+                break;
+            };
             let Some(connection) = self.connections.get_mut(&token) else { continue };
-            let ends = connection.leave(&self.leaving.gone);
+            let ends = connection.leave(which);
             leaves.extend(ends.map(|(local, remote)| Leave { token, local, remote }));
+        }
+        if self.leaving.anew.1.is_empty() {
+            self.leaving.anew.0.clear();
         }
         self.window.1 += leaves.len();
         leaves

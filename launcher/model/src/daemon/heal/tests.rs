@@ -213,7 +213,8 @@ fn subflows_of_a_link_that_passes_again_are_ended_and_opened_anew() {
     let mut heal = two_links();
     joined(&mut heal, 7);
     heal.told(START, &event(Kind::Established, 8, 2, 40_001));
-    let ends = heal.replace(&[address(2)].into());
+    heal.replace(&[address(2)].into());
+    let ends = heal.leaves(START);
     let which: Vec<(u32, u16)> = ends.iter().map(|end| (end.token, end.local.port())).collect();
     assert_eq!(which, [(7, 40_000)], "the other connection has no other subflow yet");
     let now = START + Duration::from_secs(60);
