@@ -14,7 +14,7 @@ const BYTES: u64 = 3_000_000;
 const BOTH: &str = "w1 and w2 are set up";
 
 /// The local ports of the subflows from a link's address that carry data.
-fn ports(lab: &Uplinks, link: usize) -> BTreeSet<u16> {
+pub(super) fn ports(lab: &Uplinks, link: usize) -> BTreeSet<u16> {
     let ask = format!("-Htn state established src 10.{link}.0.1 and dport = :{PORT}");
     let said = lab.client.net.command("ss").args(ask.split_whitespace()).run().ok().stdout;
     let local = said.lines().filter_map(|line| line.split_whitespace().nth(2));
@@ -35,13 +35,13 @@ fn healed(lab: &Uplinks) -> u64 {
 }
 
 /// Ends subflows of the client as a reset does.
-fn reset(lab: &Uplinks, which: &str) {
+pub(super) fn reset(lab: &Uplinks, which: &str) {
     let ask = format!("-K {which} and dport = :{PORT}");
     lab.client.net.command("ss").args(ask.split_whitespace()).run().ok();
 }
 
 /// A download that stops in the middle until it is released, once it has used both links.
-fn half_a_download(lab: &Uplinks, hold: &Hold) -> Running {
+pub(super) fn half_a_download(lab: &Uplinks, hold: &Hold) -> Running {
     let before = lab.counters();
     let mut client = hold.on(lab.client_of("get", SERVER_V4, 4 * BYTES)).start();
     wait::until("the first half", || {

@@ -19,6 +19,7 @@ mod ipv6;
 mod life;
 mod replay;
 mod reported;
+mod resets;
 mod returns;
 mod service;
 mod stalled;

@@ -20,6 +20,7 @@ mod opening;
 mod pace;
 mod probe;
 mod renew;
+mod resets;
 mod retry;
 mod returns;
 mod sample;
@@ -48,6 +49,7 @@ use heal::Heal;
 use links::Links;
 use log::Log;
 use pace::Pace;
+use resets::Resets;
 use retry::Retry;
 use returns::Returns;
 use sampling::Sampling;
@@ -92,6 +94,8 @@ pub struct Daemon {
     absences: Absences,
     /// Endpoints of ours whose address is back after a long time.
     returns: Returns,
+    /// Endpoints of ours that lost their subflows to the network.
+    resets: Resets,
     /// The connections of this host.
     heal: Heal,
     /// Paths that are up and pass nothing.
@@ -136,6 +140,7 @@ impl Daemon {
             links: Links::default(),
             absences: Absences::default(),
             returns: Returns::default(),
+            resets: Resets::default(),
             heal: Heal::default(),
             stall: Stall::default(),
             last: None,
@@ -168,6 +173,9 @@ impl Daemon {
                 self.budgets.wake();
                 if self.silence.is_long(now, event.kind) {
                     self.debounce.wake(now);
+                }
+                if !self.heal.is_on() {
+                    self.resets.told(&event);
                 }
                 self.heal.told(now, &event);
             }
@@ -294,6 +302,7 @@ impl Daemon {
         config.stalled = Some(self.stall.links());
         let (keep, mut renew) = (self.absences.kept(now), self.stall.take_back());
         self.heal.replace(&renew);
+        renew.extend(self.resets.take());
         let is_path = |dev: &IfName| {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };

@@ -82,3 +82,29 @@ impl Flow {
         self.remote.ip().to_canonical()
     }
 }
+
+#[cfg(test)]
+impl Flow {
+    /// An open connection between these ends of which nothing more is known.
+    pub(super) fn between(local: &str, remote: &str) -> Flow {
+        let end = |text: &str| text.parse().expect("a literal address");
+        Flow {
+            local: end(local),
+            remote: end(remote),
+            token: None,
+            open: true,
+            timeouts: 0,
+            unconfirmed: 0,
+            rto_us: 0,
+            confirmed_ms: 0,
+            sent_ms: 0,
+            received_ms: 0,
+            rtt_us: 0,
+            min_rtt_us: 0,
+            segments: 0,
+            resent: 0,
+            confirmed: 0,
+            received: 0,
+        }
+    }
+}

@@ -10,13 +10,18 @@ use super::sample::Sample;
 impl Daemon {
     /// How often somebody needs a sample.
     pub(super) fn sample_period(&self, now: Millis) -> Option<Duration> {
-        let periods = [self.stall.period(), self.budgets.period(now), self.heal.sample_period()];
+        let at_once = self.resets.is_waiting().then_some(Duration::ZERO);
+        let heal = self.heal.sample_period();
+        let periods = [self.stall.period(), self.budgets.period(now), heal, at_once];
         periods.into_iter().flatten().min()
     }
 
     /// Hands a sample to all that go by it.
     pub(super) fn sampled(&mut self, now: Millis, sample: &Sample, actions: &mut Vec<Action>) {
         self.heal.sampled(now, &sample.flows);
+        if self.resets.sampled(now, &sample.flows) {
+            self.debounce = Debounce::due(now);
+        }
         let reports = self.stall.sampled(now, sample);
         self.judged(now, reports, actions);
         let reports = self.budgets.sampled(now, sample.local_s, &sample.links);
