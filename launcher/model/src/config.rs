@@ -31,7 +31,8 @@ pub struct Config {
     pub backup: Vec<IfName>,
     /// Gateways of links that have no route of their own.
     pub gateway: BTreeMap<IfName, IpAddr>,
-    /// The congestion control of links; one that is not named keeps its own.
+    /// The congestion control of links, or `auto`, by which the daemon chooses; one that is not named
+    /// keeps its own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub congestion: BTreeMap<IfName, Congestion>,
     /// A subflow from each endpoint to each address of the peer.

@@ -17,6 +17,9 @@ use crate::metrics::{CONGESTION_CONTROL, Metric, Metrics};
 /// The longest name of an algorithm, in bytes (`TCP_CA_NAME_MAX`, include/net/tcp.h, less its end).
 const LONGEST: usize = 15;
 
+/// In place of a name: the daemon chooses.
+const AUTO: &str = "auto";
+
 /// The algorithm that a link is to have, by the kernel's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -26,6 +29,21 @@ impl Congestion {
     /// The kernel's name of it.
     pub fn name(&self) -> &str {
         &self.0
+    }
+
+    /// Does the daemon choose it, by what the link loses?
+    pub fn is_auto(&self) -> bool {
+        self.0 == AUTO
+    }
+
+    /// The one that does not take each loss for a queue that overflowed.
+    pub fn bbr() -> Self {
+        Congestion("bbr".to_owned())
+    }
+
+    /// The name of the algorithm that the kernel must have for it.
+    pub fn algorithm(&self) -> &str {
+        if self.is_auto() { "bbr" } else { &self.0 }
     }
 
     /// The metrics of a route with this algorithm: those that it has, but for this one.

@@ -185,7 +185,8 @@ pub struct Settings {
     ///
     /// For example wwan0=bbr, for a link that loses packets; once for each such link. Subflows that
     /// begin later have it, but for the first of an IPv6 connection, and where a program chooses its
-    /// own. Default: a link keeps what it has.
+    /// own. With IF=auto mptcpize daemon gives the link bbr while it loses packets without a queue.
+    /// Default: a link keeps what it has.
     #[arg(long, value_name = "IF=NAME", value_parser = congestion)]
     pub congestion: Vec<(IfName, Congestion)>,
 

@@ -250,6 +250,10 @@ pub enum Code {
     Spent,
     /// It has a new one.
     Unspent,
+    /// A link loses packets without a queue.
+    Lossy,
+    /// It does not any more.
+    Clean,
     /// The daemon ends.
     Stopping,
 }
@@ -274,6 +278,8 @@ impl Code {
         Code::PassesAgain,
         Code::Spent,
         Code::Unspent,
+        Code::Lossy,
+        Code::Clean,
         Code::Stopping,
     ];
 
@@ -297,6 +303,8 @@ impl Code {
             Code::PassesAgain => "passes_again",
             Code::Spent => "spent",
             Code::Unspent => "unspent",
+            Code::Lossy => "lossy",
+            Code::Clean => "clean",
             Code::Stopping => "stopping",
         }
     }

@@ -15,6 +15,7 @@ mod interest;
 mod join;
 mod links;
 mod log;
+mod lossy;
 mod manager;
 mod opening;
 mod pace;
@@ -48,6 +49,7 @@ use debounce::Debounce;
 use heal::Heal;
 use links::Links;
 use log::Log;
+use lossy::Lossy;
 use pace::Pace;
 use resets::Resets;
 use retry::Retry;
@@ -104,6 +106,8 @@ pub struct Daemon {
     last: Option<Box<Wish>>,
     /// Links that may carry so much in a period.
     budgets: Budgets,
+    /// Links whose congestion control follows from what they lose.
+    lossy: Lossy,
     /// When to ask how connections get on.
     sampling: Sampling,
     /// What gives the path manager back to the kernel.
@@ -145,6 +149,7 @@ impl Daemon {
             stall: Stall::default(),
             last: None,
             budgets,
+            lossy: Lossy::default(),
             sampling: Sampling::default(),
             taken: None,
             unheeded: None,
@@ -303,6 +308,7 @@ impl Daemon {
         let (keep, mut renew) = (self.absences.kept(now), self.stall.take_back());
         self.heal.replace(&renew);
         renew.extend(self.resets.take());
+        self.lossy.settle(&seen.state, &mut config);
         let is_path = |dev: &IfName| {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };
@@ -327,7 +333,7 @@ impl Daemon {
         }
         self.retry = None;
         self.heal.replace(&self.returns.take());
-        let said = standing::say(&proposal, &self.links.held());
+        let said = standing::say(&proposal, &self.links.held(), &self.lossy.links());
         self.stand(now, said, actions);
     }
 
@@ -346,7 +352,7 @@ impl Daemon {
             return;
         }
         self.heal.replace(&back);
-        let standing = standing::joined(&self.joined, &self.links.held());
+        let standing = standing::joined(&self.joined, &self.links.held(), &self.lossy.links());
         if changes.is_empty() {
             self.stand(now, standing, actions);
             return;

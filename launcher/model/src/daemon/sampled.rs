@@ -22,6 +22,8 @@ impl Daemon {
         if self.resets.sampled(now, &sample.flows) {
             self.debounce = Debounce::due(now);
         }
+        let reports = self.lossy.sampled(now, &sample.flows);
+        self.judged(now, reports, actions);
         let reports = self.stall.sampled(now, sample);
         self.judged(now, reports, actions);
         let reports = self.budgets.sampled(now, sample.local_s, &sample.links);

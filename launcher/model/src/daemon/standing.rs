@@ -26,12 +26,20 @@ pub(super) fn usable(state: &HostState, config: &Config) -> BTreeMap<IfName, Res
 }
 
 /// What is said of links that are joined.
-pub(super) fn joined(links: &[IfName], held: &BTreeSet<IfName>) -> String {
-    format!("{} are set up{}", phrase::list(links), but_for(held))
+pub(super) fn joined(
+    links: &[IfName],
+    held: &BTreeSet<IfName>,
+    lossy: &BTreeSet<IfName>,
+) -> String {
+    format!("{} are set up{}{}", phrase::list(links), with_bbr(lossy), but_for(held))
 }
 
 /// What is the case where nothing is to be changed.
-pub(super) fn say(proposal: &Proposal, held: &BTreeSet<IfName>) -> String {
+pub(super) fn say(
+    proposal: &Proposal,
+    held: &BTreeSet<IfName>,
+    lossy: &BTreeSet<IfName>,
+) -> String {
     let desired = &proposal.desired;
     let said = match &desired.refused {
         Some(Refused::Captured(by)) => return captured(&by.what(), held),
@@ -41,7 +49,9 @@ pub(super) fn say(proposal: &Proposal, held: &BTreeSet<IfName>) -> String {
                 proposal.plan.blocked.iter().map(ToString::to_string).collect();
             blocked.join("; ")
         }
-        None if desired.bonds => format!("{} are set up", phrase::list(&proposal.links())),
+        None if desired.bonds => {
+            format!("{} are set up{}", phrase::list(&proposal.links()), with_bbr(lossy))
+        }
         None => desired.notes.join("; "),
     };
     said + &but_for(held)
@@ -50,6 +60,11 @@ pub(super) fn say(proposal: &Proposal, held: &BTreeSet<IfName>) -> String {
 /// What is said while something else takes the host's traffic.
 pub(super) fn captured(by: &str, held: &BTreeSet<IfName>) -> String {
     format!("{by}: nothing that was set up leads around it{}", but_for(held))
+}
+
+fn with_bbr(lossy: &BTreeSet<IfName>) -> String {
+    let lossy: Vec<&IfName> = lossy.iter().collect();
+    if lossy.is_empty() { String::new() } else { format!(", {} with bbr", phrase::list(&lossy)) }
 }
 
 fn but_for(held: &BTreeSet<IfName>) -> String {

@@ -337,7 +337,7 @@ fn routing(
             path.networks.iter().any(|network| network.length < bits && network.contains(gateway));
         inside || matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local())
     };
-    let congestion = config.congestion.get(dev);
+    let congestion = config.congestion.get(dev).filter(|asked| !asked.is_auto());
     let metrics = path.metrics.clone();
     let default = Route {
         via: path.gateway,

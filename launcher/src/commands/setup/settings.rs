@@ -101,7 +101,7 @@ pub fn check_kernel(state: &HostState) -> Result<(), Error> {
 /// # Errors
 /// 2 for one that it has not and cannot load.
 pub fn check_congestion(config: &Config) -> Result<(), Error> {
-    for (link, name) in config.congestion.iter().map(|(link, asked)| (link, asked.name())) {
+    for (link, name) in config.congestion.iter().map(|(link, asked)| (link, asked.algorithm())) {
         if let Some(why) = congestion::offered(name).refuses(name) {
             return Err(Error::new(
                 Exit::Usage,
