@@ -128,7 +128,7 @@ impl Locations {
 
     /// Where it is kept over boots what links with a budget have carried.
     pub fn usage(&self) -> PathBuf {
-        self.root.join("var/lib/mptcpize/usage.json")
+        self.root.join("var/lib/mptcpize/daemon/usage.json")
     }
 
     /// Where a user's own state of this boot is kept, best first to read; the first may be written.
