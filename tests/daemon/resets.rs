@@ -4,7 +4,7 @@
 use super::heal::{half_a_download, ports, reset};
 use super::host::{Daemon, stands};
 use crate::support::hold::Hold;
-use crate::support::uplinks::Uplinks;
+use crate::support::uplinks::{SERVER_V4, Uplinks};
 use crate::support::wait;
 
 const RATE: &str = "15mbit";
@@ -56,10 +56,29 @@ fn another_connection_there_keeps_its_subflow() {
     hold.release();
     client.finish().ok();
     // Whatever was to follow from the reset has, for connections have ended since.
-    lab.transfer("put", crate::support::uplinks::SERVER_V4, SHARE);
+    lab.transfer("put", SERVER_V4, SHARE);
     assert_eq!(ports(&lab, 2), of_other);
     assert_eq!(lab.client.net.ip("mptcp endpoint"), endpoints);
     other_hold.release();
     other.finish().ok();
+    daemon.end().ok();
+}
+
+#[test]
+fn a_connection_of_which_all_is_reset_leaves_the_endpoints_as_they_are() {
+    let lab = Uplinks::two_subnets(RATE);
+    // The program hears of it after a minute by default.
+    lab.client.net.sysctl("net/mptcp/close_timeout", "1");
+    let _server = lab.serve();
+    let daemon = Daemon::start(&lab.client, "");
+    stands(&lab.client, BOTH);
+    let hold = Hold::new();
+    let client = half_a_download(&lab, &hold);
+    let endpoints = lab.client.net.ip("mptcp endpoint");
+    reset(&lab, "dst 10.99.0.1");
+    hold.release();
+    assert_ne!(client.finish().code(), 0, "it lost its connection");
+    lab.transfer("put", SERVER_V4, 2 * SHARE).used_all();
+    assert_eq!(lab.client.net.ip("mptcp endpoint"), endpoints);
     daemon.end().ok();
 }

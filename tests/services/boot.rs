@@ -103,7 +103,7 @@ fn an_upgrade_starts_the_daemon_in_place_of_the_unit_before_and_undoes_nothing()
         .ok();
     let endpoints = || machine.sh("ip mptcp endpoint").ok().stdout;
     let before = endpoints();
-    assert!(before.contains("10.2.0.1 id 2"), "{before}");
+    assert!(before.contains("10.2.0.1 id "), "{before}");
     machine
         .sh(&format!(
             "mv /opt/{UNIT} /usr/lib/systemd/system

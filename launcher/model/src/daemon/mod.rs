@@ -180,7 +180,7 @@ impl Daemon {
                     self.debounce.wake(now);
                 }
                 if !self.heal.is_on() {
-                    self.resets.told(&event);
+                    self.resets.told(now, &event);
                 }
                 self.heal.told(now, &event);
             }
@@ -223,7 +223,7 @@ impl Daemon {
             actions.push(Action::Probe(probes));
         }
         let period = self.sample_period(now);
-        if self.sampling.is_due(now, period) {
+        if self.sampling.is_due(now, period) | self.resets.is_due(now) {
             actions.push(Action::Sample);
         }
         if !self.busy && self.next_look().is_some_and(|at| at <= now) {
@@ -237,8 +237,9 @@ impl Daemon {
     /// When [`Event::Deadline`] is due; never while nothing is waited for.
     pub fn deadline(&self) -> Option<Millis> {
         let look = if self.busy { None } else { self.next_look() };
-        let others = [self.heal.deadline(), self.sampling.deadline(), self.stall.deadline()];
-        look.into_iter().chain(others.into_iter().flatten()).min()
+        let samples = [self.sampling.deadline(), self.resets.deadline()];
+        let others = [self.heal.deadline(), self.stall.deadline()].into_iter().chain(samples);
+        look.into_iter().chain(others.flatten()).min()
     }
 
     /// Has everything that is known been acted on? True after the first look and its changes.

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -18,6 +19,10 @@ use crate::event::{Event, Kind};
 /// More often in a minute the network does not mean it by chance: there is a firewall on the way.
 const MOST: usize = 5;
 
+/// So long after a subflow ended its connection is looked at: the subflows of one that a peer aborts
+/// end one by one, within a millisecond or two.
+const SETTLED: Duration = Duration::from_millis(15);
+
 /// So many addresses are remembered between two samples.
 const MOST_ADDRESSES: usize = 64;
 
@@ -26,6 +31,8 @@ const MOST_ADDRESSES: usize = 64;
 pub(super) struct Resets {
     /// A connection that lost the subflow that it had from each of these.
     ended: BTreeMap<IpAddr, u32>,
+    /// When to look at them.
+    at: Option<Millis>,
     /// Those whose endpoints are to be made anew.
     due: BTreeSet<IpAddr>,
     /// How often that was needed.
@@ -34,23 +41,40 @@ pub(super) struct Resets {
 
 impl Resets {
     /// Takes a message of the path manager into account.
-    pub(super) fn told(&mut self, event: &Event) {
+    pub(super) fn told(&mut self, now: Millis, event: &Event) {
+        if event.kind == Kind::Closed {
+            self.ended.retain(|_, token| event.token != Some(*token));
+        }
         let ended = event.kind == Kind::SubflowClosed && event.error.unwrap_or(0) != 0;
         if let (true, Some(local), Some(token)) = (ended, event.local, event.token)
             && self.ended.len() < MOST_ADDRESSES
         {
             self.ended.insert(local.to_canonical(), token);
+            self.at = self.at.or(Some(now + SETTLED));
         }
     }
 
-    /// Is a sample needed?
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.ended.is_empty()
+    /// When a sample is needed.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.at
+    }
+
+    /// Is it needed now? It is asked for once.
+    pub(super) fn is_due(&mut self, now: Millis) -> bool {
+        let due = self.at.is_some_and(|at| at <= now);
+        if due {
+            self.at = None;
+        }
+        due && !self.ended.is_empty()
     }
 
     /// Judges what ended by the connections that there are, and says whether a look is due.
     pub(super) fn sampled(&mut self, now: Millis, flows: &[Flow]) -> bool {
         self.pace.end(now);
+        if self.at.is_some() {
+            // A sample that somebody else needed comes too early.
+            return false;
+        }
         for (address, token) in std::mem::take(&mut self.ended) {
             let lives = flows.iter().any(|flow| flow.open && flow.token == Some(token));
             let used = flows.iter().any(|flow| flow.token.is_some() && flow.local_ip() == address);
@@ -98,9 +122,12 @@ mod tests {
         ];
         for (what, error, flows, expected) in table {
             let mut resets = Resets::default();
-            resets.told(&ended("10.2.0.1", 7, error));
-            assert_eq!(resets.is_waiting(), error != 0, "{what}");
-            assert_eq!(resets.sampled(NOW, &flows), expected, "{what}");
+            resets.told(NOW, &ended("10.2.0.1", 7, error));
+            assert_eq!(resets.deadline().is_some(), error != 0, "{what}");
+            assert!(!resets.sampled(NOW, &flows), "{what}: its connection may end too");
+            let settled = NOW + SETTLED;
+            assert_eq!(resets.is_due(settled), error != 0, "{what}");
+            assert_eq!(resets.sampled(settled, &flows), expected, "{what}");
             assert_eq!(resets.take().len(), usize::from(expected), "{what}");
         }
     }
@@ -110,10 +137,21 @@ mod tests {
         let mut resets = Resets::default();
         let mut made = 0;
         for second in 0..600 {
-            resets.told(&ended("10.2.0.1", 7, 104));
-            resets.sampled(Millis(second * 1_000), &[flow("10.1.0.1", 7)]);
+            let at = Millis(second * 1_000);
+            resets.told(at, &ended("10.2.0.1", 7, 104));
+            assert!(resets.is_due(at + SETTLED));
+            resets.sampled(at + SETTLED, &[flow("10.1.0.1", 7)]);
             made += resets.take().len();
         }
         assert!((6..50).contains(&made), "{made} in ten minutes");
+    }
+
+    #[test]
+    fn a_connection_that_is_aborted_is_no_reason() {
+        let mut resets = Resets::default();
+        resets.told(NOW, &ended("10.2.0.1", 7, 104));
+        resets.told(NOW, &Event { token: Some(7), ..Event::new(Kind::Closed) });
+        assert!(!resets.is_due(NOW + SETTLED));
+        assert_eq!(resets.deadline(), None);
     }
 }

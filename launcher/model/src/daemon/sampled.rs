@@ -10,9 +10,7 @@ use super::sample::Sample;
 impl Daemon {
     /// How often somebody needs a sample.
     pub(super) fn sample_period(&self, now: Millis) -> Option<Duration> {
-        let at_once = self.resets.is_waiting().then_some(Duration::ZERO);
-        let heal = self.heal.sample_period();
-        let periods = [self.stall.period(), self.budgets.period(now), heal, at_once];
+        let periods = [self.stall.period(), self.budgets.period(now), self.heal.sample_period()];
         periods.into_iter().flatten().min()
     }
 
