@@ -1,6 +1,7 @@
 //! A path that stays up and passes nothing is passed by, and used again when it passes; bytes over each
 //! link prove it.
 
+use super::heal::healing;
 use super::host::{Daemon, status};
 use crate::support::uplinks::{SERVER_V4, Uplinks, assert_same};
 use crate::support::{Running, wait};
@@ -116,5 +117,25 @@ fn a_gateway_that_does_not_answer_is_passed_by_until_it_does() {
     lab.transfer("get", SERVER_V4, BYTES).used_only(2);
     lab.router.ip("link set r1 arp on");
     daemon.says("w1 passes again, after ");
+    daemon.end().ok();
+}
+
+/// Where the daemon opens the subflows it makes no endpoint anew: a connection knows an address by one
+/// id, and gets no subflow from it by another.
+#[test]
+fn a_transfer_whose_subflows_the_daemon_opens_uses_the_link_again() {
+    let lab = Uplinks::two_subnets(RATE);
+    let _server = lab.serve();
+    let daemon = healing(&lab);
+    let client = transfer(&lab, "get");
+    let endpoints = lab.client.net.ip("mptcp endpoint");
+    drop_all(&lab, 1);
+    is_set_aside(&lab, 1);
+    pass_all(&lab);
+    daemon.says("w1 passes again, after ");
+    let before = lab.counters();
+    wait::until("bytes over the link again", || lab.counters()[0] - before[0] > BYTES);
+    assert_eq!(lab.client.net.ip("mptcp endpoint"), endpoints);
+    drop(client);
     daemon.end().ok();
 }

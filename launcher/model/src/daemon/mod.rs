@@ -307,14 +307,15 @@ impl Daemon {
         let mut config = self.without_held(config);
         config.stalled = Some(self.stall.links());
         let (keep, mut renew) = (self.absences.kept(now), self.stall.take_back());
-        self.heal.replace(&renew);
         renew.extend(self.resets.take());
         self.lossy.settle(&seen.state, &mut config);
         let is_path = |dev: &IfName| {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };
         self.returns.look(now, &seen.state, is_path);
-        if !self.heal.is_on() {
+        if self.heal.is_on() {
+            self.returns.add(&mut renew);
+        } else {
             renew.extend(self.returns.due());
         }
         let wish = Wish { config, asked, keep, renew };
@@ -347,12 +348,13 @@ impl Daemon {
     fn applied(&mut self, now: Millis, changes: &[Change], actions: &mut Vec<Action>) {
         self.busy = false;
         self.retry = None;
-        let back = self.returns.take();
+        if !self.heal.is_on() {
+            self.returns.take();
+        }
         if let Some(by) = self.captured.take() {
             self.withdrawn(now, &by, changes, actions);
             return;
         }
-        self.heal.replace(&back);
         let standing = standing::joined(&self.joined, &self.links.held(), &self.lossy.links());
         if changes.is_empty() {
             self.stand(now, standing, actions);

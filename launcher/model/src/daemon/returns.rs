@@ -68,7 +68,15 @@ impl Returns {
         &self.due
     }
 
-    /// The host was set up: these are done, or, where the daemon opens the subflows, are its to do.
+    /// Adds addresses of links that pass again, where the daemon opens the subflows itself. It makes no
+    /// endpoint anew: the kernel opens no subflow from an address by another id than that which the
+    /// connection knows.
+    pub(super) fn add(&mut self, addresses: &mut BTreeSet<IpAddr>) {
+        self.due.append(addresses);
+    }
+
+    /// The host was set up: these are done, or, where the daemon opens the subflows, are to be
+    /// opened anew now that the flags of their endpoints are known.
     pub(super) fn take(&mut self) -> BTreeSet<IpAddr> {
         std::mem::take(&mut self.due)
     }
