@@ -45,6 +45,7 @@ pub fn monitor(arguments: Arguments, locations: &Locations) -> anyhow::Result<Ex
         tell: arguments.tell,
         term: observe::term(Colour::Never),
         knowledge: Knowledge::default(),
+        decided_ms: 0,
     };
     let mut printed = 0;
     while let Some(ready) = wait(&events, watch.as_ref())? {
@@ -88,6 +89,8 @@ struct Printer {
     tell: bool,
     term: Term,
     knowledge: Knowledge,
+    /// When the last decision was made.
+    decided_ms: u64,
 }
 
 impl Printer {
@@ -103,7 +106,7 @@ impl Printer {
         output::line(&self.term.finish(line))
     }
 
-    fn decided(&self, news: &Decisions) -> anyhow::Result<()> {
+    fn decided(&mut self, news: &Decisions) -> anyhow::Result<()> {
         let now = clock::now_ms();
         let (line, time_ms) = match news {
             // It was made a moment ago; both clocks go on alike in between.
@@ -114,6 +117,9 @@ impl Printer {
             Decisions::Missed(count) => (Line::Missed(*count), now),
             Decisions::Ended => (Line::Ended, now),
         };
+        // Each of the two clocks is read in whole milliseconds, a moment apart.
+        let time_ms = time_ms.max(self.decided_ms);
+        self.decided_ms = time_ms;
         if self.json {
             return output::line(&line.json(time_ms));
         }
