@@ -322,8 +322,8 @@ impl Daemon {
         let proposal = wish.proposal(&seen.state);
         self.last = Some(Box::new(wish.clone()));
         let paths = proposal.desired.paths.as_slice();
-        let bonds = proposal.desired.bonds;
-        self.stall.set(now, if bonds { paths } else { &[] }, wish.config.probe);
+        let ours = proposal.desired.refused.is_none();
+        self.stall.set(now, if ours { paths } else { &[] }, wish.config.probe);
         self.joined = proposal.links().into_iter().cloned().collect();
         self.captured = proposal.captured().map(Captured::what);
         self.heal(now, &seen.state, &wish.config, &proposal, actions);

@@ -24,6 +24,9 @@ impl Daemon {
         self.judged(now, reports, actions);
         let reports = self.stall.sampled(now, sample);
         self.judged(now, reports, actions);
+        if self.stall.is_back() {
+            self.debounce = Debounce::due(now);
+        }
         let reports = self.budgets.sampled(now, sample.local_s, &sample.links);
         self.save(now, !reports.is_empty(), actions);
         self.judged(now, reports, actions);

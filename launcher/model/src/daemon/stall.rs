@@ -89,11 +89,14 @@ struct State {
     deep: bool,
     /// Their connections have others.
     spare: bool,
+    /// It passed again when they had none, and they wait in long pauses.
+    late: bool,
 }
 
 impl Stall {
     /// Takes over the paths of a look, and the end that the settings name. With fewer than two links
-    /// there is nothing to choose from, and nothing is judged.
+    /// there is nothing to choose from, and nothing more is judged; but what is known of the one that
+    /// is left stays known, for the other may come back before it passes again.
     pub(super) fn set(&mut self, now: Millis, paths: &[Path], probe: Option<SocketAddr>) {
         let mut places: BTreeMap<IfName, Place> = BTreeMap::new();
         for path in paths {
@@ -101,9 +104,6 @@ impl Stall {
             place.sources.extend(path.others.iter().copied().chain([path.address, path.source()]));
             place.networks.extend(path.networks.iter().copied());
             place.gateways.extend(path.gateway);
-        }
-        if places.len() < 2 {
-            places.clear();
         }
         if (&self.places, self.probe) != (&places, probe) {
             self.tempo.wake();
@@ -114,7 +114,8 @@ impl Stall {
                 if self.places.get(dev) != Some(place) {
                     *state = State { falls: std::mem::take(&mut state.falls), ..State::default() };
                 }
-                state.ask = state.ask.or_else(|| probe.map(|_| now));
+                let asks = probe.is_some() && places.len() > 1;
+                state.ask = state.ask.or(asks.then_some(now));
             }
             (self.places, self.probe) = (places, probe);
         }
@@ -128,7 +129,7 @@ impl Stall {
     /// How often a sample is needed.
     pub(super) fn period(&self) -> Option<Duration> {
         let any = self.links.values().any(|state| state.stalled.is_some());
-        self.tempo.period(any).filter(|_| !self.places.is_empty())
+        self.tempo.period(any).filter(|_| any || self.places.len() > 1)
     }
 
     /// Judges a sample, and returns what is to be told: then a look is due.
@@ -143,6 +144,12 @@ impl Stall {
             let Some(state) = self.links.get_mut(dev) else { continue };
             (state.deep, state.spare) = (seen.deep, seen.spare);
             state.peers.clone_from(&seen.peers);
+            if state.late && state.stalled.is_none() && (seen.spare || !seen.deep) {
+                state.late = false;
+                if seen.deep {
+                    self.back.insert(dev.clone());
+                }
+            }
             if let Some((since, _)) = state.stalled {
                 let silent_for = now.0.saturating_sub(since.0);
                 let heard = seen.heard_ms.is_some_and(|ms| u64::from(ms) < silent_for);
@@ -210,6 +217,7 @@ impl Stall {
         if state.spare && state.deep {
             self.back.insert(dev.clone());
         }
+        state.late = state.deep && !state.spare;
         self.tempo.wake();
         let seconds = now.0.saturating_sub(since.0) / 1_000;
         let text = format!("{dev} passes again, after {seconds} s");
@@ -276,6 +284,11 @@ impl Stall {
     pub(super) fn links(&self) -> BTreeSet<IfName> {
         let stalled = self.links.iter().filter(|(_, state)| state.stalled.is_some());
         stalled.map(|(dev, _)| dev.clone()).collect()
+    }
+
+    /// Is a look due, by which such links are taken back?
+    pub(super) fn is_back(&self) -> bool {
+        !self.back.is_empty()
     }
 
     /// The addresses of links that have just come back and have subflows in long pauses.
