@@ -1,7 +1,6 @@
 //! What happens to links, addresses and routes is followed, and bytes over each link prove it.
 
-use super::host::{Daemon, is_whole, stands};
-use crate::support::hold::Hold;
+use super::host::{Daemon, Half, is_whole, stands};
 use crate::support::uplinks::{SERVER_V4, Uplinks};
 use crate::support::{kernel, wait};
 
@@ -112,22 +111,13 @@ fn a_transfer_that_goes_on_regains_a_link_that_was_off() {
     let lab = Uplinks::two_subnets(RATE);
     let _server = lab.serve();
     let daemon = Daemon::start(&lab.client, "");
-    let hold = Hold::new();
-    let mut client = hold.on(lab.client_of("put", SERVER_V4, 8 * BYTES)).start();
     // While the link is off no bytes are on their way, so that no subflow backs off.
-    wait::until("the first half", || {
-        assert!(!client.ended(), "it waits for its second half");
-        lab.counters().iter().sum::<u64>() > 4 * BYTES
-    });
+    let half = Half::upload(&lab, SERVER_V4, 8 * BYTES);
     assert!(lab.counters().iter().all(|bytes| *bytes > BYTES), "{:?}", lab.counters());
     lab.client.net.ip("link set w2 down");
     stands(&lab.client, "only one path, w1: nothing to set up");
     lab.client.net.ip("link set w2 up");
     stands(&lab.client, BOTH);
-    let before = lab.counters();
-    hold.release();
-    client.finish().ok();
-    let after = lab.counters();
-    assert!(after[1] - before[1] > BYTES / 2, "{before:?} {after:?}");
+    half.ends_over(2, BYTES / 2);
     daemon.end().ok();
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::uplinks::Station;
+use crate::support::hold::Hold;
+use crate::support::uplinks::{Station, Uplinks};
 use crate::support::{Cmd, Outcome, Running, scratch, wait};
 
 /// A daemon that runs and has made its first look.
@@ -108,4 +109,35 @@ pub(super) fn stands(station: &Station, standing: &str) {
 pub(super) fn is_whole(station: &Station) {
     let dry_run = || station.tool("setup --dry-run --exit-code").run();
     wait::until("a host that is set up", || dry_run().code() == 0);
+}
+
+/// An upload that stops in the middle until it is to go on.
+pub(super) struct Half<'a> {
+    lab: &'a Uplinks,
+    hold: Hold,
+    client: Running,
+}
+
+impl<'a> Half<'a> {
+    /// One of so many bytes to this host; back when the first half has left.
+    #[track_caller]
+    pub(super) fn upload(lab: &'a Uplinks, host: &str, bytes: u64) -> Self {
+        let hold = Hold::new();
+        let mut client = hold.on(lab.client_of("put", host, bytes)).start();
+        wait::until("the first half", || {
+            assert!(!client.ended(), "it waits for its second half");
+            lab.counters().iter().sum::<u64>() > bytes / 2
+        });
+        Half { lab, hold, client }
+    }
+
+    /// Lets it go on to its end; at least so many bytes of the second half leave over this link.
+    #[track_caller]
+    pub(super) fn ends_over(self, link: usize, least: u64) {
+        let before = self.lab.counters();
+        self.hold.release();
+        self.client.finish().ok();
+        let after = self.lab.counters();
+        assert!(after[link - 1] - before[link - 1] > least, "{before:?} {after:?}");
+    }
 }

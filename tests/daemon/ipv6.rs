@@ -5,8 +5,7 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::host::{Daemon, is_whole, stands};
-use crate::support::hold::Hold;
+use super::host::{Daemon, Half, is_whole, stands};
 use crate::support::uplinks::{SERVER_V6, Uplinks};
 use crate::support::{Running, scratch, wait};
 
@@ -99,20 +98,11 @@ fn a_transfer_keeps_a_link_whose_temporary_address_gives_way_to_the_next() {
             .any(|line| line.split(' ').next() == Some(address))
     };
     assert!(has_endpoint(&first), "{}", lab.client.net.ip("mptcp endpoint"));
-    let hold = Hold::new();
-    let mut client = hold.on(lab.client_of("put", SERVER_V6, 8 * BYTES)).start();
-    wait::until("the first half", || {
-        assert!(!client.ended(), "it waits for its second half");
-        lab.counters().iter().sum::<u64>() > 4 * BYTES
-    });
+    let half = Half::upload(&lab, SERVER_V6, 8 * BYTES);
     wait::until("the endpoint of the next one", || {
         temporary(&lab).iter().any(|address| *address != first && has_endpoint(address))
     });
     is_whole(&lab.client);
-    let before = lab.counters();
-    hold.release();
-    client.finish().ok();
-    let after = lab.counters();
-    assert!(after[1] - before[1] > BYTES / 2, "{before:?} {after:?}");
+    half.ends_over(2, BYTES / 2);
     daemon.end().ok();
 }

@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use super::host::{Daemon, is_whole, stands, status};
-use crate::support::hold::Hold;
+use super::host::{Daemon, Half, is_whole, stands, status};
 use crate::support::uplinks::{SERVER_V4, Uplinks};
 use crate::support::wait;
 
@@ -19,12 +18,7 @@ fn a_connection_regains_the_link_on_which_it_began_after_that_got_another_addres
     let lab = Uplinks::two_subnets(RATE);
     let _server = lab.serve();
     let daemon = Daemon::start(&lab.client, "");
-    let hold = Hold::new();
-    let mut client = hold.on(lab.client_of("put", SERVER_V4, 8 * BYTES)).start();
-    wait::until("the first half", || {
-        assert!(!client.ended(), "it waits for its second half");
-        lab.counters().iter().sum::<u64>() > 4 * BYTES
-    });
+    let half = Half::upload(&lab, SERVER_V4, 8 * BYTES);
     assert!(lab.counters().iter().all(|bytes| *bytes > BYTES), "{:?}", lab.counters());
     for line in ["address del 10.1.0.1/24 dev w1", "address add 10.1.0.77/24 dev w1", DEFAULT] {
         lab.client.net.ip(line);
@@ -35,11 +29,7 @@ fn a_connection_regains_the_link_on_which_it_began_after_that_got_another_addres
     });
     stands(&lab.client, BOTH);
     is_whole(&lab.client);
-    let before = lab.counters();
-    hold.release();
-    client.finish().ok();
-    let after = lab.counters();
-    assert!(after[0] - before[0] > BYTES / 2, "{before:?} {after:?}");
+    half.ends_over(1, BYTES / 2);
     daemon.end().ok();
 }
 

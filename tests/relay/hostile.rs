@@ -9,7 +9,7 @@ use mptcpize_model::gateway::Limits;
 use rustix::net::sockopt;
 
 use crate::lan::{Gateway, Relay, SERVER_V4, content, send};
-use crate::support::{Cmd, Running, kernel, wait};
+use crate::support::{Cmd, Running, hold, kernel, wait};
 
 const RATES: [&str; 2] = ["200mbit", "200mbit"];
 
@@ -194,15 +194,7 @@ fn thousands_of_connections_are_held_in_bounded_memory() {
         Cmd::new("python3").args(["-c", ECHO]).within(&gateway.lab.server).start();
     wait::until("the server", || kernel::is_listening(&gateway.lab.server, 8080));
     let (anonymous, open) = (memory(&relay, "RssAnon"), descriptors(&relay));
-    let fifo = crate::support::scratch("hold").join("end");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
+    let fifo = hold::fifo();
     let script = "exec 0<>\"$1\"; shift; exec python3 -c \"$@\"";
     let client = Cmd::new("sh").args(["-c", script, "sh"]).arg(&fifo).args([HOLD]);
     let client =

@@ -7,7 +7,7 @@ use mptcpize_model::net::IfName;
 use rustix::process::Signal;
 
 use crate::lan::{Gateway, PORT, Relay, SERVER_V4};
-use crate::support::{Cmd, kernel, scratch, tool, wait};
+use crate::support::{Cmd, hold, kernel, scratch, tool, wait};
 
 const RATES: [&str; 2] = ["50mbit", "50mbit"];
 
@@ -100,16 +100,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 fn a_listener_that_was_handed_over_serves_one_relay_after_the_other() {
     let gateway = Gateway::new(&RATES);
     let listener = gateway.serve(SERVER_V4);
-    let home = scratch("handed");
-    let fifo = home.join("next");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
+    let fifo = hold::fifo();
     let script = "exec 0<>\"$1\"; shift; exec python3 -c \"$@\"";
     let command = Cmd::new("sh").args(["-c", script, "sh"]).arg(&fifo).arg(SYSTEMD).arg("1");
     let mut relay =

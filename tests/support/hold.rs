@@ -8,6 +8,13 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{Cmd, scratch};
 
+/// A new pipe with a name (fifo(7)).
+pub fn fifo() -> PathBuf {
+    let path = scratch("hold").join("fifo");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("the name is new");
+    path
+}
+
 /// What a client waits for in the middle of its transfer.
 #[derive(Debug)]
 pub struct Hold {
@@ -17,8 +24,7 @@ pub struct Hold {
 
 impl Hold {
     pub fn new() -> Self {
-        let path = scratch("hold").join("fifo");
-        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("the name is new");
+        let path = fifo();
         // For reading too: so it is open before the client comes, and keeps what was written.
         let pipe = File::options().read(true).write(true).open(&path).expect("it was made");
         Hold { path, pipe }

@@ -2,7 +2,7 @@
 //! transaction as `mptcpize setup`. The journal is opened for each transaction and closed after it,
 //! so that `setup undo` never waits for a daemon that idles.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -232,7 +232,9 @@ impl<'a> Driver<'a> {
         let mut flows = diag::flows().ok()?;
         flows.retain(|flow| !self.sources.is_probe(flow.local));
         let named = |(name, bytes): (String, _)| Some((IfName::new(&name).ok()?, bytes));
-        let links = traffic::counters().into_iter().filter_map(named).collect();
+        // Samples come up to twenty times a second, and budgets alone need these.
+        let counters = if self.core.counts() { traffic::counters() } else { BTreeMap::new() };
+        let links = counters.into_iter().filter_map(named).collect();
         let silent = self.host.silent();
         Some(Event::Sampled(Box::new(Sample { flows, silent, local_s: clock::local_s(), links })))
     }

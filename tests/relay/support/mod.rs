@@ -6,6 +6,8 @@
 #![allow(unreachable_pub, reason = "an interface, though no crate exports it")]
 #![allow(missing_docs, reason = "a test's crate has no readers of its documentation")]
 
+#[path = "../../support/hold.rs"]
+pub mod hold;
 #[path = "../../support/kernel.rs"]
 pub mod kernel;
 #[path = "../../support/lab.rs"]

@@ -120,8 +120,7 @@ pub enum Action {
     List,
     /// Look at how connections get on, and answer with [`Event::Sampled`].
     Sample,
-    /// Try connections, and answer with
-    /// [`Event::Answered`] when a peer does.
+    /// Try connections, and answer with [`Event::Answered`] when a peer does.
     Probe(Vec<Probe>),
     /// Open subflows, and answer for each that is refused with [`Event::NotJoined`].
     Join(Vec<Join>),

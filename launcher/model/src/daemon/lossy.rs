@@ -26,8 +26,9 @@ const FEW: u64 = 1_000;
 /// And so many to say that a link does not lose any more.
 const MANY: u64 = 10_000;
 
-/// From so many losses in a thousand on, cubic gets less than half of a link of 50 Mbit/s with a round trip of 20 ms
-/// (its rate by RFC 9438 section 5 falls with the square root of losses).
+/// From so many losses in a thousand on, cubic gets less than half of a link of 50 Mbit/s with a round
+/// trip of 20 ms: there it is as fast as Reno (RFC 9438 section 4.3), whose rate falls with the square
+/// root of losses.
 const LOSES: u64 = 5;
 
 /// Under so many in ten thousand the link counts as clean: a fifth of that.

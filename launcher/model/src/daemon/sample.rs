@@ -18,7 +18,8 @@ pub struct Sample {
     /// The time of day here, in seconds since 1970 by the calendar of this place; it may be set.
     #[serde(default)]
     pub local_s: u64,
-    /// The byte counters of each link, which begin anew when it is made anew.
+    /// The byte counters of each link, which begin anew when it is made anew; empty where
+    /// [`Daemon::counts`](super::Daemon::counts) says that nobody needs them.
     pub links: BTreeMap<IfName, Bytes>,
 }
 
