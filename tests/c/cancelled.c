@@ -1,6 +1,7 @@
 /*
- * cancelled: a thread is cancelled in each function that waits; what is to be cleaned up on its way
- * out is. Built with -fexceptions, so that the unwinder does it and every frame must be known to it.
+ * cancelled: a thread is cancelled in each function that waits, at once (before it gets there, as a
+ * rule) and once it sleeps in it; what is to be cleaned up on its way out is. Built with
+ * -fexceptions, so that the unwinder does it and every frame must be known to it.
  * The output is the same natively and under the tool.
  */
 #include "check.h"
@@ -19,6 +20,7 @@ static const char *const names[KINDS] = { "accept", "accept with a limit", "acce
 					  "recvfrom", "recvmsg", "read", "readv", "connect" };
 static int listener, client, epoll;
 static int cleaned[KINDS];
+static _Atomic int id;
 
 static void clean(int **what)
 {
@@ -37,6 +39,7 @@ static void *waits(void *argument)
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
 	(void)mark;
+	id = gettid();
 	switch (kind) {
 	case LIMITED:
 	case ACCEPT:
@@ -82,6 +85,23 @@ static void *waits(void *argument)
 	return NULL;
 }
 
+/* Returns when the thread that was started last sleeps. */
+static void until_asleep(void)
+{
+	char path[64], state = 0;
+
+	while (id == 0)
+		sched_yield();
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
+	for (int turn = 0; state != 'S' && turn < 10000000; turn++) {
+		FILE *stat = fopen(path, "r");
+
+		must(stat && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1, path);
+		fclose(stat);
+	}
+	must(state == 'S', "the thread sleeps");
+}
+
 int main(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
@@ -98,16 +118,20 @@ int main(void)
 	must(accept(listener, NULL, NULL) >= 0, "accept");
 	epoll = epoll_create1(0);
 	must(epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) == 0, "epoll_ctl");
-	for (int kind = 0; kind < KINDS; kind++) {
+	for (int turn = 0; turn < 2 * KINDS; turn++) {
+		int kind = turn / 2, asleep = turn % 2;
 		pthread_t thread;
 		void *result;
 
+		id = cleaned[kind] = 0;
 		setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, kind == LIMITED ? &limit : &none,
 			   sizeof limit);
 		must(pthread_create(&thread, NULL, waits, (void *)(long)kind) == 0, "thread");
+		if (asleep)
+			until_asleep();
 		pthread_cancel(thread);
 		pthread_join(thread, &result);
-		printf("%s: %s, %s\n", names[kind],
+		printf("%s%s: %s, %s\n", names[kind], asleep ? ", asleep" : "",
 		       result == PTHREAD_CANCELED ? "cancelled" : "not cancelled",
 		       cleaned[kind] ? "cleaned" : "not cleaned");
 	}
