@@ -66,6 +66,9 @@ pub struct Flow {
     pub segments: u32,
     /// Segments that were sent again.
     pub resent: u32,
+    /// Bytes that were written and wait to be sent for the first time.
+    #[serde(default)]
+    pub unsent: u32,
     /// Bytes that the peer confirmed.
     pub confirmed: u64,
     /// Bytes received.
@@ -104,6 +107,7 @@ impl Flow {
             min_rtt_us: 0,
             segments: 0,
             resent: 0,
+            unsent: 0,
             confirmed: 0,
             received: 0,
         }

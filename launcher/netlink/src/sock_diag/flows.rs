@@ -49,6 +49,8 @@ pub struct Flow {
     pub segments: u32,
     /// Segments that were sent again.
     pub resent: u32,
+    /// Bytes that were written and wait to be sent for the first time (Linux 4.6).
+    pub unsent: u32,
     /// Bytes that the peer confirmed.
     pub confirmed: u64,
     /// Bytes received.
@@ -103,6 +105,7 @@ fn flow(message: &[u8]) -> Option<Flow> {
         min_rtt_us: number_at(148),
         segments: number_at(156),
         resent: number_at(100),
+        unsent: number_at(144),
         confirmed: long_at(120),
         received: long_at(128),
     })

@@ -79,14 +79,27 @@ pub fn connections() -> Result<Vec<Connection>, KernelError> {
 /// # Errors
 /// As [`connections`].
 pub fn with_token(token: u32) -> Result<Option<Connection>, KernelError> {
+    match of_token(token, mptcp)? {
+        Some(Found::Connection(connection)) => Ok(Some(connection)),
+        _ => Ok(None),
+    }
+}
+
+/// How much memory a connection has for what came and is not read yet, in bytes: what the program
+/// has not taken, and what waits for bytes before it that come over another path (the `Recv-Q` of
+/// `ss -M`). None where there is no such connection.
+///
+/// # Errors
+/// As [`connections`].
+pub fn receive_queue(token: u32) -> Result<Option<u32>, KernelError> {
+    of_token(token, |message| Head::read(message).map(|head| head.queued))
+}
+
+fn of_token<T>(token: u32, read: impl FnMut(&[u8]) -> Option<T>) -> Result<Option<T>, KernelError> {
     let asked = Request { family: Family::V4.number(), token, states: 0 };
-    let request = asked.of(Kind::Mptcp);
-    let found = Exchange::open(SOCK_DIAG)?.request(BY_FAMILY, 0, &request, mptcp);
-    match found {
-        Ok(Some(Found::Connection(connection))) => Ok(Some(connection)),
-        Ok(_) => Ok(None),
+    match Exchange::open(SOCK_DIAG)?.request(BY_FAMILY, 0, &asked.of(Kind::Mptcp), read) {
         Err(error) if error.errno == libc::ENOENT => Ok(None),
-        Err(error) => Err(error),
+        found => found,
     }
 }
 

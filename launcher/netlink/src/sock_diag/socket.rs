@@ -90,6 +90,8 @@ pub(super) struct Head {
     pub(super) bound: Option<u32>,
     pub(super) uid: u32,
     pub(super) inode: u32,
+    /// The memory of what was received and is not read yet, also out of order, in bytes.
+    pub(super) queued: u32,
 }
 
 /// Its length.
@@ -113,6 +115,7 @@ impl Head {
             local: SocketAddr::new(address(8)?, port(4)),
             remote: SocketAddr::new(address(24)?, port(6)),
             bound: word(head, 40).filter(|index| *index != 0),
+            queued: word(head, 56)?,
             uid: word(head, 64)?,
             inode: word(head, 68)?,
         })

@@ -1,6 +1,6 @@
 //! MPTCP connections with their subflows, in the words of [`mptcpize_model::connection`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mptcp_netlink::{KernelError, sock_diag};
 use mptcpize_model::connection::Connection;
@@ -45,4 +45,11 @@ pub fn with_token(token: u32) -> Result<Option<Connection>, KernelError> {
 pub fn flows() -> Result<Vec<Flow>, KernelError> {
     // By value, so that ten thousand are not held twice.
     Ok(sock_diag::flows()?.into_iter().map(|flow| from_kernel::flow(&flow)).collect())
+}
+
+/// The memory of what each of these connections received and has not read, in bytes, by token; of
+/// those alone that the kernel knows.
+pub fn receive_queues(tokens: impl Iterator<Item = u32>) -> BTreeMap<u32, u32> {
+    let queue = |token| Some((token, sock_diag::receive_queue(token).ok()??));
+    tokens.filter_map(queue).collect()
 }

@@ -31,6 +31,7 @@ fn flow(link: usize, remote: &str) -> Flow {
         min_rtt_us: 10_000,
         segments: 100,
         resent: 0,
+        unsent: 0,
         confirmed: 100_000,
         received: 0,
     }

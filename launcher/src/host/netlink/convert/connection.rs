@@ -63,6 +63,7 @@ pub(in crate::host) fn flow(flow: &kernel::Flow) -> Flow {
         min_rtt_us: flow.min_rtt_us,
         segments: flow.segments,
         resent: flow.resent,
+        unsent: flow.unsent,
         confirmed: flow.confirmed,
         received: flow.received,
     }
