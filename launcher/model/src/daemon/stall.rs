@@ -55,6 +55,11 @@ const MOST_UNANSWERED: u32 = 2;
 /// A stalled link over which nobody can be asked is tried after so long: no connection is left.
 const TRIAL: Duration = Duration::from_secs(30);
 
+/// For how long a link that passes again is watched: at least, and at most, which is the kernel's
+/// longest pause (`TCP_RTO_MAX`).
+const WATCH_LEAST: Duration = Duration::from_secs(2);
+const WATCH_MOST: Duration = Duration::from_secs(120);
+
 /// Everything that is known of stalled links.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Stall {
@@ -89,8 +94,9 @@ struct State {
     deep: bool,
     /// Their connections have others.
     spare: bool,
-    /// It passed again when they had none, and they wait in long pauses.
-    late: bool,
+    /// It passes again. Until then it is watched for subflows that wait on in long pauses: who sends to
+    /// this host may not have had a reason to try again yet, or they had no others.
+    watched: Option<Millis>,
 }
 
 impl Stall {
@@ -144,10 +150,13 @@ impl Stall {
             let Some(state) = self.links.get_mut(dev) else { continue };
             (state.deep, state.spare) = (seen.deep, seen.spare);
             state.peers.clone_from(&seen.peers);
-            if state.late && state.stalled.is_none() && (seen.spare || !seen.deep) {
-                state.late = false;
-                if seen.deep {
+            if let Some(until) = state.watched.filter(|_| state.stalled.is_none()) {
+                let waits = seen.deep && seen.spare;
+                if waits {
                     self.back.insert(dev.clone());
+                }
+                if waits || until <= now {
+                    state.watched = None;
                 }
             }
             if let Some((since, _)) = state.stalled {
@@ -214,12 +223,15 @@ impl Stall {
         state.stalled = None;
         state.ask = probe.map(|_| now + PROBE);
         state.unanswered = 0;
-        if state.spare && state.deep {
+        let waits = state.spare && state.deep;
+        let lasted = Duration::from_millis(now.0.saturating_sub(since.0));
+        if waits {
             self.back.insert(dev.clone());
         }
-        state.late = state.deep && !state.spare;
+        // A pause is at most as long as the silence was before it (RFC 6298 section 5.5).
+        state.watched = (!waits).then_some(now + lasted.clamp(WATCH_LEAST, WATCH_MOST));
         self.tempo.wake();
-        let seconds = now.0.saturating_sub(since.0) / 1_000;
+        let seconds = lasted.as_secs();
         let text = format!("{dev} passes again, after {seconds} s");
         Some(Report::about(Code::PassesAgain, dev, text))
     }

@@ -217,11 +217,13 @@ impl<'a> View<'a> {
             && self.siblings(flow).any(goes_on)
     }
 
-    /// Does this side or the other wait in a long pause, for a connection that moves?
+    /// Does this side or the other wait in a long pause, for a connection that receives elsewhere or
+    /// hears nothing anywhere?
     fn is_deep(&self, flow: &Flow) -> bool {
         let ours = flow.unconfirmed > 0 && flow.rto_us >= DEEP_US;
-        let moves = || self.siblings(flow).any(|other| other.received_ms < LATELY_MS);
-        heard_ms(flow) >= LATELY_MS && (ours || moves())
+        let receives = || self.siblings(flow).any(|other| other.received_ms < LATELY_MS);
+        let is_silent = || self.siblings(flow).all(|other| heard_ms(other) >= LATELY_MS);
+        heard_ms(flow) >= LATELY_MS && (ours || receives() || is_silent())
     }
 
     fn is_gateway_silent(&self, sample: &Sample, failed: bool) -> bool {

@@ -167,6 +167,26 @@ fn a_stalled_link_is_asked_twice_a_second_and_taken_back_when_anything_is_heard(
     assert_eq!((stall.links().len(), stall.deadline()), (0, None));
 }
 
+/// Whoever sends to this host has backed off, on each of the links that passed nothing at once.
+#[test]
+fn a_receiver_that_hears_nothing_on_any_link_has_its_subflow_made_anew_where_it_passes_again() {
+    for (where_else, second, watched, expected) in [
+        ("nothing anywhere", receives(2, 5_000), receives(2, 6_000), 1),
+        ("it goes on over the other", receives(2, 10), receives(2, 10), 1),
+        ("it begins again over the other", receives(2, 5_000), receives(2, 10), 1),
+        ("the other sends and is confirmed", of(1, flow(2, SERVER)), of(1, flow(2, SERVER)), 0),
+    ] {
+        let mut stall = stall();
+        stall.sampled(Millis(0), &sample(sibling_stuck()));
+        stall.sampled(Millis(20_000), &sample(vec![receives(1, 20_000), second]));
+        stall.answered(Millis(20_100), &name(1));
+        stall.sampled(Millis(20_300), &sample(vec![receives(1, 20_300), watched]));
+        assert_eq!(stall.take_back().len(), expected, "{where_else}");
+        stall.sampled(Millis(20_500), &sample(vec![receives(1, 20_500), watched]));
+        assert_eq!(stall.take_back().len(), 0, "{where_else}: once");
+    }
+}
+
 #[test]
 fn an_answer_to_a_question_takes_it_back_and_what_waits_in_a_long_pause_is_made_anew() {
     for (long, spare, expected) in [(true, true, 1), (false, true, 0), (true, false, 0)] {
