@@ -22,6 +22,7 @@ mod reported;
 mod resets;
 mod returns;
 mod service;
+mod slow;
 mod stalled;
 mod telling;
 mod vpn;

@@ -356,6 +356,14 @@ impl Uplinks {
             .collect()
     }
 
+    /// Gives a link another rate from now on, in the words of tc(8), in both directions.
+    pub fn shape(&self, link: usize, rate: &str) {
+        let rate = here(rate);
+        for (station, end) in [(&self.client.net, 'w'), (&self.router, 'r')] {
+            station.tc(&format!("qdisc change dev {end}{link} root tbf {rate}"));
+        }
+    }
+
     /// Takes away the far end of a link: the carrier is lost.
     pub fn cut(&self, link: usize) {
         self.router.ip(&format!("link set r{link} down"));

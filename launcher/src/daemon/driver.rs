@@ -236,7 +236,9 @@ impl<'a> Driver<'a> {
         let counters = if self.core.counts() { traffic::counters() } else { BTreeMap::new() };
         let links = counters.into_iter().filter_map(named).collect();
         let silent = self.host.silent();
-        Some(Event::Sampled(Box::new(Sample { flows, silent, local_s: clock::local_s(), links })))
+        let queues = diag::receive_queues(self.core.suspects());
+        let local_s = clock::local_s();
+        Some(Event::Sampled(Box::new(Sample { flows, silent, local_s, links, queues })))
     }
 
     /// Opens subflows; what the kernel refuses is an event each.

@@ -245,6 +245,10 @@ pub enum Code {
     Stalled,
     /// It passes again.
     PassesAgain,
+    /// A path became slow and held its connections back.
+    Blocks,
+    /// It is used again.
+    Unblocked,
     /// A link has used its budget.
     Spent,
     /// It has a new one.
@@ -275,6 +279,8 @@ impl Code {
         Code::Healed,
         Code::Stalled,
         Code::PassesAgain,
+        Code::Blocks,
+        Code::Unblocked,
         Code::Spent,
         Code::Unspent,
         Code::Lossy,
@@ -300,6 +306,8 @@ impl Code {
             Code::Healed => "healed",
             Code::Stalled => "stalled",
             Code::PassesAgain => "passes_again",
+            Code::Blocks => "blocks",
+            Code::Unblocked => "unblocked",
             Code::Spent => "spent",
             Code::Unspent => "unspent",
             Code::Lossy => "lossy",

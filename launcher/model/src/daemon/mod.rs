@@ -7,6 +7,8 @@
 //! Not here: descriptors, the journal, the kernel. Those are the launcher's (`daemon/driver.rs`).
 
 mod absence;
+mod answers;
+mod blocking;
 mod budgets;
 mod debounce;
 mod event;
@@ -38,12 +40,13 @@ mod withdrawal;
 use serde::Serialize;
 
 use crate::asked::Asked;
-use crate::change::{Change, Item};
+use crate::change::Change;
 use crate::config::Config;
 use crate::net::IfName;
 use crate::phrase;
 use crate::vpn::Captured;
 use absence::Absences;
+use blocking::Blocking;
 use budgets::Budgets;
 use debounce::Debounce;
 use heal::Heal;
@@ -102,6 +105,8 @@ pub struct Daemon {
     heal: Heal,
     /// Paths that are up and pass nothing.
     stall: Stall,
+    /// Paths that hold connections back.
+    blocking: Blocking,
     /// What the host was last to be set up by.
     last: Option<Box<Wish>>,
     /// Links that may carry so much in a period.
@@ -147,6 +152,7 @@ impl Daemon {
             resets: Resets::default(),
             heal: Heal::default(),
             stall: Stall::default(),
+            blocking: Blocking::default(),
             last: None,
             budgets,
             lossy: Lossy::default(),
@@ -217,7 +223,8 @@ impl Daemon {
             let text = format!("{} came back", phrase::count(back, "lost subflow"));
             self.tell(now, Report::new(Code::Healed, text), &mut actions);
         }
-        let (probes, reports) = self.stall.probes(now);
+        let (probes, mut reports) = self.stall.probes(now);
+        reports.extend(self.blocking.end(now));
         self.judged(now, reports, &mut actions);
         if !probes.is_empty() {
             actions.push(Action::Probe(probes));
@@ -237,7 +244,7 @@ impl Daemon {
     /// When [`Event::Deadline`] is due; never while nothing is waited for.
     pub fn deadline(&self) -> Option<Millis> {
         let look = if self.busy { None } else { self.next_look() };
-        let samples = [self.sampling.deadline(), self.resets.deadline()];
+        let samples = [self.sampling.deadline(), self.resets.deadline(), self.blocking.deadline()];
         let others = [self.heal.deadline(), self.stall.deadline()].into_iter().chain(samples);
         look.into_iter().chain(others.flatten()).min()
     }
@@ -252,17 +259,28 @@ impl Daemon {
         !self.budgets.shown().is_empty()
     }
 
+    /// The tokens of connections whose receive queues the next sample is to have.
+    pub fn suspects(&self) -> impl Iterator<Item = u32> {
+        self.blocking.suspects()
+    }
+
     /// What `mptcpize status` shows.
     pub fn status(&self) -> Status {
         Status {
             since: self.since,
             standing: self.standing.clone(),
-            held: self.links.shown().into_iter().chain(self.stall.shown()).collect(),
+            held: self.held(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
             budgets: self.budgets.shown(),
             decisions: self.log.counts().clone(),
             events: self.log.last(),
         }
+    }
+
+    /// The links that are not used, or not as others are.
+    fn held(&self) -> Vec<Held> {
+        let by_links = self.links.shown().into_iter().chain(self.stall.shown());
+        by_links.chain(self.blocking.shown()).collect()
     }
 
     /// The moment of the next look. While a refusal or somebody else's repairs are waited out,
@@ -308,6 +326,7 @@ impl Daemon {
         config.stalled = Some(self.stall.links());
         let (keep, mut renew) = (self.absences.kept(now), self.stall.take_back());
         renew.extend(self.resets.take());
+        renew.extend(self.blocking.take());
         self.lossy.settle(&seen.state, &mut config);
         let is_path = |dev: &IfName| {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
@@ -323,7 +342,9 @@ impl Daemon {
         self.last = Some(Box::new(wish.clone()));
         let paths = proposal.desired.paths.as_slice();
         let ours = proposal.desired.refused.is_none();
-        self.stall.set(now, if ours { paths } else { &[] }, wish.config.probe);
+        let paths = if ours { paths } else { &[] };
+        self.stall.set(now, paths, wish.config.probe);
+        self.blocking.set(paths, &wish.config.backup, self.heal.is_on());
         self.joined = proposal.links().into_iter().cloned().collect();
         self.captured = proposal.captured().map(Captured::what);
         self.heal(now, &seen.state, &wish.config, &proposal, actions);
@@ -342,70 +363,8 @@ impl Daemon {
     fn without_held(&self, mut config: Config) -> Config {
         config.exclude.extend(self.links.held());
         config.backup.extend(self.budgets.spent().iter().cloned());
+        config.backup.extend(self.blocking.links().cloned());
         config
-    }
-
-    fn applied(&mut self, now: Millis, changes: &[Change], actions: &mut Vec<Action>) {
-        self.busy = false;
-        self.retry = None;
-        if !self.heal.is_on() {
-            self.returns.take();
-        }
-        if let Some(by) = self.captured.take() {
-            self.withdrawn(now, &by, changes, actions);
-            return;
-        }
-        let standing = standing::joined(&self.joined, &self.links.held(), &self.lossy.links());
-        if changes.is_empty() {
-            self.stand(now, standing, actions);
-            return;
-        }
-        let count = phrase::count(changes.len(), "change");
-        let links = phrase::list(&self.joined);
-        let report = Report::new(Code::SetUp, format!("set up {links} with {count}"));
-        self.standing = standing;
-        self.tell(now, report, actions);
-        // No message tells of these, and subflows are opened by what there is.
-        let untold = |change: &Change| match change {
-            Change::Sysctl { .. } => manager::is_about(change),
-            Change::Add(item) | Change::Remove(item) => {
-                self.heal.is_on() && matches!(item, Item::Endpoint(_))
-            }
-            Change::Flags { .. } | Change::Limits { .. } => self.heal.is_on(),
-        };
-        if changes.iter().any(untold) {
-            self.debounce.wake(now);
-        }
-        if let Some(pause) = self.repairs.strike(now, MOST_REPAIRS) {
-            let text = format!(
-                "something else changes what was set up again and again: \
-                 the next look is in {} s",
-                pause.as_secs()
-            );
-            self.tell(now, Report::new(Code::Fought, text), actions);
-        }
-    }
-
-    /// What would lead around a VPN is gone. Who brings a VPN up and down does not undo what is set up.
-    fn withdrawn(&mut self, now: Millis, by: &str, changes: &[Change], actions: &mut Vec<Action>) {
-        let standing = standing::captured(by, &self.links.held());
-        if changes.is_empty() {
-            return self.stand(now, standing, actions);
-        }
-        let text = format!("{by}: withdrew {}", withdrawal::what(changes));
-        self.standing = standing;
-        self.tell(now, Report::new(Code::Withdrawn, text), actions);
-        self.debounce.wake(now);
-    }
-
-    fn refused(&mut self, now: Millis, why: String, actions: &mut Vec<Action>) {
-        self.busy = false;
-        self.standing = format!("not set up: {why}");
-        let (retry, is_news) = Retry::after(self.retry.take(), now, why.clone());
-        self.retry = Some(retry);
-        if is_news {
-            self.tell(now, Report::new(Code::Refused, why), actions);
-        }
     }
 
     fn reloaded(

@@ -21,6 +21,10 @@ pub struct Sample {
     /// The byte counters of each link, which begin anew when it is made anew; empty where
     /// [`Daemon::counts`](super::Daemon::counts) says that nobody needs them.
     pub links: BTreeMap<IfName, Bytes>,
+    /// The memory of what each connection received and has not read, in bytes, by token; of those
+    /// that [`Daemon::suspects`](super::Daemon::suspects) names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queues: BTreeMap<u32, u32>,
 }
 
 /// A neighbour whose link address is not known.

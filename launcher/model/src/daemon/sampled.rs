@@ -24,6 +24,8 @@ impl Daemon {
         self.judged(now, reports, actions);
         let reports = self.stall.sampled(now, sample);
         self.judged(now, reports, actions);
+        let reports = self.blocking.sampled(now, sample, &self.stall.links());
+        self.judged(now, reports, actions);
         if self.stall.is_back() {
             self.debounce = Debounce::due(now);
         }
