@@ -12,6 +12,7 @@ use crate::gateway::activity::Activity;
 use crate::gateway::pipes::Pipes;
 use crate::gateway::socket::{Socket, reset_at_close};
 use crate::gateway::splice::{Direction, End};
+use crate::gateway::tally::Live;
 use crate::sys;
 
 /// How long what was sent before a reset may take to be acknowledged; then it is lost with the reset,
@@ -31,29 +32,44 @@ pub struct Carried {
     pub reset: bool,
 }
 
-/// Carries bytes both ways until both ends have ended.
-pub async fn carry(client: Socket, server: Socket, pipes: &Pipes, activity: &Activity) -> Carried {
+/// Carries bytes both ways until both ends have ended. Closing the server's socket is left to the caller.
+pub async fn carry(
+    client: Socket,
+    server: &Socket,
+    pipes: &Pipes,
+    activity: &Activity,
+    live: &Live,
+) -> Carried {
+    let client = &client;
     let (mut up, mut down) = (Direction::new(), Direction::new());
     let (mut up_end, mut down_end) = (None, None);
     let mut seen = activity.start();
+    let mut halves = 2;
     let broken = poll_fn(|context| {
         if up_end.is_none()
-            && let Poll::Ready(end) = up.poll(context, &client, &server, pipes)
+            && let Poll::Ready(end) = up.poll(context, client, server, pipes)
         {
             up_end = Some(end);
         }
         if down_end.is_none()
-            && let Poll::Ready(end) = down.poll(context, &server, &client, pipes)
+            && let Poll::Ready(end) = down.poll(context, server, client, pipes)
         {
             down_end = Some(end);
         }
         activity.note(&mut seen, up.moved().saturating_add(down.moved()));
+        live.note(up.moved(), down.moved());
+        let open = u8::from(up_end.is_none()) + u8::from(down_end.is_none());
+        if open < halves {
+            // The kernel forgets its subflows once both halves have ended.
+            live.look();
+            halves = open;
+        }
         match (up_end, down_end) {
-            (Some(End::SourceGone), _) => Poll::Ready(Some(&server)),
-            (_, Some(End::SourceGone)) => Poll::Ready(Some(&client)),
+            (Some(End::SourceGone), _) => Poll::Ready(Some(server)),
+            (_, Some(End::SourceGone)) => Poll::Ready(Some(client)),
             // A sink that takes no more may still have sent something that is on its way.
-            (Some(End::SinkGone), Some(_)) => Poll::Ready(Some(&client)),
-            (Some(_), Some(End::SinkGone)) => Poll::Ready(Some(&server)),
+            (Some(End::SinkGone), Some(_)) => Poll::Ready(Some(client)),
+            (Some(_), Some(End::SinkGone)) => Poll::Ready(Some(server)),
             (Some(End::Finished), Some(End::Finished)) => Poll::Ready(None),
             _ => Poll::Pending,
         }
@@ -61,8 +77,8 @@ pub async fn carry(client: Socket, server: Socket, pipes: &Pipes, activity: &Act
     .await;
     if let Some(survivor) = broken {
         flush(survivor).await;
-        reset_at_close(&client);
-        reset_at_close(&server);
+        reset_at_close(client);
+        reset_at_close(server);
     }
     Carried { up: up.moved(), down: down.moved(), reset: broken.is_some() }
 }

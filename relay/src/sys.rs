@@ -2,10 +2,15 @@
 
 #![allow(unsafe_code)]
 
+pub mod subflows;
+
 use std::ffi::c_int;
+use std::fs;
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -110,6 +115,21 @@ fn get(socket: impl AsFd, level: c_int, name: c_int, value: &mut [u8]) -> io::Re
         )
     })?;
     Ok(length as usize)
+}
+
+/// The network namespace of this process, as a number that no other one of this boot has: its cookie
+/// (`SO_NETNS_COOKIE`, Linux 5.14), before that the inode of the namespace (namespaces(7)), which may be
+/// given anew.
+pub fn netns() -> u64 {
+    let cookie = || {
+        // Any socket belongs to the namespace; this kind needs nothing of it.
+        let socket = UnixDatagram::unbound().ok()?;
+        let mut value = [0; mem::size_of::<u64>()];
+        get(socket, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, &mut value).ok()?;
+        Some(u64::from_ne_bytes(value))
+    };
+    let inode = || fs::metadata("/proc/self/ns/net").map_or(0, |found| found.ino());
+    cookie().unwrap_or_else(inode)
 }
 
 /// Does a connected socket really speak MPTCP? Not where the peer did not, or a middlebox took the

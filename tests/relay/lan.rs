@@ -200,7 +200,7 @@ fn missing(error: std::io::Error) -> std::io::Result<()> {
 /// A relay that runs.
 pub(crate) struct Relay {
     pub(crate) running: Running,
-    settings: PathBuf,
+    pub(crate) settings: PathBuf,
     told: UnixDatagram,
 }
 

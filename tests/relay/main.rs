@@ -21,5 +21,6 @@ mod hostile;
 mod lan;
 mod life;
 mod safety;
+mod state;
 mod thin;
 mod uplinks;

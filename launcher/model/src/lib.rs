@@ -20,6 +20,7 @@ pub mod environment;
 pub mod event;
 pub mod file_change;
 pub mod gateway;
+pub mod gateway_status;
 pub mod lacks;
 pub mod metrics;
 pub mod mptcp;

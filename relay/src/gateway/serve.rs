@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::net::getsockname;
@@ -49,14 +50,22 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     let (far, made, passed_by) = match dialled.map(|dialled| won(dialled, &attempts)) {
         Ok(Some(won)) => won,
         Ok(None) => return,
-        Err(error) => return tell(&error),
+        Err(error) => {
+            shared.refusals().failed(&error);
+            return tell(&error);
+        }
     };
     let spoke = sys::is_multipath(&far);
     shared.placement().connected(shared.now(), (client.ip(), to), made, &passed_by, spoke);
     drop((attempts, passed_by));
     leave_open(&near);
     let uplink = made.uplink.map(|(place, _)| place);
-    let carried = session::carry(near, far, &shared.pipes, shared.activity(uplink)).await;
+    let far = Arc::new(far);
+    let source = made.uplink.map(|(_, source)| source);
+    let (number, live) = shared.tally.begin(client.ip(), source, spoke, &far);
+    let carried = session::carry(near, &far, &shared.pipes, shared.activity(uplink), &live).await;
+    shared.tally.end(shared.now(), number, &shared.settings().uplinks);
+    drop((far, live));
     let name = uplink.and_then(|place| {
         shared.settings().uplinks.get(place).map(|uplink| uplink.dev.as_str().to_owned())
     });
