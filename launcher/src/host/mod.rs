@@ -13,6 +13,7 @@ pub mod process;
 pub mod procfs;
 #[doc(hidden)]
 pub mod readers;
+pub mod relay;
 pub mod scrape;
 pub mod systemd;
 

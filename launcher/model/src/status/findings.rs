@@ -11,6 +11,7 @@ use crate::net::IfName;
 use crate::phrase;
 use crate::proposal::{self, Proposal};
 use crate::shell;
+use crate::status::lan::Heard;
 use crate::status::{Availability, PathRow, Seen, State, Use, Whereabouts, links, state_of};
 use crate::vpn::Captured;
 
@@ -65,8 +66,18 @@ pub(super) fn find(
         on_the_way(seen, &mut all);
         single(seen, paths, &mut all);
     }
+    relay_silent(seen, &mut all);
     all.sort_by_key(|finding| !finding.attention);
     all
+}
+
+/// The relay of a gateway that should answer, on a host that has the interfaces of its LAN.
+fn relay_silent(seen: &Seen, all: &mut Vec<Finding>) {
+    let Heard::Silent(links, why) = &seen.relay else { return };
+    if links.iter().any(|dev| seen.state.link(dev).is_some()) {
+        let what = "the relay of the gateway does not answer";
+        all.push(fault(what, why, "journalctl -u mptcpize-gateway"));
+    }
 }
 
 fn fault(what: impl Into<String>, why: &str, fix: impl Into<String>) -> Finding {
