@@ -11,6 +11,7 @@ mod check_fixes;
 mod check_peer;
 mod check_programs;
 mod counters;
+mod gateway;
 mod metrics;
 mod shell;
 mod status;

@@ -183,7 +183,10 @@ pub fn told(running_ms: u64, down_bytes: u64) -> State {
         lan: vec![IfName::new("br0").expect("a short name")],
         connections: 17,
         most_connections: 16_384,
-        all: Amounts { mptcp: 3_000, ..amounts(15, 4_211, 1_400_000_000 + down_bytes, 33_000_000, 93) },
+        all: Amounts {
+            mptcp: 3_000,
+            ..amounts(15, 4_211, 1_400_000_000 + down_bytes, 33_000_000, 93)
+        },
         clients_all: 3,
         clients: vec![
             client("192.168.77.2", amounts(12, 4_000, 1_300_000_000 + down_bytes, 30_000_000, 97)),

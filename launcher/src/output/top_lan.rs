@@ -45,7 +45,8 @@ fn client(row: &ClientRow, width: usize) -> Vec<Piece> {
             units::bytes(row.amounts.up_bytes)
         ),
     };
-    let part = row.multipath_permille.map_or_else(|| "–".into(), |part| ((part + 5) / 10).to_string());
+    let part =
+        row.multipath_permille.map_or_else(|| "–".into(), |part| ((part + 5) / 10).to_string());
     vec![(
         format!(
             " {:<26}{:>5}{:>9}{:>7}{amounts}{:>9} %",

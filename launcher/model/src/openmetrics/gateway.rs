@@ -15,7 +15,8 @@ use Kind::{Counter, Gauge};
 pub(super) const TABLE: &[Family] = &[
     row("gateway_up", Gauge, "Whether the relay of the gateway takes connections", |from, into| {
         // Whoever may not ask knows nothing of it.
-        if let Some(gateway) = from.report.gateway.as_ref().filter(|it| it.relay != Standing::Hidden)
+        if let Some(gateway) =
+            from.report.gateway.as_ref().filter(|it| it.relay != Standing::Hidden)
         {
             into.add(&[], gateway.relay == Standing::Running);
         }
@@ -113,7 +114,11 @@ fn with(from: &Measured<'_>, work: impl FnOnce(&Told)) {
     }
 }
 
-fn each_uplink<N: Number>(from: &Measured<'_>, into: &mut Samples, value: impl Fn(&UplinkRow) -> N) {
+fn each_uplink<N: Number>(
+    from: &Measured<'_>,
+    into: &mut Samples,
+    value: impl Fn(&UplinkRow) -> N,
+) {
     with(from, |told| {
         for row in &told.uplinks {
             into.add(&[("link", row.uplink.dev.as_str())], value(row));
@@ -121,7 +126,11 @@ fn each_uplink<N: Number>(from: &Measured<'_>, into: &mut Samples, value: impl F
     });
 }
 
-fn each_client<N: Number>(from: &Measured<'_>, into: &mut Samples, value: impl Fn(&ClientRow) -> N) {
+fn each_client<N: Number>(
+    from: &Measured<'_>,
+    into: &mut Samples,
+    value: impl Fn(&ClientRow) -> N,
+) {
     with(from, |told| {
         for row in &told.clients {
             into.add(&[("client", &row.address.to_string())], value(row));

@@ -158,9 +158,8 @@ fn told(state: &State, before: Option<&State>) -> Told {
         .clients
         .iter()
         .map(|client| {
-            let known = before.and_then(|old| {
-                old.clients.iter().find(|other| other.address == client.address)
-            });
+            let known = before
+                .and_then(|old| old.clients.iter().find(|other| other.address == client.address));
             let then = known.map(|known| known.amounts).unwrap_or_default();
             ClientRow {
                 address: client.address,
@@ -171,9 +170,8 @@ fn told(state: &State, before: Option<&State>) -> Told {
             }
         })
         .collect();
-    let busy = |row: &ClientRow| {
-        row.down_bit_s.unwrap_or(0).saturating_add(row.up_bit_s.unwrap_or(0))
-    };
+    let busy =
+        |row: &ClientRow| row.down_bit_s.unwrap_or(0).saturating_add(row.up_bit_s.unwrap_or(0));
     clients.sort_by_key(|row| {
         (std::cmp::Reverse(busy(row)), std::cmp::Reverse(row.amounts.bytes()), row.address)
     });
