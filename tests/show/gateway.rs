@@ -10,9 +10,10 @@ use serde_json::Value;
 use crate::support::mounts::private;
 use crate::support::states::told;
 use crate::support::{Cmd, Netns, Outcome, scratch};
+use mptcpize_model::gateway_status::State;
 
 /// A relay: at each question 200 ms and 1,030,000 bytes more have passed. `$ANSWER` is how it answers.
-const RELAY: &str = r#"
+pub(crate) const RELAY: &str = r#"
 import itertools, json, os, socket, sys
 path, answer, state = sys.argv[1], sys.argv[2], json.load(open(sys.argv[3]))
 s = socket.socket(socket.AF_UNIX)
@@ -41,10 +42,15 @@ for turn in itertools.count(1):
     c.close() if answer != 'silent' else None
 "#;
 
+/// What it says first.
+pub(crate) fn state() -> State {
+    State { netns: 0, ..told(0, 0) }
+}
+
 /// A script on a host with a LAN, whose relay answers so.
 fn host(answer: &str, elsewhere: u64, script: &str) -> Outcome {
     let home = scratch("lan");
-    let state = mptcpize_model::gateway_status::State { netns: elsewhere, ..told(0, 0) };
+    let state = State { netns: elsewhere, ..state() };
     let (text, relay) = (home.join("state.json"), home.join("relay.py"));
     fs::write(&text, serde_json::to_string(&state).expect("plain data")).expect("a scratch file");
     fs::write(&relay, RELAY).expect("a scratch file");

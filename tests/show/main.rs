@@ -12,6 +12,7 @@ mod check_peer;
 mod check_programs;
 mod counters;
 mod gateway;
+mod gateway_check;
 mod metrics;
 mod shell;
 mod status;
