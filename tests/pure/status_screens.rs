@@ -4,7 +4,7 @@
 //! Not here: real connections (show/status.rs).
 
 use crate::support::recorded::same;
-use crate::support::states::{absent, crowd, fresh, gateway, laptop, off, troubled};
+use crate::support::states::{absent, crowd, fresh, gateway, laptop, off, told, troubled};
 use mptcpize::output::status;
 use mptcpize::output::term::Term;
 use mptcpize_model::net::IfName;
@@ -67,6 +67,7 @@ fn the_faults_that_want_attention_and_those_that_do_not() {
         ("no MPTCP", absent(), true),
         ("many connections", crowd(), false),
         ("a gateway", gateway(), false),
+        ("a gateway one of whose uplinks carries nothing", unused(), true),
         ("a gateway whose relay is gone", Seen { relay: silent("wlan0"), ..laptop() }, true),
         ("one of another namespace", Seen { relay: silent("br7"), ..laptop() }, false),
     ] {
@@ -76,6 +77,14 @@ fn the_faults_that_want_attention_and_those_that_do_not() {
     foreign.path_manager = Some("userspace".into());
     foreign.state.endpoints.clear();
     assert!(!report(&foreign, 20).attention, "a path manager in user space needs no endpoints");
+}
+
+/// All is well to look at, and only one uplink carries the LAN's bytes.
+fn unused() -> Seen {
+    let mut state = told(0, 0);
+    let uplink = &mut state.uplinks[1];
+    (uplink.up_bytes, uplink.down_bytes, uplink.failures) = (0, 900, 0);
+    Seen { relay: Heard::State(Box::new(state)), ..laptop() }
 }
 
 /// A relay that should serve a link, and does not.
