@@ -60,14 +60,19 @@ pub fn ask(run: &Path, netns: u64) -> Heard {
             };
         }
     };
-    let state = serde_json::from_slice(&text).map_err(|error| error.to_string());
-    match state.and_then(State::check) {
+    match understood(&text) {
         Ok(state) if state.netns == netns => Heard::State(Box::new(state)),
         // The gateway of another namespace, whose run directory is the same.
         Ok(_) => Heard::Nothing,
         Err(_) if text.is_empty() => silent(run, "it closed without an answer"),
         Err(why) => silent(run, &format!("its answer is not understood: {why}")),
     }
+}
+
+/// Reads an answer.
+pub(in crate::host) fn understood(text: &[u8]) -> Result<State, String> {
+    let state: State = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    state.check()
 }
 
 /// Nobody answers; with the interfaces that the relay was told of, if it ever was.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod firewall;
+mod gateway;
 mod journal;
 mod netlink;
 mod policy;
@@ -42,6 +43,8 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "policy", property: policy::policy },
     Target { name: "journal", property: journal::journal },
     Target { name: "firewall", property: firewall::firewall },
+    Target { name: "lan_rules", property: gateway::lan_rules },
+    Target { name: "relay_state", property: gateway::relay },
     Target { name: "preload_file", property: preload_file::preload_file },
     Target { name: "request", property: request::request },
     Target { name: "terminal", property: terminal::terminal },

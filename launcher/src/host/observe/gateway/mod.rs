@@ -117,6 +117,20 @@ fn filters(gateway: &mut Gateway, until: Instant) {
     }
 }
 
+/// What rules in a text of iptables-save, or in nft's JSON, do to the packets of `lan`: each with the
+/// commands that mend it.
+pub(in crate::host) fn of_text(text: &str, lan: &IfName, uplink: &IfName) -> Vec<Rule> {
+    let ruleset = serde_json::from_str(text).unwrap_or_default();
+    let saved = BTreeMap::from([("iptables", text.to_owned())]);
+    let mut found = Vec::new();
+    for table in tables(&saved, &ruleset, Packet { lan, uplink }, 0) {
+        for told in rules::takes(&table).into_iter().chain(rules::drops(&table)) {
+            merge(told, lan, uplink, &mut found);
+        }
+    }
+    found
+}
+
 /// The tables of all tools but our own. What iptables keeps in nftables' tables is told once, in the words
 /// of iptables.
 fn tables(

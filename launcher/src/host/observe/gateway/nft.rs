@@ -84,13 +84,17 @@ fn accept(place: Place<'_>, packet: Packet<'_>) -> Vec<String> {
     let lan = packet.lan.as_str();
     let plain = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter))
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-./".contains(letter))
     };
-    if [family, table, chain, lan].into_iter().all(plain) {
+    let quotable =
+        |name: &str| !name.contains(['"', '\\', '*']) && !name.contains(char::is_control);
+    if [family, table, chain].into_iter().all(plain) && quotable(lan) {
         let insert = format!("nft insert rule {family} {table} {chain}");
+        // Within quotes, for a name may be one of nft's own words.
+        let name = shell::word(format!("\"{lan}\""));
         return vec![
-            format!("{insert} iifname {lan} accept"),
-            format!("{insert} oifname {lan} ct state established,related accept"),
+            format!("{insert} iifname {name} accept"),
+            format!("{insert} oifname {name} ct state established,related accept"),
         ];
     }
     let matches = |left: Value, op: &str, right: Value| json!({"match": {"op": op, "left": left, "right": right}});
