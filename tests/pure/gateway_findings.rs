@@ -34,6 +34,7 @@ fn gateway() -> Observed {
         tproxy: None,
         proxies: vec![],
         drops: vec![],
+        closed: vec![],
         clamps: false,
         unread: None,
         tracked: Some((10, 262_144)),

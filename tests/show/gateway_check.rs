@@ -116,6 +116,21 @@ const MENDED: &[Fault] = &[
         &["gateway.forward"],
     ),
     (
+        // As on many a router that is reached by ssh.
+        "nft -f - <<'.'
+         table inet filter {
+            chain input { type filter hook input priority filter; policy drop;
+                ct state established,related accept
+                iifname lo accept
+                meta l4proto { icmp, ipv6-icmp } accept
+                udp dport 53 accept
+                tcp dport { 22, 80, 8000-8080 } accept
+                tcp dport vmap { 25 : accept };
+}
+}\n.",
+        &["gateway.input"],
+    ),
+    (
         // As OpenWrt's firewall leaves a modem that is in none of its zones.
         "nft -f - <<'.'
          table inet fw4 {
@@ -214,6 +229,14 @@ fn rules_that_leave_the_lan_alone_are_no_fault() {
 }",
         "table inet a { chain three { }; chain two { jump three; }; chain one { jump two; }
             chain f { type filter hook forward priority 0; jump one; jump two;
+}
+}",
+        "table inet a { chain i { type filter hook input priority 0; policy drop;
+            iifname \"a;id\" tcp dport != 22 accept;
+}
+}",
+        "table inet a { chain i { type filter hook input priority 0; policy drop;
+            meta mark 0x8684 accept;
 }
 }",
         "table bridge a { chain f { type filter hook forward priority 0; policy drop;

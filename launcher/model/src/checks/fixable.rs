@@ -2,7 +2,7 @@
 
 /// The codes of all findings that a command mends. A test executes each of these commands, so a fix
 /// that is missing here is one that nobody has tried.
-pub const FIXABLE: [&str; 39] = [
+pub const FIXABLE: [&str; 40] = [
     "arp.announce",
     "arp.filter",
     "arp.flux",
@@ -24,6 +24,7 @@ pub const FIXABLE: [&str; 39] = [
     "gateway.forward",
     "gateway.forwarding",
     "gateway.forwarding6",
+    "gateway.input",
     "gateway.mtu",
     "gateway.proxy",
     "gateway.rp_filter",

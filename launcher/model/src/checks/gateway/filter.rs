@@ -21,6 +21,11 @@ pub(super) fn filter(gateway: &Gateway) -> Vec<Finding> {
             fix(rule, Finding::warning("gateway.proxy", title).why(why))
         })
         .collect();
+    found.extend(gateway.closed.iter().map(|rule| {
+        let title = format!("TCP of {} is dropped before the relay gets it", rule.lan);
+        let why = format!("{}: what is relayed comes in, whatever it is for", rule.place);
+        fix(rule, Finding::problem("gateway.input", title).why(why))
+    }));
     found.extend(gateway.drops.iter().map(|rule| {
         let some = rule.uplinks.len() < gateway.settings.uplinks.len();
         let to = if some { format!(" to {}", list(&rule.uplinks)) } else { String::new() };

@@ -32,6 +32,9 @@ pub struct Gateway {
     /// Rules of others that take TCP of the LAN before the relay or instead of it.
     #[serde(default)]
     pub proxies: Vec<Rule>,
+    /// Where TCP of the LAN is dropped as it comes in for the relay.
+    #[serde(default)]
+    pub closed: Vec<Rule>,
     /// Where forwarded packets of the LAN are dropped.
     #[serde(default)]
     pub drops: Vec<Rule>,
@@ -68,7 +71,7 @@ pub enum Relay {
 pub struct Rule {
     /// The interface of the LAN.
     pub lan: IfName,
-    /// The uplinks whose packets it is about.
+    /// The uplinks whose packets it is about; none where they come in for the relay.
     pub uplinks: Vec<IfName>,
     /// Where it stands, in the words of its tool.
     pub place: String,

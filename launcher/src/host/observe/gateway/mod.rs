@@ -28,7 +28,10 @@ use mptcpize_model::checks::gateway::{Gateway, Relay, Rule, sysctls};
 use mptcpize_model::gateway::Settings;
 use mptcpize_model::net::IfName;
 use mptcpize_model::status::lan::Heard;
-use rules::Packet;
+use rules::{Packet, Way};
+
+/// The mark of packets that are delivered to the relay: 8684 after the RFC, in hexadecimal.
+const MARK: u32 = 0x8684;
 
 /// Our table, in which nothing is somebody else's.
 const OURS: &str = "mptcpize";
@@ -60,6 +63,7 @@ pub fn observe(host: &mut HostState, places: &Locations, until: Instant) -> Opti
         tproxy: None,
         proxies: vec![],
         drops: vec![],
+        closed: vec![],
         clamps: false,
         unread: None,
         tracked: tracked(),
@@ -105,14 +109,24 @@ fn filters(gateway: &mut Gateway, until: Instant) {
     for lan in &lan {
         // Each uplink by itself: a firewall may know some of them.
         for uplink in &uplinks {
-            let packet = Packet { lan, uplink };
+            let packet = Packet { lan, way: Way::Forwarded(uplink) };
             for table in tables(&saved, &ruleset, packet, port) {
                 let told = |all: Vec<rules::Told>, into: &mut Vec<Rule>| {
                     all.into_iter().for_each(|told| merge(told, lan, uplink, into));
                 };
                 told(rules::takes(&table), &mut gateway.proxies);
-                told(rules::drops(&table), &mut gateway.drops);
+                told(rules::drops(&table, packet), &mut gateway.drops);
             }
+        }
+        let packet = Packet { lan, way: Way::Relayed };
+        for table in tables(&saved, &ruleset, packet, port) {
+            let told = rules::drops(&table, packet).into_iter();
+            gateway.closed.extend(told.map(|told| Rule {
+                lan: lan.clone(),
+                uplinks: vec![],
+                place: told.place,
+                fix: told.fix,
+            }));
         }
     }
 }
@@ -123,9 +137,12 @@ pub(in crate::host) fn of_text(text: &str, lan: &IfName, uplink: &IfName) -> Vec
     let ruleset = serde_json::from_str(text).unwrap_or_default();
     let saved = BTreeMap::from([("iptables", text.to_owned())]);
     let mut found = Vec::new();
-    for table in tables(&saved, &ruleset, Packet { lan, uplink }, 0) {
-        for told in rules::takes(&table).into_iter().chain(rules::drops(&table)) {
-            merge(told, lan, uplink, &mut found);
+    for way in [Way::Forwarded(uplink), Way::Relayed] {
+        let packet = Packet { lan, way };
+        for table in tables(&saved, &ruleset, packet, 0) {
+            for told in rules::takes(&table).into_iter().chain(rules::drops(&table, packet)) {
+                merge(told, lan, uplink, &mut found);
+            }
         }
     }
     found

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::rules::{Applies, Chain, Packet, Rule, Table, Told, Verdict};
+use super::MARK;
+use super::rules::{Applies, Chain, Packet, Rule, Table, Told, Verdict, Way};
 use crate::host::observe::firewall;
 use mptcpize_model::shell;
 
@@ -78,38 +79,44 @@ fn base(chain: &Value, place: Place<'_>, packet: Packet<'_>) -> Chain {
     Chain { rules: vec![], hook, drops, admit: accept(place, packet) }
 }
 
-/// The commands that let the LAN's packets and the answers to them through before all else.
+/// The commands that let such packets, and the answers to them, through before all else.
 fn accept(place: Place<'_>, packet: Packet<'_>) -> Vec<String> {
     let Place { family, table, chain } = place;
     let lan = packet.lan.as_str();
+    let matches = |left: Value, op: &str, right: Value| json!({"match": {"op": op, "left": left, "right": right}});
+    let meta = |key: &str, right: Value| matches(json!({"meta": {"key": key}}), "==", right);
+    // An interface stands within quotes, for its name may be one of nft's own words.
+    let name = shell::word(format!("\"{lan}\""));
+    let rules = match packet.way {
+        Way::Relayed => vec![(format!("meta mark {MARK:#x}"), vec![meta("mark", json!(MARK))])],
+        Way::Forwarded(_) => {
+            let state =
+                matches(json!({"ct": {"key": "state"}}), "in", json!(["established", "related"]));
+            vec![
+                (format!("iifname {name}"), vec![meta("iifname", json!(lan))]),
+                (
+                    format!("oifname {name} ct state established,related"),
+                    vec![meta("oifname", json!(lan)), state],
+                ),
+            ]
+        }
+    };
     let plain = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-./".contains(letter))
     };
-    let quotable =
-        |name: &str| !name.contains(['"', '\\', '*']) && !name.contains(char::is_control);
-    if [family, table, chain].into_iter().all(plain) && quotable(lan) {
-        let insert = format!("nft insert rule {family} {table} {chain}");
-        // Within quotes, for a name may be one of nft's own words.
-        let name = shell::word(format!("\"{lan}\""));
-        return vec![
-            format!("{insert} iifname {name} accept"),
-            format!("{insert} oifname {name} ct state established,related accept"),
-        ];
-    }
-    let matches = |left: Value, op: &str, right: Value| json!({"match": {"op": op, "left": left, "right": right}});
-    let name = |key: &str| matches(json!({"meta": {"key": key}}), "==", json!(lan));
-    let state = matches(json!({"ct": {"key": "state"}}), "in", json!(["established", "related"]));
-    let rules = [
-        json!([name("iifname"), {"accept": null}]),
-        json!([name("oifname"), state, {"accept": null}]),
-    ];
-    let insert = |expr: &Value| {
+    let quotable = !lan.contains(['"', '\\', '*']) && !lan.contains(char::is_control);
+    let in_words = [family, table, chain].into_iter().all(plain) && quotable;
+    let insert = |(words, mut expr): (String, Vec<Value>)| {
+        if in_words {
+            return format!("nft insert rule {family} {table} {chain} {words} accept");
+        }
+        expr.push(json!({"accept": null}));
         let rule = json!({"family": family, "table": table, "chain": chain, "expr": expr});
         let command = json!({"nftables": [{"insert": {"rule": rule}}]});
         format!("nft -j {}", shell::word(command))
     };
-    rules.iter().map(insert).collect()
+    rules.into_iter().map(insert).collect()
 }
 
 fn read(rule: &Value, place: Place<'_>, packet: Packet<'_>, port: u16) -> Rule {
@@ -160,22 +167,57 @@ fn is_udp(condition: &Value) -> bool {
 }
 
 fn matches(condition: &Value, packet: Packet<'_>) -> Applies {
-    let (left, right) = (&condition["left"], &condition["right"]);
-    let names = || match right {
-        Value::String(name) if !name.starts_with('@') => Some(vec![name.as_str()]),
-        Value::Object(_) => right["set"].as_array()?.iter().map(Value::as_str).collect(),
-        _ => None,
-    };
-    let answer = match (left["meta"]["key"].as_str(), left["ct"]["key"].as_str(), names()) {
-        (Some("iifname" | "iif"), _, Some(names)) => packet.comes_over(&names),
-        (Some("oifname" | "oif"), _, Some(names)) => packet.leaves_over(&names),
-        (_, Some("state"), _) => state(right),
-        _ => Applies::Maybe,
-    };
+    let answer = asked(&condition["left"], &condition["right"], packet);
     match condition["op"].as_str() {
         Some("!=") => answer.not(),
         Some("==" | "in") | None => answer,
         _ => Applies::Maybe,
+    }
+}
+
+/// Is what is asked (`left`) of the packet one of these?
+fn asked(left: &Value, right: &Value, packet: Packet<'_>) -> Applies {
+    let list = || match right {
+        Value::Object(_) => right["set"].as_array().map(Vec::as_slice),
+        _ => Some(std::slice::from_ref(right)),
+    };
+    let names = || -> Option<Vec<&str>> {
+        let names: Option<Vec<&str>> = list()?.iter().map(Value::as_str).collect();
+        names.filter(|names| !names.iter().any(|name| name.starts_with('@')))
+    };
+    let meta = left["meta"]["key"].as_str();
+    let (protocol, field) =
+        (left["payload"]["protocol"].as_str(), left["payload"]["field"].as_str());
+    match (meta, protocol, field) {
+        (Some("iifname" | "iif"), ..) => names().map(|names| packet.comes_over(&names)),
+        (Some("oifname" | "oif"), ..) => names().map(|names| packet.leaves_over(&names)),
+        (Some("l4proto"), ..)
+        | (_, Some("ip"), Some("protocol"))
+        | (_, Some("ip6"), Some("nexthdr")) => {
+            names().and_then(|names| names.iter().map(|name| packet.is_of(name)).max())
+        }
+        (_, Some("tcp"), Some("dport")) => list().and_then(|list| {
+            list.iter()
+                .map(|one| ports(one).map(|ports| packet.is_to(ports)))
+                .try_fold(Applies::No, |best, one| Some(best.max(one?)))
+        }),
+        // A question about another protocol is about no packet of TCP.
+        (
+            _,
+            Some(other @ ("udp" | "icmp" | "icmpv6" | "sctp" | "dccp" | "udplite" | "esp" | "ah")),
+            _,
+        ) => Some(packet.is_of(other)),
+        _ if left["ct"]["key"] == "state" => Some(state(right)),
+        _ => None,
+    }
+    .unwrap_or(Applies::Maybe)
+}
+
+/// A port, or a range of them.
+fn ports(value: &Value) -> Option<std::ops::RangeInclusive<u64>> {
+    match value["range"].as_array().map(Vec::as_slice) {
+        Some([first, last]) => Some(first.as_u64()?..=last.as_u64()?),
+        _ => value.as_u64().map(|port| port..=port),
     }
 }
 
@@ -191,17 +233,10 @@ fn state(right: &Value) -> Applies {
 
 /// A map of verdicts: by a name or a state that are known here, or by what is not.
 fn verdicts(map: &Value, packet: Packet<'_>, read: &mut Rule) {
-    let key = &map["key"];
-    let known = |entry: &Value| match (key["meta"]["key"].as_str(), key["ct"]["key"].as_str()) {
-        (Some("iifname" | "iif"), _) => entry.as_str().map(|name| packet.comes_over(&[name])),
-        (Some("oifname" | "oif"), _) => entry.as_str().map(|name| packet.leaves_over(&[name])),
-        (_, Some("state")) => Some(state(entry)),
-        _ => None,
-    };
     let entries = map["data"]["set"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut best = Applies::No;
     for entry in entries {
-        let applies = known(&entry[0]).unwrap_or(Applies::Maybe);
+        let applies = asked(&map["key"], &entry[0], packet);
         if applies > best {
             best = applies;
             let verdict = &entry[1];
@@ -232,6 +267,7 @@ mod tests {
     fn dropped(rules: &[Value]) -> usize {
         let name = |name: &str| IfName::new(name).expect("a name");
         let (lan, uplink) = (name("br0"), name("w1"));
+        let packet = Packet { lan: &lan, way: Way::Forwarded(&uplink) };
         let at = json!({"family": "ip", "table": "filter", "chain": "FORWARD", "handle": 7});
         let mut all = vec![json!({"chain": {"family": "ip", "table": "filter", "name": "FORWARD",
             "hook": "forward", "policy": "drop"}})];
@@ -241,8 +277,7 @@ mod tests {
             all.push(json!({"rule": rule}));
         }
         let ruleset = json!({"nftables": all});
-        let tables = tables(&ruleset, Packet { lan: &lan, uplink: &uplink }, 1);
-        tables.values().flat_map(rules::drops).count()
+        tables(&ruleset, packet, 1).values().flat_map(|table| rules::drops(table, packet)).count()
     }
 
     #[test]
@@ -264,8 +299,9 @@ mod tests {
     fn what_is_no_ruleset_has_no_tables() {
         for odd in [json!(null), json!([]), json!({"nftables": [{"rule": 1}, {"chain": {}}, 7]})] {
             let lan = IfName::new("br0").expect("a name");
-            let all = tables(&odd, Packet { lan: &lan, uplink: &lan }, 1);
-            assert!(all.values().all(|table| rules::drops(table).is_empty()), "{odd}");
+            let packet = Packet { lan: &lan, way: Way::Relayed };
+            let all = tables(&odd, packet, 1);
+            assert!(all.values().all(|table| rules::drops(table, packet).is_empty()), "{odd}");
         }
     }
 }

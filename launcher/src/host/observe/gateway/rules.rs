@@ -8,14 +8,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mptcpize_model::net::IfName;
 
-/// A new connection of the LAN to somewhere beyond an uplink.
+/// The first packet of a new connection of the LAN to somewhere beyond an uplink.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet<'a> {
     /// It comes over this interface.
     pub(super) lan: &'a IfName,
-    /// It leaves over this one.
-    pub(super) uplink: &'a IfName,
+    /// What becomes of it.
+    pub(super) way: Way<'a>,
 }
+
+/// The ways of packets through a gateway.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way<'a> {
+    /// It is of TCP, to [`PORT`], and the relay gets it: it comes in.
+    Relayed,
+    /// It is of any protocol, and leaves over this interface.
+    Forwarded(&'a IfName),
+}
+
+/// What most connections of a LAN are to: HTTPS. Who lets in ssh alone lets in nothing of them.
+const PORT: u64 = 443;
 
 /// Does a rule apply to the packet?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +48,37 @@ impl Packet<'_> {
 
     /// Is the interface that it leaves over one of these?
     pub(super) fn leaves_over(self, names: &[&str]) -> Applies {
-        among(self.uplink, names)
+        match self.way {
+            Way::Forwarded(uplink) => among(uplink, names),
+            // What comes in has none.
+            Way::Relayed => Applies::No,
+        }
+    }
+
+    /// Is it of this protocol?
+    pub(super) fn is_of(self, protocol: &str) -> Applies {
+        match (self.way, protocol) {
+            (Way::Relayed, "tcp") => Applies::Yes,
+            (Way::Relayed, _) => Applies::No,
+            (Way::Forwarded(_), _) => Applies::Maybe,
+        }
+    }
+
+    /// Is it to a port of this range?
+    pub(super) fn is_to(self, ports: std::ops::RangeInclusive<u64>) -> Applies {
+        match self.way {
+            Way::Relayed if ports.contains(&PORT) => Applies::Yes,
+            Way::Relayed => Applies::No,
+            Way::Forwarded(_) => Applies::Maybe,
+        }
+    }
+
+    /// The hook that all such packets pass (nft(8)).
+    pub(super) fn hook(self) -> &'static str {
+        match self.way {
+            Way::Relayed => "input",
+            Way::Forwarded(_) => "forward",
+        }
     }
 }
 
@@ -122,9 +164,9 @@ enum End<'a> {
     Through,
 }
 
-/// Where the packet is dropped when it is forwarded, in any chain of the hook.
-pub(super) fn drops(table: &Table) -> Vec<Told> {
-    let base = table.iter().filter(|(_, chain)| chain.hook.as_deref() == Some("forward"));
+/// Where the packet is dropped, in any chain of its hook.
+pub(super) fn drops(table: &Table, packet: Packet<'_>) -> Vec<Told> {
+    let base = table.iter().filter(|(_, chain)| chain.hook.as_deref() == Some(packet.hook()));
     base.filter_map(|(name, chain)| {
         let place = match walk(table, name, &mut BTreeSet::new()) {
             End::Passed => return None,

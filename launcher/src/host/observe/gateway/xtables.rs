@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::rules::{Applies, Chain, Packet, Rule, Table, Told, Verdict};
+use super::MARK;
+use super::rules::{Applies, Chain, Packet, Rule, Table, Told, Verdict, Way};
 use crate::host::observe::firewall;
 use mptcpize_model::shell;
 
@@ -37,15 +38,18 @@ pub(super) fn clamps(text: &str) -> bool {
 }
 
 fn base(tool: &str, table: &str, name: &str, policy: &str, packet: Packet<'_>) -> Chain {
-    let hook = ["FORWARD", "PREROUTING"].iter().find(|hook| **hook == name);
+    let hook = ["INPUT", "FORWARD", "PREROUTING"].iter().find(|hook| **hook == name);
     let lan = shell::word(packet.lan);
     let insert = format!("{tool} -t {} -I {}", shell::word(table), shell::word(name));
     let drops =
         (policy == "DROP").then(|| format!("{tool}'s table {table}: the policy of {name} is DROP"));
-    let admit = vec![
-        format!("{insert} -i {lan} -j ACCEPT"),
-        format!("{insert} -o {lan} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
-    ];
+    let admit = match packet.way {
+        Way::Relayed => vec![format!("{insert} -m mark --mark {MARK:#x} -j ACCEPT")],
+        Way::Forwarded(_) => vec![
+            format!("{insert} -i {lan} -j ACCEPT"),
+            format!("{insert} -o {lan} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+        ],
+    };
     Chain { rules: vec![], hook: hook.map(|hook| hook.to_lowercase()), drops, admit }
 }
 
@@ -82,16 +86,18 @@ fn read(tool: &str, table: &str, line: &str, words: &[String], packet: Packet<'_
                 read.verdict = Verdict::Goto(value().to_owned());
                 continue;
             }
-            // Their options follow.
-            "-m" if ["conntrack", "state", "comment"].contains(&value()) => continue,
+            // Nothing but the options that follow; `-m tcp` and `-m udp` say what `-p` says.
+            "-m" if MODULES.contains(&value()) => continue,
             "--comment" => {
                 value();
                 continue;
             }
             "-p" => {
-                read.udp = value() == "udp" && !negated;
-                Applies::Maybe
+                let protocol = value();
+                read.udp = protocol == "udp" && !negated;
+                packet.is_of(protocol)
             }
+            "--dport" | "--dports" => ports(value(), packet),
             // What belongs to the target follows it and asks nothing.
             _ if read.verdict != Verdict::Nothing => continue,
             _ => Applies::Maybe,
@@ -100,6 +106,19 @@ fn read(tool: &str, table: &str, line: &str, words: &[String], packet: Packet<'_
         read.applies = read.applies.min(applies);
     }
     read
+}
+
+/// Modules that ask nothing by themselves.
+const MODULES: [&str; 6] = ["conntrack", "state", "comment", "tcp", "udp", "multiport"];
+
+/// Is the packet to one of these ports (`22`, `80,443`, `1024:65535`)?
+fn ports(list: &str, packet: Packet<'_>) -> Applies {
+    let range = |one: &str| {
+        let (first, last) = one.split_once(':').unwrap_or((one, one));
+        Some(packet.is_to(first.parse().ok()?..=last.parse().ok()?))
+    };
+    let all: Option<Vec<Applies>> = list.split(',').map(range).collect();
+    all.and_then(|all| all.into_iter().max()).unwrap_or(Applies::Maybe)
 }
 
 /// What a target does; one that is no target of the kernel's is a chain.
@@ -133,11 +152,12 @@ mod tests {
         )
     }
 
-    fn of<'a>(rule: &str, table: &str, look: impl Fn(&Table) -> Vec<Told> + 'a) -> Vec<Told> {
+    fn of(rule: &str, table: &str, look: fn(&Table, Packet<'_>) -> Vec<Told>) -> Vec<Told> {
         let name = |name: &str| IfName::new(name).expect("a name");
         let (lan, uplink) = (name("br0"), name("w1"));
-        let packet = Packet { lan: &lan, uplink: &uplink };
-        tables("iptables", &saved(rule), packet).get(table).map(look).unwrap_or_default()
+        let packet = Packet { lan: &lan, way: Way::Forwarded(&uplink) };
+        let tables = tables("iptables", &saved(rule), packet);
+        tables.get(table).map(|table| look(table, packet)).unwrap_or_default()
     }
 
     #[test]
@@ -160,9 +180,40 @@ mod tests {
         assert_eq!(told[0].fix[0], "iptables -t filter -I FORWARD -i br0 -j ACCEPT");
     }
 
+    /// As ufw leaves it: what is not for the host itself is dropped in a chain of its own.
+    #[test]
+    fn a_firewall_that_lets_in_ssh_alone_drops_what_is_relayed() {
+        let drops = |rule: &str| {
+            let text = format!(
+                "*filter\n:INPUT DROP [0:0]\n:local - [0:0]\n{rule}\n-A INPUT -i lo -j ACCEPT\n\
+                 -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+                 -A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT\n\
+                 -A INPUT -p udp -m udp --sport 67 --dport 68 -j ACCEPT\n\
+                 -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n\
+                 -A INPUT -p tcp -m multiport --dports 80,8000:8080 -j ACCEPT\n\
+                 -A INPUT -j local\n-A local -m addrtype --dst-type LOCAL -j RETURN\n\
+                 -A local -j DROP\nCOMMIT\n"
+            );
+            let lan = IfName::new("br0").expect("a name");
+            let packet = Packet { lan: &lan, way: Way::Relayed };
+            rules::drops(&tables("iptables", &text, packet)["filter"], packet)
+        };
+        let told = drops("");
+        assert_eq!(told[0].place, "iptables's table filter: -A local -j DROP");
+        assert_eq!(told[0].fix, ["iptables -t filter -I INPUT -m mark --mark 0x8684 -j ACCEPT"]);
+        for rule in [
+            "-A INPUT -m mark --mark 0x8684 -j ACCEPT",
+            "-A INPUT -i br0 -j ACCEPT",
+            "-A INPUT -i br0 -p tcp -m tcp --dport 1:65535 -j ACCEPT",
+            "-A INPUT -s 192.168.77.0/24 -j ACCEPT",
+        ] {
+            assert_eq!(drops(rule), [], "{rule}");
+        }
+    }
+
     #[test]
     fn what_takes_tcp_of_the_lan_is_told() {
-        let takes = |rule| of(rule, "nat", rules::takes);
+        let takes = |rule| of(rule, "nat", |table, _| rules::takes(table));
         for rule in [
             "-A PREROUTING -i w1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128",
             "-A PREROUTING -i br0 -p udp -m udp --dport 53 -j REDIRECT --to-ports 53",
@@ -182,7 +233,7 @@ mod tests {
             ["-A", "-A ", ":", ": ", "*\n-A \"", "-A FORWARD -j", "-A FORWARD ! -i", "-A a -m"]
         {
             let lan = IfName::new("br0").expect("a name");
-            let _ = tables("iptables", text, Packet { lan: &lan, uplink: &lan });
+            let _ = tables("iptables", text, Packet { lan: &lan, way: Way::Relayed });
         }
     }
 }
