@@ -121,6 +121,17 @@ impl Locations {
         packaged.into_iter().chain(kept).collect()
     }
 
+    /// Where a package puts the relay, best first.
+    pub fn installed_relays(&self) -> Vec<PathBuf> {
+        let places = ["usr/libexec/mptcpize", "usr/lib/mptcpize", "usr/local/libexec/mptcpize"];
+        places.map(|directory| self.root.join(directory).join("mptcpize-relay")).to_vec()
+    }
+
+    /// Where a running gateway keeps what its relay is told, and where that answers.
+    pub fn gateway(&self) -> PathBuf {
+        self.run().join("gateway")
+    }
+
     /// Where the state of this boot is kept: journals and locks.
     pub fn run(&self) -> PathBuf {
         self.root.join("run/mptcpize")
