@@ -132,6 +132,11 @@ impl Locations {
         self.run().join("gateway")
     }
 
+    /// Where it is kept over boots which addresses a gateway has given to its clients.
+    pub fn leases(&self) -> PathBuf {
+        self.root.join("var/lib/mptcpize/gateway/leases")
+    }
+
     /// Where the state of this boot is kept: journals and locks.
     pub fn run(&self) -> PathBuf {
         self.root.join("run/mptcpize")

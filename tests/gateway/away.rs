@@ -33,7 +33,7 @@ fn connections_are_forwarded_while_the_relay_is_dead_and_relayed_once_it_is_back
     gateway.signal(Signal::CONT);
     gateway.says("connections are forwarded until it runs again");
     wait::until("another relay", || {
-        let relays = gateway.relays();
+        let relays = gateway.children();
         relays.len() == 1
             && relays[0] != dead
             && crate::support::kernel::is_listening(&lan.router().net, 8684)

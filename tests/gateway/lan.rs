@@ -186,8 +186,8 @@ impl Gateway {
         assert_eq!(self.running.finish().code(), 128 + 9);
     }
 
-    /// The processes of its relay.
-    pub(super) fn relays(&self) -> Vec<u32> {
+    /// The processes that it has started.
+    pub(super) fn children(&self) -> Vec<u32> {
         let pid = self.running.pid();
         let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let text = text.unwrap_or_default();
@@ -197,7 +197,7 @@ impl Gateway {
     /// The one relay that it has.
     #[track_caller]
     pub(super) fn relay(&self) -> u32 {
-        let relays = self.relays();
+        let relays = self.children();
         assert_eq!(relays.len(), 1, "{}", self.said());
         relays[0]
     }

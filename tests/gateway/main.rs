@@ -10,6 +10,8 @@
 mod support;
 
 mod away;
+mod clients;
+mod follows;
 mod lan;
 mod life;
 mod others;

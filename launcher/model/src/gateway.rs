@@ -5,6 +5,7 @@
 //! nothing of the host, so it is told nothing of them.
 
 pub mod asked;
+pub mod dhcp;
 pub mod filter;
 pub mod lan;
 pub mod made;

@@ -2,8 +2,10 @@
 //!
 //! Not here: what the host is to have (mptcpize_model::gateway), and the relay, a program of its own.
 
+pub mod clients;
 pub mod pass;
 pub mod refusal;
+pub mod revival;
 pub mod service;
 pub mod supervise;
 pub mod terms;
@@ -48,6 +50,7 @@ fn dry_run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
     let terms = terms::Terms::read(&arguments.settings, locations)?;
     let mut pass = pass::Pass::open(locations)?;
     let look = pass.look(&terms)?;
+    let clients = terms.asked.dhcp.then(clients::Clients::find).transpose()?;
     let set_up = look.set_up(&pass);
     let own = &look.plan;
     let count = set_up.map_or(0, |plan| plan.steps.len()) + own.steps.len();
@@ -55,10 +58,14 @@ fn dry_run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
         output::line("Nothing to change on this host.")?;
         return Ok(Exit::Done);
     }
+    let programs: Vec<String> = std::iter::once(&pass.relay)
+        .chain(clients.as_ref().map(|clients| &clients.program))
+        .map(|program| program.display().to_string())
+        .collect();
     let mut text = format!(
         "Would change {} on this host (nothing was changed), and start {}:\n\n",
         phrase::count(count, "thing"),
-        pass.relay.display()
+        phrase::list(&programs)
     );
     for plan in set_up.into_iter().chain([own]) {
         text.push_str(&diff::plan(plan));

@@ -24,6 +24,7 @@ use crate::locations::Locations;
 use mptcpize_model::HostState;
 use mptcpize_model::change::{Change, Item};
 use mptcpize_model::gateway::Settings;
+use mptcpize_model::gateway::dhcp;
 use mptcpize_model::gateway::filter::Filter;
 use mptcpize_model::gateway::lan::{self, Wrong};
 use mptcpize_model::gateway::part::Part;
@@ -50,6 +51,8 @@ pub struct Pass {
     pub relay: PathBuf,
     /// Where the relay finds and leaves what it needs.
     pub places: Places,
+    /// The addresses that clients were given.
+    pub leases: PathBuf,
     run: PathBuf,
     netns: u64,
     port: u16,
@@ -125,6 +128,7 @@ impl Pass {
             host,
             relay,
             places,
+            leases: locations.leases(),
             run: locations.run(),
             netns,
             port,
@@ -225,7 +229,14 @@ impl Pass {
         lock::check(&self.run)
     }
 
-    /// Makes the host what the gateway needs. `true` where the relay is told something new.
+    /// What dnsmasq is told of the LAN as it was seen.
+    pub fn dhcp(&self, look: &Look, terms: &Terms) -> String {
+        let leases = self.leases.display().to_string();
+        dhcp::settings(&look.observation.state, &terms.asked.lan, &leases)
+    }
+
+    /// Makes the host what the gateway needs: the host as it is then, and whether the relay is told
+    /// something new.
     ///
     /// # Errors
     /// A change that the kernel refused: what this pass made was taken back.
@@ -234,7 +245,7 @@ impl Pass {
         look: Look,
         terms: &Terms,
         mut each: impl FnMut(&Change),
-    ) -> Result<bool, Error> {
+    ) -> Result<(Look, bool), Error> {
         if look.set_up(self).is_some() {
             self.set_up(look.observation, terms, &mut each)?;
         }
@@ -249,7 +260,7 @@ impl Pass {
             self.write(&settings)?;
             self.written = Some(settings);
         }
-        Ok(new)
+        Ok((look, new))
     }
 
     fn set_up(
@@ -306,19 +317,26 @@ impl Pass {
 
     /// Writes what the relay is told; it reads the old or the new, and nothing between.
     fn write(&self, settings: &Settings) -> Result<(), Error> {
-        let path = self.places.settings();
+        let mut text = serde_json::to_string_pretty(settings).expect("plain data");
+        text.push('\n');
+        self.put(&self.places.settings(), &text)
+    }
+
+    /// Replaces a file of the gateway's directory, whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be written; it is as it was.
+    pub fn put(&self, path: &std::path::Path, text: &str) -> Result<(), Error> {
         let failed = |error: io::Error| {
             Error::new(Exit::Failed, format!("cannot write {}", path.display())).why(reason(&error))
         };
-        let mut text = serde_json::to_string_pretty(settings).expect("plain data");
-        text.push('\n');
         let mut file = tempfile::Builder::new()
             .permissions(fs::Permissions::from_mode(0o644))
             .tempfile_in(&self.places.0)
             .map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;
         file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
+        file.persist(path).map_err(|error| failed(error.error))?;
         Ok(())
     }
 }

@@ -8,11 +8,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::cli::gateway::Gateway;
+use crate::commands::gateway::clients::Clients;
 use crate::commands::gateway::pass::{Look, Pass};
+use crate::commands::gateway::revival::Revival;
 use crate::commands::gateway::terms::Terms;
 use crate::commands::gateway::undo;
 use crate::error::{Error, Exit, reason};
 use crate::host::gateway::relay::{Relay, Sockets};
+use crate::host::gateway::watch::Tables;
 use crate::host::netlink::changes::Changes;
 use crate::host::process::signal_fd::{Asked, Signals};
 use crate::host::systemd::notify::Notify;
@@ -28,12 +31,6 @@ const QUIET: Duration = Duration::from_millis(200);
 /// When it is looked at though messages do not end.
 const LATEST: Duration = Duration::from_secs(2);
 
-/// A relay that ended after less than this is started again later each time.
-const STEADY: Duration = Duration::from_secs(10);
-/// The first pause, doubled each time up to the longest.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
-
 /// Runs a gateway until it is told to end.
 ///
 /// # Errors
@@ -41,6 +38,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub fn run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
     let terms = Terms::read(&arguments.settings, locations)?;
     let mut pass = Pass::open(locations)?;
+    let clients = terms.asked.dhcp.then(Clients::find).transpose()?;
     let notify = Notify::from_env();
     let first = match pass.look(&terms) {
         // A service is started before its links are there.
@@ -60,6 +58,8 @@ pub fn run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
     let signals = Signals::open().map_err(unable)?;
     let changes = Changes::open()
         .map_err(|error| Error::new((&error).into(), "cannot listen to the kernel").why(error))?;
+    // A kernel without nftables has no TPROXY either.
+    let tables = Tables::open().map_err(unable)?;
     pass.make_directory()?;
     let place = undo::take_place(locations)?;
     let mut running = Running {
@@ -69,17 +69,21 @@ pub fn run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
         pass,
         signals,
         changes,
+        tables,
         notify,
         relay: None,
-        next: None,
-        pause: PAUSE,
+        revival: Revival::default(),
+        clients,
         ready: false,
         dirty: None,
     };
     let outcome = running.run(first);
     running.notify.stopping();
-    if let Some((relay, _)) = running.relay.take() {
+    if let Some(relay) = running.relay.take() {
         relay.stop();
+    }
+    if let Some(clients) = &mut running.clients {
+        clients.stop();
     }
     let verbose = arguments.place.verbose;
     let back = undo::take_back(locations, |change| say(verbose, change));
@@ -105,12 +109,12 @@ struct Running<'a> {
     pass: Pass,
     signals: Signals,
     changes: Changes,
+    tables: Tables,
     notify: Notify,
-    /// The relay, and when it was started.
-    relay: Option<(Relay, Instant)>,
-    /// When the next one is started, if none runs.
-    next: Option<Instant>,
-    pause: Duration,
+    relay: Option<Relay>,
+    revival: Revival,
+    /// What gives clients their addresses, if something does.
+    clients: Option<Clients>,
     /// A relay has said that it takes connections.
     ready: bool,
     /// Something has changed: since when, and when last.
@@ -132,11 +136,11 @@ impl Running<'_> {
         if let Some(shortfall) = look.shortfall() {
             output::note(&shortfall);
         }
-        self.carry_out(look)?;
+        self.carry_out(look, sockets.user())?;
         self.start(&sockets)?;
         loop {
             self.wait(&sockets)?;
-            if !self.heed_signals() {
+            if !self.heed_signals(sockets.user()) {
                 return Ok(());
             }
             if sockets.is_ready() && !self.ready {
@@ -144,7 +148,10 @@ impl Running<'_> {
                 self.tell();
             }
             self.look_after_relay(&sockets)?;
-            self.look_after_host();
+            if let Some(clients) = &mut self.clients {
+                clients.look_after(&self.pass, sockets.user())?;
+            }
+            self.look_after_host(sockets.user());
         }
     }
 
@@ -154,7 +161,7 @@ impl Running<'_> {
         self.notify.ready();
         loop {
             self.wait(sockets)?;
-            if !self.heed_signals() {
+            if !self.heed_signals(sockets.user()) {
                 return Ok(None);
             }
             if !self.settled() {
@@ -171,9 +178,23 @@ impl Running<'_> {
         }
     }
 
-    fn carry_out(&mut self, look: Look) -> Result<bool, Error> {
+    /// Makes the host what it is to be, and tells the clients' server what the LAN is then. `true` where
+    /// the relay is told something new.
+    fn carry_out(&mut self, look: Look, user: Option<u32>) -> Result<bool, Error> {
         let verbose = self.arguments.place.verbose;
-        self.pass.carry_out(look, &self.terms, |change| say(verbose, change))
+        let (look, new) = self.pass.carry_out(look, &self.terms, |change| say(verbose, change))?;
+        match (self.terms.asked.dhcp, &mut self.clients) {
+            (true, None) => self.clients = Some(Clients::find()?),
+            (false, Some(clients)) => {
+                clients.stop();
+                self.clients = None;
+            }
+            _ => {}
+        }
+        if let Some(clients) = &mut self.clients {
+            clients.tell(&self.pass.dhcp(&look, &self.terms), &self.pass, user)?;
+        }
+        Ok(new)
     }
 
     fn start(&mut self, sockets: &Sockets) -> Result<(), Error> {
@@ -182,25 +203,25 @@ impl Running<'_> {
                 Error::new(Exit::Failed, format!("cannot start {}", self.pass.relay.display()))
                     .why(reason(&error))
             })?;
-        self.relay = Some((relay, Instant::now()));
-        self.next = None;
+        self.relay = Some(relay);
+        self.revival.started(Instant::now());
         Ok(())
     }
 
     /// Waits until there is something to do.
     fn wait(&mut self, sockets: &Sockets) -> Result<(), Error> {
         let settled = self.dirty.map(|(since, last)| (last + QUIET).min(since + LATEST));
-        let until = self.next.into_iter().chain(settled).min();
+        let clients = self.clients.as_ref();
+        let next = clients.and_then(Clients::next).into_iter().chain(self.revival.next());
+        let until = next.chain(settled).min();
         let mut all = vec![
             PollFd::new(&self.signals, PollFlags::IN),
             PollFd::new(&self.changes, PollFlags::IN),
+            PollFd::new(&self.tables, PollFlags::IN),
             PollFd::new(sockets, PollFlags::IN),
         ];
-        all.extend(
-            self.relay
-                .iter()
-                .map(|(relay, _)| PollFd::from_borrowed_fd(relay.as_fd(), PollFlags::IN)),
-        );
+        let ends = self.relay.iter().map(AsFd::as_fd).chain(clients.and_then(Clients::end));
+        all.extend(ends.map(|end| PollFd::from_borrowed_fd(end, PollFlags::IN)));
         let left = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
         match poll(&mut all, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -209,7 +230,7 @@ impl Running<'_> {
             }
         }
         let news = self.changes.drain();
-        if news.is_ok_and(|news| news.changed || news.lost) {
+        if self.tables.drain() || news.is_ok_and(|news| news.changed || news.lost) {
             let now = Instant::now();
             let since = self.dirty.map_or(now, |(since, _)| since);
             self.dirty = Some((since, now));
@@ -218,13 +239,13 @@ impl Running<'_> {
     }
 
     /// Takes signals into account; false when the gateway is to end.
-    fn heed_signals(&mut self) -> bool {
+    fn heed_signals(&mut self, user: Option<u32>) -> bool {
         while let Some(asked) = self.signals.next() {
             match asked {
                 Asked::Stop => return false,
                 Asked::Reload => {
                     self.notify.reloading();
-                    match self.reload() {
+                    match self.reload(user) {
                         Ok(()) => output::note("the settings were read again"),
                         Err(error) => output::note_error("the settings stay as they were", &error),
                     }
@@ -235,7 +256,7 @@ impl Running<'_> {
         true
     }
 
-    fn reload(&mut self) -> Result<(), Error> {
+    fn reload(&mut self, user: Option<u32>) -> Result<(), Error> {
         let terms = Terms::read(&self.arguments.settings, self.locations)?;
         let before = std::mem::replace(&mut self.terms, terms);
         if self.relay.is_none() && !self.ready {
@@ -244,7 +265,7 @@ impl Running<'_> {
             self.dirty = Some((now, now));
             return Ok(());
         }
-        let done = self.again();
+        let done = self.again(user);
         if done.is_err() && !self.pass.may_pass() {
             self.terms = before;
             return done;
@@ -266,43 +287,35 @@ impl Running<'_> {
 
     /// Starts a relay again that has ended. Until then connections are forwarded.
     fn look_after_relay(&mut self, sockets: &Sockets) -> Result<(), Error> {
-        if let Some((relay, started)) = &mut self.relay
-            && let Some(status) = relay.ended()
-        {
+        let now = Instant::now();
+        if let Some(status) = self.relay.as_mut().and_then(Relay::ended) {
             if !self.ready {
+                let program = self.pass.relay.display();
                 return Err(Error::new(Exit::Failed, "the relay does not start")
-                    .why(format!(
-                        "{} ended ({status}); what it said stands above",
-                        self.pass.relay.display()
-                    ))
+                    .why(format!("{program} ended ({status}); what it said stands above"))
                     .fix("mptcpize check"));
             }
-            let steady = started.elapsed() >= STEADY;
-            let wait = if steady { Duration::ZERO } else { self.pause };
-            self.pause = if steady { PAUSE } else { (self.pause * 2).min(LONGEST) };
             output::note(&format!(
                 "the relay ended ({status}): connections are forwarded until it runs again"
             ));
             self.relay = None;
-            self.next = Some(Instant::now() + wait);
+            self.revival.ended(now);
         }
-        if self.next.is_some_and(|at| at <= Instant::now()) {
+        if self.revival.is_due(now) {
             self.start(sockets)?;
         }
         Ok(())
     }
 
     /// Looks at the host again once it has come to rest.
-    fn look_after_host(&mut self) {
+    fn look_after_host(&mut self, user: Option<u32>) {
         if !self.settled() {
             return;
         }
-        if let Err(error) = self.again() {
+        if let Err(error) = self.again(user) {
             // Uplinks may be back in a moment; what was made stays until then.
             output::note(&error.clause());
         }
-        // What this pass itself has changed is no news.
-        let _ = self.changes.drain();
     }
 
     /// Has something changed, and come to rest? Then it is taken note of.
@@ -317,10 +330,10 @@ impl Running<'_> {
         settled
     }
 
-    fn again(&mut self) -> Result<(), Error> {
+    fn again(&mut self, user: Option<u32>) -> Result<(), Error> {
         let look = self.pass.look(&self.terms)?;
-        if self.carry_out(look)?
-            && let Some((relay, _)) = &self.relay
+        if self.carry_out(look, user)?
+            && let Some(relay) = &self.relay
         {
             relay.reload();
         }

@@ -1,11 +1,14 @@
 //! The host of a gateway behind the [`Host`] seam: all that a set-up looks at, and besides the table of
 //! the packet filter, the delivery of marked packets, and parameters of forwarding.
 //!
-//! Not here: which of them there are to be (mptcpize_model::gateway); the relay's process (`relay`).
+//! Not here: which of them there are to be (mptcpize_model::gateway); the processes of the relay and of dnsmasq (`relay`, `dnsmasq`).
 
+pub mod confine;
+pub mod dnsmasq;
 pub mod nft;
 pub mod relay;
 pub mod user;
+pub mod watch;
 
 use crate::error::Error;
 use crate::host::Host;

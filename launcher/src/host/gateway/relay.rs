@@ -1,32 +1,18 @@
 //! The relay's process: started with one capability and a user of its own, told about by a socket, and
 //! ended with this process.
 
-#![allow(unsafe_code)]
-
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::{fs, mem};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use crate::host::gateway::confine::{Confined, NET_ADMIN};
 use crate::host::gateway::user;
-
-/// `CAP_NET_ADMIN` (linux/capability.h), which IP_TRANSPARENT wants.
-const NET_ADMIN: u32 = 12;
-
-/// More than the kernel knows; it says EINVAL to the first that it does not.
-const CAPABILITIES: u32 = 64;
-
-/// `_LINUX_CAPABILITY_VERSION_3`.
-const VERSION: u32 = 0x2008_0522;
-
-/// Descriptors that the relay may have: six for each of 16,384 connections, and some.
-const DESCRIPTORS: u64 = 6 * 16_384 + 1_024;
 
 /// Where a gateway keeps what its relay needs.
 #[derive(Clone, Debug)]
@@ -48,9 +34,14 @@ impl Places {
         self.0.join("notify")
     }
 
+    /// The settings of dnsmasq, where that gives clients their addresses.
+    pub fn dnsmasq(&self) -> PathBuf {
+        self.0.join("dnsmasq.conf")
+    }
+
     /// Removes them all.
     pub fn clear(&self) {
-        for path in [self.settings(), self.state(), self.notify()] {
+        for path in [self.settings(), self.state(), self.notify(), self.dnsmasq()] {
             let _ = fs::remove_file(path);
         }
     }
@@ -81,6 +72,11 @@ impl Sockets {
             chown(places.notify(), user, user)?;
         }
         Ok(Sockets { state, notify, user })
+    }
+
+    /// The user of the gateway's children.
+    pub fn user(&self) -> Option<u32> {
+        self.user
     }
 
     /// Has the relay said since that it is ready?
@@ -119,10 +115,7 @@ impl Relay {
         command.env_clear().env("NOTIFY_SOCKET", places.notify()).current_dir("/");
         command.stdin(Stdio::from(OwnedFd::from(sockets.state.try_clone()?)));
         command.stdout(Stdio::null());
-        let user = sockets.user;
-        // SAFETY: what runs between fork and exec makes system calls alone, allocates nothing and
-        // touches no lock.
-        unsafe { command.pre_exec(move || confine(user)) };
+        Confined { user: sockets.user, capabilities: NET_ADMIN }.apply(&mut command);
         let child = command.spawn()?;
         let pid = Pid::from_child(&child);
         let end = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
@@ -174,55 +167,5 @@ impl AsFd for Relay {
     /// Readable once it has ended (pidfd_open(2)).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
-    }
-}
-
-/// Gives up all but what a relay needs. Async-signal-safe.
-fn confine(user: Option<u32>) -> io::Result<()> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy)]
-    struct Data {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
-    let check = |result: libc::c_long| match result {
-        0.. => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    };
-    // SAFETY: each call reads plain values or structs of this frame that outlive it.
-    unsafe {
-        let mut limit: libc::rlimit = mem::zeroed();
-        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-        let wanted = limit.rlim_max.max(DESCRIPTORS);
-        let more = libc::rlimit { rlim_cur: wanted, rlim_max: wanted };
-        // Without CAP_SYS_RESOURCE, or above fs.nr_open, the relay takes fewer connections, and says so.
-        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const more);
-        // Without CAP_SETPCAP (a container) the set stays as small as it is.
-        for capability in (0..CAPABILITIES).filter(|number| *number != NET_ADMIN) {
-            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
-        }
-        if let Some(user) = user {
-            check(libc::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0, 0).into())?;
-            check(libc::setgroups(0, std::ptr::null()).into())?;
-            check(libc::setresgid(user, user, user).into())?;
-            check(libc::setresuid(user, user, user).into())?;
-        }
-        let own = 1 << NET_ADMIN;
-        let header = Header { version: VERSION, pid: 0 };
-        let none = Data { effective: 0, permitted: 0, inheritable: 0 };
-        let data = [Data { effective: own, permitted: own, inheritable: own }, none];
-        check(libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()))?;
-        check(
-            libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, NET_ADMIN, 0, 0).into(),
-        )?;
-        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into())?;
-        // After the user, which takes it away (prctl(2)).
-        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0).into())
     }
 }
