@@ -94,8 +94,10 @@ impl Filter {
         self.bypass(&mut text);
         let _ = write!(
             text,
-            // What began while no relay listened goes on as it is.
-            "socket transparent 1 meta mark set {MARK:#x} accept\n\
+            // A first packet goes to tproxy, which forgets an old connection of its ports; the socket of
+            // one that ended would accept it, and no listener answer. And what began while no relay
+            // listened goes on as it is.
+            "tcp flags & (syn | ack) != syn socket transparent 1 meta mark set {MARK:#x} accept\n\
              ct status snat accept\n\
              meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{port} \
              meta mark set {MARK:#x} accept\n\
