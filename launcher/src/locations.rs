@@ -132,6 +132,11 @@ impl Locations {
         self.run().join("gateway")
     }
 
+    /// The run directory of the gateway's journal. Not beside its sockets, which none has.
+    pub fn gateway_journal(&self) -> PathBuf {
+        self.gateway().join("journal")
+    }
+
     /// Where it is kept over boots which addresses a gateway has given to its clients.
     pub fn leases(&self) -> PathBuf {
         self.root.join("var/lib/mptcpize/gateway/leases")

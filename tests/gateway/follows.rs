@@ -95,3 +95,21 @@ fn sighup_reads_the_settings_and_a_mistake_keeps_the_old_ones() {
     assert!(rules().contains("udp dport 443 reject"), "{}", rules());
     gateway.end();
 }
+
+#[test]
+fn an_undo_of_the_set_up_beside_it_is_made_again_and_says_so() {
+    let lan = Lan::three_dongles();
+    let before = lan.state();
+    let gateway = lan.gateway("");
+    let undone = lan.router().tool("setup undo").run();
+    assert_eq!(undone.code(), 0, "{undone}");
+    let said = "mptcpize gateway sets the uplinks up again: sudo kill ";
+    assert!(undone.stderr.contains(said), "{undone}");
+    let net = &lan.router().net;
+    wait::until("the endpoints again", || {
+        net.ip("mptcp endpoint show").lines().count() == 3
+            && lan.router().tool("setup --dry-run --exit-code").run().code() == 0
+    });
+    gateway.end();
+    assert_same(&before, &lan.state(), "ended");
+}

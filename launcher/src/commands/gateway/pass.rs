@@ -107,11 +107,6 @@ impl Look {
     }
 }
 
-/// The directory of the gateway's journal: not beside its sockets, which no run directory has.
-pub fn journals(locations: &Locations) -> PathBuf {
-    locations.gateway().join("journal")
-}
-
 impl Pass {
     /// Connects to the kernel, and finds the relay and a port for it.
     ///
@@ -121,7 +116,7 @@ impl Pass {
         let relay = relay::find(locations)?;
         let host = GatewayHost::open()?;
         let netns = identity::netns();
-        let record = journal::look(&journals(locations), netns)?;
+        let record = journal::look(&locations.gateway_journal(), netns)?;
         let port = port(&record.entries)?;
         let places = Places(locations.gateway());
         Ok(Pass {

@@ -14,6 +14,7 @@ use crate::commands::gateway::revival::Revival;
 use crate::commands::gateway::terms::Terms;
 use crate::commands::gateway::undo;
 use crate::error::{Error, Exit, reason};
+use crate::host::gateway::place;
 use crate::host::gateway::relay::{Relay, Sockets};
 use crate::host::gateway::watch::Tables;
 use crate::host::netlink::changes::Changes;
@@ -61,7 +62,7 @@ pub fn run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
     // A kernel without nftables has no TPROXY either.
     let tables = Tables::open().map_err(unable)?;
     pass.make_directory()?;
-    let place = undo::take_place(locations)?;
+    let place = place::take(locations)?;
     let mut running = Running {
         arguments,
         locations,

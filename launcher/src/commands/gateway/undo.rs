@@ -2,16 +2,16 @@
 
 use std::fs;
 
-use crate::commands::gateway::pass::{journals, made_set_up};
+use crate::commands::gateway::pass::made_set_up;
 use crate::commands::setup::confirm;
 use crate::daemon::published;
 use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::host::apply::journal::{self, Journal};
-use crate::host::apply::lock::{self, Attempt};
+use crate::host::apply::lock;
 use crate::host::apply::transaction;
-use crate::host::gateway::GatewayHost;
 use crate::host::gateway::relay::Places;
+use crate::host::gateway::{GatewayHost, place};
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
@@ -21,35 +21,6 @@ use mptcpize_model::gateway::made;
 use mptcpize_model::phrase;
 use mptcpize_model::record::Record;
 
-/// The name of the lock that a gateway holds while it runs.
-const LOCK: &str = "gateway";
-
-/// Takes the place of the gateway of this host, for as long as the file is open.
-///
-/// # Errors
-/// 1 where another one runs.
-pub fn take_place(locations: &Locations) -> Result<fs::File, Error> {
-    match lock::try_take(&journals(locations), LOCK)? {
-        Attempt::Taken(file) => Ok(file),
-        Attempt::Held(holder) => Err(Error::new(Exit::Failed, "a gateway runs here already")
-            .why(match holder.as_str() {
-                "" => "a process that cannot be seen from here".to_owned(),
-                holder => format!("process {holder} is one"),
-            })
-            .fix(stop(&holder))),
-    }
-}
-
-/// How a gateway is ended, as a command.
-fn stop(holder: &str) -> String {
-    let cgroup = fs::read_to_string(format!("/proc/{holder}/cgroup")).unwrap_or_default();
-    match (cgroup.contains("/mptcpize-gateway.service"), holder) {
-        (true, _) => "sudo systemctl stop mptcpize-gateway".to_owned(),
-        (false, "") => "end the other one first".to_owned(),
-        (false, holder) => format!("sudo kill {holder}"),
-    }
-}
-
 /// Takes back what a gateway left.
 ///
 /// # Errors
@@ -57,7 +28,7 @@ fn stop(holder: &str) -> String {
 pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
     let directory = locations.gateway();
     let mut host = GatewayHost::open()?;
-    let record = journal::look(&journals(locations), identity::netns())?;
+    let record = journal::look(&locations.gateway_journal(), identity::netns())?;
     if record == Record::default()
         && !directory.exists()
         && made::marked(&host.observe(&[])?).is_empty()
@@ -67,7 +38,7 @@ pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
     }
     // A crash may have left less than a directory.
     lock::make(&locations.run())?;
-    let place = take_place(locations)?;
+    let place = place::take(locations)?;
     let done = take_back(locations, |change| {
         if verbose {
             output::note(&diff::change_line(change));
@@ -86,7 +57,7 @@ pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
 pub fn take_back(locations: &Locations, mut each: impl FnMut(&Change)) -> Result<usize, Error> {
     let places = Places(locations.gateway());
     let mut host = GatewayHost::open()?;
-    let mut journal = Journal::open(&journals(locations), identity::netns(), |_| {})?;
+    let mut journal = Journal::open(&locations.gateway_journal(), identity::netns(), |_| {})?;
     let own = transaction::undo_with(&mut host, &mut journal, made::marked, &mut each)
         .map_err(|error| error.fix("sudo mptcpize gateway undo"));
     let own = own.and_then(|undone| journal.remove().map(|()| undone.done.len()));
@@ -113,8 +84,8 @@ fn set_up(locations: &Locations, each: impl FnMut(&Change)) -> Result<usize, Err
 pub fn clear(locations: &Locations) {
     let directory = locations.gateway();
     Places(directory.clone()).clear();
-    let journals = journals(locations);
-    let _ = fs::remove_file(journals.join("lock").join(LOCK));
+    let journals = locations.gateway_journal();
+    place::clear(&journals);
     let _ = fs::remove_file(journals.join("lock").join(format!("netns-{}", identity::netns())));
     for path in [journals.join("lock"), journals, directory] {
         // One that is not empty is somebody else's.
