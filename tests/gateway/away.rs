@@ -1,11 +1,11 @@
 //! While no relay runs connections are forwarded and translated; one that comes back takes the new ones.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
 use rustix::process::Signal;
 
-use crate::lan::{Lan, SERVER, send, used_all, used_only};
+use crate::lan::{Lan, SERVER, accept, connect, send, used_all, used_only};
 use crate::support::{Launch, wait};
 
 #[test]
@@ -26,8 +26,8 @@ fn connections_are_forwarded_while_the_relay_is_dead_and_relayed_once_it_is_back
         std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") Z "))
     });
     used_only(&lan.download(&lan.phone, SERVER, &served), 1);
-    let mut near = lan.laptop.enter(|| TcpStream::connect(at)).expect("it is forwarded");
-    let (mut far, from) = listener.accept().expect("it comes");
+    let mut near = connect(&lan.laptop, at);
+    let (mut far, from) = accept(&listener);
     assert_eq!(from.ip().to_string(), "192.168.0.11", "translated");
 
     gateway.signal(Signal::CONT);

@@ -8,6 +8,7 @@
 
 use std::fmt::Write;
 use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -201,6 +202,33 @@ impl Gateway {
         assert_eq!(relays.len(), 1, "{}", self.said());
         relays[0]
     }
+}
+
+/// A connection from a host, on which nothing takes longer than the deadline.
+#[track_caller]
+pub(super) fn connect(from: &Netns, to: SocketAddr) -> TcpStream {
+    let stream = from.enter(|| TcpStream::connect_timeout(&to, wait::deadline()));
+    in_time(stream.unwrap_or_else(|error| panic!("{to}: {error}")))
+}
+
+/// The other end of a connection.
+#[track_caller]
+pub(super) fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    listener.set_nonblocking(true).expect("it is a socket");
+    let mut accepted = None;
+    wait::until("a connection", || {
+        accepted = listener.accept().ok();
+        accepted.is_some()
+    });
+    let (stream, from) = accepted.expect("it was waited for");
+    stream.set_nonblocking(false).expect("it is a socket");
+    (in_time(stream), from)
+}
+
+fn in_time(stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(wait::deadline())).expect("it is a socket");
+    stream.set_write_timeout(Some(wait::deadline())).expect("it is a socket");
+    stream
 }
 
 /// A signal for one process.

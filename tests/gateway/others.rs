@@ -1,9 +1,9 @@
 //! What is not TCP of the LAN to the internet passes as if no relay were there.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 
-use crate::lan::{Lan, SERVER};
+use crate::lan::{Lan, SERVER, accept, connect};
 use crate::support::{scratch, wait};
 
 #[test]
@@ -39,13 +39,9 @@ fn a_port_that_others_forward_into_the_lan_is_answered() {
     router.command("nft").args(["-f", "-"]).input(rules).run().ok();
     let listener = lan.phone.enter(|| TcpListener::bind("0.0.0.0:22")).expect("nobody has it");
     let gateway = lan.gateway("");
-    let mut near = lan
-        .lab
-        .server
-        .net
-        .enter(|| TcpStream::connect("192.168.0.11:2222"))
-        .expect("it is forwarded");
-    let (mut far, from) = listener.accept().expect("it comes");
+    let port = "192.168.0.11:2222".parse().expect("an address");
+    let mut near = connect(&lan.lab.server.net, port);
+    let (mut far, from) = accept(&listener);
     assert_eq!(from.ip().to_string(), SERVER);
     far.write_all(b"hello").expect("it is open");
     let mut bytes = [0; 5];
@@ -72,8 +68,8 @@ fn what_bypasses_the_relay_by_the_settings_is_forwarded() {
     let asked = || crate::support::kernel::counter(&lan.router().net, "MPTcpExt", "MPCapableSYNTX");
     for (listener, at, relayed) in [(&one, ports[0], 0), (&other, ports[1], 1)] {
         let before = asked();
-        let _near = lan.phone.enter(|| TcpStream::connect(at)).expect("it is let through");
-        listener.accept().expect("it comes");
+        let _near = connect(&lan.phone, at);
+        accept(listener);
         assert_eq!(asked() - before, relayed, "{at}");
     }
     gateway.end();
