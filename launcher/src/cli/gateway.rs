@@ -39,7 +39,7 @@ limits, and what the relay does not get (except_net, except_ports, except_client
 changed
 
 Examples:
-  mptcpize gateway --lan br0 --dry-run
+  sudo mptcpize gateway --lan br0 --dry-run
       Show each change and its reason, and change nothing.
   sudo mptcpize gateway --lan br0
       Carry the connections of all devices behind br0 over every uplink, until Ctrl-C.
