@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::lan::{Lan, SERVER, used_all};
 use crate::support::uplinks::{PORT, SERVER_V6, Uplinks, assert_same};
-use crate::support::{Launch, scratch, serve};
+use crate::support::{Launch, scratch, serve, wait};
 
 #[test]
 fn an_unmodified_client_downloads_over_three_uplinks_and_the_end_leaves_nothing() {
@@ -80,6 +80,20 @@ fn a_set_up_that_was_there_before_stays() {
     let before = lan.state();
     lan.gateway("").end();
     assert_same(&before, &lan.state(), "ended");
+}
+
+#[test]
+fn what_a_daemon_sets_up_stays_when_a_gateway_ends() {
+    let lan = Lan::three_dongles();
+    let before = lan.state();
+    let daemon = lan.router().tool("daemon").start();
+    let set_up = || lan.router().tool("setup --dry-run --exit-code").run().code() == 0;
+    wait::until("a set-up by the daemon", set_up);
+    lan.gateway("").end();
+    assert!(set_up(), "it is the daemon's");
+    drop(daemon);
+    lan.router().tool("setup undo").run().ok();
+    assert_same(&before, &lan.state(), "undone");
 }
 
 #[test]

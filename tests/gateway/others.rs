@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 
 use crate::lan::{Lan, SERVER, accept, connect};
-use crate::support::{scratch, wait};
+use crate::support::uplinks::assert_same;
+use crate::support::{Launch, scratch, wait};
 
 #[test]
 fn datagrams_are_forwarded_and_translated() {
@@ -95,5 +96,40 @@ fn quic_is_refused_where_that_is_asked_and_passes_otherwise() {
     let gateway = lan.gateway("--quic block");
     let refused = send().recv(&mut [0]).expect_err("it is refused");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    gateway.end();
+}
+
+/// A firewall as on many a router: it lets in what it answers to, and forwards nothing.
+const FIREWALL: &str = "table inet filter {
+    chain input {
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        iifname lo accept
+    }
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+    }
+}";
+
+#[test]
+fn a_firewall_that_drops_the_lan_is_named_with_lines_that_let_it_pass() {
+    let lan = Lan::three_dongles();
+    let served = lan.serve(Launch::Tool, 1_000_000);
+    let router = lan.router();
+    router.net.command("nft").args(["-f", "-"]).input(FIREWALL).run().ok();
+    let before = lan.state();
+    let gateway = lan.gateway("");
+    let said = gateway.said();
+    let fixes: Vec<&str> =
+        said.lines().filter_map(|line| line.split_once(" accepts it: ")).map(|it| it.1).collect();
+    assert_eq!(fixes.len(), 2, "{said}");
+    gateway.end();
+    assert_same(&before, &lan.state(), "ended");
+    for fix in fixes {
+        router.command("sh").args(["-euc", fix]).run().silent();
+    }
+    let gateway = lan.gateway("");
+    assert!(!gateway.said().contains(" accepts it: "), "{}", gateway.said());
+    lan.download(&lan.phone, SERVER, &served);
     gateway.end();
 }

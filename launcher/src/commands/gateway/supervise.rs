@@ -14,9 +14,9 @@ use crate::commands::gateway::revival::Revival;
 use crate::commands::gateway::terms::Terms;
 use crate::commands::gateway::undo;
 use crate::error::{Error, Exit, reason};
-use crate::host::gateway::place;
 use crate::host::gateway::relay::{Relay, Sockets};
 use crate::host::gateway::watch::Tables;
+use crate::host::gateway::{others, place};
 use crate::host::netlink::changes::Changes;
 use crate::host::process::signal_fd::{Asked, Signals};
 use crate::host::systemd::notify::Notify;
@@ -136,6 +136,9 @@ impl Running<'_> {
         };
         if let Some(shortfall) = look.shortfall() {
             output::note(&shortfall);
+        }
+        for line in others::drop(&self.terms.asked.lan) {
+            output::note(&line);
         }
         self.carry_out(look, sockets.user())?;
         self.start(&sockets)?;
