@@ -84,6 +84,7 @@ fn sighup_reads_the_settings_and_a_mistake_keeps_the_old_ones() {
     write("[gateway]\nlan = [\"br0\"]\nquic = \"block\"\nweights = { w2 = 5 }\n");
     gateway.signal(Signal::HUP);
     gateway.says("the settings were read again");
+    gateway.says("/settings.json again");
     assert!(rules().contains("udp dport 443 reject"), "{}", rules());
     let settings = lan.router().state_directory().join("gateway/settings.json");
     let text = fs::read_to_string(settings).expect("it is there");

@@ -60,8 +60,13 @@ impl Confined {
             _ => Err(io::Error::last_os_error()),
         };
         let kept = |number: u32| number < 32 && self.capabilities & (1 << number) != 0;
-        // SAFETY: each call reads plain values or structs of this frame that outlive it.
+        // SAFETY: each call reads plain values or structs of this frame that outlive it; all zeroes is a
+        // value of sigset_t and of rlimit.
         unsafe {
+            // Signals that this process waits for elsewhere (signalfd(2)) are the child's own matter.
+            let mut none: libc::sigset_t = mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
             let mut limit: libc::rlimit = mem::zeroed();
             libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
             let wanted = limit.rlim_max.max(DESCRIPTORS);
