@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::uplinks::{PORT, SERVER_V4, Station, Uplinks};
-use crate::support::{Launch, Netns, Outcome, Running, scratch, serve, tool, wait};
+use crate::support::{Cmd, Launch, Netns, Outcome, Running, scratch, serve, tool, wait};
 
 /// The laboratory with a LAN.
 pub(super) struct Lan {
@@ -149,9 +149,13 @@ impl Gateway {
     /// `mptcpize gateway OPTIONS`.
     pub(super) fn start(host: &Station, options: &str) -> Self {
         relay();
+        Gateway::start_by(host.tool("gateway").args(options.split_whitespace()))
+    }
+
+    /// One by a command of its own.
+    pub(super) fn start_by(command: Cmd) -> Self {
         let log = scratch("gateway").join("log");
         let file = File::create(&log).expect("a scratch file can be made");
-        let command = host.tool("gateway").args(options.split_whitespace());
         Gateway { running: command.stderr(file.into()).start(), log }
     }
 

@@ -16,4 +16,5 @@ mod lan;
 mod life;
 mod others;
 mod refused;
+mod upgrade;
 mod vpn;

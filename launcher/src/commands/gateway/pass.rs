@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::commands::gateway::refusal;
 use crate::commands::gateway::terms::Terms;
@@ -40,6 +40,11 @@ const PORTS: u16 = 64;
 
 /// How long another mptcpize that changes the host is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a relay may take to give up its port: it takes a millisecond, on a busy machine some.
+const MOMENT: Duration = Duration::from_secs(1);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// How long connections live on when a relay hands over to another.
 const DRAIN_S: u32 = 3_600;
@@ -202,6 +207,14 @@ impl Pass {
         }
     }
 
+    /// Waits until a relay that was told to end listens no more, for a moment at most.
+    pub fn await_port(&self) {
+        let begun = Instant::now();
+        while !is_free(self.port) && begun.elapsed() < MOMENT {
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Makes the directory of the gateway.
     ///
     /// # Errors
@@ -352,16 +365,18 @@ fn filter(changes: &[Change]) -> Option<&Filter> {
 /// The port of a gateway that was killed, or the first that nobody listens at.
 fn port(entries: &[Change]) -> Result<u16, Error> {
     let before = filter(entries).map(|filter| filter.port);
-    let is_free = |port: &u16| {
-        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, *port));
-        let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, *port));
-        let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
-        !v4.as_ref().is_err_and(taken) && !v6.as_ref().is_err_and(taken)
-    };
-    before.into_iter().chain(PORT..PORT + PORTS).find(is_free).ok_or_else(|| {
+    before.into_iter().chain(PORT..PORT + PORTS).find(|port| is_free(*port)).ok_or_else(|| {
         let last = PORT + PORTS - 1;
         Error::new(Exit::Failed, "there is no port for the relay")
             .why(format!("others listen at all of {PORT} to {last} of 127.0.0.1 or ::1"))
             .fix("ss -tlnp    # which they are")
     })
+}
+
+/// Does nobody listen at a port of the loopback interface?
+fn is_free(port: u16) -> bool {
+    let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+    let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    !v4.as_ref().is_err_and(taken) && !v6.as_ref().is_err_and(taken)
 }

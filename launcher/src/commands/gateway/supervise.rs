@@ -14,7 +14,7 @@ use crate::commands::gateway::revival::Revival;
 use crate::commands::gateway::terms::Terms;
 use crate::commands::gateway::undo;
 use crate::error::{Error, Exit, reason};
-use crate::host::gateway::relay::{Relay, Sockets};
+use crate::host::gateway::relay::{Identity, Relay, Sockets};
 use crate::host::gateway::watch::Tables;
 use crate::host::gateway::{others, place};
 use crate::host::netlink::changes::Changes;
@@ -73,6 +73,9 @@ pub fn run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
         tables,
         notify,
         relay: None,
+        program: None,
+        upgrade: false,
+        draining: Vec::new(),
         revival: Revival::default(),
         clients,
         ready: false,
@@ -80,9 +83,7 @@ pub fn run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
     };
     let outcome = running.run(first);
     running.notify.stopping();
-    if let Some(relay) = running.relay.take() {
-        relay.stop();
-    }
+    running.relay.take().into_iter().chain(running.draining.drain(..)).for_each(Relay::stop);
     if let Some(clients) = &mut running.clients {
         clients.stop();
     }
@@ -113,6 +114,12 @@ struct Running<'a> {
     tables: Tables,
     notify: Notify,
     relay: Option<Relay>,
+    /// The file that it was started from.
+    program: Option<Identity>,
+    /// Another file has taken its place.
+    upgrade: bool,
+    /// Those before it, which have connections still.
+    draining: Vec<Relay>,
     revival: Revival,
     /// What gives clients their addresses, if something does.
     clients: Option<Clients>,
@@ -124,9 +131,7 @@ struct Running<'a> {
 
 impl Running<'_> {
     fn run(&mut self, first: Option<Look>) -> Result<(), Error> {
-        let sockets = Sockets::make(&self.pass.places).map_err(|error| {
-            Error::new(Exit::Failed, "cannot make the sockets of the relay").why(reason(&error))
-        })?;
+        let mut sockets = Sockets::make(&self.pass.places).map_err(|error| unmade(&error))?;
         let look = match first {
             Some(look) => look,
             None => match self.await_links(&sockets)? {
@@ -151,6 +156,7 @@ impl Running<'_> {
                 self.ready = true;
                 self.tell();
             }
+            self.hand_over(&mut sockets)?;
             self.look_after_relay(&sockets)?;
             if let Some(clients) = &mut self.clients {
                 clients.look_after(&self.pass, sockets.user())?;
@@ -208,6 +214,7 @@ impl Running<'_> {
                     .why(reason(&error))
             })?;
         self.relay = Some(relay);
+        self.program = Identity::of(&self.pass.relay);
         self.revival.started(Instant::now());
         Ok(())
     }
@@ -224,7 +231,8 @@ impl Running<'_> {
             PollFd::new(&self.tables, PollFlags::IN),
             PollFd::new(sockets, PollFlags::IN),
         ];
-        let ends = self.relay.iter().map(AsFd::as_fd).chain(clients.and_then(Clients::end));
+        let relays = self.relay.iter().chain(&self.draining);
+        let ends = relays.map(AsFd::as_fd).chain(clients.and_then(Clients::end));
         all.extend(ends.map(|end| PollFd::from_borrowed_fd(end, PollFlags::IN)));
         let left = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
         match poll(&mut all, left.as_ref()) {
@@ -269,6 +277,7 @@ impl Running<'_> {
             self.dirty = Some((now, now));
             return Ok(());
         }
+        self.upgrade = Identity::of(&self.pass.relay) != self.program;
         let done = self.again(user);
         if done.is_err() && !self.pass.may_pass() {
             self.terms = before;
@@ -287,6 +296,23 @@ impl Running<'_> {
         output::note(&text);
         self.notify.status(&text);
         self.notify.ready();
+    }
+
+    /// Starts the relay of another release, and lets the one before it end with its connections. Meanwhile
+    /// nobody listens for some milliseconds, and what begins then is forwarded.
+    fn hand_over(&mut self, sockets: &mut Sockets) -> Result<(), Error> {
+        self.draining.retain_mut(|relay| relay.ended().is_none());
+        if !std::mem::take(&mut self.upgrade) {
+            return Ok(());
+        }
+        let Some(relay) = self.relay.take() else { return Ok(()) };
+        relay.drain();
+        self.pass.await_port();
+        self.draining.push(relay);
+        sockets.renew(&self.pass.places).map_err(|error| unmade(&error))?;
+        self.start(sockets)?;
+        output::note("another relay was installed: it takes what begins from now on");
+        Ok(())
     }
 
     /// Starts a relay again that has ended. Until then connections are forwarded.
@@ -343,6 +369,10 @@ impl Running<'_> {
         }
         Ok(())
     }
+}
+
+fn unmade(error: &std::io::Error) -> Error {
+    Error::new(Exit::Failed, "cannot make the sockets of the relay").why(reason(error))
 }
 
 fn say(verbose: bool, change: &Change) {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -63,8 +63,7 @@ impl Sockets {
     pub fn make(places: &Places) -> io::Result<Self> {
         places.clear();
         let user = user::free();
-        let state = UnixListener::bind(places.state())?;
-        fs::set_permissions(places.state(), fs::Permissions::from_mode(0o600))?;
+        let state = state(places)?;
         let notify = UnixDatagram::bind(places.notify())?;
         notify.set_nonblocking(true)?;
         fs::set_permissions(places.notify(), fs::Permissions::from_mode(0o600))?;
@@ -72,6 +71,16 @@ impl Sockets {
             chown(places.notify(), user, user)?;
         }
         Ok(Sockets { state, notify, user })
+    }
+
+    /// Another socket for the state: one that drains answers no more.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn renew(&mut self, places: &Places) -> io::Result<()> {
+        let _ = fs::remove_file(places.state());
+        self.state = state(places)?;
+        Ok(())
     }
 
     /// The user of the gateway's children.
@@ -94,6 +103,25 @@ impl Sockets {
 impl AsFd for Sockets {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.notify.as_fd()
+    }
+}
+
+/// The socket at which a relay tells its state, to root alone.
+fn state(places: &Places) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(places.state())?;
+    fs::set_permissions(places.state(), fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Which file a program is: another one has taken its place where this differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(u64, u64, i64);
+
+impl Identity {
+    /// That of the file at a path; nothing where there is none.
+    pub fn of(program: &Path) -> Option<Self> {
+        let found = fs::metadata(program).ok()?;
+        Some(Identity(found.dev(), found.ino(), found.mtime()))
     }
 }
 
@@ -135,6 +163,11 @@ impl Relay {
     /// Lets it read its settings again.
     pub fn reload(&self) {
         self.signal(Signal::HUP);
+    }
+
+    /// Lets it take no more connections, and end with the last of those that it has.
+    pub fn drain(&self) {
+        self.signal(Signal::TERM);
     }
 
     /// Ends it and its connections.
