@@ -235,3 +235,157 @@ fn step(plan: &mut Plan, change: Change, reason: &str) {
 fn sysctl_name(dev: &IfName) -> String {
     dev.as_str().replace('.', "/")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Link;
+
+    fn name(text: &str) -> IfName {
+        IfName::new(text).expect("a name")
+    }
+
+    /// A router with a bridge for the LAN, whose kernel has these parameters, all 0 but where it is said.
+    fn router(parameters: &[(&str, &str)]) -> HostState {
+        let link = |name: &str, kind: Option<&str>| Link {
+            name: IfName::new(name).expect("a name"),
+            up: true,
+            carrier: true,
+            loopback: name == "lo",
+            point_to_point: false,
+            kind: kind.map(str::to_owned),
+            master: None,
+            lower: None,
+        };
+        let address = |dev: &str, text: &str, length| Address {
+            dev: name(dev),
+            address: text.parse().expect("an address"),
+            length,
+            peer: None,
+            global: true,
+            deprecated: false,
+            tentative: false,
+            temporary: false,
+            secondary: false,
+            protocol: 0,
+        };
+        let mut state = HostState {
+            links: vec![link("lo", None), link("br0", Some("bridge")), link("w1", None)],
+            addresses: vec![
+                address("br0", "192.168.77.1", 24),
+                address("br0", "fd77::1", 64),
+                address("w1", "10.1.0.1", 24),
+            ],
+            ..HostState::default()
+        };
+        state.gateway.table = crate::gateway::part::LAST_TABLE;
+        for dev in ["lo", "br0", "w1"] {
+            for key in ["ipv4.conf.IF.forwarding", "ipv6.conf.IF.forwarding"] {
+                let key = format!("net.{}", key.replace("IF", dev));
+                state.sysctls.insert(key, "0".to_owned());
+            }
+        }
+        for (key, value) in parameters {
+            state.sysctls.insert((*key).to_owned(), (*value).to_owned());
+        }
+        state
+    }
+
+    const OLDER: [(&str, &str); 5] = [
+        ("net.ipv6.conf.all.forwarding", "0"),
+        ("net.ipv6.conf.lo.disable_ipv6", "0"),
+        ("net.ipv6.conf.w1.accept_ra", "1"),
+        ("net.ipv6.conf.br0.accept_ra", "1"),
+        ("net.bridge.bridge-nf-call-iptables", "1"),
+    ];
+
+    fn uplinks() -> Vec<Path> {
+        vec![Path {
+            dev: name("w1"),
+            family: Family::V4,
+            address: "10.1.0.1".parse().expect("an address"),
+            own: None,
+            others: vec![],
+            networks: vec![],
+            gateway: None,
+            metric: 0,
+            origin: crate::uplinks::Origin::Route,
+            in_main: true,
+            onlink: false,
+            scope: None,
+            metrics: crate::metrics::Metrics::default(),
+        }]
+    }
+
+    /// The plan as lines; carried out it leaves nothing to do, and its undo the state as it was.
+    fn lines(state: &HostState, asked: &Asked) -> Vec<String> {
+        let uplinks = uplinks();
+        let wanted = Wanted { asked, uplinks: &uplinks, port: 8684, drain_s: 1 };
+        let plan = wanted.plan(state);
+        let mut after = state.clone();
+        plan.steps.iter().for_each(|step| step.change.apply_to(&mut after));
+        assert!(wanted.plan(&after).is_empty(), "{:?}", wanted.plan(&after));
+        for step in plan.steps.iter().rev() {
+            let back = step.change.undone_in(&after).expect("it stands");
+            back.apply_to(&mut after);
+        }
+        assert_eq!(after, *state);
+        plan.steps.iter().map(|step| format!("{} {}", step.change.noun(), step.change)).collect()
+    }
+
+    fn asked() -> Asked {
+        Asked { lan: vec![name("br0")], ..Asked::default() }
+    }
+
+    #[test]
+    fn a_kernel_without_force_forwarding_keeps_the_routes_of_its_uplinks_and_then_forwards() {
+        let lines = lines(&router(&OLDER), &asked());
+        let place = |text: &str| {
+            let found = lines.iter().position(|line| line == text);
+            found.unwrap_or_else(|| panic!("{text}: {lines:#?}"))
+        };
+        let accept = place("sysctl net.ipv6.conf.w1.accept_ra 1 → 2");
+        assert!(accept < place("sysctl net.ipv6.conf.all.forwarding 0 → 1"));
+        place("sysctl net.ipv4.conf.br0.forwarding 0 → 1");
+        place("sysctl net.bridge.bridge-nf-call-iptables 1 → 0");
+        assert!(!lines.iter().any(|line| line.contains("br0.accept_ra")), "{lines:#?}");
+        let last = lines.last().expect("there are some");
+        let table = "nft table inet mptcpize: TCP from br0 to port 8684, masquerade on w1";
+        assert_eq!(last, table);
+    }
+
+    #[test]
+    fn a_later_kernel_forwards_by_interface() {
+        let mut parameters = OLDER.to_vec();
+        parameters.push(("net.ipv6.conf.br0.force_forwarding", "0"));
+        parameters.push(("net.ipv6.conf.w1.force_forwarding", "0"));
+        let lines = lines(&router(&parameters), &asked());
+        assert!(!lines.iter().any(|line| line.contains(".all.") || line.contains("accept_ra")));
+        for key in ["br0.force_forwarding", "w1.force_forwarding", "br0.forwarding"] {
+            let line = format!("sysctl net.ipv6.conf.{key} 0 → 1");
+            assert!(lines.contains(&line), "{line}: {lines:#?}");
+        }
+    }
+
+    #[test]
+    fn an_interface_that_forwarded_before_does_so_after_the_undo() {
+        let mut parameters = OLDER.to_vec();
+        parameters.push(("net.ipv6.conf.w1.forwarding", "1"));
+        let lines = lines(&router(&parameters), &asked());
+        assert!(
+            lines.contains(&"sysctl net.ipv6.conf.w1.forwarding 1 → 1".to_owned()),
+            "{lines:#?}"
+        );
+    }
+
+    #[test]
+    fn a_host_without_ipv6_gets_nothing_of_it() {
+        let mut state = router(&[("net.ipv6.conf.lo.disable_ipv6", "1")]);
+        state.addresses.retain(|address| address.address.is_ipv4());
+        let lines = lines(&state, &asked());
+        assert!(
+            !lines.iter().any(|line| line.contains("ipv6") || line.contains("-6")),
+            "{lines:#?}"
+        );
+    }
+}
