@@ -11,6 +11,7 @@ mod support;
 
 mod away;
 mod clients;
+mod container;
 mod crash;
 mod follows;
 mod lan;
