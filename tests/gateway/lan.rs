@@ -25,7 +25,9 @@ pub(super) struct Lan {
 
 impl Lan {
     /// Puts a LAN behind the client.
-    pub(super) fn behind(lab: Uplinks) -> Self {
+    pub(super) fn behind(mut lab: Uplinks) -> Self {
+        // Where the addresses that were given are kept over boots.
+        lab.client.mounting("mount -t tmpfs -o mode=755 tmpfs /var/lib");
         let lan = Lan { lab, phone: Netns::new(), laptop: Netns::new() };
         let router = &lan.router().net;
         router.ip("link add br0 type bridge");
