@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod completions;
 pub mod counters_baseline;
+pub mod gateway;
 pub mod netlink;
 pub mod netns;
 pub mod observe;
