@@ -20,6 +20,7 @@ mod support;
 mod hostile;
 mod lan;
 mod life;
+mod ports;
 mod safety;
 mod thin;
 mod uplinks;
