@@ -4,13 +4,16 @@
 //! a sender is read from only as fast as the receiver takes it (its window closes by itself), and a
 //! pipe that holds nothing can be lent to somebody else.
 
+use std::future::Future;
 use std::io;
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use rustix::pipe::{SpliceFlags, splice};
+use tokio::task::yield_now;
 
 use super::pace::Pace;
 use super::pipes::{LARGE, Pipe, Pipes};
@@ -18,6 +21,9 @@ use super::socket::Socket;
 
 /// The least that is asked of a socket that copies: one page.
 const LEAST: usize = 4096;
+
+/// Bytes after which the other connections of the event loop have their turn.
+const TURN: u64 = 1 << 20;
 
 /// How a direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +75,7 @@ impl Direction {
         sink: &Socket,
         pipes: &Pipes,
     ) -> Poll<End> {
+        let turn = self.moved.saturating_add(TURN);
         loop {
             if self.held > 0 {
                 if let Some(end) = ready!(self.drain(context, sink)) {
@@ -84,6 +91,13 @@ impl Direction {
                     let _ = shutdown(sink, Shutdown::Write);
                 }
                 return Poll::Ready(end);
+            }
+            if self.moved >= turn {
+                self.release(pipes);
+                // Its turn comes after what the kernel has told of meanwhile; a task that wakes itself is
+                // before that.
+                let _not_yet = pin!(yield_now()).poll(context);
+                return Poll::Pending;
             }
             if self.fill(context, source, pipes).is_pending() {
                 self.release(pipes);
