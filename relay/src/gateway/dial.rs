@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use rustix::net::{
     sockopt,
 };
 use tokio::io::Interest;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::socket::Socket;
 use crate::placement::Attempt;
@@ -53,23 +53,16 @@ pub async fn dial(
     mut unusable: impl FnMut(&Attempt),
 ) -> io::Result<Dialled> {
     let mut reset = pin!(client.events().ready(Interest::ERROR));
-    let mut race = Race {
-        to,
-        attempts,
-        next: 0,
-        running: Vec::new(),
-        alone: Box::pin(sleep(Duration::ZERO)),
-        last: None,
-    };
-    let mut patience = pin!(sleep(PATIENCE));
+    let end = Instant::now() + PATIENCE;
+    let mut race = Race { to, attempts, next: 0, running: Vec::new(), last: None };
+    // One for both times, because each that is started wakes the event loop (tokio's timer writes to its
+    // own descriptor when a time comes before all others).
+    let mut timer = pin!(sleep_until(Instant::now()));
     poll_fn(|context| {
         if reset.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(Errno::CONNABORTED.into()));
         }
-        if patience.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(Errno::TIMEDOUT.into()));
-        }
-        race.poll(context, &mut unusable)
+        race.poll(context, timer.as_mut(), end, &mut unusable)
     })
     .await
 }
@@ -80,7 +73,6 @@ struct Race<'a> {
     attempts: &'a [Attempt],
     next: usize,
     running: Vec<(usize, Socket)>,
-    alone: Pin<Box<Sleep>>,
     last: Option<io::Error>,
 }
 
@@ -88,6 +80,8 @@ impl Race<'_> {
     fn poll(
         &mut self,
         context: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+        end: Instant,
         unusable: &mut impl FnMut(&Attempt),
     ) -> Poll<io::Result<Dialled>> {
         loop {
@@ -95,12 +89,16 @@ impl Race<'_> {
                 return Poll::Ready(Ok(won));
             }
             let waits = !self.running.is_empty();
-            if waits && self.alone.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
+            if waits {
+                ready!(timer.as_mut().poll(context));
+                if timer.deadline() >= end {
+                    return Poll::Ready(Err(Errno::TIMEDOUT.into()));
+                }
             }
             let Some(attempt) = self.attempts.get(self.next) else {
                 if waits {
-                    return Poll::Pending;
+                    timer.as_mut().reset(end);
+                    continue;
                 }
                 let none = || Errno::NETUNREACH.into();
                 return Poll::Ready(Err(self.last.take().unwrap_or_else(none)));
@@ -108,7 +106,7 @@ impl Race<'_> {
             match start(self.to, *attempt) {
                 Ok(socket) => {
                     self.running.push((self.next, socket));
-                    self.alone.as_mut().reset(Instant::now() + ALONE);
+                    timer.as_mut().reset(Instant::now() + ALONE);
                 }
                 Err(error) => {
                     unusable(attempt);

@@ -14,20 +14,18 @@ use super::destination::{self, Way};
 use super::dial::{self, Dialled};
 use super::refusals::Reason;
 use super::shared::{Admitted, Shared};
-use super::socket::{Socket, reset_at_close};
+use super::socket::Socket;
 use crate::log;
 use crate::placement::Attempt;
 use crate::session;
 use crate::sys;
 
-/// Carries a connection of a client to its end.
+/// Carries a connection of a client to its end. The descriptor resets the client when it is closed.
 pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) {
     let shared = admitted.shared();
-    // Until both ends are connected, whatever ends this resets the client.
-    reset_at_close(&descriptor);
     // What the client connected to (TPROXY leaves it as it was).
     let to = getsockname(&descriptor).ok().and_then(|own| SocketAddr::try_from(own).ok());
-    let (Some(to), Ok(near)) = (to, Socket::new(descriptor, false)) else {
+    let (Some(to), Ok(near)) = (to, Socket::accepted(descriptor, false)) else {
         return shared.refuse(Reason::Descriptors, &client);
     };
     let attempts = match attempts(shared, client.ip(), to) {
@@ -108,7 +106,8 @@ fn won(dialled: Dialled, attempts: &[Attempt]) -> Option<(Socket, Attempt, Vec<u
     Some((dialled.socket, made, passed_by))
 }
 
-/// Takes back what [`reset_at_close`] did.
+/// Takes back that close(2) resets the client, which a socket has from its listener
+/// (gateway/accept.rs).
 fn leave_open(socket: &Socket) {
     let _ = rustix::net::sockopt::set_socket_linger(socket, None);
 }

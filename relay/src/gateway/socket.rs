@@ -32,12 +32,15 @@ impl Socket {
     /// # Errors
     /// The kernel watches no more descriptors (epoll(7), max_user_watches).
     pub fn new(descriptor: OwnedFd, mptcp: bool) -> io::Result<Self> {
-        // Older kernels refuse some of them for MPTCP; a connection works without.
-        let _ = sockopt::set_tcp_nodelay(&descriptor, true);
-        let _ = sockopt::set_socket_keepalive(&descriptor, true);
-        let _ = sockopt::set_tcp_keepidle(&descriptor, KEEPALIVE_IDLE);
-        let _ = sockopt::set_tcp_keepintvl(&descriptor, KEEPALIVE_INTERVAL);
-        let _ = sockopt::set_tcp_keepcnt(&descriptor, PROBES);
+        set_options(&descriptor);
+        Socket::accepted(descriptor, mptcp)
+    }
+
+    /// Registers a socket that has the options of its listener ([`set_options`]).
+    ///
+    /// # Errors
+    /// As [`Socket::new`].
+    pub fn accepted(descriptor: OwnedFd, mptcp: bool) -> io::Result<Self> {
         Ok(Socket {
             descriptor: sys::watch(descriptor, Interest::READABLE | Interest::WRITABLE)?,
             copies: mptcp,
@@ -54,6 +57,17 @@ impl Socket {
     pub fn copies(&self) -> bool {
         self.copies
     }
+}
+
+/// Sets the options of an end. What a listener accepts has those of the listener (sk_clone_lock() in
+/// net/core/sock.c), which saves the calls for each connection.
+pub fn set_options(socket: impl AsFd) {
+    // Older kernels refuse some of them for MPTCP; a connection works without.
+    let _ = sockopt::set_tcp_nodelay(&socket, true);
+    let _ = sockopt::set_socket_keepalive(&socket, true);
+    let _ = sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE);
+    let _ = sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL);
+    let _ = sockopt::set_tcp_keepcnt(&socket, PROBES);
 }
 
 /// Makes close(2) reset the connection, which discards what the peer has not acknowledged (SO_LINGER
