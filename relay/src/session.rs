@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::gateway::activity::Activity;
 use crate::gateway::pipes::Pipes;
-use crate::gateway::socket::{Socket, reset_at_close};
+use crate::gateway::socket::{Socket, end_at_close};
 use crate::gateway::splice::{Direction, End};
 use crate::sys;
 
@@ -61,8 +61,9 @@ pub async fn carry(client: Socket, server: Socket, pipes: &Pipes, activity: &Act
     .await;
     if let Some(survivor) = broken {
         flush(survivor).await;
-        reset_at_close(&client);
-        reset_at_close(&server);
+    } else {
+        end_at_close(&client);
+        end_at_close(&server);
     }
     Carried { up: up.moved(), down: down.moved(), reset: broken.is_some() }
 }

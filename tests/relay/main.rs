@@ -17,6 +17,7 @@
 
 mod support;
 
+mod faults;
 mod hostile;
 mod lan;
 mod life;

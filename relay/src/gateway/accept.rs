@@ -12,7 +12,7 @@ use tokio::io::Interest;
 use super::refusals::Reason;
 use super::serve::serve;
 use super::shared::Shared;
-use super::socket::{reset_at_close, set_options};
+use super::socket::set_options;
 use super::workers::Workers;
 use crate::log;
 use crate::sys;
@@ -23,8 +23,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Takes connections until it is dropped.
 pub async fn accept(listener: OwnedFd, shared: Arc<Shared>, workers: Arc<Workers>) {
     set_options(&listener);
-    // Until both ends are connected, whatever ends a connection resets the client.
-    reset_at_close(&listener);
     let Ok(listener) = sys::watch(listener, Interest::READABLE) else {
         log::line("cannot watch a listener: no descriptor is left");
         return;

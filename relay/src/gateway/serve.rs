@@ -52,7 +52,6 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     let spoke = sys::is_multipath(&far);
     shared.placement().connected(shared.now(), (client.ip(), to), made, &passed_by, spoke);
     drop((attempts, passed_by));
-    leave_open(&near);
     let uplink = made.uplink.map(|(place, _)| place);
     let carried = session::carry(near, far, &shared.pipes, shared.activity(uplink)).await;
     let name = uplink.and_then(|place| {
@@ -104,10 +103,4 @@ fn won(dialled: Dialled, attempts: &[Attempt]) -> Option<(Socket, Attempt, Vec<u
     let before = attempts.iter().take(dialled.place);
     let passed_by = before.filter_map(|attempt| attempt.uplink).map(|(place, _)| place).collect();
     Some((dialled.socket, made, passed_by))
-}
-
-/// Takes back that close(2) resets the client, which a socket has from its listener
-/// (gateway/accept.rs).
-fn leave_open(socket: &Socket) {
-    let _ = rustix::net::sockopt::set_socket_linger(socket, None);
 }

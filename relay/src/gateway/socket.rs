@@ -62,6 +62,9 @@ impl Socket {
 /// Sets the options of an end. What a listener accepts has those of the listener (sk_clone_lock() in
 /// net/core/sock.c), which saves the calls for each connection.
 pub fn set_options(socket: impl AsFd) {
+    // Whatever ends a connection before both of its halves have ended resets it, the death of this
+    // process included: the end of a stream would be taken for the end of a file.
+    reset_at_close(&socket);
     // Older kernels refuse some of them for MPTCP; a connection works without.
     let _ = sockopt::set_tcp_nodelay(&socket, true);
     let _ = sockopt::set_socket_keepalive(&socket, true);
@@ -72,9 +75,14 @@ pub fn set_options(socket: impl AsFd) {
 
 /// Makes close(2) reset the connection, which discards what the peer has not acknowledged (SO_LINGER
 /// with 0, socket(7)).
-pub fn reset_at_close(socket: impl AsFd) {
+fn reset_at_close(socket: impl AsFd) {
     // It fails for no TCP socket; one that is gone needs no reset.
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
+/// Lets close(2) send what is left and end the stream, where [`set_options`] had it reset the connection.
+pub fn end_at_close(socket: impl AsFd) {
+    let _ = sockopt::set_socket_linger(socket, None);
 }
 
 impl AsFd for Socket {
