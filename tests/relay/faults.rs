@@ -1,9 +1,11 @@
-//! What goes wrong in the middle of a connection: an uplink that is cut, a relay that is killed.
+//! What goes wrong in the middle of a connection: an uplink that is cut, a relay that is killed, bytes
+//! out of band.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::thread;
 
+use rustix::net::SendFlags;
 use rustix::process::Signal;
 
 use crate::lan::{Gateway, SERVER_V4, SERVER_V6, content};
@@ -130,4 +132,33 @@ fn when_the_relay_is_killed_all_else_is_forwarded_and_its_connections_are_reset(
     let (near, far) = gateway.connect(&listener);
     assert_ne!(far.peer_addr().unwrap().ip().to_string(), "192.168.77.2");
     is_carried(&near, &far);
+}
+
+#[test]
+fn urgent_bytes_arrive_in_their_place_and_stop_nothing() {
+    let gateway = Gateway::new(&RATES);
+    let _relay = gateway.relay();
+    let (multipath, plain) = (gateway.serve(SERVER_V4), gateway.serve_tcp(SERVER_V4));
+    // The first connection to a server without MPTCP asks for it, and the second one does not.
+    for (listener, ends) in [(&multipath, 1), (&plain, 2), (&plain, 2)] {
+        let (near, far) = gateway.connect(listener);
+        // MPTCP has no urgent bytes.
+        for (from, mut to) in [(&near, &far), (&far, &near)].into_iter().take(ends) {
+            let mut expected = Vec::new();
+            for (piece, flags) in [
+                (b"before".as_slice(), SendFlags::empty()),
+                (b"!", SendFlags::OOB),
+                (b"between", SendFlags::empty()),
+                (b"?", SendFlags::OOB),
+                (b"after", SendFlags::empty()),
+            ] {
+                rustix::net::send(from, piece, flags).unwrap();
+                expected.extend_from_slice(piece);
+            }
+            let mut came = vec![0; expected.len()];
+            to.set_read_timeout(Some(wait::deadline())).unwrap();
+            to.read_exact(&mut came).unwrap();
+            assert_eq!(String::from_utf8_lossy(&came), String::from_utf8_lossy(&expected));
+        }
+    }
 }

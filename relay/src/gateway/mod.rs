@@ -17,6 +17,7 @@ pub mod shared;
 pub mod signals;
 pub mod socket;
 pub mod splice;
+pub mod urgent;
 pub mod workers;
 
 use std::fs;

@@ -65,6 +65,8 @@ pub fn set_options(socket: impl AsFd) {
     // Whatever ends a connection before both of its halves have ended resets it, the death of this
     // process included: the end of a stream would be taken for the end of a file.
     reset_at_close(&socket);
+    // MPTCP has no urgent bytes. Those of TCP stop splice(2), which leaves them to recv(2).
+    let _ = sockopt::set_socket_oobinline(&socket, true);
     // Older kernels refuse some of them for MPTCP; a connection works without.
     let _ = sockopt::set_tcp_nodelay(&socket, true);
     let _ = sockopt::set_socket_keepalive(&socket, true);

@@ -18,6 +18,7 @@ use tokio::task::yield_now;
 use super::pace::Pace;
 use super::pipes::{LARGE, Pipe, Pipes};
 use super::socket::Socket;
+use super::urgent;
 
 /// The least that is asked of a socket that copies: one page.
 const LEAST: usize = 4096;
@@ -123,7 +124,11 @@ impl Direction {
         };
         let mut empty = false;
         let most = if source.copies() { self.ask } else { pipe.capacity() };
-        match splice(source, None, pipe.inlet(), None, most, flags()) {
+        let moved = match splice(source, None, pipe.inlet(), None, most, flags()) {
+            Err(Errno::AGAIN) if !source.copies() => urgent::pass(source, &pipe),
+            moved => moved,
+        };
+        match moved {
             Ok(0) => self.ended = Some(End::Finished),
             Ok(bytes) => {
                 self.held = bytes;
