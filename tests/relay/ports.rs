@@ -1,4 +1,5 @@
-//! Ports that are used again: a client's own, while the router still remembers the connection before.
+//! Ports that are used again, a client's own while the router still remembers the connection before;
+//! and ports of the router, of which there are few towards one server.
 
 use std::io::Read;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -6,7 +7,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
-use crate::lan::{Gateway, SERVER_V4, SERVER_V6};
+use crate::lan::{Gateway, Relay, SERVER_V4, SERVER_V6};
 use crate::support::{kernel, wait};
 
 const RATES: [&str; 2] = ["50mbit", "50mbit"];
@@ -51,4 +52,22 @@ fn a_client_that_uses_a_port_again_is_answered_at_once() {
         let after = kernel::counter(&gateway.phone, "TcpExt", "TCPTimeouts");
         assert_eq!(after, before, "{address}: the first packet was sent again");
     }
+}
+
+#[test]
+fn a_server_that_takes_all_ports_of_an_uplink_is_reached_over_another() {
+    let gateway = Gateway::new(&RATES);
+    gateway.router().sysctl("net/ipv4/ip_local_port_range", "50000 50003");
+    let mut settings = gateway.settings();
+    settings.uplinks[1].backup = true;
+    let _relay = Relay::start(gateway.router(), &settings);
+    gateway.lab.server.ip("address add 10.99.0.11/24 dev eth");
+    let (busy, other) = (gateway.serve_tcp(SERVER_V4), gateway.serve_tcp("10.99.0.11"));
+    let from = |(_, far): &(TcpStream, TcpStream)| far.peer_addr().unwrap().ip().to_string();
+    let held: Vec<_> = (0..6).map(|_| gateway.connect(&busy)).collect();
+    let sources: Vec<_> = held.iter().map(from).collect();
+    assert_eq!(sources[..4], ["10.1.0.1"; 4]);
+    assert_eq!(sources[4..], ["10.2.0.1"; 2]);
+    // The first uplink is not to blame, and has ports towards everybody else.
+    assert_eq!(from(&gateway.connect(&other)), "10.1.0.1");
 }

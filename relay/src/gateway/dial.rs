@@ -45,7 +45,7 @@ pub struct Dialled {
 ///
 /// # Errors
 /// The error of the last attempt that failed; ECONNABORTED for the client, ETIMEDOUT when nobody
-/// answered. With each attempt that could not even be sent `unusable` is called.
+/// answered. With each attempt that could not be sent for its uplink's sake `unusable` is called.
 pub async fn dial(
     to: SocketAddr,
     attempts: &[Attempt],
@@ -108,8 +108,10 @@ impl Race<'_> {
                     self.running.push((self.next, socket));
                     timer.as_mut().reset(Instant::now() + ALONE);
                 }
-                Err(error) => {
-                    unusable(attempt);
+                Err(Unsent { error, by_uplink }) => {
+                    if by_uplink {
+                        unusable(attempt);
+                    }
                     self.last = Some(error);
                 }
             }
@@ -146,8 +148,25 @@ fn state(context: &mut Context<'_>, socket: &Socket) -> Poll<io::Result<()>> {
     }
 }
 
+/// Why an attempt was not sent.
+struct Unsent {
+    error: io::Error,
+    /// The uplink is not usable: its address is gone, or no route leads over it.
+    by_uplink: bool,
+}
+
+impl Unsent {
+    fn here(error: impl Into<io::Error>) -> Self {
+        Unsent { error: error.into(), by_uplink: false }
+    }
+
+    fn by_uplink(error: impl Into<io::Error>) -> Self {
+        Unsent { error: error.into(), by_uplink: true }
+    }
+}
+
 /// Sends the first packet of an attempt.
-fn start(to: SocketAddr, attempt: Attempt) -> io::Result<Socket> {
+fn start(to: SocketAddr, attempt: Attempt) -> Result<Socket, Unsent> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let open = |protocol: Option<NonZeroU32>| {
@@ -156,16 +175,18 @@ fn start(to: SocketAddr, attempt: Attempt) -> io::Result<Socket> {
     let (socket, mptcp) = match open(MPTCP.filter(|_| attempt.multipath)) {
         Ok(socket) => (socket, attempt.multipath),
         // No MPTCP in this kernel, switched off, or forbidden.
-        Err(_) if attempt.multipath => (open(None)?, false),
-        Err(error) => return Err(error.into()),
+        Err(_) if attempt.multipath => (open(None).map_err(Unsent::here)?, false),
+        Err(error) => return Err(Unsent::here(error)),
     };
     if let Some((_, source)) = attempt.uplink {
         // Without it a source address has no more connections than ports.
         let _ = sys::set_bind_address_no_port(&socket);
-        bind(&socket, &SocketAddr::new(source, 0))?;
+        bind(&socket, &SocketAddr::new(source, 0)).map_err(Unsent::by_uplink)?;
     }
     match connect(&socket, &to) {
-        Ok(()) | Err(Errno::INPROGRESS) => Socket::new(socket, mptcp),
-        Err(error) => Err(error.into()),
+        Ok(()) | Err(Errno::INPROGRESS) => Socket::new(socket, mptcp).map_err(Unsent::here),
+        // All ports of this source are in use towards this destination (connect(2)); others have some.
+        Err(error @ Errno::ADDRNOTAVAIL) => Err(Unsent::here(error)),
+        Err(error) => Err(Unsent::by_uplink(error)),
     }
 }
