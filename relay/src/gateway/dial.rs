@@ -184,7 +184,7 @@ fn start(to: SocketAddr, attempt: Attempt) -> Result<Socket, Unsent> {
         bind(&socket, &SocketAddr::new(source, 0)).map_err(Unsent::by_uplink)?;
     }
     match connect(&socket, &to) {
-        Ok(()) | Err(Errno::INPROGRESS) => Socket::new(socket, mptcp).map_err(Unsent::here),
+        Ok(()) | Err(Errno::INPROGRESS) => Socket::outward(socket, mptcp).map_err(Unsent::here),
         // All ports of this source are in use towards this destination (connect(2)); others have some.
         Err(error @ Errno::ADDRNOTAVAIL) => Err(Unsent::here(error)),
         Err(error) => Err(Unsent::by_uplink(error)),

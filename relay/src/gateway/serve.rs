@@ -25,7 +25,7 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     let shared = admitted.shared();
     // What the client connected to (TPROXY leaves it as it was).
     let to = getsockname(&descriptor).ok().and_then(|own| SocketAddr::try_from(own).ok());
-    let (Some(to), Ok(near)) = (to, Socket::accepted(descriptor, false)) else {
+    let (Some(to), Ok(near)) = (to, Socket::accepted(descriptor)) else {
         return shared.refuse(Reason::Descriptors, &client);
     };
     let attempts = match attempts(shared, client.ip(), to) {
