@@ -2,8 +2,9 @@
 //! out of band.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::thread;
+use std::time::Duration;
 
 use rustix::net::SendFlags;
 use rustix::process::Signal;
@@ -161,4 +162,60 @@ fn urgent_bytes_arrive_in_their_place_and_stop_nothing() {
             assert_eq!(String::from_utf8_lossy(&came), String::from_utf8_lossy(&expected));
         }
     }
+}
+
+#[test]
+fn a_reset_of_one_end_reaches_the_other_though_it_does_not_read() {
+    let gateway = Gateway::new(&FAST);
+    let _relay = gateway.relay();
+    let listeners = [gateway.serve(SERVER_V4), gateway.serve_tcp(SERVER_V4)];
+    thread::scope(|scope| {
+        for (listener, turn) in listeners.iter().flat_map(|one| [(one, 0), (one, 1)]) {
+            let (near, far) = gateway.connect(listener);
+            let (mut from, to) = if turn == 0 { (near, far) } else { (far, near) };
+            scope.spawn(move || {
+                fill(&mut from);
+                reset(from);
+                assert_eq!(error(&to), ErrorKind::ConnectionReset, "turn {turn}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_reset_reaches_a_server_that_has_heard_the_end_of_the_stream_before() {
+    let gateway = Gateway::new(&RATES);
+    let _relay = gateway.relay();
+    for listener in [gateway.serve(SERVER_V4), gateway.serve_tcp(SERVER_V4)] {
+        let (near, mut far) = gateway.connect(&listener);
+        near.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(far.read(&mut [0]).unwrap(), 0);
+        reset(near);
+        // Of a connection that has ended from that side a reset is EPIPE (tcp_reset() in
+        // net/ipv4/tcp_input.c).
+        assert_eq!(error(&far), ErrorKind::BrokenPipe);
+    }
+}
+
+/// Sends until all buffers on the way are full and nobody takes more.
+fn fill(from: &mut TcpStream) {
+    let piece = [0; 1 << 16];
+    from.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    while from.write(&piece).is_ok() {}
+}
+
+/// Ends a connection by a reset.
+fn reset(stream: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+    drop(stream);
+}
+
+/// The error that the kernel has noted for a connection that nobody reads from.
+fn error(stream: &TcpStream) -> ErrorKind {
+    let mut noted = None;
+    wait::until("a reset", || {
+        noted = stream.take_error().unwrap();
+        noted.is_some()
+    });
+    noted.unwrap().kind()
 }
