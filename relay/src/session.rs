@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::gateway::activity::Activity;
+use crate::gateway::activity::{Activity, Seen};
 use crate::gateway::pipes::Pipes;
 use crate::gateway::socket::{Socket, end_at_close};
 use crate::gateway::splice::{Direction, End};
@@ -35,11 +35,17 @@ pub struct Carried {
     pub reset: bool,
 }
 
-/// Carries bytes both ways until both ends have ended.
-pub async fn carry(client: Socket, server: Socket, pipes: &Pipes, activity: &Activity) -> Carried {
+/// Carries bytes both ways until both ends have ended. `activity` is of the uplink that it is counted
+/// for, and `seen` its part in that.
+pub async fn carry(
+    client: Socket,
+    server: Socket,
+    pipes: &Pipes,
+    activity: &Activity,
+    seen: &mut Seen,
+) -> Carried {
     let (mut up, mut down) = (Direction::new(), Direction::new());
     let (mut up_end, mut down_end) = (None, None);
-    let mut seen = activity.start();
     let mut client_lost = pin!(client.events().ready(Interest::ERROR));
     let mut server_lost = pin!(server.events().ready(Interest::ERROR));
     let mut lost = None;
@@ -55,7 +61,7 @@ pub async fn carry(client: Socket, server: Socket, pipes: &Pipes, activity: &Act
             down_end = Some(end);
         }
         let moved = up.moved().saturating_add(down.moved());
-        activity.note(&mut seen, moved);
+        activity.note(seen, moved);
         if lost.is_none() {
             if client_lost.as_mut().poll(context).is_ready() {
                 lost = Some(Lost::new(&server, moved));

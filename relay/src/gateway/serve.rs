@@ -53,7 +53,14 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     shared.placement().connected(shared.now(), (client.ip(), to), made, &passed_by, spoke);
     drop((attempts, passed_by));
     let uplink = made.uplink.map(|(place, _)| place);
-    let carried = session::carry(near, far, &shared.pipes, shared.activity(uplink)).await;
+    // What is multipath is busy on all uplinks: the rates of their links tell of it.
+    let counted = uplink.filter(|_| !spoke);
+    let activity = shared.activity(counted);
+    let mut seen = activity.start();
+    let carried = session::carry(near, far, &shared.pipes, activity, &mut seen).await;
+    if let Some(place) = counted.filter(|_| activity.was_counted(&seen)) {
+        shared.placement().ended(place);
+    }
     let name = uplink.and_then(|place| {
         shared.settings().uplinks.get(place).map(|uplink| uplink.dev.as_str().to_owned())
     });

@@ -175,6 +175,9 @@ impl Placement {
             if let Some(state) = self.uplinks.get_mut(place) {
                 state.failures = 0;
                 state.paused = Duration::ZERO;
+                if spoke {
+                    state.load.unplace();
+                }
             }
             // Where plain TCP was answered and MPTCP was not, no uplink is to blame.
             let blamed = passed_by.iter().filter(|other| made.multipath && **other != place);
@@ -196,6 +199,13 @@ impl Placement {
             let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(8));
             state.paused = now.saturating_add(pause.min(LONGEST_PAUSE));
             state.failures = state.failures.saturating_add(1);
+        }
+    }
+
+    /// A connection ended that was among the busy ones of the last sample.
+    pub fn ended(&mut self, place: usize) {
+        if let Some(state) = self.uplinks.get_mut(place) {
+            state.load.ended();
         }
     }
 
