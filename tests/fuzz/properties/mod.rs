@@ -10,6 +10,7 @@ mod netlink;
 mod policy;
 mod preload_file;
 mod program;
+mod relay_settings;
 mod request;
 mod settings;
 mod terminal;
@@ -42,6 +43,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "policy", property: policy::policy },
     Target { name: "journal", property: journal::journal },
     Target { name: "firewall", property: firewall::firewall },
+    Target { name: "relay_settings", property: relay_settings::settings },
     Target { name: "preload_file", property: preload_file::preload_file },
     Target { name: "request", property: request::request },
     Target { name: "terminal", property: terminal::terminal },
