@@ -23,5 +23,6 @@ mod lan;
 mod life;
 mod ports;
 mod safety;
+mod strange;
 mod thin;
 mod uplinks;
