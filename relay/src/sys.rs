@@ -24,6 +24,9 @@ const INFO_FLAGS: usize = 8;
 /// `MPTCP_INFO_FLAG_FALLBACK`: the connection is plain TCP.
 const FALLBACK: u32 = 1;
 
+/// `SIOCATMARK` (asm-generic/sockios.h).
+const SIOCATMARK: libc::Ioctl = 0x8905;
+
 /// Lets a socket accept connections to addresses that are not this host's (`IP_TRANSPARENT`, ip(7)).
 /// For IPv6 too: both families share the flag of the kernel's socket.
 ///
@@ -151,6 +154,17 @@ pub fn unacknowledged(socket: impl AsFd) -> io::Result<u32> {
     // SAFETY: the kernel writes an int.
     answer(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
     Ok(bytes.unsigned_abs())
+}
+
+/// Is the next byte of a TCP socket an urgent one (`SIOCATMARK`, tcp(7))?
+///
+/// # Errors
+/// As ioctl(2); ENOTTY for MPTCP.
+pub fn is_at_mark(socket: impl AsFd) -> io::Result<bool> {
+    let mut at: c_int = 0;
+    // SAFETY: the kernel writes an int.
+    answer(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCATMARK, &raw mut at) })?;
+    Ok(at != 0)
 }
 
 /// Registers a descriptor with the event loop of the calling task.

@@ -119,7 +119,7 @@ impl Gateway {
                     type filter hook prerouting priority mangle; policy accept;
                     iifname != lan accept
                     {first}
-                    meta l4proto tcp socket transparent 1 meta mark set 1 accept
+                    tcp flags & (syn | ack) != syn socket transparent 1 meta mark set 1 accept
                     meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{PORT} meta mark set 1 accept
                     meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{PORT} meta mark set 1 accept
                 }}

@@ -19,6 +19,7 @@ pub mod socket;
 pub mod splice;
 pub mod state;
 pub mod tally;
+pub mod urgent;
 pub mod workers;
 
 use std::fs;

@@ -189,6 +189,9 @@ impl Placement {
             if let Some(state) = self.uplinks.get_mut(place) {
                 state.failures = 0;
                 state.paused = Duration::ZERO;
+                if spoke {
+                    state.load.unplace();
+                }
             }
             // Where plain TCP was answered and MPTCP was not, no uplink is to blame.
             let blamed = passed_by.iter().filter(|other| made.multipath && **other != place);
@@ -231,6 +234,13 @@ impl Placement {
         self.plain.iter(now).count()
     }
 
+    /// A connection ended that was among the busy ones of the last sample.
+    pub fn ended(&mut self, place: usize) {
+        if let Some(state) = self.uplinks.get_mut(place) {
+            state.load.ended();
+        }
+    }
+
     /// What the counters of an uplink's link say (bytes received and sent), and how many connections
     /// moved bytes since the last time.
     pub fn sample(&mut self, now: Duration, place: usize, counters: (u64, u64), busy: u32) {
@@ -252,5 +262,7 @@ impl State {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
