@@ -18,5 +18,6 @@ mod lan;
 mod life;
 mod others;
 mod refused;
+mod seen;
 mod upgrade;
 mod vpn;
