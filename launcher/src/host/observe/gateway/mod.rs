@@ -26,15 +26,10 @@ use crate::locations::Locations;
 use mptcpize_model::HostState;
 use mptcpize_model::checks::gateway::{Gateway, Relay, Rule, sysctls};
 use mptcpize_model::gateway::Settings;
+use mptcpize_model::gateway::filter::TABLE;
 use mptcpize_model::net::IfName;
 use mptcpize_model::status::lan::Heard;
 use rules::{Packet, Way};
-
-/// The mark of packets that are delivered to the relay: 8684 after the RFC, in hexadecimal.
-const MARK: u32 = 0x8684;
-
-/// Our table, in which nothing is somebody else's.
-const OURS: &str = "mptcpize";
 
 /// Observes the gateway that was set up here, if one was, and puts the parameters that matter for it into
 /// the state of the host.
@@ -165,7 +160,7 @@ fn tables(
             tables.push(table);
         }
     }
-    let ours = ("inet".to_owned(), OURS.to_owned());
+    let ours = ("inet".to_owned(), TABLE.to_owned());
     let others = nft::tables(ruleset, packet, port);
     tables.extend(
         others.into_iter().filter(|(at, _)| *at != ours && !listed.contains(at)).map(|it| it.1),

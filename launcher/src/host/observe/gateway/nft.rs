@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::MARK;
 use super::rules::{Applies, Chain, Packet, Rule, Table, Told, Verdict, Way};
 use crate::host::observe::firewall;
+use mptcpize_model::gateway::filter::MARK;
 use mptcpize_model::shell;
 
 /// Tables by family and name.

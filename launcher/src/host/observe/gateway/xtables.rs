@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::MARK;
 use super::rules::{Applies, Chain, Packet, Rule, Table, Told, Verdict, Way};
 use crate::host::observe::firewall;
+use mptcpize_model::gateway::filter::MARK;
 use mptcpize_model::shell;
 
 /// All tables by their names, as they are to a packet.
