@@ -122,3 +122,14 @@ fn a_host_that_is_no_gateway_or_has_not_its_lan_hears_nothing_of_it() {
     elsewhere.host.links.retain(|link| link.name != name("br0"));
     assert_eq!(found(&elsewhere), []);
 }
+
+#[test]
+fn one_that_the_settings_name_and_nobody_started_is_noted() {
+    let mut seen = gateway();
+    seen.gateway = None;
+    seen.lan = vec![name("br0")];
+    let told: Vec<_> = found(&seen).iter().map(|one| (one.code, one.severity)).collect();
+    assert_eq!(told, [("gateway.stopped", Severity::Note)]);
+    seen.lan = vec![name("br7")];
+    assert_eq!(found(&seen), []);
+}

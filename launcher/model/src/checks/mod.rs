@@ -72,6 +72,9 @@ pub struct Observed {
     /// The gateway that was set up here, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<gateway::Gateway>,
+    /// The LAN that the settings name, whether or not a gateway runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lan: Vec<IfName>,
     /// What was tried with the peer, if one was named.
     pub peer: Option<peer::Report>,
 }

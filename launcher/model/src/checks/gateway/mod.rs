@@ -99,8 +99,8 @@ fn devices(settings: &Settings) -> impl Iterator<Item = &IfName> {
 }
 
 pub(super) fn gateway(context: &Context) -> Vec<Finding> {
-    let Some(gateway) = &context.seen.gateway else { return vec![] };
     let here = |dev: &&IfName| context.seen.host.link(dev).is_some();
+    let Some(gateway) = &context.seen.gateway else { return stopped(context) };
     // A gateway of another network namespace, whose run directory is the same.
     if !gateway.settings.lan.iter().any(|dev| here(&dev)) {
         return vec![];
@@ -114,4 +114,18 @@ pub(super) fn gateway(context: &Context) -> Vec<Finding> {
         found.push(Finding::fine("gateway", format!("TCP of {lan} goes over {over}")));
     }
     found
+}
+
+/// One that the settings name, and nobody started.
+fn stopped(context: &Context) -> Vec<Finding> {
+    let lan = &context.seen.lan;
+    if lan.is_empty() || lan.iter().any(|dev| context.seen.host.link(dev).is_none()) {
+        return vec![];
+    }
+    let title = format!("a gateway of {} is in the settings, and none runs", list(lan));
+    vec![
+        Finding::note("gateway.stopped", title)
+            .why("TCP of the LAN is not bonded")
+            .advice("mptcpize gateway --enable    # starts it, now and with the host"),
+    ]
 }
