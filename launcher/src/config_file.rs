@@ -1,6 +1,8 @@
 //! The text of /etc/mptcpize.toml, read into the settings that it stands for.
 
 use mptcpize_model::config::Config;
+use mptcpize_model::gateway::asked::Asked;
+use serde::Deserialize;
 
 /// Reads the text of a settings file.
 ///
@@ -10,7 +12,23 @@ use mptcpize_model::config::Config;
 pub fn read(text: &str) -> Result<Config, String> {
     let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
     config.check()?;
+    gateway(text)?;
     Ok(config)
+}
+
+/// What the text says of a gateway: the settings of `[gateway]`, beside the gateways of links.
+///
+/// # Errors
+/// As [`read`].
+pub fn gateway(text: &str) -> Result<Asked, String> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct File {
+        gateway: Asked,
+    }
+    let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    file.gateway.check()?;
+    Ok(file.gateway)
 }
 
 #[cfg(test)]
@@ -26,6 +44,8 @@ mod tests {
             ("only = [\"a/b\"]\n", "interface name", "line 1, column 8"),
             ("probe = \"example.org:443\"\n", "socket address", "line 1, column 9"),
             ("[gateway]\nwwan0 = \"10.0.0\"\n", "IP address", "line 2, column 9"),
+            ("[gateway]\nlan = \"br0\"\n", "a sequence", "line 2, column 7"),
+            ("[gateway]\nqiuc = \"block\"\n", "IP address", "line 2, column 8"),
         ];
         for (text, what, place) in table {
             let error = read(text).expect_err(text);

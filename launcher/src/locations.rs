@@ -121,6 +121,27 @@ impl Locations {
         packaged.into_iter().chain(kept).collect()
     }
 
+    /// Where a package puts the relay, best first.
+    pub fn installed_relays(&self) -> Vec<PathBuf> {
+        let places = ["usr/libexec/mptcpize", "usr/lib/mptcpize", "usr/local/libexec/mptcpize"];
+        places.map(|directory| self.root.join(directory).join("mptcpize-relay")).to_vec()
+    }
+
+    /// Where a running gateway keeps what its relay is told, and where that answers.
+    pub fn gateway(&self) -> PathBuf {
+        self.run().join("gateway")
+    }
+
+    /// The run directory of the gateway's journal. Not beside its sockets, which none has.
+    pub fn gateway_journal(&self) -> PathBuf {
+        self.gateway().join("journal")
+    }
+
+    /// Where it is kept over boots which addresses a gateway has given to its clients.
+    pub fn leases(&self) -> PathBuf {
+        self.root.join("var/lib/mptcpize/gateway/leases")
+    }
+
     /// Where the state of this boot is kept: journals and locks.
     pub fn run(&self) -> PathBuf {
         self.root.join("run/mptcpize")

@@ -4,14 +4,19 @@
 //! on (FIN), and a reset where the other end was reset. Not here: how the outward end is made
 //! (gateway/dial.rs).
 
-use std::future::poll_fn;
-use std::task::Poll;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::gateway::activity::Activity;
+use tokio::io::Interest;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::gateway::activity::{Activity, Seen};
 use crate::gateway::pipes::Pipes;
-use crate::gateway::socket::{Socket, reset_at_close};
+use crate::gateway::socket::{Socket, end_at_close};
 use crate::gateway::splice::{Direction, End};
+use crate::gateway::tally::Live;
 use crate::sys;
 
 /// How long what was sent before a reset may take to be acknowledged; then it is lost with the reset,
@@ -31,40 +36,96 @@ pub struct Carried {
     pub reset: bool,
 }
 
-/// Carries bytes both ways until both ends have ended.
-pub async fn carry(client: Socket, server: Socket, pipes: &Pipes, activity: &Activity) -> Carried {
+/// Carries bytes both ways until both ends have ended. `activity` is of the uplink that it is counted
+/// for, and `seen` its part in that. Closing the server's socket is left to the caller.
+pub async fn carry(
+    client: Socket,
+    server: &Socket,
+    pipes: &Pipes,
+    activity: &Activity,
+    seen: &mut Seen,
+    live: &Live,
+) -> Carried {
+    let client = &client;
     let (mut up, mut down) = (Direction::new(), Direction::new());
     let (mut up_end, mut down_end) = (None, None);
-    let mut seen = activity.start();
+    let mut client_lost = pin!(client.events().ready(Interest::ERROR));
+    let mut server_lost = pin!(server.events().ready(Interest::ERROR));
+    let (mut lost, mut halves) = (None, 2);
     let broken = poll_fn(|context| {
         if up_end.is_none()
-            && let Poll::Ready(end) = up.poll(context, &client, &server, pipes)
+            && let Poll::Ready(end) = up.poll(context, client, server, pipes)
         {
             up_end = Some(end);
         }
         if down_end.is_none()
-            && let Poll::Ready(end) = down.poll(context, &server, &client, pipes)
+            && let Poll::Ready(end) = down.poll(context, server, client, pipes)
         {
             down_end = Some(end);
         }
-        activity.note(&mut seen, up.moved().saturating_add(down.moved()));
+        let moved = up.moved().saturating_add(down.moved());
+        activity.note(seen, moved);
+        live.note(up.moved(), down.moved());
+        let open = u8::from(up_end.is_none()) + u8::from(down_end.is_none());
+        if open < halves {
+            // The kernel forgets its subflows once both halves have ended.
+            live.look();
+            halves = open;
+        }
+        if lost.is_none() {
+            if client_lost.as_mut().poll(context).is_ready() {
+                lost = Some(Lost::new(server, moved));
+            } else if server_lost.as_mut().poll(context).is_ready() {
+                lost = Some(Lost::new(client, moved));
+            }
+        }
         match (up_end, down_end) {
-            (Some(End::SourceGone), _) => Poll::Ready(Some(&server)),
-            (_, Some(End::SourceGone)) => Poll::Ready(Some(&client)),
+            (Some(End::SourceGone), _) => Poll::Ready(Some(server)),
+            (_, Some(End::SourceGone)) => Poll::Ready(Some(client)),
             // A sink that takes no more may still have sent something that is on its way.
-            (Some(End::SinkGone), Some(_)) => Poll::Ready(Some(&client)),
-            (Some(_), Some(End::SinkGone)) => Poll::Ready(Some(&server)),
+            (Some(End::SinkGone), Some(_)) => Poll::Ready(Some(client)),
+            (Some(_), Some(End::SinkGone)) => Poll::Ready(Some(server)),
             (Some(End::Finished), Some(End::Finished)) => Poll::Ready(None),
-            _ => Poll::Pending,
+            _ => match &mut lost {
+                None => Poll::Pending,
+                Some(lost) => lost.poll(context, moved).map(Some),
+            },
         }
     })
     .await;
     if let Some(survivor) = broken {
-        flush(survivor).await;
-        reset_at_close(&client);
-        reset_at_close(&server);
+        // Of a survivor that has taken nothing for that time, nothing more is to be hoped for.
+        if !lost.is_some_and(|lost| lost.timer.is_elapsed()) {
+            flush(survivor).await;
+        }
+    } else {
+        end_at_close(client);
+        end_at_close(server);
     }
     Carried { up: up.moved(), down: down.moved(), reset: broken.is_some() }
+}
+
+/// A reset that no direction has read of: the one that would has ended, or waits for its sink.
+struct Lost<'a> {
+    survivor: &'a Socket,
+    moved: u64,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<'a> Lost<'a> {
+    fn new(survivor: &'a Socket, moved: u64) -> Self {
+        Lost { survivor, moved, timer: Box::pin(sleep(FLUSH)) }
+    }
+
+    /// Ready when nothing has moved for [`FLUSH`]: what came before the reset is let through as long as
+    /// somebody takes it.
+    fn poll(&mut self, context: &mut Context<'_>, moved: u64) -> Poll<&'a Socket> {
+        if self.moved != moved {
+            self.moved = moved;
+            self.timer.as_mut().reset(Instant::now() + FLUSH);
+        }
+        self.timer.as_mut().poll(context).map(|()| self.survivor)
+    }
 }
 
 /// Waits until the peer has acknowledged what was sent to it: a reset discards the rest.

@@ -2,10 +2,15 @@
 
 #![allow(unsafe_code)]
 
+pub mod subflows;
+
 use std::ffi::c_int;
+use std::fs;
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -18,6 +23,9 @@ const MPTCP_INFO: c_int = 1;
 const INFO_FLAGS: usize = 8;
 /// `MPTCP_INFO_FLAG_FALLBACK`: the connection is plain TCP.
 const FALLBACK: u32 = 1;
+
+/// `SIOCATMARK` (asm-generic/sockios.h).
+const SIOCATMARK: libc::Ioctl = 0x8905;
 
 /// Lets a socket accept connections to addresses that are not this host's (`IP_TRANSPARENT`, ip(7)).
 /// For IPv6 too: both families share the flag of the kernel's socket.
@@ -112,6 +120,21 @@ fn get(socket: impl AsFd, level: c_int, name: c_int, value: &mut [u8]) -> io::Re
     Ok(length as usize)
 }
 
+/// The network namespace of this process, as a number that no other one of this boot has: its cookie
+/// (`SO_NETNS_COOKIE`, Linux 5.14), before that the inode of the namespace (namespaces(7)), which may be
+/// given anew.
+pub fn netns() -> u64 {
+    let cookie = || {
+        // Any socket belongs to the namespace; this kind needs nothing of it.
+        let socket = UnixDatagram::unbound().ok()?;
+        let mut value = [0; mem::size_of::<u64>()];
+        get(socket, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, &mut value).ok()?;
+        Some(u64::from_ne_bytes(value))
+    };
+    let inode = || fs::metadata("/proc/self/ns/net").map_or(0, |found| found.ino());
+    cookie().unwrap_or_else(inode)
+}
+
 /// Does a connected socket really speak MPTCP? Not where the peer did not, or a middlebox took the
 /// options away (RFC 8684 section 3.7).
 pub fn is_multipath(socket: impl AsFd) -> bool {
@@ -131,6 +154,17 @@ pub fn unacknowledged(socket: impl AsFd) -> io::Result<u32> {
     // SAFETY: the kernel writes an int.
     answer(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
     Ok(bytes.unsigned_abs())
+}
+
+/// Is the next byte of a TCP socket an urgent one (`SIOCATMARK`, tcp(7))?
+///
+/// # Errors
+/// As ioctl(2); ENOTTY for MPTCP.
+pub fn is_at_mark(socket: impl AsFd) -> io::Result<bool> {
+    let mut at: c_int = 0;
+    // SAFETY: the kernel writes an int.
+    answer(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCATMARK, &raw mut at) })?;
+    Ok(at != 0)
 }
 
 /// Registers a descriptor with the event loop of the calling task.

@@ -8,6 +8,7 @@ mod support;
 
 mod findings;
 mod fuzz_found;
+mod gateway_findings;
 mod go_programs;
 mod lookup;
 mod plan;

@@ -4,10 +4,12 @@
 //! Not here: real connections (show/status.rs).
 
 use crate::support::recorded::same;
-use crate::support::states::{absent, crowd, fresh, laptop, off, troubled};
+use crate::support::states::{absent, crowd, fresh, gateway, laptop, off, told, troubled};
 use mptcpize::output::status;
 use mptcpize::output::term::Term;
-use mptcpize_model::status::{Program, report};
+use mptcpize_model::net::IfName;
+use mptcpize_model::status::lan::Heard;
+use mptcpize_model::status::{Program, Seen, report};
 
 #[test]
 fn every_screen_is_as_recorded() {
@@ -25,6 +27,9 @@ fn every_screen_is_as_recorded() {
         ("status-off.txt", off(), wide),
         ("status-absent.txt", absent(), wide),
         ("status-crowd.txt", crowd(), wide),
+        ("status-gateway.txt", gateway(), wide),
+        ("status-gateway-80.txt", gateway(), Term { width: 80, utf8: false, ..wide }),
+        ("status-gateway-narrow.txt", gateway(), narrow),
     ] {
         let screen = status::screen(&report(&seen, 20), &term);
         // What can be pasted is never cut, the rest keeps to the width.
@@ -39,7 +44,11 @@ fn every_screen_is_as_recorded() {
 
 #[test]
 fn json_is_as_recorded() {
-    for (file, seen) in [("status-laptop.json", laptop()), ("status-absent.json", absent())] {
+    for (file, seen) in [
+        ("status-laptop.json", laptop()),
+        ("status-absent.json", absent()),
+        ("status-gateway.json", gateway()),
+    ] {
         let text = status::json(&report(&seen, usize::MAX));
         let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
         assert_eq!(value["version"], 1);
@@ -57,6 +66,10 @@ fn the_faults_that_want_attention_and_those_that_do_not() {
         ("switched off", off(), true),
         ("no MPTCP", absent(), true),
         ("many connections", crowd(), false),
+        ("a gateway", gateway(), false),
+        ("a gateway one of whose uplinks carries nothing", unused(), true),
+        ("a gateway whose relay is gone", Seen { relay: silent("wlan0"), ..laptop() }, true),
+        ("one of another namespace", Seen { relay: silent("br7"), ..laptop() }, false),
     ] {
         assert_eq!(report(&seen, 20).attention, attention, "{what}");
     }
@@ -64,6 +77,31 @@ fn the_faults_that_want_attention_and_those_that_do_not() {
     foreign.path_manager = Some("userspace".into());
     foreign.state.endpoints.clear();
     assert!(!report(&foreign, 20).attention, "a path manager in user space needs no endpoints");
+}
+
+/// All is well to look at, and only one uplink carries the LAN's bytes.
+fn unused() -> Seen {
+    let mut state = told(0, 0);
+    let uplink = &mut state.uplinks[1];
+    (uplink.up_bytes, uplink.down_bytes, uplink.failures) = (0, 900, 0);
+    Seen { relay: Heard::State(Box::new(state)), ..laptop() }
+}
+
+/// A relay that should serve a link, and does not.
+fn silent(link: &str) -> Heard {
+    let link = IfName::new(link).expect("a short name");
+    Heard::Silent(vec![link], "nobody listens at its socket".into())
+}
+
+#[test]
+fn a_relay_that_does_not_answer_is_told() {
+    let seen = Seen { relay: silent("wlan0"), ..laptop() };
+    let screen = status::screen(&report(&seen, 20), &Term::PLAIN);
+    assert!(screen.contains("\ngateway     of wlan0: its relay does not answer\n"), "{screen}");
+    assert!(screen.contains("why: nobody listens at its socket"), "{screen}");
+    let hidden = Seen { relay: Heard::Hidden, ..laptop() };
+    let screen = status::screen(&report(&hidden, 20), &Term::PLAIN);
+    assert!(screen.contains("\ngateway     only root may ask its relay\n"), "{screen}");
 }
 
 #[test]

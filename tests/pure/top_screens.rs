@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::support::recorded::same;
-use crate::support::states::{crowd, fresh, laptop, troubled};
-use mptcpize::output::term::Term;
+use crate::support::states::{crowd, fresh, gateway, laptop, troubled};
+use mptcpize::output::term::{Piece, Term};
 use mptcpize::output::top;
 use mptcpize_model::net::Bytes;
 use mptcpize_model::status::Seen;
@@ -75,6 +75,8 @@ fn every_frame_is_as_recorded() {
         ("top-help.txt", laptop(), &[Key::Letter('?')], 80, true),
         ("top-fresh.txt", fresh(), &[], 80, true),
         ("top-troubled.txt", troubled(), &[Key::Enter], 100, true),
+        ("top-gateway.txt", gateway(), &[], 100, true),
+        ("top-gateway-narrow.txt", gateway(), &[], 60, false),
         ("top-crowd.txt", crowd(), &[Key::Down, Key::Down], 80, true),
     ] {
         let text = frame(&seen, keys, width, utf8);
@@ -87,14 +89,14 @@ fn every_frame_is_as_recorded() {
 
 #[test]
 fn a_frame_fits_every_terminal() {
-    for seen in [laptop(), fresh(), crowd()] {
+    for seen in [laptop(), fresh(), crowd(), gateway()] {
         let view = View { details: true, selected: 400, ..View::default() };
         let snapshot = watched(&seen, &view);
         for width in [0, 1, 20, 59, 60, 80, 200] {
             for height in [0, 1, 2, 5, 10, 24, 70] {
                 let lines = top::render(&snapshot, width, height);
                 assert_eq!(lines.len(), height, "{width} by {height}");
-                let length = |line: &Vec<top::Piece>| {
+                let length = |line: &Vec<Piece>| {
                     line.iter().map(|(text, _)| text.chars().count()).sum::<usize>()
                 };
                 assert!(lines.iter().all(|line| length(line) <= width), "{width} by {height}");

@@ -126,6 +126,21 @@ fn a_client_that_goes_while_the_server_is_dialled_leaves_nothing() {
 }
 
 #[test]
+fn an_idle_connection_is_kept_alive_on_the_way_to_its_server() {
+    let gateway = Gateway::new(&RATES);
+    let _relay = gateway.relay();
+    for listener in [gateway.serve(SERVER_V4), gateway.serve_tcp(SERVER_V4)] {
+        let (_near, _far) = gateway.connect(&listener);
+        let port = listener.1.port();
+        let words = ["-Htno", "dport", &format!("= :{port}")];
+        let shown = gateway.router().command("ss").args(words).run().ok().stdout;
+        let asks = ["1min", "2min"].map(|time| format!("timer:(keepalive,{time}"));
+        let alive = |line: &str| asks.iter().any(|timer| line.contains(timer));
+        assert!(!shown.is_empty() && shown.lines().all(alive), "{shown}");
+    }
+}
+
+#[test]
 fn a_client_that_vanished_is_noticed_by_the_kernels_questions() {
     let gateway = Gateway::new(&RATES);
     let _relay = gateway.relay();

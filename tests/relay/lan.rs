@@ -119,7 +119,7 @@ impl Gateway {
                     type filter hook prerouting priority mangle; policy accept;
                     iifname != lan accept
                     {first}
-                    meta l4proto tcp socket transparent 1 meta mark set 1 accept
+                    tcp flags & (syn | ack) != syn socket transparent 1 meta mark set 1 accept
                     meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{PORT} meta mark set 1 accept
                     meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{PORT} meta mark set 1 accept
                 }}
@@ -200,7 +200,7 @@ fn missing(error: std::io::Error) -> std::io::Result<()> {
 /// A relay that runs.
 pub(crate) struct Relay {
     pub(crate) running: Running,
-    settings: PathBuf,
+    pub(crate) settings: PathBuf,
     told: UnixDatagram,
 }
 

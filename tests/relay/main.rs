@@ -17,9 +17,13 @@
 
 mod support;
 
+mod faults;
 mod hostile;
 mod lan;
 mod life;
+mod ports;
 mod safety;
+mod state;
+mod strange;
 mod thin;
 mod uplinks;

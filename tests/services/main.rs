@@ -12,6 +12,7 @@ mod enabled;
 #[cfg(feature = "services")]
 mod every_package;
 mod files;
+mod gateway;
 mod hostile_files;
 mod judged;
 mod package;

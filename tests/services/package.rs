@@ -72,6 +72,8 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
         man -w mptcpize mptcpize-enable mptcpize-setup-undo
         bash -c '. /usr/share/bash-completion/completions/mptcpize; complete -p mptcpize'
         quietly systemd-analyze verify /usr/lib/systemd/system/mptcpized.service
+        quietly systemd-analyze verify /usr/lib/systemd/system/mptcpize-gateway.service
+        /usr/libexec/mptcpize/mptcpize-relay --help | head -n 1 | cut -d ' ' -f 1
         dpkg -V mptcpize
         systemctl --root=/ is-enabled mptcpized || true
 
@@ -105,6 +107,7 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
          /usr/share/man/man1/mptcpize-enable.1.gz\n\
          /usr/share/man/man1/mptcpize-setup-undo.1.gz\n\
          complete -F _mptcpize mptcpize\n\
+         Usage:\n\
          disabled\n\
          mptcpized.service -> /lib/systemd/system/mptcpized.service\n\
          262\n\

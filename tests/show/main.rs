@@ -11,6 +11,8 @@ mod check_fixes;
 mod check_peer;
 mod check_programs;
 mod counters;
+mod gateway;
+mod gateway_check;
 mod metrics;
 mod shell;
 mod status;

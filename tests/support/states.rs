@@ -2,11 +2,13 @@
 
 use mptcpize_model::connection::{Connection, Fallback, Phase, Subflow};
 use mptcpize_model::daemon::Code;
+use mptcpize_model::gateway_status::{self, Amounts, Client, State, VERSION, reason};
 use mptcpize_model::metrics::Metrics;
 use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
 use mptcpize_model::net::Bytes;
 use mptcpize_model::net::{Address, Family, IfName, Link, Route};
 use mptcpize_model::status::daemon::{Daemon, Held, Told};
+use mptcpize_model::status::lan::Heard;
 use mptcpize_model::status::{Program, Rates, Seen};
 use mptcpize_model::{Flavour, Manager};
 
@@ -142,6 +144,71 @@ pub fn laptop() -> Seen {
     seen.set_up_s = Some(7_300);
     seen.scheduler = Some("default".into());
     seen.path_manager = Some("kernel".into());
+    seen
+}
+
+/// What the relay of a gateway says after two hours, and so many bytes to its first client.
+pub fn told(running_ms: u64, down_bytes: u64) -> State {
+    let amounts = |open, carried, down_bytes, up_bytes, part: u64| Amounts {
+        open,
+        carried,
+        mptcp: carried,
+        multipath: carried * part / 100,
+        up_bytes,
+        down_bytes,
+        multipath_bytes: (up_bytes + down_bytes) / 100 * part,
+    };
+    let client = |address: &str, amounts| Client {
+        address: address.parse().expect("a literal address"),
+        amounts,
+    };
+    let uplink = |dev: &str, open, down_bytes, failures| gateway_status::Uplink {
+        dev: IfName::new(dev).expect("a short name"),
+        weight: 1,
+        backup: false,
+        open,
+        carried: 400,
+        up_bytes: down_bytes / 40,
+        down_bytes,
+        failures,
+        failing_ms: (failures > 0).then_some(125_000),
+        last_for_ms: (failures > 0).then_some(11_200),
+    };
+    let refused = [(reason::PER_CLIENT, 12), (reason::DESTINATION, 1_204)];
+    State {
+        version: VERSION,
+        pid: 911,
+        netns: 1,
+        running_ms: 7_300_000 + running_ms,
+        lan: vec![IfName::new("br0").expect("a short name")],
+        connections: 17,
+        most_connections: 16_384,
+        all: Amounts {
+            mptcp: 3_000,
+            ..amounts(15, 4_211, 1_400_000_000 + down_bytes, 33_000_000, 93)
+        },
+        clients_all: 3,
+        clients: vec![
+            client("192.168.77.2", amounts(12, 4_000, 1_300_000_000 + down_bytes, 30_000_000, 97)),
+            client("fd77::a9c2:1bff:fe00:3", amounts(3, 200, 100_000_000, 3_000_000, 0)),
+            client("192.168.77.9", amounts(0, 11, 0, 0, 0)),
+        ],
+        uplinks: vec![
+            uplink("wlan0", 9, 800_000_000 + down_bytes / 2, 0),
+            uplink("wwan0", 6, 600_000_000 + down_bytes / 2, 3),
+        ],
+        beside: Amounts { carried: 2, ..Amounts::default() },
+        refused: refused.map(|(code, number)| (code.to_owned(), number)).into(),
+        without_mptcp: 31,
+        ..State::default()
+    }
+}
+
+/// A laptop that is a gateway for others.
+pub fn gateway() -> Seen {
+    let mut seen = laptop();
+    seen.relay_before = Some(Box::new(told(0, 0)));
+    seen.relay = Heard::State(Box::new(told(200, 1_030_000)));
     seen
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::HostState;
+use crate::gateway::part::Part;
 use crate::mptcp::{Endpoint, Flags, Limits};
 use crate::nat::Translation;
 use crate::net::{Address, Route, Rule};
@@ -58,6 +59,8 @@ pub enum Item {
     Nat(Translation),
     /// An endpoint of the path manager.
     Endpoint(Endpoint),
+    /// What a gateway needs beside the set-up.
+    Gateway(Part),
 }
 
 impl Item {
@@ -69,6 +72,7 @@ impl Item {
             Item::Rule(_) => "rule",
             Item::Nat(_) => "nat",
             Item::Endpoint(_) => "endpoint",
+            Item::Gateway(part) => part.noun(),
         }
     }
 }
@@ -81,6 +85,7 @@ impl fmt::Display for Item {
             Item::Rule(rule) => rule.fmt(f),
             Item::Nat(translation) => translation.fmt(f),
             Item::Endpoint(endpoint) => endpoint.fmt(f),
+            Item::Gateway(part) => part.fmt(f),
         }
     }
 }
@@ -176,6 +181,7 @@ impl Change {
                     state.ours.push(endpoint.address);
                     state.endpoints.push(endpoint);
                 }
+                Item::Gateway(part) => state.gateway.add(part),
             },
             Change::Remove(item) => match item {
                 Item::Address(address) => {
@@ -188,6 +194,7 @@ impl Change {
                     state.ours.retain(|other| *other != endpoint.address);
                     state.endpoints.retain(|other| !same_endpoint(other, endpoint));
                 }
+                Item::Gateway(part) => state.gateway.remove(part),
             },
             Change::Flags { endpoint, to } => {
                 let same = |other: &&mut Endpoint| same_endpoint(other, endpoint);
@@ -215,6 +222,7 @@ fn present(state: &HostState, item: &Item) -> Option<Item> {
             let found = state.endpoints.iter().find(|other| same_endpoint(other, endpoint));
             found.map(|found| Item::Endpoint(found.clone()))
         }
+        Item::Gateway(part) => is_there(state.gateway.has(part)),
     }
 }
 
@@ -223,6 +231,7 @@ pub fn same_thing(one: &Item, other: &Item) -> bool {
     match (one, other) {
         (Item::Address(one), Item::Address(other)) => same_address(one, other),
         (Item::Endpoint(one), Item::Endpoint(other)) => same_endpoint(one, other),
+        (Item::Gateway(one), Item::Gateway(other)) => one.takes_the_place_of(other),
         _ => one == other,
     }
 }

@@ -4,13 +4,16 @@
 //! Not here: the text of that file. Whoever reads it (`config_file` of the launcher) hands over the values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::budget::{Budget, Size};
 use crate::congestion::Congestion;
+use crate::gateway::asked;
 use crate::mptcp::MOST;
 use crate::net::IfName;
 use crate::socket_policy::Sockets;
@@ -29,7 +32,9 @@ pub struct Config {
     pub exclude: Vec<IfName>,
     /// Links that carry data only when no other can.
     pub backup: Vec<IfName>,
-    /// Gateways of links that have no route of their own.
+    /// Gateways of links that have no route of their own. In the section of the file they stand beside
+    /// the settings of a gateway ([`gateway::asked`](crate::gateway::asked)), which are passed over here.
+    #[serde(deserialize_with = "gateways")]
     pub gateway: BTreeMap<IfName, IpAddr>,
     /// The congestion control of links, or `auto`, by which the daemon chooses; one that is not named
     /// keeps its own.
@@ -80,6 +85,32 @@ pub const METERED_BYTES: u64 = 1_000_000;
 
 /// Longer than what a person waits for.
 pub const METERED_SECONDS: u32 = 10;
+
+/// Reads a section of links with addresses, but for the settings of a gateway.
+fn gateways<'a, D: Deserializer<'a>>(from: D) -> Result<BTreeMap<IfName, IpAddr>, D::Error> {
+    struct Section;
+    impl<'a> Visitor<'a> for Section {
+        type Value = BTreeMap<IfName, IpAddr>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("links with the addresses of their gateways")
+        }
+
+        fn visit_map<A: MapAccess<'a>>(self, mut section: A) -> Result<Self::Value, A::Error> {
+            let mut all = BTreeMap::new();
+            while let Some(name) = section.next_key::<String>()? {
+                if asked::NAMES.contains(&name.as_str()) {
+                    section.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                let address = section.next_value()?;
+                all.insert(IfName::new(&name).map_err(A::Error::custom)?, address);
+            }
+            Ok(all)
+        }
+    }
+    from.deserialize_map(Section)
+}
 
 fn is_default(system: &System) -> bool {
     *system == System::default()

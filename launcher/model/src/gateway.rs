@@ -1,8 +1,16 @@
 //! What the launcher tells the relay of a gateway: where to listen, over which uplinks to go out, and
 //! how much to take on. The file of `mptcpize-relay gateway --settings`, in JSON.
 //!
-//! Not here: rules of the packet filter and routes. The relay configures nothing of the host, so it is
-//! told nothing of them.
+//! Not here: rules of the packet filter and routes, which are in the rooms below. The relay configures
+//! nothing of the host, so it is told nothing of them.
+
+pub mod asked;
+pub mod dhcp;
+pub mod filter;
+pub mod lan;
+pub mod made;
+pub mod part;
+pub mod wanted;
 
 use std::net::IpAddr;
 

@@ -20,6 +20,7 @@ pub mod environment;
 pub mod event;
 pub mod file_change;
 pub mod gateway;
+pub mod gateway_status;
 pub mod lacks;
 pub mod metrics;
 pub mod mptcp;
@@ -95,6 +96,9 @@ pub struct HostState {
     /// Translation of addresses, where two links have the same one.
     #[serde(skip_serializing_if = "Nat::is_default")]
     pub nat: Nat,
+    /// What a gateway has made here; looked at only for one.
+    #[serde(skip_serializing_if = "gateway::part::Seen::is_default")]
+    pub gateway: gateway::part::Seen,
     /// /proc/sys is mounted read-only, as in many containers.
     #[serde(skip_serializing_if = "net::is_false")]
     pub sysctls_read_only: bool,

@@ -6,6 +6,10 @@
 /// daemons listed in include/uapi/linux/rtnetlink.h.
 pub const PROTOCOL: u8 = 86;
 
+/// `rtm_protocol` and `FRA_PROTOCOL` of what `mptcpize gateway` makes beside the set-up: another number,
+/// so that a set-up does not take it for its own that is no longer right, nor its undo.
+pub const GATEWAY: u8 = 87;
+
 /// The first of our tables, one a link: 8684 after the RFC, far from the small numbers that people
 /// and distributions pick, from wg-quick's 51820 and from systemd's and NetworkManager's, which
 /// derive theirs from the interface index. A number in use is passed over.

@@ -5,6 +5,7 @@
 
 pub mod daemon;
 mod findings;
+pub mod lan;
 mod rates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use crate::mptcp::{Flags, Limits};
 use crate::net::{Family, IfName};
 use crate::proposal::Proposal;
 use crate::uplinks::Path;
-use crate::{Flavour, HostState, Manager};
+use crate::{Flavour, HostState, Manager, gateway_status};
 
 pub use crate::program::Program;
 pub use findings::Finding;
@@ -53,6 +54,10 @@ pub struct Seen {
     pub path_manager: Option<String>,
     /// The daemon that follows this host's links, if one runs.
     pub daemon: Option<daemon::Daemon>,
+    /// What the relay of a gateway said, if there is one.
+    pub relay: lan::Heard,
+    /// What it had said a moment before.
+    pub relay_before: Option<Box<gateway_status::State>>,
 }
 
 impl Seen {
@@ -234,6 +239,8 @@ pub struct Report {
     pub set_up_s: Option<u64>,
     /// The daemon that follows this host's links, if one runs.
     pub daemon: Option<daemon::Daemon>,
+    /// The LAN behind this host, if it is a gateway.
+    pub gateway: Option<lan::Lan>,
     /// Units that are switched on.
     pub services: Vec<String>,
     /// What those of them are that the kernel knows not to be wholly MPTCP.
@@ -266,6 +273,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         managers: seen.state.managers.clone(),
         set_up_s: seen.set_up_s,
         daemon: seen.daemon.clone(),
+        gateway: lan::lan(&seen.relay, seen.relay_before.as_deref()),
         services: seen.services.clone(),
         services_tcp: seen.services_tcp.clone(),
     }

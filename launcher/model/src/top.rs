@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::mptcp::Flags;
 use crate::net::Bytes;
 use crate::net::IfName;
+use crate::status::lan::{Lan, lan};
 use crate::status::{
     ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
 };
@@ -72,6 +73,8 @@ pub struct Snapshot {
     pub connections_all: usize,
     /// The paths, best first.
     pub paths: Vec<PathLine>,
+    /// The LAN behind this host, if it is a gateway.
+    pub lan: Option<Lan>,
     /// The connections that the view lets through, in its order.
     pub connections: Vec<ConnectionLine>,
     /// The latest events, the latest last.
@@ -126,7 +129,10 @@ impl Tracker {
     }
 
     /// A look at the connections.
-    pub fn look(&mut self, seen: Seen, now_ms: u64) {
+    pub fn look(&mut self, mut seen: Seen, now_ms: u64) {
+        // What the relay said last time, unless whoever looked knows better.
+        let before = self.seen.as_ref().and_then(|seen| seen.relay.state()).cloned();
+        seen.relay_before = seen.relay_before.or_else(|| before.map(Box::new));
         let first = self.began_ms.is_none();
         self.began_ms.get_or_insert(now_ms);
         let elapsed = now_ms.saturating_sub(self.looked_ms).max(1);
@@ -205,6 +211,7 @@ impl Tracker {
             connections_all: all,
             remark: remark(&paths, all),
             paths,
+            lan: lan(&seen.relay, seen.relay_before.as_deref()),
             connections,
             events: self.events.iter().cloned().collect(),
             view,

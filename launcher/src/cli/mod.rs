@@ -3,6 +3,7 @@
 pub mod check;
 pub mod complete;
 pub mod daemon;
+pub mod gateway;
 pub mod ip_mptcp;
 pub mod metrics;
 pub mod pm;
@@ -109,6 +110,9 @@ pub enum Command {
     /// Keep the set-up complete while links come and go
     #[command(long_about = daemon::LONG)]
     Daemon(daemon::Daemon),
+    /// Carry the connections of a whole LAN over every link
+    #[command(long_about = gateway::LONG)]
+    Gateway(gateway::Gateway),
     /// Make services use MPTCP, or every program of the host
     #[command(long_about = unit::ENABLE_LONG)]
     Enable(unit::Enable),

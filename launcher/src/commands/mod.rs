@@ -1,7 +1,9 @@
-//! One verb, one file, in rooms by concern: programs ([`run`]), the host ([`setup`], [`daemon`]), services
+//! One verb, one file, in rooms by concern: programs ([`run`]), the host ([`setup`], [`daemon`],
+//! [`gateway`]), services
 //! ([`units`]), every program ([`system`]), the path manager by hand ([`pm`]), looking ([`show`]).
 
 pub mod daemon;
+pub mod gateway;
 pub mod pm;
 pub mod run;
 pub mod setup;
@@ -30,6 +32,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Run(arguments)) => match run::run(arguments)? {},
         Some(Command::Setup(arguments)) => setup::setup(arguments, &locations()),
         Some(Command::Daemon(arguments)) => daemon::daemon(&arguments, &locations()),
+        Some(Command::Gateway(arguments)) => gateway::gateway(arguments, &locations()),
         Some(Command::Enable(arguments)) if arguments.system => {
             system::enable(&arguments, &locations())
         }

@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod completions;
 pub mod counters_baseline;
+pub mod gateway;
 pub mod netlink;
 pub mod netns;
 pub mod observe;
@@ -13,6 +14,7 @@ pub mod process;
 pub mod procfs;
 #[doc(hidden)]
 pub mod readers;
+pub mod relay;
 pub mod scrape;
 pub mod systemd;
 

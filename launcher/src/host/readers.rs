@@ -11,12 +11,13 @@ use serde_json::Value;
 use crate::host::apply::{journal, nat};
 use crate::host::netlink::names::Names;
 use crate::host::netlink::{KernelError, from_kernel, to_kernel};
-use crate::host::observe::firewall;
-use crate::host::probe;
-use mptcpize_model::checks::FirewallRule;
+use crate::host::observe::{firewall, gateway};
+use crate::host::{probe, relay};
 use mptcpize_model::checks::peer::Subflow;
+use mptcpize_model::checks::{FirewallRule, gateway as checks};
 use mptcpize_model::connection::Connection;
 use mptcpize_model::event::Event;
+use mptcpize_model::gateway_status::State;
 use mptcpize_model::mptcp::{Endpoint, Limits};
 use mptcpize_model::nat::Translation;
 use mptcpize_model::net::{Address, IfName, Link, Route, Rule};
@@ -126,6 +127,19 @@ pub fn nftables(ruleset: &Value) -> (Vec<FirewallRule>, Vec<(Translation, u64)>)
 /// The harmful rules in a text of iptables-save.
 pub fn xtables(text: &str) -> Vec<FirewallRule> {
     firewall::xtables("iptables", text)
+}
+
+/// What rules, in a text of iptables-save or in nft's JSON, do to packets from one interface to another.
+pub fn lan_rules(text: &str, lan: &IfName, uplink: &IfName) -> Vec<checks::Rule> {
+    gateway::of_text(text, lan, uplink)
+}
+
+/// The answer of a relay.
+///
+/// # Errors
+/// Why it is none.
+pub fn relay(text: &[u8]) -> Result<State, String> {
+    relay::understood(text)
 }
 
 /// A journal.

@@ -9,5 +9,6 @@ pub mod exec;
 pub mod library;
 pub mod mechanism;
 pub mod reach;
+pub mod relay;
 pub mod seccomp;
 pub mod target;

@@ -9,6 +9,7 @@ mod daemon;
 pub mod decision;
 pub mod diff;
 mod help;
+mod lan;
 pub mod man;
 pub mod monitor;
 pub mod pm;
@@ -18,6 +19,7 @@ pub mod system;
 pub mod table;
 pub mod term;
 pub mod top;
+mod top_lan;
 pub mod units;
 
 use std::io::{self, Write};

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::output::daemon;
+use crate::output::lan;
 use crate::output::table::{Cell, Column, cell, column, numbers, table};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
@@ -57,8 +58,14 @@ pub fn screen(report: &Report, term: &Term) -> String {
             let _ = writeln!(text, "{}", term.paint(Tone::Quiet, &clip(&line, term.width)));
         }
     }
+    if let Some(gateway) = &report.gateway {
+        text.push_str(&lan::tables(gateway, term));
+    }
     text.push('\n');
     footer(report, term, &mut text);
+    if let Some(gateway) = &report.gateway {
+        text.push_str(&lan::lines(gateway, term));
+    }
     if let Some(running) = &report.daemon {
         text.push_str(&daemon::lines(running, term));
     }

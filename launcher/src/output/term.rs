@@ -55,6 +55,9 @@ pub enum Tone {
     Strong,
 }
 
+/// A piece of a line, and its tone if it has one.
+pub type Piece = (String, Option<Tone>);
+
 impl Tone {
     /// Its escape sequence (ECMA-48, select graphic rendition).
     fn code(self) -> &'static str {

@@ -1,13 +1,11 @@
 //! A frame of `mptcpize top`, as lines of painted pieces: the same for the terminal, for `--once`
 //! and for a test. Every line fits the width, and the frame fits the height.
 
-use crate::output::term::{Term, Tone, clip};
+use crate::output::term::{Piece, Term, Tone, clip};
+use crate::output::top_lan;
 use crate::output::units;
 use mptcpize_model::phrase;
 use mptcpize_model::top::{ConnectionLine, PathLine, Snapshot, is_alive, name};
-
-/// A piece of a line, and its tone if it has one.
-pub type Piece = (String, Option<Tone>);
 
 /// The heights of a little graph.
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -21,6 +19,9 @@ const NARROW: usize = 70;
 
 /// Events that are shown where there is room for them.
 const EVENTS: usize = 5;
+
+/// Clients of a gateway's LAN that are shown where there is room for them.
+const CLIENTS: usize = 4;
 
 const HELP: [&str; 10] = [
     "p, space   pause, and go on",
@@ -83,9 +84,15 @@ fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Pi
     )));
     lines.extend(snapshot.paths.iter().map(|line| path(line, width)));
     lines.push(rule());
+    if let Some(lan) = &snapshot.lan {
+        // Its clients leave room for connections and events.
+        let most = (height.saturating_sub(12 + snapshot.paths.len()) / 2).min(CLIENTS);
+        lines.extend(top_lan::lines(lan, most, width));
+        lines.push(rule());
+    }
     let details = details(snapshot);
-    // One line each for title and keys, two rules, two headings, and at least two events.
-    let others = 5 + snapshot.paths.len() + details.len();
+    // A rule and the keys; the heading of the connections is one of their rows.
+    let others = lines.len() + 2 + details.len();
     let room = height.saturating_sub(others);
     let events = snapshot.events.len().min(EVENTS).min(room / 3);
     let rows = room - events;
@@ -143,8 +150,8 @@ fn title(snapshot: &Snapshot, width: usize) -> Vec<Piece> {
     let minutes = snapshot.up_s / 60;
     let rates = format!(
         "▲ {}  ▼ {}",
-        megabits(of(|line| line.sent_bit_s)),
-        megabits(of(|line| line.received_bit_s))
+        units::megabits(of(|line| line.sent_bit_s)),
+        units::megabits(of(|line| line.received_bit_s))
     );
     let up = format!("up {:02}:{:02}  {rates} Mbit/s", minutes / 60, minutes % 60);
     let used = "mptcpize top".len() + left.chars().count();
@@ -170,16 +177,12 @@ fn path(line: &PathLine, width: usize) -> Vec<Piece> {
     vec![
         (format!(" {:<8}", clip(&line.link, 8)), None),
         (format!("{rtt:>7}{loss:>7} "), None),
-        (format!("{:>6}  ", megabits(line.received_bit_s)), None),
+        (format!("{:>6}  ", units::megabits(line.received_bit_s)), None),
         (graph(&line.history), Some(Tone::Good)),
-        (format!("{:>7}  ", megabits(line.sent_bit_s)), None),
+        (format!("{:>7}  ", units::megabits(line.sent_bit_s)), None),
         (format!("{bar:<longest$}"), Some(Tone::Good)),
         (format!(" {percent:>3} %{}", if line.backup { "  backup" } else { "" }), None),
     ]
-}
-
-fn megabits(bits: u64) -> String {
-    format!("{:.1}", bits as f64 / 1e6)
 }
 
 /// A graph of 16 columns, the latest value at its right end; its own highest value is full.

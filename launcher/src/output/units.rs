@@ -13,6 +13,11 @@ pub fn rate(bits: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// A rate in millions of bits a second, without the unit: `41.2`.
+pub fn megabits(bits: u64) -> String {
+    format!("{:.1}", bits as f64 / 1e6)
+}
+
 /// An amount of bytes, in binary units as files are shown in.
 pub fn bytes(bytes: u64) -> String {
     let mut value = bytes as f64;

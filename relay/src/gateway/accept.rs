@@ -12,7 +12,7 @@ use tokio::io::Interest;
 use super::refusals::Reason;
 use super::serve::serve;
 use super::shared::Shared;
-use super::socket::reset_at_close;
+use super::socket::set_options;
 use super::workers::Workers;
 use crate::log;
 use crate::sys;
@@ -22,6 +22,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes connections until it is dropped.
 pub async fn accept(listener: OwnedFd, shared: Arc<Shared>, workers: Arc<Workers>) {
+    set_options(&listener);
     let Ok(listener) = sys::watch(listener, Interest::READABLE) else {
         log::line("cannot watch a listener: no descriptor is left");
         return;
@@ -60,10 +61,7 @@ fn take(socket: OwnedFd, client: SocketAddr, shared: &Arc<Shared>, workers: &Wor
         (Ok(admitted), Some(worker)) => {
             worker.spawn(serve(admitted, socket, client));
         }
-        (Err(refusal), _) => {
-            reset_at_close(&socket);
-            shared.refuse(Reason::Limit(refusal), &client);
-        }
-        (Ok(_), None) => reset_at_close(&socket),
+        (Err(refusal), _) => shared.refuse(Reason::Limit(refusal), &client),
+        (Ok(_), None) => {}
     }
 }

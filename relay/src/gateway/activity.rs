@@ -14,23 +14,32 @@ pub struct Activity {
 /// What one connection remembers of that.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
+    /// The look in which it was counted last, and whether it was in the one before.
     look: u32,
+    before: bool,
     moved: u64,
 }
 
 impl Activity {
     /// A connection begins.
     pub fn start(&self) -> Seen {
-        Seen { look: self.look.load(Ordering::Relaxed).wrapping_sub(1), moved: 0 }
+        let look = self.look.load(Ordering::Relaxed).wrapping_sub(2);
+        Seen { look, before: false, moved: 0 }
     }
 
     /// A connection has moved so many bytes since its start. It is counted once for each look.
     pub fn note(&self, seen: &mut Seen, moved: u64) {
         let look = self.look.load(Ordering::Relaxed);
         if seen.look != look && seen.moved != moved {
-            *seen = Seen { look, moved };
+            *seen = Seen { look, before: seen.look == look.wrapping_sub(1), moved };
             self.busy.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// A connection ends: was it counted in the look that ended last?
+    pub fn was_counted(&self, seen: &Seen) -> bool {
+        let look = self.look.load(Ordering::Relaxed);
+        seen.look == look.wrapping_sub(1) || (seen.look == look && seen.before)
     }
 
     /// Ends a look: how many connections moved bytes since the last one.
@@ -59,5 +68,23 @@ mod tests {
         assert_eq!(activity.take(), 2);
         activity.note(&mut one, 9);
         assert_eq!(activity.take(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_ends_knows_whether_the_last_look_counted_it() {
+        let activity = Activity::default();
+        let mut seen = activity.start();
+        assert!(!activity.was_counted(&seen), "no look has ended");
+        activity.note(&mut seen, 1);
+        assert!(!activity.was_counted(&seen), "nor now");
+        activity.take();
+        assert!(activity.was_counted(&seen));
+        activity.note(&mut seen, 2);
+        assert!(activity.was_counted(&seen), "in the last look and in this one");
+        activity.take();
+        activity.take();
+        assert!(!activity.was_counted(&seen), "it was idle");
+        activity.note(&mut seen, 3);
+        assert!(!activity.was_counted(&seen), "it moves again, and no look has ended");
     }
 }

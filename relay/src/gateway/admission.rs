@@ -80,6 +80,11 @@ impl Admission {
         }
     }
 
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Connections of all clients.
     pub fn connections(&self) -> u32 {
         self.connections

@@ -23,6 +23,7 @@ pub async fn watch(shared: Arc<Shared>) {
 }
 
 fn read(shared: &Shared) {
+    shared.tally.tick();
     // Of the network namespace that this process is in; what is mounted at /sys may be another's.
     let Ok(text) = fs::read_to_string("/proc/self/net/dev") else { return };
     let names: Vec<String> = shared.placement().names().map(str::to_owned).collect();

@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use rustix::net::{
     sockopt,
 };
 use tokio::io::Interest;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::socket::Socket;
 use crate::placement::Attempt;
@@ -45,7 +45,7 @@ pub struct Dialled {
 ///
 /// # Errors
 /// The error of the last attempt that failed; ECONNABORTED for the client, ETIMEDOUT when nobody
-/// answered. With each attempt that could not even be sent `unusable` is called.
+/// answered. With each attempt that could not be sent for its uplink's sake `unusable` is called.
 pub async fn dial(
     to: SocketAddr,
     attempts: &[Attempt],
@@ -53,23 +53,16 @@ pub async fn dial(
     mut unusable: impl FnMut(&Attempt),
 ) -> io::Result<Dialled> {
     let mut reset = pin!(client.events().ready(Interest::ERROR));
-    let mut race = Race {
-        to,
-        attempts,
-        next: 0,
-        running: Vec::new(),
-        alone: Box::pin(sleep(Duration::ZERO)),
-        last: None,
-    };
-    let mut patience = pin!(sleep(PATIENCE));
+    let end = Instant::now() + PATIENCE;
+    let mut race = Race { to, attempts, next: 0, running: Vec::new(), last: None };
+    // One for both times, because each that is started wakes the event loop (tokio's timer writes to its
+    // own descriptor when a time comes before all others).
+    let mut timer = pin!(sleep_until(Instant::now()));
     poll_fn(|context| {
         if reset.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(Errno::CONNABORTED.into()));
         }
-        if patience.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(Errno::TIMEDOUT.into()));
-        }
-        race.poll(context, &mut unusable)
+        race.poll(context, timer.as_mut(), end, &mut unusable)
     })
     .await
 }
@@ -80,7 +73,6 @@ struct Race<'a> {
     attempts: &'a [Attempt],
     next: usize,
     running: Vec<(usize, Socket)>,
-    alone: Pin<Box<Sleep>>,
     last: Option<io::Error>,
 }
 
@@ -88,6 +80,8 @@ impl Race<'_> {
     fn poll(
         &mut self,
         context: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+        end: Instant,
         unusable: &mut impl FnMut(&Attempt),
     ) -> Poll<io::Result<Dialled>> {
         loop {
@@ -95,12 +89,16 @@ impl Race<'_> {
                 return Poll::Ready(Ok(won));
             }
             let waits = !self.running.is_empty();
-            if waits && self.alone.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
+            if waits {
+                ready!(timer.as_mut().poll(context));
+                if timer.deadline() >= end {
+                    return Poll::Ready(Err(Errno::TIMEDOUT.into()));
+                }
             }
             let Some(attempt) = self.attempts.get(self.next) else {
                 if waits {
-                    return Poll::Pending;
+                    timer.as_mut().reset(end);
+                    continue;
                 }
                 let none = || Errno::NETUNREACH.into();
                 return Poll::Ready(Err(self.last.take().unwrap_or_else(none)));
@@ -108,10 +106,12 @@ impl Race<'_> {
             match start(self.to, *attempt) {
                 Ok(socket) => {
                     self.running.push((self.next, socket));
-                    self.alone.as_mut().reset(Instant::now() + ALONE);
+                    timer.as_mut().reset(Instant::now() + ALONE);
                 }
-                Err(error) => {
-                    unusable(attempt);
+                Err(Unsent { error, by_uplink }) => {
+                    if by_uplink {
+                        unusable(attempt);
+                    }
                     self.last = Some(error);
                 }
             }
@@ -148,8 +148,25 @@ fn state(context: &mut Context<'_>, socket: &Socket) -> Poll<io::Result<()>> {
     }
 }
 
+/// Why an attempt was not sent.
+struct Unsent {
+    error: io::Error,
+    /// The uplink is not usable: its address is gone, or no route leads over it.
+    by_uplink: bool,
+}
+
+impl Unsent {
+    fn here(error: impl Into<io::Error>) -> Self {
+        Unsent { error: error.into(), by_uplink: false }
+    }
+
+    fn by_uplink(error: impl Into<io::Error>) -> Self {
+        Unsent { error: error.into(), by_uplink: true }
+    }
+}
+
 /// Sends the first packet of an attempt.
-fn start(to: SocketAddr, attempt: Attempt) -> io::Result<Socket> {
+fn start(to: SocketAddr, attempt: Attempt) -> Result<Socket, Unsent> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let open = |protocol: Option<NonZeroU32>| {
@@ -158,16 +175,18 @@ fn start(to: SocketAddr, attempt: Attempt) -> io::Result<Socket> {
     let (socket, mptcp) = match open(MPTCP.filter(|_| attempt.multipath)) {
         Ok(socket) => (socket, attempt.multipath),
         // No MPTCP in this kernel, switched off, or forbidden.
-        Err(_) if attempt.multipath => (open(None)?, false),
-        Err(error) => return Err(error.into()),
+        Err(_) if attempt.multipath => (open(None).map_err(Unsent::here)?, false),
+        Err(error) => return Err(Unsent::here(error)),
     };
     if let Some((_, source)) = attempt.uplink {
         // Without it a source address has no more connections than ports.
         let _ = sys::set_bind_address_no_port(&socket);
-        bind(&socket, &SocketAddr::new(source, 0))?;
+        bind(&socket, &SocketAddr::new(source, 0)).map_err(Unsent::by_uplink)?;
     }
     match connect(&socket, &to) {
-        Ok(()) | Err(Errno::INPROGRESS) => Socket::new(socket, mptcp),
-        Err(error) => Err(error.into()),
+        Ok(()) | Err(Errno::INPROGRESS) => Socket::outward(socket, mptcp).map_err(Unsent::here),
+        // All ports of this source are in use towards this destination (connect(2)); others have some.
+        Err(error @ Errno::ADDRNOTAVAIL) => Err(Unsent::here(error)),
+        Err(error) => Err(Unsent::by_uplink(error)),
     }
 }

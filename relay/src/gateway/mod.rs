@@ -17,6 +17,9 @@ pub mod shared;
 pub mod signals;
 pub mod socket;
 pub mod splice;
+pub mod state;
+pub mod tally;
+pub mod urgent;
 pub mod workers;
 
 use std::fs;
@@ -24,6 +27,7 @@ use std::future::poll_fn;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -73,6 +77,7 @@ async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result
     let mut signals = Signals::open().map_err(unable)?;
     let mut listeners = Listeners::open(&shared, workers)?;
     tokio::spawn(counters::watch(Arc::clone(&shared)));
+    let _told = state::tell(file, &shared);
     let notify = Notify::from_env();
     notify.ready();
     while signals.next().await == Asked::Reload {
@@ -85,6 +90,7 @@ async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result
         notify.ready();
     }
     notify.stopping();
+    shared.draining.store(true, Ordering::Relaxed);
     listeners.close();
     let limit = Duration::from_secs(shared.settings().drain_s.into());
     let mut drained = pin!(tokio::time::timeout(limit, drain(&shared)));

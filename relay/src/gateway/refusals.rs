@@ -1,9 +1,12 @@
 //! Connections that were not carried, by reason: the first of each is told at once, those that follow
 //! as a number once in a while, so that a flood does not fill the log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::io;
 use std::time::Duration;
+
+use mptcpize_model::gateway_status::reason;
 
 use super::admission::Refusal;
 
@@ -25,6 +28,21 @@ pub enum Reason {
     Descriptors,
 }
 
+impl Reason {
+    /// As the state that is told calls it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::Limit(Refusal::Connections) => reason::CONNECTIONS,
+            Reason::Limit(Refusal::PerClient) => reason::PER_CLIENT,
+            Reason::Limit(Refusal::Handshakes) => reason::HANDSHAKES,
+            Reason::Own => reason::OWN,
+            Reason::NotElsewhere => reason::NOT_ELSEWHERE,
+            Reason::NoRoute => reason::NO_ROUTE,
+            Reason::Descriptors => reason::DESCRIPTORS,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -41,7 +59,10 @@ impl fmt::Display for Reason {
 
 /// What was refused, by reason.
 #[derive(Debug, Default)]
-pub struct Refusals(HashMap<Reason, Counted>);
+pub struct Refusals {
+    told: HashMap<Reason, Counted>,
+    all: BTreeMap<&'static str, u64>,
+}
 
 #[derive(Debug, Default)]
 struct Counted {
@@ -50,6 +71,24 @@ struct Counted {
 }
 
 impl Refusals {
+    /// One more that came to nothing because of its destination, or of its client, which gave up.
+    pub fn failed(&mut self, error: &io::Error) {
+        self.count(match error.kind() {
+            io::ErrorKind::ConnectionAborted => reason::CLIENT,
+            _ => reason::DESTINATION,
+        });
+    }
+
+    fn count(&mut self, code: &'static str) {
+        let number = self.all.entry(code).or_default();
+        *number = number.saturating_add(1);
+    }
+
+    /// All since the start, by the names of [`mptcpize_model::gateway_status::reason`].
+    pub fn all(&self) -> BTreeMap<String, u64> {
+        self.all.iter().map(|(code, number)| ((*code).to_owned(), *number)).collect()
+    }
+
     /// One more, `now` after the relay's start; the line to write, if it is time for one. `client` is the
     /// one that it came from.
     pub fn note(
@@ -58,7 +97,8 @@ impl Refusals {
         reason: Reason,
         client: &impl fmt::Display,
     ) -> Option<String> {
-        let counted = self.0.entry(reason).or_default();
+        self.count(reason.code());
+        let counted = self.told.entry(reason).or_default();
         counted.untold += 1;
         if counted.told.is_some_and(|told| now.saturating_sub(told) < QUIET) {
             return None;

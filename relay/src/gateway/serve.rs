@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::net::getsockname;
@@ -14,20 +15,18 @@ use super::destination::{self, Way};
 use super::dial::{self, Dialled};
 use super::refusals::Reason;
 use super::shared::{Admitted, Shared};
-use super::socket::{Socket, reset_at_close};
+use super::socket::Socket;
 use crate::log;
 use crate::placement::Attempt;
 use crate::session;
 use crate::sys;
 
-/// Carries a connection of a client to its end.
+/// Carries a connection of a client to its end. The descriptor resets the client when it is closed.
 pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) {
     let shared = admitted.shared();
-    // Until both ends are connected, whatever ends this resets the client.
-    reset_at_close(&descriptor);
     // What the client connected to (TPROXY leaves it as it was).
     let to = getsockname(&descriptor).ok().and_then(|own| SocketAddr::try_from(own).ok());
-    let (Some(to), Ok(near)) = (to, Socket::new(descriptor, false)) else {
+    let (Some(to), Ok(near)) = (to, Socket::accepted(descriptor)) else {
         return shared.refuse(Reason::Descriptors, &client);
     };
     let attempts = match attempts(shared, client.ip(), to) {
@@ -49,14 +48,28 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     let (far, made, passed_by) = match dialled.map(|dialled| won(dialled, &attempts)) {
         Ok(Some(won)) => won,
         Ok(None) => return,
-        Err(error) => return tell(&error),
+        Err(error) => {
+            shared.refusals().failed(&error);
+            return tell(&error);
+        }
     };
     let spoke = sys::is_multipath(&far);
     shared.placement().connected(shared.now(), (client.ip(), to), made, &passed_by, spoke);
     drop((attempts, passed_by));
-    leave_open(&near);
     let uplink = made.uplink.map(|(place, _)| place);
-    let carried = session::carry(near, far, &shared.pipes, shared.activity(uplink)).await;
+    // What is multipath is busy on all uplinks: the rates of their links tell of it.
+    let counted = uplink.filter(|_| !spoke);
+    let activity = shared.activity(counted);
+    let mut seen = activity.start();
+    let far = Arc::new(far);
+    let source = made.uplink.map(|(_, source)| source);
+    let (number, live) = shared.tally.begin(client.ip(), source, spoke, &far);
+    let carried = session::carry(near, &far, &shared.pipes, activity, &mut seen, &live).await;
+    shared.tally.end(shared.now(), number, &shared.settings().uplinks);
+    drop((far, live));
+    if let Some(place) = counted.filter(|_| activity.was_counted(&seen)) {
+        shared.placement().ended(place);
+    }
     let name = uplink.and_then(|place| {
         shared.settings().uplinks.get(place).map(|uplink| uplink.dev.as_str().to_owned())
     });
@@ -106,9 +119,4 @@ fn won(dialled: Dialled, attempts: &[Attempt]) -> Option<(Socket, Attempt, Vec<u
     let before = attempts.iter().take(dialled.place);
     let passed_by = before.filter_map(|attempt| attempt.uplink).map(|(place, _)| place).collect();
     Some((dialled.socket, made, passed_by))
-}
-
-/// Takes back what [`reset_at_close`] did.
-fn leave_open(socket: &Socket) {
-    let _ = rustix::net::sockopt::set_socket_linger(socket, None);
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mptcpize_model::gateway::{MOST_UPLINKS, Settings};
+use mptcpize_model::gateway::{Limits, MOST_UPLINKS, Settings};
 use tokio::sync::Notify;
 
 use super::activity::Activity;
@@ -13,6 +14,7 @@ use super::admission::{Admission, Refusal};
 use super::budget;
 use super::pipes::Pipes;
 use super::refusals::{Reason, Refusals};
+use super::tally::Tally;
 use crate::log;
 use crate::placement::Placement;
 
@@ -24,12 +26,16 @@ pub struct Shared {
     admission: Mutex<Admission>,
     placement: Mutex<Placement>,
     refusals: Mutex<Refusals>,
+    /// What connections carried.
+    pub tally: Tally,
     /// By the uplink's place.
     activities: [Activity; MOST_UPLINKS],
     /// Of connections that were placed on no uplink.
     unplaced: Activity,
     /// Empty pipes.
     pub pipes: Pipes,
+    /// No more connections are taken.
+    pub draining: AtomicBool,
     /// Told when a connection begins or ends.
     pub changed: Notify,
 }
@@ -42,9 +48,11 @@ impl Shared {
             admission: Mutex::new(Admission::new(budget::within(settings.limits))),
             placement: Mutex::new(Placement::new(&settings.uplinks)),
             refusals: Mutex::default(),
+            tally: Tally::new(),
             activities: Default::default(),
             unplaced: Activity::default(),
             pipes: Pipes::default(),
+            draining: AtomicBool::new(false),
             changed: Notify::new(),
             settings: Mutex::new(Arc::new(settings)),
         }
@@ -90,6 +98,16 @@ impl Shared {
         locked(&self.admission).enter(self.now(), client)?;
         self.changed.notify_waiters();
         Ok(Admitted { shared: Arc::clone(self), client })
+    }
+
+    /// What was not carried, by reason.
+    pub fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        locked(&self.refusals)
+    }
+
+    /// The limits in force, with no more connections than descriptors are enough for.
+    pub fn limits(&self) -> Limits {
+        locked(&self.admission).limits()
     }
 
     /// Counts a connection that is not carried, and tells it now and then.

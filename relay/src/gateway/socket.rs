@@ -10,13 +10,18 @@ use tokio::io::unix::AsyncFd;
 
 use crate::sys;
 
-/// A peer that vanished without a word is noticed after this time and [`PROBES`] more questions:
+/// A client that vanished without a word is noticed after this time and [`PROBES`] more questions:
 /// sooner than the two hours of Linux, and later than a phone sleeps between two packets.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(600);
-/// Between two questions to a silent peer.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// Questions without an answer that end a connection.
+const CLIENT_IDLE: Duration = Duration::from_secs(600);
+/// Between two questions to a silent client.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// Questions without an answer that end the connection of a client.
 const PROBES: u32 = 4;
+/// An idle outward connection is kept alive at each interval: some mobile networks forget one that is
+/// silent for five minutes (RFC 5382 asks for 124), and what a client sends for that purpose ends here.
+/// How many questions may stay without an answer is left to Linux (11 minutes): as many as an uplink may
+/// be away.
+const SERVER_IDLE: Duration = Duration::from_secs(120);
 
 /// A connected or connecting stream socket.
 #[derive(Debug)]
@@ -26,22 +31,30 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Registers a socket with the event loop of the calling task. `mptcp`: it was made with
-    /// IPPROTO_MPTCP.
+    /// Registers an outward socket, connecting or connected, with the event loop of the calling task.
+    /// `mptcp`: it was made with IPPROTO_MPTCP.
     ///
     /// # Errors
     /// The kernel watches no more descriptors (epoll(7), max_user_watches).
-    pub fn new(descriptor: OwnedFd, mptcp: bool) -> io::Result<Self> {
-        // Older kernels refuse some of them for MPTCP; a connection works without.
-        let _ = sockopt::set_tcp_nodelay(&descriptor, true);
-        let _ = sockopt::set_socket_keepalive(&descriptor, true);
-        let _ = sockopt::set_tcp_keepidle(&descriptor, KEEPALIVE_IDLE);
-        let _ = sockopt::set_tcp_keepintvl(&descriptor, KEEPALIVE_INTERVAL);
-        let _ = sockopt::set_tcp_keepcnt(&descriptor, PROBES);
-        Ok(Socket {
-            descriptor: sys::watch(descriptor, Interest::READABLE | Interest::WRITABLE)?,
-            copies: mptcp,
-        })
+    pub fn outward(descriptor: OwnedFd, mptcp: bool) -> io::Result<Self> {
+        set_common_options(&descriptor, SERVER_IDLE);
+        if !mptcp {
+            set_oobinline(&descriptor);
+        }
+        Socket::watched(descriptor, mptcp)
+    }
+
+    /// Registers a socket of a client, which has the options of its listener ([`set_options`]).
+    ///
+    /// # Errors
+    /// As [`Socket::outward`].
+    pub fn accepted(descriptor: OwnedFd) -> io::Result<Self> {
+        Socket::watched(descriptor, false)
+    }
+
+    fn watched(descriptor: OwnedFd, copies: bool) -> io::Result<Self> {
+        let descriptor = sys::watch(descriptor, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Socket { descriptor, copies })
     }
 
     /// The descriptor with its state in the event loop.
@@ -56,11 +69,40 @@ impl Socket {
     }
 }
 
+/// Sets the options of the clients' sockets at their listener: what it accepts has them too
+/// (sk_clone_lock() in net/core/sock.c), which saves the calls for each connection.
+pub fn set_options(listener: impl AsFd) {
+    set_common_options(&listener, CLIENT_IDLE);
+    set_oobinline(&listener);
+    let _ = sockopt::set_tcp_keepintvl(&listener, INTERVAL);
+    let _ = sockopt::set_tcp_keepcnt(&listener, PROBES);
+}
+
+fn set_common_options(socket: impl AsFd, idle: Duration) {
+    // Whatever ends a connection before both of its halves have ended resets it, the death of this
+    // process included: the end of a stream would be taken for the end of a file.
+    reset_at_close(&socket);
+    // Older kernels refuse some of them for MPTCP; a connection works without.
+    let _ = sockopt::set_tcp_nodelay(&socket, true);
+    let _ = sockopt::set_socket_keepalive(&socket, true);
+    let _ = sockopt::set_tcp_keepidle(&socket, idle);
+}
+
+/// Urgent bytes of TCP stop splice(2), which leaves them to recv(2). MPTCP has none.
+fn set_oobinline(socket: impl AsFd) {
+    let _ = sockopt::set_socket_oobinline(socket, true);
+}
+
 /// Makes close(2) reset the connection, which discards what the peer has not acknowledged (SO_LINGER
 /// with 0, socket(7)).
-pub fn reset_at_close(socket: impl AsFd) {
+fn reset_at_close(socket: impl AsFd) {
     // It fails for no TCP socket; one that is gone needs no reset.
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
+/// Lets close(2) send what is left and end the stream, where [`set_options`] had it reset the connection.
+pub fn end_at_close(socket: impl AsFd) {
+    let _ = sockopt::set_socket_linger(socket, None);
 }
 
 impl AsFd for Socket {

@@ -4,19 +4,27 @@
 //! a sender is read from only as fast as the receiver takes it (its window closes by itself), and a
 //! pipe that holds nothing can be lent to somebody else.
 
+use std::future::Future;
+use std::io;
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use rustix::pipe::{SpliceFlags, splice};
+use tokio::task::yield_now;
 
 use super::pace::Pace;
-use super::pipes::{CAPACITY, Pipe, Pipes};
+use super::pipes::{LARGE, Pipe, Pipes};
 use super::socket::Socket;
+use super::urgent;
 
 /// The least that is asked of a socket that copies: one page.
 const LEAST: usize = 4096;
+
+/// Bytes after which the other connections of the event loop have their turn.
+const TURN: u64 = 1 << 20;
 
 /// How a direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +44,10 @@ pub struct Direction {
     pipe: Option<Pipe>,
     /// Bytes in the pipe.
     held: usize,
-    /// Bytes to ask for next, of a socket that copies.
+    /// Bytes to ask for next: about what the source has.
     ask: usize,
+    /// Bytes that the source had since it was last empty.
+    since: usize,
     /// Bytes that the sink has taken.
     moved: u64,
     /// How the source ended, once it has.
@@ -49,7 +59,8 @@ pub struct Direction {
 impl Direction {
     /// Nothing has moved.
     pub fn new() -> Self {
-        Direction { pipe: None, held: 0, ask: 4 * LEAST, moved: 0, ended: None, pace: Pace::new() }
+        let pace = Pace::new();
+        Direction { pipe: None, held: 0, ask: 4 * LEAST, since: 0, moved: 0, ended: None, pace }
     }
 
     /// Bytes that the sink has taken.
@@ -65,6 +76,7 @@ impl Direction {
         sink: &Socket,
         pipes: &Pipes,
     ) -> Poll<End> {
+        let turn = self.moved.saturating_add(TURN);
         loop {
             if self.held > 0 {
                 if let Some(end) = ready!(self.drain(context, sink)) {
@@ -80,6 +92,13 @@ impl Direction {
                     let _ = shutdown(sink, Shutdown::Write);
                 }
                 return Poll::Ready(end);
+            }
+            if self.moved >= turn {
+                self.release(pipes);
+                // Its turn comes after what the kernel has told of meanwhile; a task that wakes itself is
+                // before that.
+                let _not_yet = pin!(yield_now()).poll(context);
+                return Poll::Pending;
             }
             if self.fill(context, source, pipes).is_pending() {
                 self.release(pipes);
@@ -99,26 +118,29 @@ impl Direction {
             Poll::Pending if self.pace.is_due(context) => None,
             Poll::Pending => return Poll::Pending,
         };
-        let pipe = match self.pipe.take().map_or_else(|| pipes.take(), Ok) {
-            Ok(pipe) => pipe,
-            Err(_) => {
-                self.ended = Some(End::SourceGone);
-                return Poll::Ready(());
-            }
+        let Ok(pipe) = self.pipe(pipes) else {
+            self.ended = Some(End::SourceGone);
+            return Poll::Ready(());
         };
         let mut empty = false;
-        let most = if source.copies() { self.ask } else { CAPACITY };
-        match splice(source, None, pipe.inlet(), None, most, flags()) {
+        let most = if source.copies() { self.ask } else { pipe.capacity() };
+        let moved = match splice(source, None, pipe.inlet(), None, most, flags()) {
+            Err(Errno::AGAIN) if !source.copies() => urgent::pass(source, &pipe),
+            moved => moved,
+        };
+        match moved {
             Ok(0) => self.ended = Some(End::Finished),
             Ok(bytes) => {
                 self.held = bytes;
                 self.pace.came(bytes);
-                if source.copies() {
-                    // Then it had no more (epoll(7), questions and answers): the next event is of later
-                    // bytes, and asking again would make pages for nothing.
-                    empty = bytes < most;
-                    self.adapt(bytes);
+                self.since = self.since.saturating_add(bytes);
+                if self.since >= self.ask {
+                    self.ask = (self.ask * 2).min(LARGE);
                 }
+                // A socket that copies had no more then (epoll(7), questions and answers): the next
+                // event is of later bytes, and asking again would make pages for nothing. Of one that
+                // does not, the pipe may have been full.
+                empty = source.copies() && bytes < most;
             }
             Err(Errno::AGAIN) => empty = true,
             Err(Errno::INTR) => {}
@@ -130,8 +152,27 @@ impl Direction {
                 events.clear_ready();
             }
             self.pace.drained(source);
+            if self.since < self.ask / 4 {
+                self.ask = (self.ask / 2).max(LEAST);
+            }
+            self.since = 0;
         }
         Poll::Ready(())
+    }
+
+    /// The empty pipe that this direction has, or another for as many bytes as are to be asked for.
+    fn pipe(&mut self, pipes: &Pipes) -> io::Result<Pipe> {
+        let pipe = match self.pipe.take() {
+            Some(pipe) if pipe.capacity() < self.ask => {
+                pipes.give(pipe);
+                pipes.take(self.ask)?
+            }
+            Some(pipe) => pipe,
+            None => pipes.take(self.ask)?,
+        };
+        // Where all large ones are in use.
+        self.ask = self.ask.min(pipe.capacity());
+        Ok(pipe)
     }
 
     /// Moves what the pipe holds into the sink; says so when that takes no more.
@@ -152,15 +193,6 @@ impl Direction {
             Err(_) => return Poll::Ready(Some(End::SinkGone)),
         }
         Poll::Ready(None)
-    }
-
-    /// Asks for about twice as much as came, in steps of two.
-    fn adapt(&mut self, bytes: usize) {
-        if bytes >= self.ask {
-            self.ask = (self.ask * 2).min(CAPACITY);
-        } else if bytes < self.ask / 4 {
-            self.ask = (self.ask / 2).max(LEAST);
-        }
     }
 
     /// Lends the empty pipe to somebody else.

@@ -57,6 +57,13 @@ impl<K: Hash + Eq, V: Copy> Bounded<K, V> {
         self.entries.remove(key);
     }
 
+    /// The entries that have not expired.
+    pub fn iter(&self, now: Duration) -> impl Iterator<Item = (&K, V)> {
+        let lives = move |used: Duration| now.saturating_sub(used) <= self.lifetime;
+        let all = self.entries.iter().filter(move |(_, (_, used))| lives(*used));
+        all.map(|(key, (value, _))| (key, *value))
+    }
+
     /// How many entries there are, expired ones included.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -41,13 +41,24 @@ impl Load {
             self.peak = (self.peak * fade).max(self.rate);
         }
         self.last = Some((now, received, sent));
-        self.busy = busy;
+        // What was placed since the last time may not have moved anything yet.
+        self.busy = busy.max(self.placed);
         self.placed = 0;
     }
 
     /// A connection was placed here.
     pub fn place(&mut self) {
         self.placed += 1;
+    }
+
+    /// One that was placed here uses all uplinks.
+    pub fn unplace(&mut self) {
+        self.placed = self.placed.saturating_sub(1);
+    }
+
+    /// One of the busy connections has ended.
+    pub fn ended(&mut self) {
+        self.busy = self.busy.saturating_sub(1);
     }
 
     /// The highest rate that was seen.

@@ -50,9 +50,23 @@ pub struct Attempt {
 struct State {
     uplink: Uplink,
     load: Load,
-    /// How often in a row it was passed by, and until when it comes last.
+    /// How often in a row it was passed by, since when, and until when it comes last.
     failures: u32,
+    failing: Duration,
     paused: Duration,
+}
+
+/// An uplink that others are tried before, or that is as good as any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The uplink.
+    pub uplink: Uplink,
+    /// How often in a row it was passed by.
+    pub failures: u32,
+    /// Since when, where it was; since the relay's start.
+    pub failing: Duration,
+    /// Until when it is tried after all others.
+    pub paused: Duration,
 }
 
 /// Everything that placement remembers. Times are since the relay's start.
@@ -175,6 +189,9 @@ impl Placement {
             if let Some(state) = self.uplinks.get_mut(place) {
                 state.failures = 0;
                 state.paused = Duration::ZERO;
+                if spoke {
+                    state.load.unplace();
+                }
             }
             // Where plain TCP was answered and MPTCP was not, no uplink is to blame.
             let blamed = passed_by.iter().filter(|other| made.multipath && **other != place);
@@ -195,7 +212,32 @@ impl Placement {
         if let Some(state) = self.uplinks.get_mut(place) {
             let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(8));
             state.paused = now.saturating_add(pause.min(LONGEST_PAUSE));
+            if state.failures == 0 {
+                state.failing = now;
+            }
             state.failures = state.failures.saturating_add(1);
+        }
+    }
+
+    /// How the uplinks stand, in the order of the settings.
+    pub fn standings(&self) -> impl Iterator<Item = Standing> {
+        self.uplinks.iter().map(|state| Standing {
+            uplink: state.uplink.clone(),
+            failures: state.failures,
+            failing: state.failing,
+            paused: state.paused,
+        })
+    }
+
+    /// Destinations that are remembered as not speaking MPTCP.
+    pub fn without_mptcp(&self, now: Duration) -> usize {
+        self.plain.iter(now).count()
+    }
+
+    /// A connection ended that was among the busy ones of the last sample.
+    pub fn ended(&mut self, place: usize) {
+        if let Some(state) = self.uplinks.get_mut(place) {
+            state.load.ended();
         }
     }
 
@@ -210,9 +252,17 @@ impl Placement {
 
 impl State {
     fn new(uplink: &Uplink) -> Self {
-        State { uplink: uplink.clone(), load: Load::default(), failures: 0, paused: Duration::ZERO }
+        State {
+            uplink: uplink.clone(),
+            load: Load::default(),
+            failures: 0,
+            failing: Duration::ZERO,
+            paused: Duration::ZERO,
+        }
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,59 @@ fn connections_that_begin_together_are_spread_evenly() {
 }
 
 #[test]
+fn a_connection_that_is_multipath_leaves_its_uplink_to_others() {
+    let mut placement = Placement::new(&uplinks(2));
+    for number in 0..5 {
+        let made = placement.attempts(at(0), client(1), server(100 + number))[0];
+        let (first, _) = made.uplink.expect("an uplink");
+        placement.begun(at(0), client(1), server(100 + number).ip(), first);
+        placement.connected(at(0), (client(1), server(100 + number)), made, &[], true);
+    }
+    let mut counts = [0; 2];
+    for number in 0..12 {
+        counts[place(&mut placement, at(0), 1, number)] += 1;
+    }
+    assert_eq!(counts, [6, 6]);
+}
+
+#[test]
+fn connections_that_have_ended_are_not_busy_until_the_next_sample() {
+    let mut placement = Placement::new(&uplinks(2));
+    placement.sample(at(0), 0, (0, 0), 0);
+    placement.sample(at(0), 1, (0, 0), 0);
+    // Both links are full, the first by three connections that end right after.
+    placement.sample(at(500), 0, (1_000_000, 0), 3);
+    placement.sample(at(500), 1, (1_000_000, 0), 1);
+    for _ in 0..3 {
+        placement.ended(0);
+    }
+    let mut counts = [0; 2];
+    for number in 0..7 {
+        counts[place(&mut placement, at(600), 1, number)] += 1;
+    }
+    assert_eq!(counts, [4, 3]);
+}
+
+#[test]
+fn connections_that_have_moved_nothing_yet_count_in_the_next_sample() {
+    let mut placement = Placement::new(&uplinks(2));
+    let sample = |placement: &mut Placement, now, bytes| {
+        for place in 0..2 {
+            placement.sample(at(now), place, (bytes, 0), 0);
+        }
+    };
+    sample(&mut placement, 0, 0);
+    let mut counts = [0; 2];
+    for number in 0..3 {
+        counts[place(&mut placement, at(1), 1, number)] += 1;
+    }
+    assert_eq!(counts, [2, 1]);
+    // Both links are full, of others' bytes.
+    sample(&mut placement, 500, 1_000_000);
+    assert_eq!(place(&mut placement, at(510), 1, 3), 1);
+}
+
+#[test]
 fn weights_are_shares() {
     let mut three = uplinks(2);
     three[1].weight = 3;

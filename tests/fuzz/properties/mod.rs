@@ -5,11 +5,13 @@
 
 mod answer;
 mod firewall;
+mod gateway;
 mod journal;
 mod netlink;
 mod policy;
 mod preload_file;
 mod program;
+mod relay_settings;
 mod request;
 mod settings;
 mod terminal;
@@ -42,6 +44,9 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "policy", property: policy::policy },
     Target { name: "journal", property: journal::journal },
     Target { name: "firewall", property: firewall::firewall },
+    Target { name: "lan_rules", property: gateway::lan_rules },
+    Target { name: "relay_settings", property: relay_settings::settings },
+    Target { name: "relay_state", property: gateway::relay },
     Target { name: "preload_file", property: preload_file::preload_file },
     Target { name: "request", property: request::request },
     Target { name: "terminal", property: terminal::terminal },

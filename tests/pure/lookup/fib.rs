@@ -280,6 +280,9 @@ impl Fib {
             Change::Remove(Item::Endpoint(endpoint)) => {
                 self.endpoints.retain(|it| !same_endpoint(it, endpoint));
             }
+            Change::Add(Item::Gateway(_)) | Change::Remove(Item::Gateway(_)) => {
+                return Err("a set-up makes no gateway".to_owned());
+            }
             Change::Flags { endpoint, to } => {
                 let same = |it: &&mut Endpoint| same_endpoint(it, endpoint);
                 self.endpoints.iter_mut().filter(same).for_each(|it| it.flags = *to);

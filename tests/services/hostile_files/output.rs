@@ -108,7 +108,7 @@ fn assert_harmless(words: &[&str], done: &Outcome) {
 
 /// Every verb, with what brings foreign text into what it says. The order counts: a set-up and an
 /// enabled unit have something to say later.
-const VERBS: [&[&str]; 50] = [
+const VERBS: [&[&str]; 53] = [
     &["setup", "--dry-run"],
     &["setup", "--dry-run", "-j"],
     &["setup", "-v"],
@@ -119,6 +119,9 @@ const VERBS: [&[&str]; 50] = [
     &["setup", "--exclude", NAME],
     &["daemon", "--config", "FILES/bad.toml"],
     &["daemon", "--netns", NAME],
+    &["gateway", "--dry-run"],
+    &["gateway", "--lan", LINK],
+    &["gateway", "--config", "FILES/bad.toml"],
     &["status"],
     &["status", "--all", "-j"],
     &["status", "--netns", NAME],

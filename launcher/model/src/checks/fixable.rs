@@ -2,7 +2,7 @@
 
 /// The codes of all findings that a command mends. A test executes each of these commands, so a fix
 /// that is missing here is one that nobody has tried.
-pub const FIXABLE: [&str; 31] = [
+pub const FIXABLE: [&str; 40] = [
     "arp.announce",
     "arp.filter",
     "arp.flux",
@@ -19,6 +19,15 @@ pub const FIXABLE: [&str; 31] = [
     "endpoints.wrong_link",
     "firewall.forward",
     "firewall.rule",
+    "gateway.bridge",
+    "gateway.endpoint",
+    "gateway.forward",
+    "gateway.forwarding",
+    "gateway.forwarding6",
+    "gateway.input",
+    "gateway.mtu",
+    "gateway.proxy",
+    "gateway.rp_filter",
     "kernel.no_initial_joins",
     "kernel.off",
     "kernel.suspended",

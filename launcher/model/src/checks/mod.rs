@@ -7,6 +7,7 @@
 
 mod beyond;
 mod fixable;
+pub mod gateway;
 mod host;
 pub mod peer;
 mod routing;
@@ -68,6 +69,12 @@ pub struct Observed {
     /// What of units that are switched on is TCP all the same, and why: a line each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stayed_tcp: BTreeMap<String, Vec<String>>,
+    /// The gateway that was set up here, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<gateway::Gateway>,
+    /// The LAN that the settings name, whether or not a gateway runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lan: Vec<IfName>,
     /// What was tried with the peer, if one was named.
     pub peer: Option<peer::Report>,
 }
@@ -374,7 +381,7 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
     found.extend(host::kernel(&context));
     // Each part with the topics that must work for it to mean anything.
     type Check = fn(&Context) -> Vec<Finding>;
-    let parts: [(&'static str, &[&str], Check); 11] = [
+    let parts: [(&'static str, &[&str], Check); 12] = [
         ("shim", &["kernel"], host::shim),
         ("paths", &[], host::paths),
         ("endpoints", &["kernel"], host::endpoints),
@@ -386,6 +393,7 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
         ("firewall", &[], traffic::firewall),
         ("counters", &["kernel"], traffic::counters),
         ("services", &["kernel"], host::services),
+        ("gateway", &[], gateway::gateway),
     ];
     for (topic, needs, check) in parts {
         let result = check(&context);

@@ -1,4 +1,4 @@
-//! Every metric that there is. A new one is a row; its name and help follow
+//! Every metric that there is but those of a gateway ([`super::gateway`]). A new one is a row; its name and help follow
 //! <https://prometheus.io/docs/practices/naming/>: base units, one meaning for all samples of a name.
 //!
 //! Labels are links, addresses and words of ours, so that there are never more than a few samples of each:
@@ -16,7 +16,7 @@ use crate::status::{Availability, PathRow, Use};
 
 use Kind::{Counter, Gauge, Info};
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     kind: Kind,
     help: &'static str,

@@ -85,7 +85,11 @@ impl Number for f64 {
 const UNITS: [&str; 2] = ["bytes", "seconds"];
 
 /// Writes all families that have a sample.
-pub(super) fn write(table: &[Family], measured: &Measured<'_>, form: Form) -> String {
+pub(super) fn write<'a>(
+    table: impl Iterator<Item = &'a Family>,
+    measured: &Measured<'_>,
+    form: Form,
+) -> String {
     let mut text = String::new();
     for family in table {
         let mut samples = Samples::default();

@@ -11,6 +11,7 @@ use crate::net::IfName;
 use crate::phrase;
 use crate::proposal::{self, Proposal};
 use crate::shell;
+use crate::status::lan::{Heard, lan};
 use crate::status::{Availability, PathRow, Seen, State, Use, Whereabouts, links, state_of};
 use crate::vpn::Captured;
 
@@ -65,8 +66,39 @@ pub(super) fn find(
         on_the_way(seen, &mut all);
         single(seen, paths, &mut all);
     }
+    relay_silent(seen, &mut all);
+    uplinks_unused(seen, &mut all);
     all.sort_by_key(|finding| !finding.attention);
     all
+}
+
+/// An uplink that is up and answers, and carries nothing of all that the LAN moves: what all green lamps
+/// hide. Tenths of a per cent are handshakes.
+fn uplinks_unused(seen: &Seen, all: &mut Vec<Finding>) {
+    let Some(told) = lan(&seen.relay, None).and_then(|lan| lan.told) else { return };
+    if told.all.bytes() < MUCH || told.uplinks.len() < 2 {
+        return;
+    }
+    for row in &told.uplinks {
+        let used = row.share_permille.is_none_or(|share| share > 1);
+        if !used && !row.uplink.backup && row.uplink.failures == 0 {
+            let what = format!("{} carries nothing for the LAN", row.uplink.dev);
+            let why = "its subflows are refused, or no connection was placed there";
+            all.push(fault(what, why, CHECK));
+        }
+    }
+}
+
+/// So many bytes are spread over all uplinks that work: more than the first request of a page.
+const MUCH: u64 = 20_000_000;
+
+/// The relay of a gateway that should answer, on a host that has the interfaces of its LAN.
+fn relay_silent(seen: &Seen, all: &mut Vec<Finding>) {
+    let Heard::Silent(links, why) = &seen.relay else { return };
+    if links.iter().any(|dev| seen.state.link(dev).is_some()) {
+        let what = "the relay of the gateway does not answer";
+        all.push(fault(what, why, "journalctl -u mptcpize-gateway"));
+    }
 }
 
 fn fault(what: impl Into<String>, why: &str, fix: impl Into<String>) -> Finding {

@@ -26,6 +26,7 @@
 mod address;
 mod changes;
 mod defaults;
+mod delivery;
 mod filter;
 mod header;
 mod link;
@@ -54,6 +55,7 @@ use crate::rtnl::routes::{Asked, FIB_MATCH};
 
 pub use address::Address;
 pub use changes::{Change, Changed, Changes};
+pub use delivery::{LocalDefault, MarkRule};
 pub use link::Link;
 pub use neighbour::Neighbour;
 pub(crate) use next_hop::Known;

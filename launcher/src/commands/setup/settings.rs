@@ -17,6 +17,7 @@ use crate::root::{self, Root};
 use mptcpize_model::calendar::Day;
 use mptcpize_model::config::Config;
 use mptcpize_model::daemon::spent;
+use mptcpize_model::gateway::asked::Asked;
 use mptcpize_model::net::{IfName, Prefix};
 use mptcpize_model::record::Record;
 use mptcpize_model::{Flavour, HostState, shell};
@@ -26,6 +27,22 @@ use mptcpize_model::{Flavour, HostState, shell};
 /// # Errors
 /// The file cannot be read, or says something unknown: with line and column.
 pub fn file(named: Option<&Path>, locations: &Locations) -> Result<Config, Error> {
+    read(named, locations, config_file::read)
+}
+
+/// What the file says of a gateway.
+///
+/// # Errors
+/// As [`file()`].
+pub fn gateway(named: Option<&Path>, locations: &Locations) -> Result<Asked, Error> {
+    read(named, locations, config_file::gateway)
+}
+
+fn read<T: Default>(
+    named: Option<&Path>,
+    locations: &Locations,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Error> {
     let file = named.map_or_else(|| locations.config(), Path::to_owned);
     let shown = file.display();
     let read = match (named, locations.root() == Path::new("/")) {
@@ -33,13 +50,13 @@ pub fn file(named: Option<&Path>, locations: &Locations) -> Result<Config, Error
         _ => root::read(&file),
     };
     match read.and_then(text) {
-        Ok(text) => config_file::read(&text).map_err(|error| {
+        Ok(text) => parse(&text).map_err(|error| {
             Error::new(Exit::Usage, format!("{shown} has a mistake"))
                 .why(error.trim_end())
                 .fix(format!("correct {shown}"))
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-            Ok(Config::default())
+            Ok(T::default())
         }
         Err(error) => Err(Error::new(Exit::Usage, format!("cannot read {shown}"))
             .why(reason(&error))

@@ -9,6 +9,7 @@ use crate::daemon::published;
 use crate::error::Exit;
 use crate::host::Host;
 use crate::host::apply::{journal, transaction};
+use crate::host::gateway::place;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
@@ -33,6 +34,11 @@ pub fn undo(locations: &Locations, place: &Place, salvage: bool) -> anyhow::Resu
             "mptcpize daemon (process {}) sets the host up again: {} && mptcpize setup undo",
             daemon.pid,
             daemon.stop()
+        ));
+    }
+    if let Some(stop) = place::running(locations) {
+        output::note(&format!(
+            "mptcpize gateway sets the uplinks up again: {stop}    # takes all of it back"
         ));
     }
     Ok(exit)

@@ -50,6 +50,8 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     let mut seen = check::observe(state, config, kept.as_ref(), locations, until);
     seen.daemon = published::running(&run, id).is_some_and(|daemon| daemon.status.healed.is_some());
     seen.stayed_tcp = judged::stayed(locations);
+    // A mistake in the section is for `gateway` to tell.
+    seen.lan = settings::gateway(None, locations).map(|asked| asked.lan).unwrap_or_default();
     if seen.socket == Socket::On {
         seen.shim = selftest::shim(locations, until);
         if let Some(peer) = arguments.peer.as_ref().filter(|_| !seen.suspended) {

@@ -18,14 +18,17 @@ use crate::host::observe::kernel_host::KernelHost;
 use crate::host::observe::{kernel, traffic};
 use crate::host::process::clock;
 use crate::host::procfs::programs;
+use crate::host::relay;
 use crate::host::systemd::services;
 use crate::locations::Locations;
 use crate::output::term::{self, Term};
 use crate::syscall::timespec;
 use mptcpize_model::connection::Connection;
+use mptcpize_model::gateway_status::State;
 use mptcpize_model::net::Bytes;
 use mptcpize_model::net::IfName;
 use mptcpize_model::status::daemon::Daemon;
+use mptcpize_model::status::lan::Heard;
 use mptcpize_model::status::{Rates, Seen};
 
 /// How long rates are measured where nothing was looked at before: long enough for some hundred
@@ -85,6 +88,7 @@ pub(in crate::commands) fn look(
         path_manager: kernel::path_manager(),
         daemon: published::running(&locations.run(), identity::netns())
             .map(|running| Daemon::of(running.pid, &running.status, clock::since_boot())),
+        relay: relay::ask(&locations.run(), identity::netns()),
         ..Seen::default()
     };
     name_programs(&mut seen, shown, bound);
@@ -127,6 +131,25 @@ pub(in crate::commands) fn rates(seen: &Seen, before: &Counted) -> Option<Rates>
     }
     wait(MEASURE.saturating_sub(before.at.elapsed()));
     Some(Counted::now().since(before))
+}
+
+/// What the relay of a gateway carries: from what it said `before`, or else over [`MEASURE`] where it
+/// has connections.
+pub(in crate::commands) fn relay_rates(
+    seen: &mut Seen,
+    locations: &Locations,
+    before: Option<Box<State>>,
+) {
+    let Heard::State(now) = &seen.relay else { return };
+    if before.is_some() || now.all.open == 0 {
+        seen.relay_before = before;
+        return;
+    }
+    wait(MEASURE);
+    if let Heard::State(later) = relay::ask(&locations.run(), identity::netns()) {
+        seen.relay_before = Some(now.clone());
+        seen.relay = Heard::State(later);
+    }
 }
 
 /// Waits, and says false as soon as the reader of our output is gone.

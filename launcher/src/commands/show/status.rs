@@ -12,6 +12,7 @@ use crate::host::netns;
 use crate::host::procfs::programs;
 use crate::locations::Locations;
 use crate::output::{self, status};
+use mptcpize_model::gateway_status::State;
 use mptcpize_model::status::{Availability, Report, report};
 use mptcpize_model::unit::judge::{Judgement, Verdict};
 
@@ -27,14 +28,15 @@ pub fn status(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
         netns::enter(name)?;
     }
     let mut before = Counted::now();
-    let mut report = look(arguments, locations, None, &before)?;
+    let mut relay = None;
+    let mut report = look(arguments, locations, None, &before, &mut relay)?;
     show(arguments, &report)?;
     while let Some(seconds) = arguments.watch {
         if !observe::wait(Duration::from_secs(seconds.into())) {
             break;
         }
         let now = Counted::now();
-        report = look(arguments, locations, Some(&before), &now)?;
+        report = look(arguments, locations, Some(&before), &now, &mut relay)?;
         before = now;
         show(arguments, &report)?;
     }
@@ -45,12 +47,13 @@ pub fn status(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
     })
 }
 
-/// One look, with the rates since `before`, or else those of a moment.
+/// One look, with the rates since `before` and since what the `relay` said, or else those of a moment.
 fn look(
     arguments: &Arguments,
     locations: &Locations,
     before: Option<&Counted>,
     now: &Counted,
+    relay: &mut Option<Box<State>>,
 ) -> Result<Report, Error> {
     let everything = arguments.all || arguments.json;
     let (shown, bound) = match everything {
@@ -63,6 +66,8 @@ fn look(
         Some(before) => Some(now.since(before)),
         None => observe::rates(&seen, now),
     };
+    observe::relay_rates(&mut seen, locations, relay.take());
+    *relay = seen.relay.state().cloned().map(Box::new);
     Ok(report(&seen, shown))
 }
 

@@ -22,7 +22,7 @@ use crate::host::process::terminal::{Look, Screen};
 use crate::host::process::{clock, signals};
 use crate::host::procfs::programs;
 use crate::locations::Locations;
-use crate::output::term::{Term, Tone, ascii};
+use crate::output::term::{Piece, Term, Tone, ascii};
 use crate::output::{self, top as frame};
 use crate::syscall::timespec;
 use mptcpize_model::event::Event;
@@ -151,8 +151,8 @@ fn wait(live: &Live<'_>, tick: Instant) -> anyhow::Result<()> {
 }
 
 /// Pieces as the terminal shows them.
-fn looks(lines: Vec<Vec<frame::Piece>>, term: &Term) -> Vec<Vec<(String, Look)>> {
-    let piece = |(text, tone): frame::Piece| {
+fn looks(lines: Vec<Vec<Piece>>, term: &Term) -> Vec<Vec<(String, Look)>> {
+    let piece = |(text, tone): Piece| {
         let look = match tone {
             Some(Tone::Strong) => Look::Bold,
             Some(Tone::Quiet) => Look::Dim,

@@ -213,12 +213,33 @@ pub struct Undone {
 pub fn undo(
     host: &mut dyn Host,
     journal: &mut Journal,
+    each: impl FnMut(&Change),
+) -> Result<Undone, Error> {
+    undo_with(host, journal, marked, each)
+}
+
+/// Takes back what stands in `journal`, and of what `found` knows to be ours whatever is in no journal.
+///
+/// # Errors
+/// As [`undo`].
+pub fn undo_with(
+    host: &mut dyn Host,
+    journal: &mut Journal,
+    found: impl Fn(&HostState) -> Vec<Change>,
     mut each: impl FnMut(&Change),
 ) -> Result<Undone, Error> {
     let mut state = host.observe(journal.entries())?;
     let mut undone = Undone::default();
     let mut failed: Option<Error> = None;
-    let mut entries = marked(&state, journal.entries());
+    let recorded = |change: &Change| match change {
+        Change::Add(item) => journal
+            .entries()
+            .iter()
+            .any(|entry| matches!(entry, Change::Add(own) if same_thing(own, item))),
+        _ => false,
+    };
+    let mut entries = found(&state);
+    entries.retain(|change| !recorded(change));
     entries.extend(journal.entries().iter().cloned());
     for change in entries.iter().rev() {
         let Some(inverse) = change.undone_in(&state) else {
@@ -254,11 +275,11 @@ fn is_gone(refused: &KernelError) -> bool {
 
 /// Does anything on this host carry our mark?
 pub fn is_marked(state: &HostState) -> bool {
-    !marked(state, &[]).is_empty()
+    !marked(state).is_empty()
 }
 
-/// What carries our mark and is in no journal: of a link that got another name since.
-fn marked(state: &HostState, entries: &[Change]) -> Vec<Change> {
+/// What carries our mark, which may be in no journal: of a link that got another name since.
+fn marked(state: &HostState) -> Vec<Change> {
     let addresses = state.addresses.iter().filter(|it| ours::is_ours(it.protocol));
     let routes = state.routes.iter().filter(|it| ours::is_ours(it.protocol));
     let rules = state.rules.iter().filter(|it| ours::is_ours(it.protocol));
@@ -266,10 +287,7 @@ fn marked(state: &HostState, entries: &[Change]) -> Vec<Change> {
     let items = items.chain(routes.cloned().map(Item::Route));
     let items = items.chain(rules.cloned().map(Item::Rule));
     let items = items.chain(state.nat.rules.iter().cloned().map(Item::Nat));
-    let recorded = |item: &Item| {
-        entries.iter().any(|entry| matches!(entry, Change::Add(own) if same_thing(own, item)))
-    };
-    items.filter(|item| !recorded(item)).map(Change::Add).collect()
+    items.map(Change::Add).collect()
 }
 
 /// Takes back what was done, newest first; the error says whether that worked.

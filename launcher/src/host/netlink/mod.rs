@@ -5,6 +5,7 @@
 
 pub mod changes;
 mod convert;
+pub mod delivery;
 pub mod diag;
 pub mod events;
 pub mod names;

@@ -7,7 +7,7 @@ use crate::error::reason;
 use crate::host::apply::sysctl;
 use crate::host::netlink::rtnl::Rtnl;
 use crate::host::observe::kernel::MptcpSocket;
-use crate::host::observe::{firewall, lacks};
+use crate::host::observe::{firewall, gateway, lacks};
 use crate::host::probe;
 use crate::host::procfs::network::Netstat;
 use crate::host::systemd::enabled;
@@ -37,6 +37,7 @@ pub fn observe(
 ) -> Observed {
     let (paths, _) = uplinks::find(&host, &asked);
     more_sysctls(&mut host, &paths);
+    let gateway = gateway::observe(&mut host, places, until.min(Instant::now() + PATIENCE));
     let netstat = Netstat::read().unwrap_or_default();
     let counters = netstat.mptcp();
     let mut observed = Observed {
@@ -49,6 +50,7 @@ pub fn observe(
             .saturating_sub(kept.map_or(0, |kept| kept.reverse_path)),
         counters: kept.map_or_else(|| counters.clone(), |kept| counters.since(&kept.counters)),
         services: enabled::set_up(&places.units()),
+        gateway,
         shim: Shim::Untried,
         host,
         asked,

@@ -104,7 +104,7 @@ pub(in crate::host) fn nftables(ruleset: &Value) -> Vec<FirewallRule> {
 
 /// The command that deletes a rule. What nft(8) reads as a name is one of its identifiers; tables and
 /// chains that other programs made may be called otherwise, and have their names in JSON.
-fn delete(family: &str, table: &str, chain: &str, handle: u64) -> String {
+pub(super) fn delete(family: &str, table: &str, chain: &str, handle: u64) -> String {
     let plain = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-./".contains(letter))
@@ -230,7 +230,7 @@ pub(in crate::host) fn xtables(tool: &str, text: &str) -> Vec<FirewallRule> {
 /// The words of a line of iptables-save(8). One that has more than letters, digits, `-` and `_` may
 /// stand within double quotes, in which a backslash takes the next letter as it is
 /// (`xtables_save_string`).
-fn words(line: &str) -> Vec<String> {
+pub(super) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
     while !rest.is_empty() {

@@ -172,6 +172,10 @@ impl Host for KernelHost {
             Change::Remove(Item::Rule(rule)) => self.rtnl.delete_rule(rule)?,
             Change::Add(Item::Endpoint(endpoint)) => self.pm()?.add(endpoint)?,
             Change::Remove(Item::Endpoint(endpoint)) => self.remove_endpoint(endpoint)?,
+            // Whoever has some looks at them too: `host::gateway`.
+            Change::Add(Item::Gateway(_)) | Change::Remove(Item::Gateway(_)) => {
+                return Err(KernelError::from_errno(libc::EOPNOTSUPP));
+            }
             Change::Flags { endpoint, to } => self.set_flags(endpoint, *to)?,
             Change::Limits { to, .. } => self.pm()?.set_limits(*to)?,
             Change::Sysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| {

@@ -22,7 +22,8 @@ pub struct Signals(OwnedFd);
 
 impl Signals {
     /// From now on SIGTERM, SIGINT and SIGHUP do nothing but wait here. Before any thread is started:
-    /// each has a mask of its own. Programs that the standard library starts get an empty mask.
+    /// each has a mask of its own. Programs that are started inherit it; one that is to hear of
+    /// these signals has to get an empty mask.
     ///
     /// # Errors
     /// No descriptor is left.

@@ -30,6 +30,11 @@ impl Notify {
         Notify { socket, status: String::new(), watchdog: period.map(Duration::from_micros) }
     }
 
+    /// Is there a service manager that is told?
+    pub fn is_there(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// How often the watchdog is to be told that the service lives: half of the time after which
     /// systemd would end it.
     pub fn watchdog(&self) -> Option<Duration> {

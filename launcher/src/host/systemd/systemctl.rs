@@ -151,6 +151,31 @@ impl Systemctl {
         self.verb("start", units)
     }
 
+    /// Starts a unit, again if it runs, and whatever became of it before.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_anew(self, unit: &str) -> Result<(), Error> {
+        let _ = self.forget_failure(&[unit]);
+        self.verb("restart", &[unit])
+    }
+
+    /// Lets a unit start at each boot.
+    ///
+    /// # Errors
+    /// systemd refuses.
+    pub fn enable(self, unit: &str) -> Result<(), Error> {
+        self.run(&["enable", "--quiet", "--", unit], ANSWER).map(drop)
+    }
+
+    /// Stops a unit, and lets it start at no boot.
+    ///
+    /// # Errors
+    /// systemd refuses.
+    pub fn disable(self, unit: &str) -> Result<(), Error> {
+        self.run(&["disable", "--quiet", "--now", "--", unit], RESTART).map(drop)
+    }
+
     /// Stops units.
     ///
     /// # Errors

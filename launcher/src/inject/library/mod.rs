@@ -212,7 +212,7 @@ fn same_content(file: &mut File, found: &Metadata) -> Result<(), Refusal> {
 }
 
 /// Owned by root or by `user`, writable by nobody else.
-fn closed_to_others(path: &Path, found: &Metadata, user: u32) -> bool {
+pub(super) fn closed_to_others(path: &Path, found: &Metadata, user: u32) -> bool {
     is_trusted(path, found.uid(), user) && found.mode() & 0o022 == 0
 }
 

@@ -15,6 +15,8 @@ pub(in crate::host) mod to_kernel {
     pub(in crate::host) use super::route::route_of as route;
 }
 
+pub(in crate::host) use net::family_of;
+
 mod connection;
 mod net;
 mod pm;

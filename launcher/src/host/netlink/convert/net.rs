@@ -95,7 +95,8 @@ pub(in crate::host) fn family(family: Family) -> mptcp_netlink::Family {
     }
 }
 
-pub(super) fn family_of(family: mptcp_netlink::Family) -> Family {
+/// A family, from the kernel.
+pub(in crate::host) fn family_of(family: mptcp_netlink::Family) -> Family {
     match family {
         mptcp_netlink::Family::V4 => Family::V4,
         mptcp_netlink::Family::V6 => Family::V6,

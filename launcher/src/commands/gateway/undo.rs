@@ -1,0 +1,94 @@
+//! `mptcpize gateway undo`, and the end of every gateway: the host as it was.
+
+use std::fs;
+
+use crate::commands::gateway::pass::made_set_up;
+use crate::commands::setup::confirm;
+use crate::daemon::published;
+use crate::error::{Error, Exit};
+use crate::host::Host;
+use crate::host::apply::journal::{self, Journal};
+use crate::host::apply::lock;
+use crate::host::apply::transaction;
+use crate::host::gateway::relay::Places;
+use crate::host::gateway::{GatewayHost, place};
+use crate::host::netns::identity;
+use crate::host::observe::kernel_host::KernelHost;
+use crate::locations::Locations;
+use crate::output::{self, diff};
+use mptcpize_model::change::Change;
+use mptcpize_model::gateway::made;
+use mptcpize_model::phrase;
+use mptcpize_model::record::Record;
+
+/// Takes back what a gateway left.
+///
+/// # Errors
+/// 1 while one runs, 4 without privilege, 6 when the kernel refuses a change.
+pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
+    let directory = locations.gateway();
+    let mut host = GatewayHost::open()?;
+    let record = journal::look(&locations.gateway_journal(), identity::netns())?;
+    if record == Record::default()
+        && !directory.exists()
+        && made::marked(&host.observe(&[])?).is_empty()
+    {
+        output::line("nothing to undo: no gateway has left anything")?;
+        return Ok(Exit::Done);
+    }
+    // A crash may have left less than a directory.
+    lock::make(&locations.run())?;
+    let place = place::take(locations)?;
+    let done = take_back(locations, |change| {
+        if verbose {
+            output::note(&diff::change_line(change));
+        }
+    })?;
+    clear(locations);
+    drop(place);
+    output::line(&format!("undid {}", phrase::count(done, "change")))?;
+    Ok(Exit::Done)
+}
+
+/// Takes everything back; how many changes that were.
+///
+/// # Errors
+/// The kernel refused one (exit 6): the rest was taken back.
+pub fn take_back(locations: &Locations, mut each: impl FnMut(&Change)) -> Result<usize, Error> {
+    let places = Places(locations.gateway());
+    let mut host = GatewayHost::open()?;
+    let mut journal = Journal::open(&locations.gateway_journal(), identity::netns(), |_| {})?;
+    let own = transaction::undo_with(&mut host, &mut journal, made::marked, &mut each)
+        .map_err(|error| error.fix("sudo mptcpize gateway undo"));
+    let own = own.and_then(|undone| journal.remove().map(|()| undone.done.len()));
+    // Also where that failed: what can go goes.
+    let mark = made_set_up(&places);
+    let ours = mark.exists() && published::running(&locations.run(), identity::netns()).is_none();
+    let set_up = if ours { set_up(locations, &mut each) } else { Ok(0) };
+    let count = own? + set_up?;
+    let _ = fs::remove_file(mark);
+    Ok(count)
+}
+
+/// Undoes the set-up of the uplinks.
+fn set_up(locations: &Locations, each: impl FnMut(&Change)) -> Result<usize, Error> {
+    let mut host = KernelHost::open()?;
+    let mut journal = Journal::open(&locations.run(), identity::netns(), |_| {})?;
+    let undone = transaction::undo(&mut host, &mut journal, each)?;
+    journal.remove()?;
+    confirm::disarm(locations);
+    Ok(undone.done.len())
+}
+
+/// Removes the files of a gateway that has ended.
+pub fn clear(locations: &Locations) {
+    let directory = locations.gateway();
+    Places(directory.clone()).clear();
+    let journals = locations.gateway_journal();
+    place::clear(&journals);
+    let _ = fs::remove_file(journals.join("lock").join(format!("netns-{}", identity::netns())));
+    for path in [journals.join("lock"), journals, directory] {
+        // One that is not empty is somebody else's.
+        let _ = fs::remove_dir(path);
+    }
+}
