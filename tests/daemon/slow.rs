@@ -2,7 +2,7 @@
 //! over the other one prove that they go on.
 
 use super::host::{Daemon, status};
-use crate::support::uplinks::{SERVER_V4, Uplinks, assert_same};
+use crate::support::uplinks::{SERVER_V4, Uplinks, assert_same, here};
 use crate::support::wait;
 
 const RATE: &str = "20mbit";
@@ -22,6 +22,13 @@ fn is_held(lab: &Uplinks) -> bool {
         && endpoints.lines().any(|one| one.contains("10.2.0.1") && one.contains("backup"))
 }
 
+/// Gives a link another rate, in both directions.
+fn shape(lab: &Uplinks, link: usize, rate: &str) {
+    for (station, end) in [(&lab.client.net, 'w'), (&lab.router, 'r')] {
+        station.tc(&format!("qdisc change dev {end}{link} root tbf {}", here(rate)));
+    }
+}
+
 /// Whether a link that fades takes the other one down hangs on how full its queue is then, so it fades
 /// and recovers until it does.
 #[test]
@@ -34,12 +41,12 @@ fn a_link_that_becomes_slow_is_a_backup_for_some_seconds_and_the_other_carries_o
         let client = lab.client_of(verb, SERVER_V4, ENDLESS).quiet().start();
         let carried = |link: usize, since: &[u64]| lab.counters()[link - 1] - since[link - 1];
         wait::until("w2 blocks w1", || {
-            lab.shape(2, RATE);
+            shape(&lab, 2, RATE);
             let since = lab.counters();
             wait::until("bytes over both links", || {
                 carried(1, &since).min(carried(2, &since)) > 3 * BYTES
             });
-            lab.shape(2, SLOW);
+            shape(&lab, 2, SLOW);
             let since = lab.counters();
             wait::until("w2 blocks w1, or does not", || {
                 is_held(&lab) || carried(1, &since) > 6 * BYTES
@@ -49,7 +56,7 @@ fn a_link_that_becomes_slow_is_a_backup_for_some_seconds_and_the_other_carries_o
         daemon.says("w2 became slow and held its connections back: a backup for ");
         let since = lab.counters();
         wait::until("the other link carries on", || carried(1, &since) > 2 * BYTES);
-        lab.shape(2, RATE);
+        shape(&lab, 2, RATE);
         daemon.says("w2 is used again");
         let since = lab.counters();
         wait::until("both links carry bytes again", || {

@@ -29,10 +29,15 @@ impl Relay {
 
     /// Its state once so many connections are open.
     fn with_open(&self, open: u32) -> State {
+        self.once(|state| (state.all.open, state.connections) == (open, open))
+    }
+
+    /// Its state once this is the case: it counts a moment after the bytes have passed.
+    fn once(&self, is_so: impl Fn(&State) -> bool) -> State {
         let mut state = self.state();
-        wait::until("the connections to begin or end", || {
+        wait::until("the relay to have counted", || {
             state = self.state();
-            (state.all.open, state.connections) == (open, open)
+            is_so(&state)
         });
         state
     }
@@ -75,7 +80,10 @@ fn bytes_are_told_by_client_and_by_the_uplinks_that_carried_them() {
         take(&mut far, 5);
         // Once while it is open, and once when it has ended.
         for open in [1, 0] {
-            let state = relay.with_open(open);
+            let state = relay.once(|state| {
+                let amounts = client(state, phone);
+                (amounts.open, state.connections, amounts.up_bytes) == (open, open, 5)
+            });
             let amounts = client(&state, phone);
             let expected = Amounts {
                 open,

@@ -356,14 +356,6 @@ impl Uplinks {
             .collect()
     }
 
-    /// Gives a link another rate from now on, in the words of tc(8), in both directions.
-    pub fn shape(&self, link: usize, rate: &str) {
-        let rate = here(rate);
-        for (station, end) in [(&self.client.net, 'w'), (&self.router, 'r')] {
-            station.tc(&format!("qdisc change dev {end}{link} root tbf {rate}"));
-        }
-    }
-
     /// Takes away the far end of a link: the carrier is lost.
     pub fn cut(&self, link: usize) {
         self.router.ip(&format!("link set r{link} down"));
@@ -372,7 +364,7 @@ impl Uplinks {
 
 /// A shaper in the words of tc-tbf(8) for a rate in Mbit/s, as it is for this machine. Its queue
 /// holds the same number of bytes everywhere.
-fn here(rate: &str) -> String {
+pub fn here(rate: &str) -> String {
     format!("rate {}kbit burst 32kb latency {}ms", kbit(rate), 50 * wait::slower())
 }
 

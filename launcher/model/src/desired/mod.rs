@@ -294,7 +294,7 @@ fn sysctls(state: &HostState, paths: &[Path], desired: &mut Desired) {
 }
 
 /// A link's name as sysctl(8) writes it: a dot in it becomes a slash.
-pub(super) fn sysctl_name(dev: &IfName) -> String {
+pub(crate) fn sysctl_name(dev: &IfName) -> String {
     dev.as_str().replace('.', "/")
 }
 

@@ -3,6 +3,7 @@
 use crate::HostState;
 use crate::change::{Change, Item};
 use crate::config::Config;
+use crate::desired::sysctl_name;
 use crate::gateway::asked::Asked;
 use crate::gateway::filter::{Filter, MARK, can_name};
 use crate::gateway::lan;
@@ -229,11 +230,6 @@ fn sysctl(state: &HostState, plan: &mut Plan, key: &str, to: &str, reason: &str)
 
 fn step(plan: &mut Plan, change: Change, reason: &str) {
     plan.steps.push(Step { change, reason: reason.to_owned() });
-}
-
-/// A link's name as sysctl(8) writes it: a dot in it becomes a slash.
-fn sysctl_name(dev: &IfName) -> String {
-    dev.as_str().replace('.', "/")
 }
 
 #[cfg(test)]
