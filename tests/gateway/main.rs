@@ -17,6 +17,7 @@ mod follows;
 mod lan;
 mod life;
 mod others;
+mod programs;
 mod refused;
 mod seen;
 mod upgrade;

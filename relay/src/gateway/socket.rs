@@ -69,6 +69,12 @@ impl Socket {
     }
 }
 
+/// How many bytes of a client wait here at most for a server that is slower: what a device of the LAN
+/// sends at 1 Gbit/s in 8 ms. Left to itself the kernel takes up to 32 MB (`tcp_rmem` of Linux 6.18), and a
+/// client believed 25 MB sent of which the server had 2. The kernel doubles it for its own use
+/// (socket(7), `SO_RCVBUFFORCE`).
+const WINDOW: usize = 1 << 20;
+
 /// Sets the options of the clients' sockets at their listener: what it accepts has them too
 /// (sk_clone_lock() in net/core/sock.c), which saves the calls for each connection.
 pub fn set_options(listener: impl AsFd) {
@@ -76,6 +82,7 @@ pub fn set_options(listener: impl AsFd) {
     set_oobinline(&listener);
     let _ = sockopt::set_tcp_keepintvl(&listener, INTERVAL);
     let _ = sockopt::set_tcp_keepcnt(&listener, PROBES);
+    let _ = sockopt::set_socket_recv_buffer_size_force(&listener, WINDOW);
 }
 
 fn set_common_options(socket: impl AsFd, idle: Duration) {
