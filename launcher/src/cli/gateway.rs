@@ -11,7 +11,7 @@ use mptcpize_model::net::{IfName, Prefix};
 pub const LONG: &str = "\
 Makes this host a router whose clients use all its uplinks, without anything on the clients: their TCP \
 connections are taken over here (TPROXY) and carried on over MPTCP, or, where the server has no MPTCP, \
-spread over the uplinks. All else is forwarded, and translated where it leaves.
+spread over the uplinks, server by server. All else is forwarded, and translated where it leaves.
 
 It sets the uplinks up as `mptcpize setup` does (unless `mptcpize daemon` does it), lets this host \
 forward between the LAN and the uplinks, makes a table `inet mptcpize` of the packet filter and a rule \
