@@ -87,6 +87,9 @@ const LITTLE: u64 = 125_000;
 /// With more subflows than this nothing is judged: no single one says much of its link.
 const MOST: usize = 512;
 
+/// So many receive queues are asked for at once, each by a question of its own.
+const MOST_SUSPECTS: usize = 64;
+
 /// Everything that is known of such links.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Blocking {
@@ -222,7 +225,7 @@ impl Blocking {
             if flow.unconfirmed == 0 && flow.received_ms >= FULL_MS {
                 track.stood = Some(now);
             }
-            if track.slow.is_some() && fell.is_some() {
+            if track.slow.is_some() && fell.is_some() && self.suspects.len() < MOST_SUSPECTS {
                 self.suspects.insert(*token);
             }
             if flow.unsent >= UNSENT || sample.queues.get(token).is_some_and(|it| *it >= QUEUED) {

@@ -160,12 +160,23 @@ impl Wish {
         Observation { state, proposal }
     }
 
-    /// What takes back that links are set aside, where any is: no daemon would see that they pass again.
-    pub(super) fn without_stalled(self: Box<Self>) -> Option<Box<Wish>> {
-        let any = self.config.stalled.as_ref().is_some_and(|links| !links.is_empty());
+    /// What takes back that links are set aside, or backups for a while (`blocking`), where any is: no
+    /// daemon would use them again.
+    pub(super) fn without_set_aside<'a>(
+        self: Box<Self>,
+        blocking: impl Iterator<Item = &'a IfName>,
+    ) -> Option<Box<Wish>> {
+        let mut any = self.config.stalled.as_ref().is_some_and(|links| !links.is_empty());
         let mut wish = *self;
         wish.config.stalled = Some(BTreeSet::new());
         wish.renew.clear();
+        for dev in blocking {
+            // The last mention: it may be one by the settings too.
+            if let Some(at) = wish.config.backup.iter().rposition(|it| it == dev) {
+                wish.config.backup.remove(at);
+                any = true;
+            }
+        }
         any.then(|| Box::new(wish))
     }
 

@@ -203,7 +203,9 @@ impl Daemon {
             Event::Stop => {
                 let text = "stopping: what was set up stays (undo: mptcpize setup undo)";
                 self.tell(now, Report::new(Code::Stopping, text), &mut actions);
-                actions.extend(self.last.take().and_then(Wish::without_stalled).map(Action::Apply));
+                let last = self.last.take();
+                let last = last.and_then(|it| it.without_set_aside(self.blocking.links()));
+                actions.extend(last.map(Action::Apply));
                 actions.extend(self.taken.take().map(Action::GiveBack));
                 self.save(now, true, &mut actions);
                 actions.push(Action::Exit);
