@@ -11,7 +11,7 @@ const OTHERS: u64 = 256;
 /// Raises the limit of descriptors (RLIMIT_NOFILE, getrlimit(2)) to what the limits need, as far as
 /// this process may.
 pub fn raise(limits: Limits) {
-    let needed = u64::from(limits.connections).saturating_mul(EACH).saturating_add(OTHERS);
+    let needed = needed(limits);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
     if enough(current) {
@@ -23,6 +23,26 @@ pub fn raise(limits: Limits) {
     // says.
     if enough(maximum) || setrlimit(Resource::Nofile, wanted).is_err() {
         let _ = setrlimit(Resource::Nofile, allowed);
+    }
+}
+
+fn needed(limits: Limits) -> u64 {
+    u64::from(limits.connections).saturating_mul(EACH).saturating_add(OTHERS)
+}
+
+/// The line that gives enough of them, to a service or to whatever a shell starts.
+pub fn advice(limits: Limits) -> String {
+    let cgroup = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    advice_in(&cgroup, limits)
+}
+
+fn advice_in(cgroup: &str, limits: Limits) -> String {
+    let needed = needed(limits);
+    match cgroup.contains("/mptcpize-gateway.service") {
+        true => format!(
+            "sudo systemctl edit mptcpize-gateway    # with [Service] and LimitNOFILE={needed}"
+        ),
+        false => format!("ulimit -n {needed}    # in a shell of root, before mptcpize gateway"),
     }
 }
 
@@ -42,6 +62,15 @@ fn enough_for(descriptors: Option<u64>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_and_a_service_are_given_descriptors_each_in_its_way() {
+        let limits = Limits { connections: 100, ..Limits::default() };
+        assert!(advice_in("0::/user.slice\n", limits).starts_with("ulimit -n 856 "));
+        let service = advice_in("0::/system.slice/mptcpize-gateway.service\n", limits);
+        assert!(service.starts_with("sudo systemctl edit mptcpize-gateway "), "{service}");
+        assert!(service.ends_with("LimitNOFILE=856"), "{service}");
+    }
 
     #[test]
     fn a_connection_takes_six_descriptors() {

@@ -52,7 +52,8 @@ pub fn run(file: &Path) -> Result<(), Error> {
     let most = budget::within(settings.limits).connections;
     if most < asked {
         log::line(format_args!(
-            "takes {most} connections, not {asked}: descriptors are enough for no more (LimitNOFILE=)"
+            "mptcpize: takes {most} connections, not {asked}: descriptors are enough for no more: {}",
+            budget::advice(settings.limits)
         ));
     }
     let shared = Arc::new(Shared::new(settings));
@@ -83,7 +84,7 @@ async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result
     while signals.next().await == Asked::Reload {
         notify.reloading();
         match read(file).and_then(|settings| listeners.reload(settings)) {
-            Ok(()) => log::line(format_args!("read {} again", file.display())),
+            Ok(()) => log::line(format_args!("mptcpize: read {} again", file.display())),
             // What is in force stays in force.
             Err(error) => log::line(error),
         }
