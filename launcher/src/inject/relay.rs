@@ -5,12 +5,24 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::library::{closed_to_others, safe_above};
+use super::library::{Refusal, closed_to_others, safe_above};
 use crate::error::{Error, Exit};
 use crate::locations::Locations;
+use mptcpize_model::shell;
 
 /// The name of the program.
 const NAME: &str = "mptcpize-relay";
+
+/// What puts it where it is found, whoever installed mptcpize and where.
+const INSTALL: &str = "cargo build --release -p mptcpize-relay && sudo install -D -m755 \
+                       target/release/mptcpize-relay /usr/local/libexec/mptcpize/mptcpize-relay";
+
+/// Why a place was not taken, and what mends that where a file is there.
+#[derive(Debug)]
+struct Refused {
+    why: String,
+    fix: Option<String>,
+}
 
 /// Finds it.
 ///
@@ -20,31 +32,84 @@ pub fn find(locations: &Locations) -> Result<PathBuf, Error> {
     let own = std::env::current_exe().ok();
     let beside = own.and_then(|own| Some(own.parent()?.join(NAME)));
     let mut refusals = Vec::new();
+    let mut fix = None;
     for place in beside.into_iter().chain(locations.installed_relays()) {
         match look(&place) {
             Ok(file) => return Ok(file),
-            Err(why) => refusals.push(format!("{}: {why}", place.display())),
+            Err(Refused { why, fix: of_place }) => {
+                refusals.push(format!("{}: {why}", place.display()));
+                fix = fix.or(of_place);
+            }
         }
     }
     Err(Error::new(Exit::Missing, format!("there is no {NAME} that may be executed"))
         .why(refusals.join("\n       "))
-        .fix("install it as root beside mptcpize: cargo build --release -p mptcpize-relay"))
+        .fix(fix.unwrap_or_else(|| INSTALL.to_owned())))
 }
 
 /// The file behind all links, if only this user or root could have put it there.
-fn look(place: &Path) -> Result<PathBuf, String> {
+fn look(place: &Path) -> Result<PathBuf, Refused> {
     let user = rustix::process::geteuid().as_raw();
-    let file = fs::canonicalize(place).map_err(|error| crate::error::reason(&error))?;
-    let found = fs::metadata(&file).map_err(|error| crate::error::reason(&error))?;
-    if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
-        return Err("it is no program".to_owned());
+    let plain = |why: String| Refused { why, fix: None };
+    let unseen = |error| plain(crate::error::reason(&error));
+    let file = fs::canonicalize(place).map_err(unseen)?;
+    let found = fs::metadata(&file).map_err(unseen)?;
+    let (true, Some(directory)) = (found.is_file(), file.parent()) else {
+        return Err(plain("it is no program".to_owned()));
+    };
+    if found.permissions().mode() & 0o111 == 0 {
+        let fix = Some(format!("sudo chmod 755 {}", word(&file)));
+        return Err(Refused { why: "it is no program".to_owned(), fix });
     }
     if !closed_to_others(&file, &found, user) {
-        return Err("others can write to it".to_owned());
+        return Err(Refused {
+            why: "others can write to it".to_owned(),
+            fix: Some(closing(&file)),
+        });
     }
-    match file.parent() {
-        Some(directory) => safe_above(directory, user).map_err(|why| why.to_string())?,
-        None => return Err("it is no program".to_owned()),
-    }
+    safe_above(directory, user).map_err(|refusal| Refused {
+        fix: match &refusal {
+            Refusal::Shared(above) => Some(closing(above)),
+            _ => None,
+        },
+        why: refusal.to_string(),
+    })?;
     Ok(file)
+}
+
+/// What lets root alone write to something: by its mode, or where that says so already, by its owner.
+fn closing(path: &Path) -> String {
+    let shared = fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o022 != 0);
+    format!("sudo {} {}", if shared { "chmod go-w" } else { "chown root:" }, word(path))
+}
+
+fn word(path: &Path) -> String {
+    shell::word(path.display().to_string()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_place_is_mended_by_a_line_of_its_own() {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let directory = fs::canonicalize(scratch.path()).expect("it is there").join("bin");
+        fs::create_dir(&directory).expect("it is ours");
+        let file = directory.join(NAME);
+        assert!(look(&file).expect_err("it is not there").fix.is_none());
+        fs::write(&file, "").expect("it is ours");
+        let (path, above) = (file.display(), directory.display());
+        for (of_file, of_directory, fix) in [
+            (0o644, 0o755, format!("sudo chmod 755 {path}")),
+            (0o777, 0o755, format!("sudo chmod go-w {path}")),
+            (0o755, 0o777, format!("sudo chmod go-w {above}")),
+        ] {
+            for (path, mode) in [(&file, of_file), (&directory, of_directory)] {
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+            }
+            let said = look(&file).expect_err("it is refused");
+            assert_eq!(said.fix.as_deref(), Some(fix.as_str()), "{said:?}");
+        }
+    }
 }
