@@ -44,8 +44,9 @@ mod tests {
             ("only = [\"a/b\"]\n", "interface name", "line 1, column 8"),
             ("probe = \"example.org:443\"\n", "socket address", "line 1, column 9"),
             ("[gateway]\nwwan0 = \"10.0.0\"\n", "IP address", "line 2, column 9"),
-            ("[gateway]\nlan = \"br0\"\n", "a sequence", "line 2, column 7"),
-            ("[gateway]\nqiuc = \"block\"\n", "IP address", "line 2, column 8"),
+            ("[gateway]\nlan = \"br0\"\n", "such as [\"br0\"]", "line 2, column 7"),
+            ("[gateway]\nqiuc = \"block\"\n", "lan_address, dhcp, quic", "line 2, column 8"),
+            ("[gateway]\nlna = [\"br0\"]\n", "settings beside those", "line 2, column 7"),
         ];
         for (text, what, place) in table {
             let error = read(text).expect_err(text);

@@ -103,13 +103,29 @@ fn gateways<'a, D: Deserializer<'a>>(from: D) -> Result<BTreeMap<IfName, IpAddr>
                     section.next_value::<IgnoredAny>()?;
                     continue;
                 }
-                let address = section.next_value()?;
+                let Gateway(address) = section.next_value()?;
                 all.insert(IfName::new(&name).map_err(A::Error::custom)?, address);
             }
             Ok(all)
         }
     }
     from.deserialize_map(Section)
+}
+
+/// The address of a link's gateway. What is none may be a setting whose name is mistaken.
+struct Gateway(IpAddr);
+
+impl<'a> Deserialize<'a> for Gateway {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        IpAddr::deserialize(from).map(Gateway).map_err(|why| {
+            let names = asked::NAMES.join(", ");
+            let text = why.to_string();
+            D::Error::custom(format_args!(
+                "{}: this is no IP address of a link's gateway, and the settings beside those are {names}",
+                text.trim_end()
+            ))
+        })
+    }
 }
 
 fn is_default(system: &System) -> bool {

@@ -5,9 +5,11 @@
 //! ([`Config`](crate::config::Config)).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Limits;
 use crate::net::{Family, IfName, Prefix};
@@ -18,6 +20,7 @@ use crate::socket_policy::Ports;
 #[serde(default)]
 pub struct Asked {
     /// The interfaces of the LAN.
+    #[serde(deserialize_with = "names")]
     pub lan: Vec<IfName>,
     /// Addresses that the one LAN interface gets while the gateway runs, with their networks.
     pub lan_address: Vec<Prefix>,
@@ -37,6 +40,27 @@ pub struct Asked {
     pub except_ports: Vec<Ports>,
     /// Clients of which it gets nothing.
     pub except_clients: Vec<Prefix>,
+}
+
+/// Reads a list of links; whoever writes one without brackets is shown them.
+fn names<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<IfName>, D::Error> {
+    struct Names;
+    impl<'a> Visitor<'a> for Names {
+        type Value = Vec<IfName>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sequence such as [\"br0\"]")
+        }
+
+        fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(name) = list.next_element()? {
+                all.push(name);
+            }
+            Ok(all)
+        }
+    }
+    from.deserialize_seq(Names)
 }
 
 /// What is done with QUIC (UDP to port 443), which is not bonded.
@@ -89,8 +113,15 @@ impl Asked {
     /// These settings, where they say something, over those of the file.
     #[must_use]
     pub fn over(self, file: Asked) -> Asked {
-        fn either<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
-            if first.is_empty() { second } else { first }
+        fn either<T: PartialEq>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
+            let all = if first.is_empty() { second } else { first };
+            let mut once: Vec<T> = Vec::new();
+            for one in all {
+                if !once.contains(&one) {
+                    once.push(one);
+                }
+            }
+            once
         }
         Asked {
             lan: either(self.lan, file.lan),
@@ -162,5 +193,7 @@ mod tests {
         let both = Asked { lan: named("br1"), ..Asked::default() }.over(file.clone());
         assert_eq!((both.lan, both.quic), (named("br1"), Quic::Block));
         assert_eq!(Asked::default().over(file.clone()), file);
+        let twice = Asked { lan: [named("br0"), named("br0")].concat(), ..Asked::default() };
+        assert_eq!(twice.over(Asked::default()).lan, named("br0"));
     }
 }
