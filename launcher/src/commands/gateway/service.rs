@@ -12,13 +12,14 @@ use crate::commands::gateway::pass::Pass;
 use crate::commands::gateway::terms::Terms;
 use crate::error::{Error, Exit, reason};
 use crate::host::apply::files;
+use crate::host::gateway::place;
 use crate::host::process::privilege;
 use crate::host::systemd::systemctl::Systemctl;
 use crate::locations::Locations;
 use crate::output;
 use crate::root::Root;
-use mptcpize_model::phrase;
 use mptcpize_model::unit::file::{literal, quoted};
+use mptcpize_model::{phrase, shell};
 
 /// The unit.
 pub const UNIT: &str = "mptcpize-gateway.service";
@@ -43,6 +44,10 @@ pub fn enable(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit
             .why("it runs in the network namespace of the host")
             .fix("mptcpize gateway --netns …    # without --enable")
             .into());
+    }
+    if !is_booted() {
+        let here = shell_command(&arguments.settings)?;
+        return Err(no_systemd(&format!("{here}    # runs here until it is ended")).into());
     }
     SYSTEM.version()?;
     // What is wrong is told here, and not in the service's log.
@@ -84,6 +89,11 @@ pub fn enable(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit
 /// # Errors
 /// 5 without systemd, 4 without privilege.
 pub fn disable(locations: &Locations) -> anyhow::Result<Exit> {
+    if !is_booted() {
+        let end = place::running(locations);
+        let end = end.unwrap_or_else(|| "sudo mptcpize gateway undo".to_owned());
+        return Err(no_systemd(&format!("{end}    # ends what there is of a gateway")).into());
+    }
     let root = Root::host()?;
     let place = Place::of(locations);
     SYSTEM.disable(UNIT)?;
@@ -96,6 +106,17 @@ pub fn disable(locations: &Locations) -> anyhow::Result<Exit> {
     SYSTEM.reload()?;
     output::line(&format!("{UNIT} has ended, and does not start again"))?;
     Ok(Exit::Done)
+}
+
+/// Did systemd start this host (sd_booted(3))?
+fn is_booted() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+fn no_systemd(fix: &str) -> Error {
+    Error::new(Exit::Missing, "no systemd runs here, which a service needs")
+        .why("/run/systemd/system is not there")
+        .fix(fix)
 }
 
 /// Where the files of the service are.
@@ -148,6 +169,17 @@ impl Place {
 
 /// The service's command line.
 fn command(settings: &Settings) -> Result<String, Error> {
+    Ok(words(settings)?.iter().map(|word| escaped(word)).collect::<Vec<_>>().join(" "))
+}
+
+/// The same for a shell.
+fn shell_command(settings: &Settings) -> Result<String, Error> {
+    let words = words(settings)?;
+    let words: Vec<_> = words.iter().map(shell::word).collect();
+    Ok(format!("sudo {}", words.join(" ")))
+}
+
+fn words(settings: &Settings) -> Result<Vec<String>, Error> {
     let own = std::env::current_exe().map_err(|error| {
         Error::new(Exit::Failed, "cannot tell where this program lies").why(reason(&error))
     })?;
@@ -169,7 +201,7 @@ fn command(settings: &Settings) -> Result<String, Error> {
     if settings.dhcp {
         words.push("--dhcp".to_owned());
     }
-    Ok(words.iter().map(|word| escaped(word)).collect::<Vec<_>>().join(" "))
+    Ok(words)
 }
 
 /// A word of `ExecStart=`, where specifiers and variables are resolved (systemd.service(5)).
