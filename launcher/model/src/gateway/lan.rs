@@ -13,8 +13,10 @@ use crate::uplinks::{self, Path};
 pub enum Wrong {
     /// None is named; those that may be meant, each with its addresses.
     Unnamed(Vec<(IfName, Vec<String>)>),
-    /// No uplink; what was left out, and why.
-    NoUplink(String),
+    /// No uplink; what was left out, and why; a link that might be one.
+    NoUplink(String, Option<IfName>),
+    /// No uplink has the one family of this interface.
+    NoFamily(IfName, Family),
     /// There is no such interface; those that there are.
     Absent(IfName, Vec<IfName>),
     /// It is switched off.
@@ -27,6 +29,8 @@ pub enum Wrong {
     Uplink(IfName),
     /// One of its networks is that of an uplink.
     Overlap(IfName, Prefix, IfName, Prefix),
+    /// So is one that it is given.
+    Given(IfName, Prefix, IfName, Prefix),
     /// It has no address that a client could use.
     NoAddress(IfName),
     /// nft has no name for it.
@@ -93,7 +97,12 @@ pub fn check(
             let both =
                 networks.iter().flat_map(|one| path.networks.iter().map(move |two| (one, two)));
             if let Some((one, two)) = both.into_iter().find(|(one, two)| overlap(one, two)) {
-                return Err(Wrong::Overlap(name.clone(), *one, path.dev.clone(), *two));
+                let asked = |own: &Prefix| Prefix::network(own.address, own.length) == *one;
+                let wrong = match given.iter().any(asked) {
+                    true => Wrong::Given,
+                    false => Wrong::Overlap,
+                };
+                return Err(wrong(name.clone(), *one, path.dev.clone(), *two));
             }
         }
     }
@@ -123,6 +132,25 @@ pub fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private(),
         IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
+/// The families of the LAN that no uplink has.
+///
+/// # Errors
+/// There is no other.
+pub fn cut_off(
+    state: &HostState,
+    uplinks: &[Path],
+    lan: &[IfName],
+    given: &[Prefix],
+) -> Result<Vec<Family>, Wrong> {
+    let own = Family::BOTH.into_iter().filter(|family| has(state, lan, given, *family));
+    let (out, off): (Vec<Family>, Vec<Family>) =
+        own.partition(|family| uplinks.iter().any(|path| path.family == *family));
+    match (out.first(), off.first(), lan.first()) {
+        (None, Some(family), Some(dev)) => Err(Wrong::NoFamily(dev.clone(), *family)),
+        _ => Ok(off),
     }
 }
 

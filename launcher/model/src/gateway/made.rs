@@ -11,9 +11,12 @@ pub fn marked(state: &HostState) -> Vec<Change> {
     let own = |protocol: u8| protocol == ours::GATEWAY;
     let addresses = state.addresses.iter().filter(|one| own(one.protocol)).cloned();
     let seen = &state.gateway;
+    // A table without a name of its rules is somebody else's.
     let routes = seen.routes.iter().cloned().map(Part::Route);
     let rules = seen.rules.iter().cloned().map(Part::Rule);
-    let parts = routes.chain(rules).chain(seen.filter.as_ref().map(|_| Part::Filter(unknown())));
+    let parts = routes
+        .chain(rules)
+        .chain(seen.filter.iter().filter(|name| !name.is_empty()).map(|_| Part::Filter(unknown())));
     let items = addresses.map(Item::Address).chain(parts.map(Item::Gateway));
     items.map(Change::Add).collect()
 }

@@ -70,6 +70,9 @@ fn dry_run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
     for plan in set_up.into_iter().chain([own]) {
         text.push_str(&diff::plan(plan));
     }
+    for hint in look.hints(&terms.asked) {
+        text.push_str(&format!("! {hint}\n"));
+    }
     text.push_str("All of it is taken back when the gateway ends; after a crash: sudo mptcpize gateway undo\n");
     output::text(&text)?;
     Ok(Exit::Done)

@@ -24,11 +24,14 @@ use crate::locations::Locations;
 use mptcpize_model::HostState;
 use mptcpize_model::change::{Change, Item};
 use mptcpize_model::gateway::Settings;
+use mptcpize_model::gateway::asked::Asked;
 use mptcpize_model::gateway::dhcp;
 use mptcpize_model::gateway::filter::Filter;
 use mptcpize_model::gateway::lan::{self, Wrong};
 use mptcpize_model::gateway::part::Part;
 use mptcpize_model::gateway::wanted::{self, Wanted};
+use mptcpize_model::net::{Family, Link};
+use mptcpize_model::phrase;
 use mptcpize_model::plan::Plan;
 use mptcpize_model::proposal::{Observation, Proposal};
 use mptcpize_model::uplinks::Path;
@@ -70,6 +73,8 @@ pub struct Pass {
 pub struct Look {
     observation: Observation,
     uplinks: Vec<Path>,
+    /// Families of the LAN that no uplink has.
+    cut_off: Vec<Family>,
     /// The gateway's own changes.
     pub plan: Plan,
 }
@@ -95,6 +100,19 @@ impl Look {
             return proposal.plan.blocked.first().map(ToString::to_string);
         }
         (!proposal.desired.bonds).then(|| proposal.desired.notes.join("; "))
+    }
+
+    /// What is likely not meant, a clause each.
+    pub fn hints(&self, asked: &Asked) -> Vec<String> {
+        let lan = phrase::list(&asked.lan);
+        let off = self.cut_off.iter();
+        let off =
+            off.map(|family| format!("no uplink has the {family} of {lan}: it leads nowhere"));
+        let links = self.links();
+        // A link may come later, so that this is no mistake.
+        let unknown = asked.weights.keys().filter(|dev| !links.contains(dev));
+        let unknown = unknown.map(|dev| format!("weights names {dev}, which is no uplink now"));
+        off.chain(unknown).collect()
     }
 
     /// The links of the uplinks, best first.
@@ -146,7 +164,11 @@ impl Pass {
         let passing = |wrong: &Wrong| {
             matches!(
                 wrong,
-                Wrong::NoUplink(_) | Wrong::Absent(..) | Wrong::Down(_) | Wrong::NoAddress(_)
+                Wrong::NoUplink(..)
+                    | Wrong::NoFamily(..)
+                    | Wrong::Absent(..)
+                    | Wrong::Down(_)
+                    | Wrong::NoAddress(_)
             )
         };
         self.wrong.as_ref().is_some_and(passing)
@@ -162,6 +184,8 @@ impl Pass {
         self.host.set_up = set_up.entries;
         let state = self.host.observe(&record.entries)?;
         settings::check_kernel(&state)?;
+        self.wrong = None;
+        refusal::of_table(&state, &record.entries)?;
         let judged = self.judge(state, terms);
         self.wrong = judged.as_ref().err().cloned();
         judged.map_err(refusal::of_lan)
@@ -184,12 +208,20 @@ impl Pass {
                 .desired
                 .left_out
                 .iter()
+                // The LAN is left out by us, and nobody asked for that.
+                .filter(|it| !asked.lan.iter().any(|dev| dev.as_str() == it.what))
                 .map(|it| format!("{}: {}", it.what, it.why))
                 .collect();
-            return Err(Wrong::NoUplink(left.join("; ")));
+            let may_be = |link: &&Link| {
+                let suits = !link.loopback && link.up && link.master.is_none();
+                suits && !asked.lan.contains(&link.name)
+            };
+            let link = state.links.iter().find(may_be).map(|link| link.name.clone());
+            return Err(Wrong::NoUplink(left.join("; "), link));
         }
+        let cut_off = lan::cut_off(&state, &uplinks, &asked.lan, &asked.lan_address)?;
         let plan = self.wanted(&uplinks, terms).plan(&state);
-        Ok(Look { observation: Observation { state, proposal }, uplinks, plan })
+        Ok(Look { observation: Observation { state, proposal }, uplinks, cut_off, plan })
     }
 
     fn wanted<'a>(&self, uplinks: &'a [Path], terms: &'a Terms) -> Wanted<'a> {

@@ -142,7 +142,8 @@ impl Running<'_> {
         if let Some(shortfall) = look.shortfall() {
             output::note(&shortfall);
         }
-        for line in others::drop(&self.terms.asked.lan) {
+        let hints = look.hints(&self.terms.asked);
+        for line in hints.into_iter().chain(others::drop(&self.terms.asked.lan)) {
             output::note(&line);
         }
         self.carry_out(look, sockets.user())?;

@@ -35,9 +35,19 @@ pub fn read() -> Result<Option<String>, Error> {
     let ours = chains.iter().map(|object| &object["chain"]).filter(|it| it["table"] == TABLE);
     let names: Vec<&str> = ours.filter_map(|chain| chain["name"].as_str()).collect();
     if names.is_empty() {
-        return Ok(None);
+        // Somebody's may have sets alone; ours has a chain with the first of its rules.
+        return Ok(is_listed().then(String::new));
     }
     Ok(Some(names.into_iter().find_map(|name| name.strip_prefix(MADE)).unwrap_or("").to_owned()))
+}
+
+/// Is there a table of our name?
+fn is_listed() -> bool {
+    let mut nft = Command::new("nft");
+    nft.args(["list", "tables", "inet"]);
+    let said = helper::run(nft, Instant::now() + PATIENCE).map(|said| said.stdout);
+    let line = format!("table inet {TABLE}");
+    String::from_utf8_lossy(&said.unwrap_or_default()).lines().any(|one| one.trim_end() == line)
 }
 
 /// Would the kernel take these rules?
