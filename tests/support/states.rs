@@ -172,6 +172,7 @@ pub fn told(running_ms: u64, down_bytes: u64) -> State {
         down_bytes,
         failures,
         failing_ms: (failures > 0).then_some(125_000),
+        missed_bytes: 0,
         last_for_ms: (failures > 0).then_some(11_200),
     };
     let refused = [(reason::PER_CLIENT, 12), (reason::DESTINATION, 1_204)];

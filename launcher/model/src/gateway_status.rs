@@ -125,6 +125,10 @@ pub struct Uplink {
     pub up_bytes: u64,
     /// Bytes for clients that came to its address.
     pub down_bytes: u64,
+    /// Bytes both ways of connections that several others carried, and this one nothing of it though it
+    /// had an address of their family.
+    #[serde(default)]
+    pub missed_bytes: u64,
     /// How often in a row another uplink answered before it, or it could not even be tried.
     #[serde(default)]
     pub failures: u32,

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mptcpize_model::phrase::list;
 use rustix::net::getsockname;
 
 use super::destination::{self, Way};
@@ -63,20 +64,25 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     let mut seen = activity.start();
     let far = Arc::new(far);
     let source = made.uplink.map(|(_, source)| source);
-    let (number, live) = shared.tally.begin(client.ip(), source, spoke, &far);
+    let (number, live) = shared.tally.begin(client.ip(), source, spoke, &far, &shared.settings());
     let carried = session::carry(near, &far, &shared.pipes, activity, &mut seen, &live).await;
-    shared.tally.end(shared.now(), number, &shared.settings().uplinks);
-    drop((far, live));
+    let settings = shared.settings();
+    shared.tally.end(shared.now(), number, &settings.uplinks);
+    drop(far);
     if let Some(place) = counted.filter(|_| activity.was_counted(&seen)) {
         shared.placement().ended(place);
     }
-    let name = uplink.and_then(|place| {
-        shared.settings().uplinks.get(place).map(|uplink| uplink.dev.as_str().to_owned())
-    });
+    if !settings.log {
+        return;
+    }
+    let over = match live.carriers(&settings.uplinks) {
+        none if none.is_empty() => "the host's own route".to_owned(),
+        links => list(&links),
+    };
     tell(&format_args!(
         "{} over {}, {} bytes up, {} down, {} ms{}",
         if spoke { "multipath" } else { "TCP" },
-        name.as_deref().unwrap_or("the host's own route"),
+        over,
         carried.up,
         carried.down,
         begun.elapsed().as_millis(),

@@ -136,7 +136,9 @@ async fn look(shared: &Shared) -> State {
     let sums = shared.tally.sums(now, &settings.uplinks).await;
     let standings: Vec<_> = shared.placement().standings().collect();
     let uplinks = standings.into_iter().map(|standing| {
-        let sum = sums.uplinks.get(&standing.uplink.dev).copied().unwrap_or_default();
+        let dev = &standing.uplink.dev;
+        let sum = sums.uplinks.get(dev).copied().unwrap_or_default();
+        let missed_bytes = sums.missed.get(dev).copied().unwrap_or_default();
         let failing = standing.failures > 0;
         let left = standing.paused.saturating_sub(now);
         Uplink {
@@ -147,6 +149,7 @@ async fn look(shared: &Shared) -> State {
             carried: sum.carried,
             up_bytes: sum.up_bytes,
             down_bytes: sum.down_bytes,
+            missed_bytes,
             failures: standing.failures,
             failing_ms: failing.then(|| milliseconds(now.saturating_sub(standing.failing))),
             last_for_ms: (!left.is_zero()).then(|| milliseconds(left)),

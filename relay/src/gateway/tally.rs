@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use mptcpize_model::gateway::Uplink;
+use mptcpize_model::gateway::{Settings, Uplink};
 use mptcpize_model::gateway_status::Amounts;
 use mptcpize_model::net::{IfName, Prefix};
 
@@ -34,6 +34,8 @@ pub struct Live {
     /// The router's address that its first subflow left from; none where no uplink took it.
     source: Option<IpAddr>,
     mptcp: bool,
+    /// What was set when it began: an uplink that came later owes it nothing.
+    began: Arc<Settings>,
     up: AtomicU64,
     down: AtomicU64,
     far: Weak<Socket>,
@@ -54,6 +56,16 @@ impl Live {
         if self.looked.swap(tick, Ordering::Relaxed) != tick {
             self.look();
         }
+    }
+
+    /// The links of the uplinks that carried some of it, in the order of `uplinks`; the one that it began
+    /// on, where no more is known.
+    pub fn carriers<'a>(&self, uplinks: &'a [Uplink]) -> Vec<&'a IfName> {
+        let seen = Looked::known(self);
+        let first = self.source.and_then(|source| of_source(uplinks, source));
+        let carried = |uplink: &&Uplink| seen.moved(uplinks, &uplink.dev) >= CARRIED;
+        let all: Vec<_> = uplinks.iter().filter(carried).map(|uplink| &uplink.dev).collect();
+        if all.is_empty() { first.into_iter().collect() } else { all }
     }
 
     /// Asks the kernel what its subflows have carried by now. Not of a connection that two of them cannot
@@ -87,6 +99,9 @@ pub struct Sums {
     pub clients: HashMap<IpAddr, Amounts>,
     /// By uplink: connections by where they began, bytes by the address of each subflow.
     pub uplinks: HashMap<IfName, Amounts>,
+    /// By uplink: bytes of connections that several others carried, and this one nothing of it though it
+    /// was there.
+    pub missed: HashMap<IfName, u64>,
 }
 
 /// The open connections, and the sums of those that ended.
@@ -104,6 +119,7 @@ struct Book {
     beside: Amounts,
     clients: Bounded<IpAddr, Amounts>,
     uplinks: HashMap<IfName, Amounts>,
+    missed: HashMap<IfName, u64>,
     /// The most bytes that were told of each uplink, up and down. As proportions shift between open
     /// subflows a sum may fall, and whoever reads it as a counter would take that for a new start.
     told: HashMap<IfName, (u64, u64)>,
@@ -119,6 +135,7 @@ impl Tally {
             beside: Amounts::default(),
             clients: Bounded::new(MOST_KNOWN, KNOWN_LIFETIME),
             uplinks: HashMap::new(),
+            missed: HashMap::new(),
             told: HashMap::new(),
         };
         Tally { book: Mutex::new(book), tick: Arc::default() }
@@ -134,18 +151,20 @@ impl Tally {
     }
 
     /// A connection of a client begins. `source` is the uplink's address that it was made from, `mptcp`
-    /// whether both sides speak MPTCP. [`Tally::end`] follows.
+    /// whether both sides speak MPTCP, `settings` those of this moment. [`Tally::end`] follows.
     pub fn begin(
         &self,
         client: IpAddr,
         source: Option<IpAddr>,
         mptcp: bool,
         far: &Arc<Socket>,
+        settings: &Arc<Settings>,
     ) -> (u64, Arc<Live>) {
         let live = Arc::new(Live {
             client,
             source,
             mptcp,
+            began: Arc::clone(settings),
             subflows: Mutex::default(),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
@@ -166,13 +185,15 @@ impl Tally {
         let Some(live) = removed else { return };
         let seen = Looked::known(&live);
         let mut book = self.book();
-        let Book { all, beside, uplinks: known, clients, .. } = &mut *book;
+        let Book { all, beside, uplinks: known, missed, clients, .. } = &mut *book;
         let mut of_client = clients.peek(now, &live.client).unwrap_or_default();
         seen.add(&live, uplinks, all, beside, &mut of_client, known);
+        seen.miss(&live, uplinks, missed);
         clients.put(now, live.client, of_client);
         // Settings that change for ever name links for ever.
         if known.len() > 2 * mptcpize_model::gateway::MOST_UPLINKS {
             known.retain(|dev, _| uplinks.iter().any(|uplink| uplink.dev == *dev));
+            missed.retain(|dev, _| uplinks.iter().any(|uplink| uplink.dev == *dev));
         }
     }
 
@@ -186,6 +207,7 @@ impl Tally {
                 beside: book.beside,
                 clients: book.clients.iter(now).map(|(client, sum)| (*client, sum)).collect(),
                 uplinks: book.uplinks.clone(),
+                missed: book.missed.clone(),
             };
             (sums, book.open.values().cloned().collect::<Vec<_>>())
         };
@@ -193,9 +215,11 @@ impl Tally {
             if at % BATCH == BATCH - 1 {
                 tokio::task::yield_now().await;
             }
-            let Sums { all, beside, clients, uplinks: known } = &mut sums;
+            let Sums { all, beside, clients, uplinks: known, missed } = &mut sums;
             let of_client = clients.entry(live.client).or_default();
-            Looked::at(live).add(live, uplinks, all, beside, of_client, known);
+            let seen = Looked::at(live);
+            seen.add(live, uplinks, all, beside, of_client, known);
+            seen.miss(live, uplinks, missed);
             for sum in [&mut *all, of_client] {
                 sum.open = sum.open.saturating_add(1);
             }
@@ -298,6 +322,24 @@ impl Looked {
         }
     }
 
+    /// What the subflows of an uplink were seen to have carried.
+    fn moved(&self, uplinks: &[Uplink], dev: &IfName) -> u64 {
+        let own = self.subflows.iter().filter(|one| of_source(uplinks, one.local) == Some(dev));
+        own.fold(0, |sum, one| sum.saturating_add(one.up).saturating_add(one.down))
+    }
+
+    /// Adds its bytes to what uplinks missed that were there from its start and carried nothing of it.
+    fn miss(&self, live: &Live, uplinks: &[Uplink], missed: &mut HashMap<IfName, u64>) {
+        let Some(source) = live.source.filter(|_| self.multipath) else { return };
+        let same = |address: &IpAddr| address.is_ipv4() == source.is_ipv4();
+        for uplink in uplinks.iter().filter(|uplink| uplink.addresses.iter().any(same)) {
+            if live.began.uplinks.contains(uplink) && self.moved(uplinks, &uplink.dev) < CARRIED {
+                let sum = missed.entry(uplink.dev.clone()).or_default();
+                *sum = sum.saturating_add(self.up).saturating_add(self.down);
+            }
+        }
+    }
+
     /// All its bytes, by the address of the subflow: in the proportion of what each was last seen to have
     /// carried, so that the sums are those of the connections. Where nothing was seen, by its first one.
     fn shares(&self, source: IpAddr) -> Vec<(IpAddr, u64, u64)> {
@@ -333,10 +375,18 @@ fn add(sum: &mut Amounts, more: &Amounts) {
     sum.multipath_bytes = sum.multipath_bytes.saturating_add(more.multipath_bytes);
 }
 
-/// The uplink that has an address; in IPv6 its network of 64 bits, whose addresses come and go (RFC
-/// 8981).
+/// The uplink that has an address. In IPv6 an address may have come after the settings were read (RFC
+/// 8981): it is that of the one uplink in its network of 64 bits; several in one network are told apart
+/// by whole addresses alone.
 fn of_source(uplinks: &[Uplink], address: IpAddr) -> Option<&IfName> {
-    let bits = if address.is_ipv6() { 64 } else { 32 };
-    let same = |known: &IpAddr| Prefix::network(*known, bits).contains(address);
-    uplinks.iter().find(|uplink| uplink.addresses.iter().any(same)).map(|uplink| &uplink.dev)
+    let exact = uplinks.iter().find(|uplink| uplink.addresses.contains(&address));
+    let near = || {
+        let same = |known: &IpAddr| Prefix::network(*known, 64).contains(address);
+        let mut all = uplinks.iter().filter(|uplink| uplink.addresses.iter().any(same));
+        all.next().filter(|_| address.is_ipv6() && all.next().is_none())
+    };
+    exact.or_else(near).map(|uplink| &uplink.dev)
 }
+
+#[cfg(test)]
+mod tests;
