@@ -51,6 +51,18 @@ fn a_clients_bytes_are_told_by_uplink_and_those_that_were_multipath() {
 }
 
 #[test]
+fn a_client_that_stays_on_one_uplink_is_no_fault_of_the_others() {
+    let lan = Lan::three_dongles();
+    let served = lan.serve(Launch::Native, 25_000_000);
+    let gateway = lan.gateway("");
+    lan.download(&lan.phone, SERVER, &served);
+    wait::until("the end of the connection", || shown(&lan)["all"]["open"] == 0);
+    let text = lan.router().tool("status").run().stdout;
+    assert!(text.contains("192.168.77.2") && !text.contains("carries nothing"), "{text}");
+    gateway.end();
+}
+
+#[test]
 fn an_uplink_whose_joins_are_refused_on_the_way_is_remarked() {
     let lan = Lan::three_dongles();
     let served = lan.serve(Launch::Tool, 25_000_000);

@@ -67,7 +67,8 @@ fn the_faults_that_want_attention_and_those_that_do_not() {
         ("no MPTCP", absent(), true),
         ("many connections", crowd(), false),
         ("a gateway", gateway(), false),
-        ("a gateway one of whose uplinks carries nothing", unused(), true),
+        ("a gateway one of whose uplinks misses what others share", unused(30_000_000), true),
+        ("one whose uplink no connection was placed on", unused(0), false),
         ("a gateway whose relay is gone", Seen { relay: silent("wlan0"), ..laptop() }, true),
         ("one of another namespace", Seen { relay: silent("br7"), ..laptop() }, false),
     ] {
@@ -80,10 +81,11 @@ fn the_faults_that_want_attention_and_those_that_do_not() {
 }
 
 /// All is well to look at, and only one uplink carries the LAN's bytes.
-fn unused() -> Seen {
+fn unused(missed_bytes: u64) -> Seen {
     let mut state = told(0, 0);
     let uplink = &mut state.uplinks[1];
     (uplink.up_bytes, uplink.down_bytes, uplink.failures) = (0, 900, 0);
+    uplink.missed_bytes = missed_bytes;
     Seen { relay: Heard::State(Box::new(state)), ..laptop() }
 }
 

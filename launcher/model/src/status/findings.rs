@@ -72,18 +72,18 @@ pub(super) fn find(
     all
 }
 
-/// An uplink that is up and answers, and carries nothing of all that the LAN moves: what all green lamps
-/// hide. Tenths of a per cent are handshakes.
+/// An uplink that is up and answers, and carries nothing of connections that went over several others:
+/// what all green lamps hide. Tenths of a per cent are handshakes. One that no connection was placed on
+/// is in order: a client without MPTCP at the other end stays on one uplink.
 fn uplinks_unused(seen: &Seen, all: &mut Vec<Finding>) {
     let Some(told) = lan(&seen.relay, None).and_then(|lan| lan.told) else { return };
-    if told.all.bytes() < MUCH || told.uplinks.len() < 2 {
-        return;
-    }
     for row in &told.uplinks {
         let used = row.share_permille.is_none_or(|share| share > 1);
-        if !used && !row.uplink.backup && row.uplink.failures == 0 {
+        let missed = row.uplink.missed_bytes >= MUCH;
+        if missed && !used && !row.uplink.backup && row.uplink.failures == 0 {
             let what = format!("{} carries nothing for the LAN", row.uplink.dev);
-            let why = "its subflows are refused, or no connection was placed there";
+            let why =
+                "connections that others share have no subflow there: joins are refused on its way";
             all.push(fault(what, why, CHECK));
         }
     }
