@@ -239,7 +239,12 @@ fn footer(report: &Report, term: &Term, text: &mut String) {
     );
     let set_up = report.set_up_s.map(|seconds| {
         let ago = units::ago(Duration::from_secs(seconds));
-        format!("set up {ago} ago (undo: mptcpize setup undo)")
+        // A gateway sets the uplinks up again as long as it runs; its undo says how to end it.
+        let undo = match report.gateway {
+            Some(_) => "undo: mptcpize gateway undo",
+            None => "undo: mptcpize setup undo",
+        };
+        format!("set up {ago} ago ({undo})")
     });
     if report.mptcp == Availability::On || report.mptcp == Availability::Off {
         line("limits", limits, set_up.unwrap_or_default());
