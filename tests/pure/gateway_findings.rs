@@ -30,6 +30,7 @@ fn gateway() -> Observed {
     seen.gateway = Some(Gateway {
         settings,
         relay: Relay::Answers,
+        service: false,
         handed_over: Some(true),
         tproxy: None,
         proxies: vec![],
@@ -68,6 +69,11 @@ fn each_observation_gives_its_finding() {
             "no TPROXY",
             |it| (it.handed_over, it.tproxy) = (Some(false), Some("No such file".into())),
             &[("gateway.tproxy", Severity::Problem)],
+        ),
+        (
+            "a relay that says nothing",
+            |it| it.relay = Relay::Mute("it does not answer in a second".into()),
+            &[("gateway.mute", Severity::Problem)],
         ),
         ("it ends", |it| it.relay = Relay::Drains, &[("gateway.draining", Severity::Warning)]),
         (
@@ -132,4 +138,20 @@ fn one_that_the_settings_name_and_nobody_started_is_noted() {
     assert_eq!(told, [("gateway.stopped", Severity::Note)]);
     seen.lan = vec![name("br7")];
     assert_eq!(found(&seen), []);
+}
+
+#[test]
+fn only_what_is_up_is_said_to_carry_the_lan() {
+    for (down, expected) in [
+        (&["wlan0"][..], "TCP of br0 goes over wwan0"),
+        (&["wlan0", "wwan0"], "no uplink of the gateway is up"),
+        (&["br0"], "br0 of the LAN is down"),
+    ] {
+        let mut seen = gateway();
+        for link in &mut seen.host.links {
+            link.carrier &= !down.contains(&link.name.as_str());
+        }
+        let titles: Vec<String> = found(&seen).into_iter().map(|one| one.title).collect();
+        assert_eq!(titles, [expected], "{down:?}");
+    }
 }

@@ -8,7 +8,7 @@ use crate::support::states::{absent, crowd, fresh, gateway, laptop, off, told, t
 use mptcpize::output::status;
 use mptcpize::output::term::Term;
 use mptcpize_model::net::IfName;
-use mptcpize_model::status::lan::Heard;
+use mptcpize_model::status::lan::{Heard, Silence};
 use mptcpize_model::status::{Program, Seen, report};
 
 #[test]
@@ -92,7 +92,12 @@ fn unused(missed_bytes: u64) -> Seen {
 /// A relay that should serve a link, and does not.
 fn silent(link: &str) -> Heard {
     let link = IfName::new(link).expect("a short name");
-    Heard::Silent(vec![link], "nobody listens at its socket".into())
+    Heard::Silent(Silence {
+        links: vec![link],
+        why: "nobody listens at its socket".into(),
+        gone: true,
+        service: false,
+    })
 }
 
 #[test]

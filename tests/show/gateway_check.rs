@@ -194,12 +194,30 @@ fn faults_that_no_command_mends_are_found() {
         ("kill $relay; wait $relay || true", &["gateway.relay"]),
         ("nft flush ruleset", &["gateway.not_handed_over"]),
         ("ip address del 10.2.0.1/24 dev w2", &["gateway.address"]),
+        ("ip link set w1 down; ip link set w2 down", &["gateway.uplinks_down"]),
+        ("ip link set \"$lan\" down", &["gateway.lan_down"]),
+        ("kill -STOP $relay; trap 'kill -KILL $relay' EXIT", &["gateway.mute"]),
     ] {
         let said = host(&format!("{make}\nlook"));
         let checked: Value = serde_json::from_str(&said.stdout).expect("it is JSON");
         let codes: Vec<_> = findings(&checked).into_iter().map(|(code, _)| code).collect();
         assert_eq!(codes, *expected, "{make}: {:#}", checked["findings"]);
     }
+}
+
+#[test]
+fn the_way_back_from_a_crash_is_that_of_who_started_the_gateway() {
+    let crash = "kill $relay; wait $relay || true\nmkdir -p /run/systemd/units";
+    let service = "ln -s x /run/systemd/units/invocation:mptcpize-gateway.service";
+    let both = "mptcpize check > /mnt/said || true; mptcpize status >> /mnt/said || true
+        cat /mnt/said";
+    let said = host(&format!("{crash}\n{both}")).stdout;
+    assert!(!said.contains("mptcpize-gateway"), "no such unit ran: {said}");
+    assert_eq!(said.matches("sudo mptcpize gateway undo ").count(), 2, "{said}");
+    assert!(said.contains("sudo mptcpize gateway --lan 'a;id'"), "{said}");
+    assert!(said.contains("(undo: mptcpize gateway undo)"), "{said}");
+    let said = host(&format!("{crash}\n{service}\n{both}")).stdout;
+    assert_eq!(said.matches("journalctl -u mptcpize-gateway").count(), 2, "{said}");
 }
 
 #[test]

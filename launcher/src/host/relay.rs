@@ -19,7 +19,7 @@ use crate::host::apply::lock;
 use crate::syscall::timespec;
 use mptcpize_model::gateway::Settings;
 use mptcpize_model::gateway_status::{MOST_BYTES, State};
-use mptcpize_model::status::lan::Heard;
+use mptcpize_model::status::lan::{Heard, Silence};
 
 /// How long a relay may take to answer: it looks at all its connections, some thousand in a hundredth of
 /// a second, and others who ask come first.
@@ -52,11 +52,11 @@ pub fn ask(run: &Path, netns: u64) -> Heard {
         Ok(text) => text,
         Err(error) => {
             return match error.raw_os_error() {
-                Some(libc::ENOENT) => silent(run, "there is no socket to ask it at"),
+                Some(libc::ENOENT) => silent(run, "there is no socket to ask it at", true),
                 Some(libc::EACCES | libc::EPERM) => Heard::Hidden,
-                Some(libc::ECONNREFUSED) => silent(run, "nobody listens at its socket"),
-                Some(libc::ETIMEDOUT) => silent(run, "it does not answer in a second"),
-                _ => silent(run, &reason(&error)),
+                Some(libc::ECONNREFUSED) => silent(run, "nobody listens at its socket", true),
+                Some(libc::ETIMEDOUT) => silent(run, "it does not answer in a second", false),
+                _ => silent(run, &reason(&error), false),
             };
         }
     };
@@ -64,8 +64,8 @@ pub fn ask(run: &Path, netns: u64) -> Heard {
         Ok(state) if state.netns == netns => Heard::State(Box::new(state)),
         // The gateway of another namespace, whose run directory is the same.
         Ok(_) => Heard::Nothing,
-        Err(_) if text.is_empty() => silent(run, "it closed without an answer"),
-        Err(why) => silent(run, &format!("its answer is not understood: {why}")),
+        Err(_) if text.is_empty() => silent(run, "it closed without an answer", false),
+        Err(why) => silent(run, &format!("its answer is not understood: {why}"), false),
     }
 }
 
@@ -76,11 +76,24 @@ pub(in crate::host) fn understood(text: &[u8]) -> Result<State, String> {
 }
 
 /// Nobody answers; with the interfaces that the relay was told of, if it ever was.
-fn silent(run: &Path, why: &str) -> Heard {
+fn silent(run: &Path, why: &str, gone: bool) -> Heard {
     match settings(run) {
-        Some(settings) => Heard::Silent(settings.lan, why.to_owned()),
+        Some(Settings { lan: links, .. }) => {
+            let why = why.to_owned();
+            Heard::Silent(Silence { links, why, gone, service: is_service() })
+        }
         None => Heard::Nothing,
     }
+}
+
+/// Is the gateway a unit of systemd that is active, or is to be? The first is what systemd itself notes
+/// for each unit that is (systemd's src/core/unit.c, `unit_export_invocation_id`).
+pub fn is_service() -> bool {
+    let noted = [
+        "/run/systemd/units/invocation:mptcpize-gateway.service",
+        "/etc/systemd/system/multi-user.target.wants/mptcpize-gateway.service",
+    ];
+    noted.iter().any(|path| fs::symlink_metadata(path).is_ok())
 }
 
 /// What the relay was told, as far as this user may read it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::checks::gateway;
 use crate::connection::Fallback;
 use crate::mptcp::Flags;
 use crate::net::IfName;
@@ -94,10 +95,17 @@ const MUCH: u64 = 20_000_000;
 
 /// The relay of a gateway that should answer, on a host that has the interfaces of its LAN.
 fn relay_silent(seen: &Seen, all: &mut Vec<Finding>) {
-    let Heard::Silent(links, why) = &seen.relay else { return };
-    if links.iter().any(|dev| seen.state.link(dev).is_some()) {
-        let what = "the relay of the gateway does not answer";
-        all.push(fault(what, why, "journalctl -u mptcpize-gateway"));
+    let Heard::Silent(silence) = &seen.relay else { return };
+    if silence.links.iter().any(|dev| seen.state.link(dev).is_some()) {
+        let what = match silence.gone {
+            true => "the relay of the gateway does not run",
+            false => "the relay of the gateway does not answer",
+        };
+        let fix = match silence.service {
+            true => "journalctl -u mptcpize-gateway".to_owned(),
+            false => gateway::anew(&silence.links),
+        };
+        all.push(fault(what, &silence.why, fix));
     }
 }
 

@@ -17,10 +17,23 @@ pub enum Heard {
     Nothing,
     /// There may be one, and this user may not ask.
     Hidden,
-    /// There should be one at these interfaces, and nobody answers, for this reason.
-    Silent(Vec<IfName>, String),
+    /// There should be one, and nobody answers.
+    Silent(Silence),
     /// This is what it said.
     State(Box<State>),
+}
+
+/// A relay that does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// The interfaces of its LAN.
+    pub links: Vec<IfName>,
+    /// Why, as a clause.
+    pub why: String,
+    /// Nobody is there. Otherwise it runs, and says nothing that is understood.
+    pub gone: bool,
+    /// The service manager has it, and knows what it said; otherwise a person started it.
+    pub service: bool,
 }
 
 impl Heard {
@@ -136,7 +149,9 @@ pub fn lan(heard: &Heard, before: Option<&State>) -> Option<Lan> {
     match heard {
         Heard::Nothing => None,
         Heard::Hidden => quiet(Standing::Hidden, None, vec![]),
-        Heard::Silent(links, why) => quiet(Standing::Silent, Some(why.clone()), links.clone()),
+        Heard::Silent(silence) => {
+            quiet(Standing::Silent, Some(silence.why.clone()), silence.links.clone())
+        }
         Heard::State(state) => Some(Lan {
             relay: if state.draining { Standing::Draining } else { Standing::Running },
             why: None,

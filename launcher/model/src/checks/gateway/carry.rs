@@ -1,8 +1,9 @@
 //! Is TCP of the LAN carried: the relay, what hands connections over to it, and its uplinks.
 
-use super::{Finding, Gateway, Relay};
+use super::{Finding, Gateway, Relay, anew};
 use crate::checks::{Context, Severity};
 use crate::mptcp::Flags;
+use crate::net::IfName;
 use crate::phrase::list;
 use crate::shell;
 
@@ -24,10 +25,22 @@ pub(super) fn carry(context: &Context, gateway: &Gateway) -> Vec<Finding> {
         Relay::Silent(why) => found.push(
             Finding::problem("gateway.relay", "the relay does not run: TCP is not bonded")
                 .why(format!("{why}; connections of {lan} are forwarded over one uplink at most"))
-                .advice(
-                    "journalctl -u mptcpize-gateway    # what it said; then: systemctl restart \
-                     mptcpize-gateway, or mptcpize gateway",
-                ),
+                .advice(match gateway.service {
+                    true => {
+                        "journalctl -u mptcpize-gateway    # what it said; then: systemctl restart \
+                         mptcpize-gateway"
+                            .to_owned()
+                    }
+                    false => anew(&gateway.settings.lan),
+                }),
+        ),
+        Relay::Mute(why) => found.push(
+            Finding::problem("gateway.mute", "the relay does not answer")
+                .why(format!("{why}; it may carry connections of {lan} all the same"))
+                .advice(match gateway.service {
+                    true => "journalctl -u mptcpize-gateway    # what it said".to_owned(),
+                    false => "sudo mptcpize gateway undo    # says what to end first".to_owned(),
+                }),
         ),
     }
     if gateway.handed_over == Some(false) {
@@ -49,7 +62,33 @@ pub(super) fn carry(context: &Context, gateway: &Gateway) -> Vec<Finding> {
             ),
         });
     }
+    found.extend(down(context, gateway));
     found.extend(uplinks(context, gateway));
+    found
+}
+
+/// Interfaces that carry nothing, whatever the relay says. One uplink of several that is down is what a
+/// gateway is for.
+fn down(context: &Context, gateway: &Gateway) -> Vec<Finding> {
+    let works = |dev: &&IfName| context.seen.host.link(dev).is_some_and(|it| it.up && it.carrier);
+    let show = |dev: &IfName| format!("ip link show dev {}", shell::word(dev));
+    let mut found = vec![];
+    for dev in gateway.settings.lan.iter().filter(|dev| !works(dev)) {
+        found.push(
+            Finding::warning("gateway.lan_down", format!("{dev} of the LAN is down"))
+                .why("it is switched off, or nothing is plugged in")
+                .advice(show(dev)),
+        );
+    }
+    let uplinks: Vec<_> = gateway.settings.uplinks.iter().map(|uplink| &uplink.dev).collect();
+    if !uplinks.iter().any(works) {
+        let fix = uplinks.first().map_or_else(|| "ip link".to_owned(), |dev| show(dev));
+        found.push(
+            Finding::problem("gateway.uplinks_down", "no uplink of the gateway is up")
+                .why(format!("{} have no carrier, or are switched off", list(&uplinks)))
+                .advice(fix),
+        );
+    }
     found
 }
 

@@ -16,6 +16,7 @@ use crate::desired;
 use crate::gateway::Settings;
 use crate::net::IfName;
 use crate::phrase::list;
+use crate::shell;
 
 /// What was observed of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Gateway {
     pub settings: Settings,
     /// Whether the relay answers.
     pub relay: Relay,
+    /// Whether the service manager has it; otherwise a person started it.
+    #[serde(default)]
+    pub service: bool,
     /// Does the packet filter hand connections to the relay's port? Nothing where it was not read.
     pub handed_over: Option<bool>,
     /// What the kernel said to a rule of TPROXY, if it refused one; read only where none hands over.
@@ -60,8 +64,10 @@ pub enum Relay {
     Answers,
     /// It ends with its last connection.
     Drains,
-    /// It does not, for this reason.
+    /// It does not run, which this reason shows.
     Silent(String),
+    /// It is there, and does not answer as it should, for this reason.
+    Mute(String),
     /// Only root may ask.
     Hidden,
 }
@@ -109,11 +115,22 @@ pub(super) fn gateway(context: &Context) -> Vec<Finding> {
     found.extend(filter::filter(gateway));
     found.extend(pass::pass(context, gateway));
     if found.is_empty() {
-        let devs: Vec<_> = gateway.settings.uplinks.iter().map(|uplink| &uplink.dev).collect();
+        let up = |dev: &&IfName| context.seen.host.link(dev).is_some_and(|it| it.up && it.carrier);
+        let uplinks = gateway.settings.uplinks.iter().map(|uplink| &uplink.dev);
+        let devs: Vec<_> = uplinks.filter(up).collect();
         let (lan, over) = (list(&gateway.settings.lan), list(&devs));
         found.push(Finding::fine("gateway", format!("TCP of {lan} goes over {over}")));
     }
     found
+}
+
+/// The lines that start a gateway again which a person had started.
+pub(crate) fn anew(lan: &[IfName]) -> String {
+    let lan: Vec<_> = lan.iter().map(|dev| format!(" --lan {}", shell::word(dev))).collect();
+    format!(
+        "sudo mptcpize gateway undo    # takes back what it left; then: sudo mptcpize gateway{}",
+        lan.concat()
+    )
 }
 
 /// One that the settings name, and nobody started.

@@ -40,7 +40,8 @@ pub fn observe(host: &mut HostState, places: &Locations, until: Instant) -> Opti
         Heard::State(state) if state.draining => Relay::Drains,
         Heard::State(_) => Relay::Answers,
         Heard::Hidden => Relay::Hidden,
-        Heard::Silent(_, why) => Relay::Silent(why.clone()),
+        Heard::Silent(silence) if silence.gone => Relay::Silent(silence.why.clone()),
+        Heard::Silent(silence) => Relay::Mute(silence.why.clone()),
         // Of another network namespace.
         Heard::Nothing => return None,
     };
@@ -54,6 +55,7 @@ pub fn observe(host: &mut HostState, places: &Locations, until: Instant) -> Opti
     let mut gateway = Gateway {
         settings,
         relay,
+        service: relay::is_service(),
         handed_over: None,
         tproxy: None,
         proxies: vec![],
