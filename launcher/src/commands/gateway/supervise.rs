@@ -14,16 +14,19 @@ use crate::commands::gateway::revival::Revival;
 use crate::commands::gateway::terms::Terms;
 use crate::commands::gateway::undo;
 use crate::error::{Error, Exit, reason};
+use crate::host::gateway::place;
 use crate::host::gateway::relay::{Identity, Relay, Sockets};
 use crate::host::gateway::watch::Tables;
-use crate::host::gateway::{others, place};
 use crate::host::netlink::changes::Changes;
+use crate::host::observe::gateway::harm;
 use crate::host::process::signal_fd::{Asked, Signals};
 use crate::host::systemd::notify::Notify;
 use crate::locations::Locations;
 use crate::output::{self, diff};
 use crate::syscall::timespec;
 use mptcpize_model::change::Change;
+use mptcpize_model::checks::gateway::Rule;
+use mptcpize_model::net::IfName;
 use mptcpize_model::phrase;
 
 /// How long nothing more must have changed before the host is looked at again: a link that comes brings
@@ -31,6 +34,8 @@ use mptcpize_model::phrase;
 const QUIET: Duration = Duration::from_millis(200);
 /// When it is looked at though messages do not end.
 const LATEST: Duration = Duration::from_secs(2);
+/// How long the tools of packet filters may take to list their rules.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a gateway until it is told to end.
 ///
@@ -143,7 +148,11 @@ impl Running<'_> {
             output::note(&shortfall);
         }
         let hints = look.hints(&self.terms.asked);
-        for line in hints.into_iter().chain(others::drop(&self.terms.asked.lan)) {
+        let uplinks: Vec<IfName> = look.links().into_iter().cloned().collect();
+        let harm = harm(&self.terms.asked.lan, &uplinks, Instant::now() + PATIENCE);
+        let relayed = harm.closed.iter().map(|rule| dropped("relayed", rule));
+        let forwarded = harm.drops.iter().map(|rule| dropped("forwarded", rule));
+        for line in hints.into_iter().chain(relayed).chain(forwarded) {
             output::note(&line);
         }
         self.carry_out(look, sockets.user())?;
@@ -379,5 +388,16 @@ fn unmade(error: &std::io::Error) -> Error {
 fn say(verbose: bool, change: &Change) {
     if verbose {
         output::note(&diff::change_line(change));
+    }
+}
+
+/// What is said of a rule of others that drops packets of the LAN.
+fn dropped(what: &str, rule: &Rule) -> String {
+    let Rule { lan, place, fix, .. } = rule;
+    let said = format!("{place}: it drops what is {what} from {lan}");
+    if fix.is_empty() {
+        said
+    } else {
+        format!("{said}, until a rule accepts it: {}", fix.join(" && "))
     }
 }

@@ -6,7 +6,6 @@
 pub mod confine;
 pub mod dnsmasq;
 pub mod nft;
-pub mod others;
 pub mod place;
 pub mod relay;
 pub mod user;

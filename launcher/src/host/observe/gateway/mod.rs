@@ -83,49 +83,94 @@ fn tracked() -> Option<(u64, u64)> {
     Some((number("count")?, number("max")?))
 }
 
+/// The rules of this host, as their tools list them.
+struct Filters {
+    /// What iptables-save and ip6tables-save say, by the tool.
+    saved: BTreeMap<&'static str, String>,
+    /// All that nft lists, in JSON.
+    ruleset: Value,
+}
+
+impl Filters {
+    /// Reads them; the second is why nft lists nothing.
+    fn read(until: Instant) -> (Self, Option<String>) {
+        let mut saved = BTreeMap::new();
+        for (tool, program) in [("iptables", "iptables-save"), ("ip6tables", "ip6tables-save")] {
+            if let Ok(said) = helper::run(Command::new(program), until)
+                && said.success
+            {
+                saved.insert(tool, String::from_utf8_lossy(&said.stdout).into_owned());
+            }
+        }
+        let (ruleset, unread) = match ruleset(until) {
+            Ok(ruleset) => (ruleset, None),
+            Err(why) => (Value::Null, Some(why)),
+        };
+        (Filters { saved, ruleset }, unread)
+    }
+
+    /// What they do to the packets of a LAN that pass by these uplinks.
+    fn judge(&self, lan: &[IfName], uplinks: &[IfName], port: u16) -> Harm {
+        let mut harm = Harm::default();
+        for lan in lan {
+            // Each uplink by itself: a firewall may know some of them.
+            for uplink in uplinks {
+                let packet = Packet { lan, way: Way::Forwarded(uplink) };
+                for table in tables(&self.saved, &self.ruleset, packet, port) {
+                    let told = |all: Vec<rules::Told>, into: &mut Vec<Rule>| {
+                        all.into_iter().for_each(|told| merge(told, lan, uplink, into));
+                    };
+                    told(rules::takes(&table), &mut harm.proxies);
+                    told(rules::drops(&table, packet), &mut harm.drops);
+                }
+            }
+            let packet = Packet { lan, way: Way::Relayed };
+            for table in tables(&self.saved, &self.ruleset, packet, port) {
+                let told = rules::drops(&table, packet).into_iter();
+                harm.closed.extend(told.map(|told| Rule {
+                    lan: lan.clone(),
+                    uplinks: vec![],
+                    place: told.place,
+                    fix: told.fix,
+                }));
+            }
+        }
+        harm
+    }
+}
+
+/// What rules of others do to a LAN.
+#[derive(Debug, Default)]
+pub struct Harm {
+    /// They take its TCP before the relay does.
+    pub proxies: Vec<Rule>,
+    /// They drop what is forwarded.
+    pub drops: Vec<Rule>,
+    /// They drop what is relayed, which comes in.
+    pub closed: Vec<Rule>,
+}
+
+/// What rules of others do to a LAN behind these uplinks, before there is a gateway; nothing where they
+/// cannot be read.
+pub fn harm(lan: &[IfName], uplinks: &[IfName], until: Instant) -> Harm {
+    // No port: there is no rule of ours to be told apart by it.
+    Filters::read(until).0.judge(lan, uplinks, 0)
+}
+
 /// Reads the rules, by nft and by what iptables-save lists beside.
 fn filters(gateway: &mut Gateway, until: Instant) {
     let Settings { lan, uplinks, port, .. } = gateway.settings.clone();
     let uplinks: Vec<IfName> = uplinks.into_iter().map(|uplink| uplink.dev).collect();
-    let mut saved: BTreeMap<&str, String> = BTreeMap::new();
-    for (tool, program) in [("iptables", "iptables-save"), ("ip6tables", "ip6tables-save")] {
-        if let Ok(said) = helper::run(Command::new(program), until)
-            && said.success
-        {
-            saved.insert(tool, String::from_utf8_lossy(&said.stdout).into_owned());
-        }
-    }
-    let ruleset = ruleset(until).unwrap_or_else(|why| {
-        gateway.unread = Some(why);
-        Value::Null
-    });
+    let (filters, unread) = Filters::read(until);
+    gateway.unread = unread;
     if gateway.unread.is_none() {
-        gateway.handed_over = Some(nft::hands_over(&ruleset, port));
+        gateway.handed_over = Some(nft::hands_over(&filters.ruleset, port));
     }
-    gateway.clamps = nft::clamps(&ruleset) || saved.values().any(|text| xtables::clamps(text));
-    for lan in &lan {
-        // Each uplink by itself: a firewall may know some of them.
-        for uplink in &uplinks {
-            let packet = Packet { lan, way: Way::Forwarded(uplink) };
-            for table in tables(&saved, &ruleset, packet, port) {
-                let told = |all: Vec<rules::Told>, into: &mut Vec<Rule>| {
-                    all.into_iter().for_each(|told| merge(told, lan, uplink, into));
-                };
-                told(rules::takes(&table), &mut gateway.proxies);
-                told(rules::drops(&table, packet), &mut gateway.drops);
-            }
-        }
-        let packet = Packet { lan, way: Way::Relayed };
-        for table in tables(&saved, &ruleset, packet, port) {
-            let told = rules::drops(&table, packet).into_iter();
-            gateway.closed.extend(told.map(|told| Rule {
-                lan: lan.clone(),
-                uplinks: vec![],
-                place: told.place,
-                fix: told.fix,
-            }));
-        }
-    }
+    let saved = &filters.saved;
+    gateway.clamps =
+        nft::clamps(&filters.ruleset) || saved.values().any(|text| xtables::clamps(text));
+    let harm = filters.judge(&lan, &uplinks, port);
+    (gateway.proxies, gateway.drops, gateway.closed) = (harm.proxies, harm.drops, harm.closed);
 }
 
 /// What rules in a text of iptables-save, or in nft's JSON, do to the packets of `lan`: each with the
