@@ -236,7 +236,7 @@ impl<'a> Driver<'a> {
         let counters = if self.core.counts() { traffic::counters() } else { BTreeMap::new() };
         let links = counters.into_iter().filter_map(named).collect();
         let silent = self.host.silent();
-        let queues = diag::receive_queues(self.core.suspects());
+        let queues = diag::receive_queues(self.core.suspects()).unwrap_or_default();
         let local_s = clock::local_s();
         Some(Event::Sampled(Box::new(Sample { flows, silent, local_s, links, queues })))
     }

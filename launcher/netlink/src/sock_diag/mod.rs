@@ -22,7 +22,7 @@ mod flows;
 mod socket;
 mod sockets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::KernelError;
 use crate::exchange::Exchange;
@@ -79,25 +79,41 @@ pub fn connections() -> Result<Vec<Connection>, KernelError> {
 /// # Errors
 /// As [`connections`].
 pub fn with_token(token: u32) -> Result<Option<Connection>, KernelError> {
-    match of_token(token, mptcp)? {
+    match of_token(&mut Exchange::open(SOCK_DIAG)?, token, mptcp)? {
         Some(Found::Connection(connection)) => Ok(Some(connection)),
         _ => Ok(None),
     }
 }
 
-/// How much memory a connection has for what came and is not read yet, in bytes: what the program
-/// has not taken, and what waits for bytes before it that come over another path (the `Recv-Q` of
-/// `ss -M`). None where there is no such connection.
+/// How much memory each of these connections has for what came and is not read yet, in bytes, by
+/// token: what the program has not taken, and what waits for bytes before it that come over another
+/// path (the `Recv-Q` of `ss -M`). Connections that there are not are left out.
 ///
 /// # Errors
 /// As [`connections`].
-pub fn receive_queue(token: u32) -> Result<Option<u32>, KernelError> {
-    of_token(token, |message| Head::read(message).map(|head| head.queued))
+pub fn receive_queues(
+    tokens: impl IntoIterator<Item = u32>,
+) -> Result<BTreeMap<u32, u32>, KernelError> {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut queues = BTreeMap::new();
+    if tokens.peek().is_none() {
+        return Ok(queues);
+    }
+    let mut exchange = Exchange::open(SOCK_DIAG)?;
+    for token in tokens {
+        let queued = |message: &[u8]| Head::read(message).map(|head| head.queued);
+        queues.extend(of_token(&mut exchange, token, queued)?.map(|queued| (token, queued)));
+    }
+    Ok(queues)
 }
 
-fn of_token<T>(token: u32, read: impl FnMut(&[u8]) -> Option<T>) -> Result<Option<T>, KernelError> {
+fn of_token<T>(
+    exchange: &mut Exchange,
+    token: u32,
+    read: impl FnMut(&[u8]) -> Option<T>,
+) -> Result<Option<T>, KernelError> {
     let asked = Request { family: Family::V4.number(), token, states: 0 };
-    match Exchange::open(SOCK_DIAG)?.request(BY_FAMILY, 0, &asked.of(Kind::Mptcp), read) {
+    match exchange.request(BY_FAMILY, 0, &asked.of(Kind::Mptcp), read) {
         Err(error) if error.errno == libc::ENOENT => Ok(None),
         found => found,
     }

@@ -47,9 +47,12 @@ pub fn flows() -> Result<Vec<Flow>, KernelError> {
     Ok(sock_diag::flows()?.into_iter().map(|flow| from_kernel::flow(&flow)).collect())
 }
 
-/// The memory of what each of these connections received and has not read, in bytes, by token; of
-/// those alone that the kernel knows.
-pub fn receive_queues(tokens: impl Iterator<Item = u32>) -> BTreeMap<u32, u32> {
-    let queue = |token| Some((token, sock_diag::receive_queue(token).ok()??));
-    tokens.filter_map(queue).collect()
+/// The memory of what each of these connections received and has not read, in bytes, by token.
+///
+/// # Errors
+/// As [`connections`].
+pub fn receive_queues(
+    tokens: impl IntoIterator<Item = u32>,
+) -> Result<BTreeMap<u32, u32>, KernelError> {
+    sock_diag::receive_queues(tokens)
 }
