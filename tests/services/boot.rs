@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::support::cc::{self, Build};
 use crate::support::systemd::{Machine, machine};
 use crate::support::wait;
+use crate::uplinks::uplinks;
 
 const UNIT: &str = "mptcpized.service";
 
@@ -26,17 +27,7 @@ fn install(machine: &Machine) {
 fn the_unit_follows_the_links_and_leaves_what_undo_takes_back() {
     let machine = machine();
     install(&machine);
-    machine
-        .sh("
-            for link in 1 2; do
-                ip link add w$link type veth peer name p$link
-                # No addresses of IPv6, which come when they like.
-                ip link set p$link addrgenmode none up
-                ip link set w$link addrgenmode none up
-                ip addr add 10.$link.0.1/24 dev w$link
-                ip route add default via 10.$link.0.254 dev w$link metric $link
-            done")
-        .ok();
+    uplinks(&machine);
     // The multicast routes of IPv6 come when the kernel has seen the carrier, which may be later.
     let look = "ip rule; ip route show table all | grep -Ev 'broadcast|multicast'; ip mptcp limits
                 ip mptcp endpoint; sysctl -a 2>/dev/null | grep -E 'w[12].(arp_ignore|ignore_)'";
@@ -88,16 +79,10 @@ fn an_upgrade_starts_the_daemon_in_place_of_the_unit_before_and_undoes_nothing()
         "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/mptcpize setup\n\
          ExecStop=/usr/bin/mptcpize setup undo\n[Install]\nWantedBy=multi-user.target\n",
     );
+    uplinks(&machine);
     machine
         .sh(&format!(
             "mv /etc/systemd/system/{UNIT} /opt
-            for link in 1 2; do
-                ip link add w$link type veth peer name p$link
-                ip link set p$link addrgenmode none up
-                ip link set w$link addrgenmode none up
-                ip addr add 10.$link.0.1/24 dev w$link
-                ip route add default via 10.$link.0.254 dev w$link metric $link
-            done
             systemctl daemon-reload; systemctl enable --now mptcpize-setup"
         ))
         .ok();

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::support::systemd::{Machine, machine};
 use crate::support::uplinks::assert_same;
 use crate::support::{tool, wait};
+use crate::uplinks::uplinks;
 
 const UNIT: &str = "mptcpize-gateway.service";
 
@@ -17,20 +18,6 @@ fn router(machine: &Machine) {
     machine.sh("ip link add br0 type bridge; ip addr add 192.168.77.1/24 dev br0").ok();
     machine.sh("ip link set br0 addrgenmode none up").ok();
     uplinks(machine);
-}
-
-fn uplinks(machine: &Machine) {
-    machine
-        .sh("
-            for link in 1 2; do
-                ip link add w$link type veth peer name p$link
-                # No addresses of IPv6, which come when they like.
-                ip link set p$link addrgenmode none up
-                ip link set w$link addrgenmode none up
-                ip addr add 10.$link.0.1/24 dev w$link
-                ip route add default via 10.$link.0.254 dev w$link metric $link
-            done")
-        .ok();
 }
 
 /// All that a gateway may have changed; link-local routes of IPv6 come when they like.

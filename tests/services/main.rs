@@ -25,3 +25,4 @@ mod system_off;
 mod system_steps;
 #[cfg(feature = "trixie")]
 mod trixie;
+mod uplinks;

@@ -5,19 +5,11 @@ use std::time::Duration;
 
 use super::*;
 use mptcpize_model::net::IfName;
+use random::Random;
 
-/// xorshift64* (Vigna, 2016): the same numbers at every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).expect("31 bits") % bound
-    }
-}
+#[allow(dead_code, unreachable_pub, reason = "it is written for tests that share more of it")]
+#[path = "../../../tests/support/random.rs"]
+mod random;
 
 fn uplinks(random: &mut Random) -> Vec<Uplink> {
     let number = random.below(5);
