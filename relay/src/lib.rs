@@ -18,10 +18,13 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod destination;
 pub mod error;
 pub mod gateway;
 pub mod log;
 pub mod notify;
 pub mod placement;
 pub mod session;
+pub mod signals;
 pub mod sys;
+pub mod workers;

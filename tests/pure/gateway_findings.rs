@@ -26,6 +26,7 @@ fn gateway() -> Observed {
         limits: Limits::default(),
         drain_s: 1,
         log: false,
+        relays: None,
     };
     seen.gateway = Some(Gateway {
         settings,

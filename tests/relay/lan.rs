@@ -145,6 +145,7 @@ impl Gateway {
             limits: Limits::default(),
             drain_s: 3_600,
             log: true,
+            relays: None,
         }
     }
 

@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::net::{Family, IfName};
+use crate::relay::agent::Terms;
 
 /// Uplinks that the relay tells apart. The kernel's path manager takes eight.
 pub const MOST_UPLINKS: usize = 32;
@@ -42,6 +43,9 @@ pub struct Settings {
     /// Write a line for each connection that ended.
     #[serde(default)]
     pub log: bool,
+    /// The relays on rented servers, and what goes through them; nothing: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relays: Option<Terms>,
 }
 
 fn an_hour() -> u32 {
@@ -118,6 +122,7 @@ impl Settings {
         if [connections, per_client, handshakes_s].contains(&0) {
             return Err("a limit of 0 takes no connection".to_owned());
         }
+        self.relays.iter().try_for_each(Terms::check)?;
         for (place, uplink) in self.uplinks.iter().enumerate() {
             let dev = &uplink.dev;
             if self.lan.contains(dev) {

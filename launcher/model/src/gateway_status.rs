@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::net::IfName;
+use crate::relay::status::Relays;
 
 /// The form that is written and read. Additions keep it.
 pub const VERSION: u32 = 1;
@@ -60,6 +61,9 @@ pub struct State {
     /// Destinations that are remembered as not speaking MPTCP.
     #[serde(default)]
     pub without_mptcp: usize,
+    /// The relays on rented servers, where the LAN goes through them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relays: Option<Relays>,
 }
 
 /// What connections carried, without the headers of packets.

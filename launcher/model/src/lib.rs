@@ -36,6 +36,7 @@ pub mod preload_file;
 pub mod program;
 pub mod proposal;
 pub mod record;
+pub mod relay;
 pub mod route_lookup;
 pub mod rule_order;
 pub mod shell;

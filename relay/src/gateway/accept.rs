@@ -13,9 +13,9 @@ use super::refusals::Reason;
 use super::serve::serve;
 use super::shared::Shared;
 use super::socket::set_options;
-use super::workers::Workers;
 use crate::log;
 use crate::sys;
+use crate::workers::Workers;
 
 /// After an error that does not go away by itself: no memory, no descriptor.
 const PAUSE: Duration = Duration::from_millis(50);

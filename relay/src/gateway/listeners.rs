@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use super::accept;
 use super::listener;
 use super::shared::Shared;
-use super::workers::Workers;
 use crate::error::Error;
+use crate::workers::Workers;
 
 /// What a socket of the relay's own listens for.
 type Key = (IfName, Family);

@@ -5,7 +5,6 @@ pub mod activity;
 pub mod admission;
 pub mod budget;
 pub mod counters;
-pub mod destination;
 pub mod dial;
 pub mod listener;
 pub mod listeners;
@@ -14,13 +13,11 @@ pub mod pipes;
 pub mod refusals;
 pub mod serve;
 pub mod shared;
-pub mod signals;
 pub mod socket;
 pub mod splice;
 pub mod state;
 pub mod tally;
 pub mod urgent;
-pub mod workers;
 
 use std::fs;
 use std::future::poll_fn;
@@ -35,11 +32,11 @@ use mptcpize_model::gateway::Settings;
 
 use self::listeners::Listeners;
 use self::shared::Shared;
-use self::signals::{Asked, Signals};
-use self::workers::Workers;
 use crate::error::Error;
 use crate::log;
 use crate::notify::Notify;
+use crate::signals::{Asked, Signals};
+use crate::workers::{self, Workers};
 
 /// Runs the gateway until it is told to end.
 ///

@@ -12,11 +12,11 @@ use std::time::Instant;
 use mptcpize_model::phrase::list;
 use rustix::net::getsockname;
 
-use super::destination::{self, Way};
 use super::dial::{self, Dialled};
 use super::refusals::Reason;
 use super::shared::{Admitted, Shared};
 use super::socket::Socket;
+use crate::destination::{self, Way};
 use crate::log;
 use crate::placement::Attempt;
 use crate::session;

@@ -170,6 +170,7 @@ async fn look(shared: &Shared) -> State {
         without_mptcp: shared.placement().without_mptcp(now),
         all: sums.all,
         beside: sums.beside,
+        relays: None,
         clients: busiest(&sums),
     }
 }

@@ -92,6 +92,7 @@ impl Wanted<'_> {
             limits: self.asked.limits,
             drain_s: self.drain_s,
             log: self.asked.log,
+            relays: None,
         }
     }
 
