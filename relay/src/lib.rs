@@ -8,6 +8,7 @@
 //!                     │                          │
 //!                     ├─► placement (pure)       └─► dial (to the destination)
 //!                     └─► admission (pure)
+//!        ─► shadowsocks/server (strangers, users, destinations) ─► shadowsocks/carry
 //! ```
 //!
 //! One panic ends every connection of every client, for panic is abort in this workspace: nothing here
@@ -18,13 +19,18 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod accept;
 pub mod destination;
 pub mod error;
 pub mod gateway;
 pub mod log;
 pub mod notify;
 pub mod placement;
+pub mod race;
+pub mod refusals;
 pub mod session;
+pub mod shadowsocks;
 pub mod signals;
 pub mod sys;
+pub mod told;
 pub mod workers;

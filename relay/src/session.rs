@@ -79,47 +79,62 @@ pub async fn carry(
                 lost = Some(Lost::new(client, moved));
             }
         }
-        match (up_end, down_end) {
-            (Some(End::SourceGone), _) => Poll::Ready(Some(server)),
-            (_, Some(End::SourceGone)) => Poll::Ready(Some(client)),
-            // A sink that takes no more may still have sent something that is on its way.
-            (Some(End::SinkGone), Some(_)) => Poll::Ready(Some(client)),
-            (Some(_), Some(End::SinkGone)) => Poll::Ready(Some(server)),
-            (Some(End::Finished), Some(End::Finished)) => Poll::Ready(None),
-            _ => match &mut lost {
-                None => Poll::Pending,
-                Some(lost) => lost.poll(context, moved).map(Some),
-            },
+        match (verdict(up_end, down_end, client, server), &mut lost) {
+            (Poll::Pending, Some(lost)) => lost.poll(context, moved).map(Some),
+            (verdict, _) => verdict,
         }
     })
     .await;
-    if let Some(survivor) = broken {
-        // Of a survivor that has taken nothing for that time, nothing more is to be hoped for.
-        if !lost.is_some_and(|lost| lost.timer.is_elapsed()) {
-            flush(survivor).await;
-        }
-    } else {
-        end_at_close(client);
-        end_at_close(server);
-    }
+    end(broken, lost, [client, server]).await;
     Carried { up: up.moved(), down: down.moved(), reset: broken.is_some() }
 }
 
+/// What the ends of both directions mean for the connection: it goes on, both streams have ended, or it
+/// is broken, and this end is left.
+pub fn verdict<'a>(
+    up: Option<End>,
+    down: Option<End>,
+    client: &'a Socket,
+    server: &'a Socket,
+) -> Poll<Option<&'a Socket>> {
+    match (up, down) {
+        (Some(End::SourceGone), _) => Poll::Ready(Some(server)),
+        (_, Some(End::SourceGone)) => Poll::Ready(Some(client)),
+        // A sink that takes no more may still have sent something that is on its way.
+        (Some(End::SinkGone), Some(_)) => Poll::Ready(Some(client)),
+        (Some(_), Some(End::SinkGone)) => Poll::Ready(Some(server)),
+        (Some(End::Finished), Some(End::Finished)) => Poll::Ready(None),
+        _ => Poll::Pending,
+    }
+}
+
+/// Prepares both sockets to be closed: they end their streams, or what is left of a broken connection is
+/// reset, once its peer has acknowledged what came before.
+pub async fn end(broken: Option<&Socket>, lost: Option<Lost<'_>>, both: [&Socket; 2]) {
+    let Some(survivor) = broken else { return both.into_iter().for_each(end_at_close) };
+    // Of a survivor that has taken nothing for that time, nothing more is to be hoped for.
+    if !lost.is_some_and(|lost| lost.timer.is_elapsed()) {
+        flush(survivor).await;
+    }
+}
+
 /// A reset that no direction has read of: the one that would has ended, or waits for its sink.
-struct Lost<'a> {
+#[derive(Debug)]
+pub struct Lost<'a> {
     survivor: &'a Socket,
     moved: u64,
     timer: Pin<Box<Sleep>>,
 }
 
 impl<'a> Lost<'a> {
-    fn new(survivor: &'a Socket, moved: u64) -> Self {
+    /// This end is left, when so many bytes had moved.
+    pub fn new(survivor: &'a Socket, moved: u64) -> Self {
         Lost { survivor, moved, timer: Box::pin(sleep(FLUSH)) }
     }
 
     /// Ready when nothing has moved for [`FLUSH`]: what came before the reset is let through as long as
     /// somebody takes it.
-    fn poll(&mut self, context: &mut Context<'_>, moved: u64) -> Poll<&'a Socket> {
+    pub fn poll(&mut self, context: &mut Context<'_>, moved: u64) -> Poll<&'a Socket> {
         if self.moved != moved {
             self.moved = moved;
             self.timer.as_mut().reset(Instant::now() + FLUSH);

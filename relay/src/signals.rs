@@ -1,10 +1,13 @@
-//! What signals ask of the gateway.
+//! What signals ask of a relay.
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,5 +49,19 @@ impl Signals {
             self.hangup.poll_recv(context).map(|_| Asked::Reload)
         })
         .await
+    }
+
+    /// Waits until `empty` is over, at most for `limit`; the next signal that asks for the end is obeyed
+    /// at once. Other settings do not matter any more.
+    pub async fn drain(&mut self, limit: Duration, empty: impl Future<Output = ()>) {
+        let again = async { while self.next().await != Asked::Stop {} };
+        let (mut again, mut empty) = (pin!(again), pin!(timeout(limit, empty)));
+        poll_fn(|context| {
+            if again.as_mut().poll(context).is_ready() || empty.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        })
+        .await;
     }
 }

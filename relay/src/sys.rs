@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, ReadBuf};
 
 /// `SOL_MPTCP` (linux/socket.h).
 const SOL_MPTCP: c_int = 284;
@@ -165,6 +165,29 @@ pub fn is_at_mark(socket: impl AsFd) -> io::Result<bool> {
     // SAFETY: the kernel writes an int.
     answer(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCATMARK, &raw mut at) })?;
     Ok(at != 0)
+}
+
+/// Reads what a socket has (readv(2)): into a buffer first, and what has no room there into `spare`.
+/// Returns how many bytes in all; none at the end of the stream.
+///
+/// # Errors
+/// As readv(2); EAGAIN where there is nothing yet.
+pub fn receive(socket: impl AsFd, into: &mut ReadBuf<'_>, spare: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the kernel writes to it and nothing makes any of it uninitialised.
+    let first = unsafe { into.unfilled_mut() };
+    let (room, base) = (first.len(), first.as_mut_ptr());
+    let parts = [
+        libc::iovec { iov_base: base.cast(), iov_len: room },
+        libc::iovec { iov_base: spare.as_mut_ptr().cast(), iov_len: spare.len() },
+    ];
+    // SAFETY: both parts outlive the call, and the kernel writes no more than their lengths.
+    let read = unsafe { libc::readv(socket.as_fd().as_raw_fd(), parts.as_ptr(), 2) };
+    let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
+    let filled = read.min(room);
+    // SAFETY: the kernel has filled the first part before it wrote to the second.
+    unsafe { into.assume_init(filled) };
+    into.advance(filled);
+    Ok(read)
 }
 
 /// Registers a descriptor with the event loop of the calling task.

@@ -6,11 +6,13 @@
 
 #![no_main]
 
+mod handshake;
 mod properties;
 
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
+use properties::Target;
 
 /// The property that was asked for.
 static PROPERTY: OnceLock<fn(&[u8])> = OnceLock::new();
@@ -18,7 +20,8 @@ static PROPERTY: OnceLock<fn(&[u8])> = OnceLock::new();
 fuzz_target!(
     init: {
         let wanted = std::env::var("MPTCPIZE_FUZZ").expect("MPTCPIZE_FUZZ names a target");
-        let target = properties::TARGETS.iter().find(|target| target.name == wanted);
+        let relay = [Target { name: "handshake", property: handshake::handshake }];
+        let target = properties::TARGETS.iter().chain(&relay).find(|target| target.name == wanted);
         let target = target.unwrap_or_else(|| panic!("there is no target {wanted}"));
         let _ = PROPERTY.set(target.property);
     },

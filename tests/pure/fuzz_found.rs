@@ -3,6 +3,8 @@
 //!
 //! Not guided by coverage; `scripts/fuzz` is.
 
+#[path = "../fuzz/damage.rs"]
+mod damage;
 #[path = "../fuzz/properties/mod.rs"]
 mod properties;
 
@@ -10,7 +12,11 @@ use std::fs;
 use std::panic;
 use std::path::{Path, PathBuf};
 
+use damage::Random;
 use properties::TARGETS;
+
+/// Of the relay, which is no library of the launcher's: tests/relay/server/fuzz.rs has its inputs.
+const ELSEWHERE: &str = "handshake";
 
 /// So many damaged inputs are made of each seed.
 const ROUNDS: usize = 300;
@@ -31,48 +37,6 @@ fn inputs(sort: &str, target: &str) -> Vec<(PathBuf, Vec<u8>)> {
         .collect();
     all.sort();
     all
-}
-
-/// xorshift64*: the same damage at every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).expect("31 bits") % bound.max(1)
-    }
-
-    fn byte(&mut self) -> u8 {
-        // Half of them are lengths and numbers that mean something.
-        let odd = [0, 1, 2, 3, 4, 5, 8, 16, 19, 72, 0x7f, 0x80, 0xfe, 0xff];
-        match self.below(2) {
-            0 => odd[self.below(odd.len())],
-            _ => u8::try_from(self.below(256)).expect("a byte"),
-        }
-    }
-
-    /// An input with bytes changed, taken out, doubled, or cut off.
-    fn damage(&mut self, whole: &[u8]) -> Vec<u8> {
-        let mut bytes = whole.to_vec();
-        for _ in 0..=self.below(6) {
-            let at = self.below(bytes.len());
-            match self.below(5) {
-                0 | 1 if !bytes.is_empty() => bytes[at] = self.byte(),
-                2 => bytes.truncate(at),
-                3 => drop(bytes.drain(at..(at + self.below(80)).min(bytes.len()))),
-                _ => {
-                    let end = (at + self.below(200)).min(bytes.len());
-                    let part = bytes[at..end].to_vec();
-                    let to = self.below(bytes.len());
-                    bytes.splice(to..to, part);
-                }
-            }
-        }
-        bytes
-    }
 }
 
 /// Runs a property and, where it does not hold, says on what.
@@ -115,8 +79,12 @@ fn no_input_lies_where_nobody_looks() {
         for entry in fs::read_dir(directory(sort)).expect("it is there") {
             let entry = entry.expect("the directory can be listed");
             let name = entry.file_name();
-            let known = TARGETS.iter().any(|target| name == target.name);
-            assert!(known, "no target has the name of {}", entry.path().display());
+            let mut known = TARGETS.iter().map(|target| target.name).chain([ELSEWHERE]);
+            assert!(
+                known.any(|target| name == target),
+                "no target has the name of {}",
+                entry.path().display()
+            );
         }
     }
 }

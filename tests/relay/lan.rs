@@ -213,13 +213,18 @@ impl Relay {
 
     /// Starts it by a command that ends in the relay's name.
     pub(crate) fn start_by(command: Cmd, host: &Netns, settings: &Settings) -> Self {
+        Relay::start_as(command, "gateway", host, &serde_json::to_string(settings).unwrap())
+    }
+
+    /// Starts it with this verb and these settings.
+    pub(crate) fn start_as(command: Cmd, verb: &str, host: &Netns, settings: &str) -> Self {
         let home = scratch("relay");
         let file = home.join("settings.json");
         let socket = home.join("notify");
-        fs::write(&file, serde_json::to_string(settings).unwrap()).unwrap();
+        fs::write(&file, settings).unwrap();
         let told = UnixDatagram::bind(&socket).unwrap();
         told.set_read_timeout(Some(wait::deadline())).unwrap();
-        let command = command.args(["gateway", "--settings"]).arg(&file);
+        let command = command.args([verb, "--settings"]).arg(&file);
         let running = command.env("NOTIFY_SOCKET", &socket).within(host).start();
         let mut relay = Relay { running, settings: file, told };
         relay.says("READY=1");
@@ -239,7 +244,12 @@ impl Relay {
 
     /// Other settings, and the signal to read them.
     pub(crate) fn reload(&mut self, settings: &Settings) {
-        fs::write(&self.settings, serde_json::to_string(settings).unwrap()).unwrap();
+        self.reload_as(&serde_json::to_string(settings).unwrap());
+    }
+
+    /// As [`Relay::reload`], with settings of any verb.
+    pub(crate) fn reload_as(&mut self, settings: &str) {
+        fs::write(&self.settings, settings).unwrap();
         self.signal(rustix::process::Signal::HUP);
         self.says("READY=1");
     }

@@ -1,4 +1,5 @@
-//! `mptcpize-relay gateway`: the TCP of a LAN, carried over MPTCP and over every uplink.
+//! `mptcpize-relay gateway`: the TCP of a LAN, carried over MPTCP and over every uplink; and the relay on a
+//! rented server (`server/`), which ends that and goes on in TCP.
 //!
 //! A real relay in a router made of network namespaces, with the packet filter's own TPROXY; the ends
 //! are sockets of the test, so that each sees exactly what the kernel shows it. The truth about uplinks
@@ -23,6 +24,7 @@ mod lan;
 mod life;
 mod ports;
 mod safety;
+mod server;
 mod state;
 mod strange;
 mod thin;

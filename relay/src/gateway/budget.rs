@@ -11,7 +11,11 @@ const OTHERS: u64 = 256;
 /// Raises the limit of descriptors (RLIMIT_NOFILE, getrlimit(2)) to what the limits need, as far as
 /// this process may.
 pub fn raise(limits: Limits) {
-    let needed = needed(limits);
+    raise_to(needed(limits));
+}
+
+/// Raises the limit of descriptors to so many, as far as this process may.
+pub fn raise_to(needed: u64) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
     if enough(current) {

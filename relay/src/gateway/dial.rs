@@ -1,151 +1,44 @@
-//! The outward connection: several ways are tried, each a moment after the one before it, and the first
-//! that is answered is taken (as RFC 8305 does with addresses).
+//! The outward connection of a client of the LAN: over several uplinks, of which the first that is
+//! answered is taken ([`crate::race`]).
 //!
 //! So an uplink that swallows packets costs a new connection a moment and not the minutes of the
 //! kernel's repetitions.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, Protocol, SocketFlags, SocketType, bind, connect, getpeername, socket_with,
-    sockopt,
-};
-use tokio::io::Interest;
-use tokio::time::{Instant, Sleep, sleep_until};
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, bind, connect, socket_with};
 
 use super::socket::Socket;
 use crate::placement::Attempt;
+use crate::race::{Dialled, race};
 use crate::sys;
 
 /// `IPPROTO_MPTCP` (linux/in.h).
 const MPTCP: Option<NonZeroU32> = NonZeroU32::new(262);
-/// How long an attempt is alone: RFC 8305 (section 5) has 250 ms, and mobile links answer within it
-/// unless they were asleep.
-const ALONE: Duration = Duration::from_millis(300);
-/// When nobody has answered. Linux itself repeats the first packet for 127 s; browsers give up sooner.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// An outward connection.
-#[derive(Debug)]
-pub struct Dialled {
-    /// The connected socket.
-    pub socket: Socket,
-    /// The place of the attempt that was answered.
-    pub place: usize,
-}
 
 /// Connects to a destination in one of these ways. Ends early where the client, which waits, is reset.
 ///
 /// # Errors
-/// The error of the last attempt that failed; ECONNABORTED for the client, ETIMEDOUT when nobody
-/// answered. With each attempt that could not be sent for its uplink's sake `unusable` is called.
+/// As [`race`]. With each attempt that could not be sent for its uplink's sake `unusable` is called.
 pub async fn dial(
     to: SocketAddr,
     attempts: &[Attempt],
     client: &Socket,
     mut unusable: impl FnMut(&Attempt),
 ) -> io::Result<Dialled> {
-    let mut reset = pin!(client.events().ready(Interest::ERROR));
-    let end = Instant::now() + PATIENCE;
-    let mut race = Race { to, attempts, next: 0, running: Vec::new(), last: None };
-    // One for both times, because each that is started wakes the event loop (tokio's timer writes to its
-    // own descriptor when a time comes before all others).
-    let mut timer = pin!(sleep_until(Instant::now()));
-    poll_fn(|context| {
-        if reset.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(Errno::CONNABORTED.into()));
-        }
-        race.poll(context, timer.as_mut(), end, &mut unusable)
-    })
-    .await
-}
-
-/// The attempts that are on their way.
-struct Race<'a> {
-    to: SocketAddr,
-    attempts: &'a [Attempt],
-    next: usize,
-    running: Vec<(usize, Socket)>,
-    last: Option<io::Error>,
-}
-
-impl Race<'_> {
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        mut timer: Pin<&mut Sleep>,
-        end: Instant,
-        unusable: &mut impl FnMut(&Attempt),
-    ) -> Poll<io::Result<Dialled>> {
-        loop {
-            if let Some(won) = self.answered(context) {
-                return Poll::Ready(Ok(won));
+    let begin = |place: usize| {
+        let attempt = attempts.get(place).ok_or(Errno::NETUNREACH)?;
+        start(to, *attempt).map_err(|Unsent { error, by_uplink }| {
+            if by_uplink {
+                unusable(attempt);
             }
-            let waits = !self.running.is_empty();
-            if waits {
-                ready!(timer.as_mut().poll(context));
-                if timer.deadline() >= end {
-                    return Poll::Ready(Err(Errno::TIMEDOUT.into()));
-                }
-            }
-            let Some(attempt) = self.attempts.get(self.next) else {
-                if waits {
-                    timer.as_mut().reset(end);
-                    continue;
-                }
-                let none = || Errno::NETUNREACH.into();
-                return Poll::Ready(Err(self.last.take().unwrap_or_else(none)));
-            };
-            match start(self.to, *attempt) {
-                Ok(socket) => {
-                    self.running.push((self.next, socket));
-                    timer.as_mut().reset(Instant::now() + ALONE);
-                }
-                Err(Unsent { error, by_uplink }) => {
-                    if by_uplink {
-                        unusable(attempt);
-                    }
-                    self.last = Some(error);
-                }
-            }
-            self.next += 1;
-        }
-    }
-
-    /// Takes out what has an answer: the first connection, and attempts that failed.
-    fn answered(&mut self, context: &mut Context<'_>) -> Option<Dialled> {
-        let mut won = None;
-        for (place, socket) in std::mem::take(&mut self.running) {
-            match state(context, &socket) {
-                Poll::Ready(Ok(())) if won.is_none() => won = Some(Dialled { socket, place }),
-                Poll::Ready(Err(error)) => self.last = Some(error),
-                _ => self.running.push((place, socket)),
-            }
-        }
-        won
-    }
-}
-
-/// Has the kernel an answer?
-fn state(context: &mut Context<'_>, socket: &Socket) -> Poll<io::Result<()>> {
-    loop {
-        let Poll::Ready(events) = socket.events().poll_write_ready(context) else {
-            return Poll::Pending;
-        };
-        let mut events = events?;
-        sockopt::socket_error(socket)??;
-        if getpeername(socket).is_ok() {
-            return Poll::Ready(Ok(()));
-        }
-        events.clear_ready();
-    }
+            error
+        })
+    };
+    race(client, attempts.len(), begin).await
 }
 
 /// Why an attempt was not sent.

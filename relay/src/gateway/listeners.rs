@@ -9,9 +9,12 @@ use mptcpize_model::gateway::Settings;
 use mptcpize_model::net::{Family, IfName};
 use tokio::task::JoinHandle;
 
-use super::accept;
 use super::listener;
+use super::refusals::Reason;
+use super::serve::serve;
 use super::shared::Shared;
+use super::socket::set_options;
+use crate::accept::accept;
 use crate::error::Error;
 use crate::workers::Workers;
 
@@ -52,7 +55,16 @@ impl Listeners {
 
     fn accept(&self, socket: OwnedFd) -> JoinHandle<()> {
         let (shared, workers) = (Arc::clone(&self.shared), Arc::clone(&self.workers));
-        tokio::spawn(accept::accept(socket, shared, workers))
+        set_options(&socket);
+        tokio::spawn(accept(socket, move |socket, client| {
+            match (shared.admit(client.ip()), workers.next()) {
+                (Ok(admitted), Some(worker)) => {
+                    worker.spawn(serve(admitted, socket, client));
+                }
+                (Err(refusal), _) => shared.refuse(Reason::Limit(refusal), &client),
+                (Ok(_), None) => {}
+            }
+        }))
     }
 
     /// Listeners for the interfaces that have none yet.

@@ -1,6 +1,5 @@
 //! `mptcpize-relay gateway`: its life from the settings to the last connection.
 
-pub mod accept;
 pub mod activity;
 pub mod admission;
 pub mod budget;
@@ -20,12 +19,9 @@ pub mod tally;
 pub mod urgent;
 
 use std::fs;
-use std::future::poll_fn;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::Duration;
 
 use mptcpize_model::gateway::Settings;
@@ -91,25 +87,12 @@ async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result
     shared.draining.store(true, Ordering::Relaxed);
     listeners.close();
     let limit = Duration::from_secs(shared.settings().drain_s.into());
-    let mut drained = pin!(tokio::time::timeout(limit, drain(&shared)));
-    let mut again = pin!(stopped(&mut signals));
-    poll_fn(|context| {
-        if again.as_mut().poll(context).is_ready() || drained.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
-    })
-    .await;
+    signals.drain(limit, empty(&shared)).await;
     Ok(())
 }
 
-/// Waits until it is asked to end; other settings do not matter any more.
-async fn stopped(signals: &mut Signals) {
-    while signals.next().await != Asked::Stop {}
-}
-
 /// Waits until there is no connection.
-async fn drain(shared: &Shared) {
+async fn empty(shared: &Shared) {
     loop {
         let changed = shared.changed.notified();
         if shared.connections() == 0 {

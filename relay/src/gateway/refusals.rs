@@ -1,17 +1,12 @@
-//! Connections that were not carried, by reason: the first of each is told at once, those that follow
-//! as a number once in a while, so that a flood does not fill the log.
+//! Why the gateway does not carry a connection.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
 use mptcpize_model::gateway_status::reason;
 
 use super::admission::Refusal;
-
-/// Between two lines of one reason.
-const QUIET: Duration = Duration::from_secs(60);
+use crate::refusals;
 
 /// Why a connection of a client was not carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,9 +23,8 @@ pub enum Reason {
     Descriptors,
 }
 
-impl Reason {
-    /// As the state that is told calls it.
-    pub fn code(self) -> &'static str {
+impl refusals::Reason for Reason {
+    fn code(self) -> &'static str {
         match self {
             Reason::Limit(Refusal::Connections) => reason::CONNECTIONS,
             Reason::Limit(Refusal::PerClient) => reason::PER_CLIENT,
@@ -58,17 +52,7 @@ impl fmt::Display for Reason {
 }
 
 /// What was refused, by reason.
-#[derive(Debug, Default)]
-pub struct Refusals {
-    told: HashMap<Reason, Counted>,
-    all: BTreeMap<&'static str, u64>,
-}
-
-#[derive(Debug, Default)]
-struct Counted {
-    untold: u64,
-    told: Option<Duration>,
-}
+pub type Refusals = refusals::Refusals<Reason>;
 
 impl Refusals {
     /// One more that came to nothing because of its destination, or of its client, which gave up.
@@ -77,54 +61,5 @@ impl Refusals {
             io::ErrorKind::ConnectionAborted => reason::CLIENT,
             _ => reason::DESTINATION,
         });
-    }
-
-    fn count(&mut self, code: &'static str) {
-        let number = self.all.entry(code).or_default();
-        *number = number.saturating_add(1);
-    }
-
-    /// All since the start, by the names of [`mptcpize_model::gateway_status::reason`].
-    pub fn all(&self) -> BTreeMap<String, u64> {
-        self.all.iter().map(|(code, number)| ((*code).to_owned(), *number)).collect()
-    }
-
-    /// One more, `now` after the relay's start; the line to write, if it is time for one. `client` is the
-    /// one that it came from.
-    pub fn note(
-        &mut self,
-        now: Duration,
-        reason: Reason,
-        client: &impl fmt::Display,
-    ) -> Option<String> {
-        self.count(reason.code());
-        let counted = self.told.entry(reason).or_default();
-        counted.untold += 1;
-        if counted.told.is_some_and(|told| now.saturating_sub(told) < QUIET) {
-            return None;
-        }
-        counted.told = Some(now);
-        Some(match std::mem::take(&mut counted.untold) {
-            1 => format!("refused a connection of {client}: {reason}"),
-            number => format!("refused {number} connections, the last of {client}: {reason}"),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_is_told_as_a_number() {
-        let mut refusals = Refusals::default();
-        let mut note = |seconds| refusals.note(Duration::from_secs(seconds), Reason::Own, &"them");
-        assert_eq!(
-            note(0).as_deref(),
-            Some("refused a connection of them: it was for the router itself")
-        );
-        assert!((0..50).all(|_| note(1).is_none()));
-        let later = note(60).expect("a minute has passed");
-        assert!(later.starts_with("refused 51 connections, the last of them"), "{later}");
     }
 }

@@ -12,13 +12,14 @@ use std::time::Instant;
 use mptcpize_model::phrase::list;
 use rustix::net::getsockname;
 
-use super::dial::{self, Dialled};
+use super::dial;
 use super::refusals::Reason;
 use super::shared::{Admitted, Shared};
 use super::socket::Socket;
 use crate::destination::{self, Way};
 use crate::log;
 use crate::placement::Attempt;
+use crate::race::Dialled;
 use crate::session;
 use crate::sys;
 

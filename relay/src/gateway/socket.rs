@@ -85,6 +85,14 @@ pub fn set_options(listener: impl AsFd) {
     let _ = sockopt::set_socket_recv_buffer_size_force(&listener, WINDOW);
 }
 
+/// As [`set_options`] for clients that are far away, whose window the kernel has to open as wide as the
+/// way to them is long.
+pub fn set_remote_options(listener: impl AsFd) {
+    set_common_options(&listener, CLIENT_IDLE);
+    let _ = sockopt::set_tcp_keepintvl(&listener, INTERVAL);
+    let _ = sockopt::set_tcp_keepcnt(&listener, PROBES);
+}
+
 fn set_common_options(socket: impl AsFd, idle: Duration) {
     // Whatever ends a connection before both of its halves have ended resets it, the death of this
     // process included: the end of a stream would be taken for the end of a file.

@@ -1,28 +1,22 @@
-//! Takes connections from a listener and gives each to an event loop.
+//! Takes connections from a listener, for whoever asks for them.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 
-use super::refusals::Reason;
-use super::serve::serve;
-use super::shared::Shared;
-use super::socket::set_options;
 use crate::log;
 use crate::sys;
-use crate::workers::Workers;
 
 /// After an error that does not go away by itself: no memory, no descriptor.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Takes connections until it is dropped.
-pub async fn accept(listener: OwnedFd, shared: Arc<Shared>, workers: Arc<Workers>) {
-    set_options(&listener);
+/// Takes connections until it is dropped. `take` gets each with its peer's address, and waits for
+/// nothing.
+pub async fn accept(listener: OwnedFd, mut take: impl FnMut(OwnedFd, SocketAddr)) {
     let Ok(listener) = sys::watch(listener, Interest::READABLE) else {
         log::line("cannot watch a listener: no descriptor is left");
         return;
@@ -33,7 +27,7 @@ pub async fn accept(listener: OwnedFd, shared: Arc<Shared>, workers: Arc<Workers
             Ok((socket, client)) => {
                 let client = client.and_then(|client| SocketAddr::try_from(client).ok());
                 if let Some(client) = client {
-                    take(socket, client, &shared, &workers);
+                    take(socket, client);
                 }
             }
             Err(Errno::AGAIN) => events.clear_ready(),
@@ -53,15 +47,5 @@ pub async fn accept(listener: OwnedFd, shared: Arc<Shared>, workers: Arc<Workers
             ) => {}
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
-    }
-}
-
-fn take(socket: OwnedFd, client: SocketAddr, shared: &Arc<Shared>, workers: &Workers) {
-    match (shared.admit(client.ip()), workers.next()) {
-        (Ok(admitted), Some(worker)) => {
-            worker.spawn(serve(admitted, socket, client));
-        }
-        (Err(refusal), _) => shared.refuse(Reason::Limit(refusal), &client),
-        (Ok(_), None) => {}
     }
 }
