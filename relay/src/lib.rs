@@ -9,6 +9,8 @@
 //!                     ├─► placement (pure)       └─► dial (to the destination)
 //!                     └─► admission (pure)
 //!        ─► shadowsocks/server (strangers, users, destinations) ─► shadowsocks/carry
+//!        ─► agent (programs of this host) ─┐
+//!           gateway ───────────────────────┴─► relays (which goes where) ─► shadowsocks/client
 //! ```
 //!
 //! One panic ends every connection of every client, for panic is abort in this workspace: nothing here
@@ -20,6 +22,7 @@
 )]
 
 pub mod accept;
+pub mod agent;
 pub mod destination;
 pub mod error;
 pub mod gateway;
@@ -28,6 +31,7 @@ pub mod notify;
 pub mod placement;
 pub mod race;
 pub mod refusals;
+pub mod relays;
 pub mod session;
 pub mod shadowsocks;
 pub mod signals;

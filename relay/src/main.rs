@@ -5,17 +5,20 @@ use std::process::ExitCode;
 
 use mptcpize_relay::error::Error;
 use mptcpize_relay::shadowsocks::server;
-use mptcpize_relay::{gateway, log};
+use mptcpize_relay::{agent, gateway, log};
 
 const USAGE: &str = "\
 Usage: mptcpize-relay gateway --settings FILE
        mptcpize-relay server --settings FILE
+       mptcpize-relay agent --settings FILE
 
   gateway     carries the TCP connections that the packet filter hands over (TPROXY) to their own
               destinations over MPTCP; started by `mptcpize gateway`, which writes FILE and makes
               the rules
   server      ends the MPTCP of clients that have a key (Shadowsocks 2022) and goes on in TCP;
               started by `mptcpize relay serve`, which writes FILE
+  agent       takes connections of programs at the sockets that it is handed (LISTEN_FDS) and sends
+              them through a relay; started by `mptcpize run --relay` and `mptcpize relay agent`
 
   SIGHUP      reads FILE again
   SIGTERM     takes no more connections and ends when those that are there have ended;
@@ -29,17 +32,15 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(|word| word.to_str()).collect();
     let ended = match words.as_slice() {
-        [Some("-h" | "--help")] | [Some("gateway" | "server"), Some("-h" | "--help")] => {
+        [Some("-h" | "--help")] | [Some("gateway" | "server" | "agent"), Some("-h" | "--help")] => {
             let _ = std::io::stdout().write_all(USAGE.as_bytes());
             Ok(())
         }
-        [Some("gateway"), Some("--settings"), _] => match arguments.last() {
-            Some(file) => gateway::run(file.as_ref()),
-            None => Err(Error::usage()),
-        },
-        [Some("server"), Some("--settings"), _] => match arguments.last() {
-            Some(file) => server::run(file.as_ref()),
-            None => Err(Error::usage()),
+        [Some(verb), Some("--settings"), _] => match (*verb, arguments.last()) {
+            ("gateway", Some(file)) => gateway::run(file.as_ref()),
+            ("server", Some(file)) => server::run(file.as_ref()),
+            ("agent", Some(file)) => agent::run(file.as_ref()),
+            _ => Err(Error::usage()),
         },
         _ => Err(Error::usage()),
     };

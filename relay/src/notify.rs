@@ -62,3 +62,11 @@ pub fn handed_over() -> u32 {
         _ => 0,
     }
 }
+
+/// The names of those sockets, in their order (`LISTEN_FDNAMES`); empty ones where no names were given.
+pub fn names() -> Vec<String> {
+    let text = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut names: Vec<_> = text.split(':').map(str::to_owned).collect();
+    names.resize(handed_over() as usize, String::new());
+    names
+}

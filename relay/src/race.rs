@@ -118,7 +118,7 @@ impl Race {
 }
 
 /// Has the kernel an answer?
-fn state(context: &mut Context<'_>, socket: &Socket) -> Poll<io::Result<()>> {
+pub(crate) fn state(context: &mut Context<'_>, socket: &Socket) -> Poll<io::Result<()>> {
     loop {
         let Poll::Ready(events) = socket.events().poll_write_ready(context) else {
             return Poll::Pending;

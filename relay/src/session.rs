@@ -12,11 +12,9 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::gateway::activity::{Activity, Seen};
 use crate::gateway::pipes::Pipes;
 use crate::gateway::socket::{Socket, end_at_close};
 use crate::gateway::splice::{Direction, End};
-use crate::gateway::tally::Live;
 use crate::sys;
 
 /// How long what was sent before a reset may take to be acknowledged; then it is lost with the reset,
@@ -36,15 +34,22 @@ pub struct Carried {
     pub reset: bool,
 }
 
-/// Carries bytes both ways until both ends have ended. `activity` is of the uplink that it is counted
-/// for, and `seen` its part in that. Closing the server's socket is left to the caller.
+/// Who is told how much a connection has moved.
+pub trait Watch {
+    /// It has moved so many bytes since its start.
+    fn moved(&mut self, up: u64, down: u64);
+
+    /// One of its halves has ended.
+    fn half_ended(&mut self) {}
+}
+
+/// Carries bytes both ways until both ends have ended. Closing the server's socket is left to the
+/// caller.
 pub async fn carry(
     client: Socket,
     server: &Socket,
     pipes: &Pipes,
-    activity: &Activity,
-    seen: &mut Seen,
-    live: &Live,
+    watch: &mut impl Watch,
 ) -> Carried {
     let client = &client;
     let (mut up, mut down) = (Direction::new(), Direction::new());
@@ -64,12 +69,10 @@ pub async fn carry(
             down_end = Some(end);
         }
         let moved = up.moved().saturating_add(down.moved());
-        activity.note(seen, moved);
-        live.note(up.moved(), down.moved());
+        watch.moved(up.moved(), down.moved());
         let open = u8::from(up_end.is_none()) + u8::from(down_end.is_none());
         if open < halves {
-            // The kernel forgets its subflows once both halves have ended.
-            live.look();
+            watch.half_ended();
             halves = open;
         }
         if lost.is_none() {

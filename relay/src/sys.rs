@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use std::fs;
 use std::io;
 use std::mem;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
@@ -23,6 +24,9 @@ const MPTCP_INFO: c_int = 1;
 const INFO_FLAGS: usize = 8;
 /// `MPTCP_INFO_FLAG_FALLBACK`: the connection is plain TCP.
 const FALLBACK: u32 = 1;
+
+/// `SO_ORIGINAL_DST` and `IP6T_SO_ORIGINAL_DST` (linux/netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h).
+const SO_ORIGINAL_DST: c_int = 80;
 
 /// `SIOCATMARK` (asm-generic/sockios.h).
 const SIOCATMARK: libc::Ioctl = 0x8905;
@@ -143,6 +147,26 @@ pub fn is_multipath(socket: impl AsFd) -> bool {
     let known = get(socket, SOL_MPTCP, MPTCP_INFO, &mut info);
     let flags = info.get(INFO_FLAGS..).and_then(|rest| rest.first_chunk());
     known.is_ok() && flags.is_some_and(|flags| u32::from_ne_bytes(*flags) & FALLBACK == 0)
+}
+
+/// Where a connection was going before the packet filter redirected it to the listener of this socket
+/// (`SO_ORIGINAL_DST`, linux/netfilter_ipv4.h, `IP6T_SO_ORIGINAL_DST`); of one that was not redirected it
+/// is the listener. `v6`: which family to ask for.
+///
+/// # Errors
+/// ENOENT where no connection is tracked.
+pub fn original_destination(socket: impl AsFd, v6: bool) -> io::Result<SocketAddr> {
+    // Enough for either of struct sockaddr_in and sockaddr_in6, whose ports are at the same place.
+    let mut name = [0u8; 28];
+    let level = if v6 { libc::SOL_IPV6 } else { libc::SOL_IP };
+    let length = get(socket, level, SO_ORIGINAL_DST, &mut name)?;
+    let name = name.get(..length).unwrap_or_default();
+    let port = name.get(2..).and_then(|rest| rest.first_chunk()).copied().map(u16::from_be_bytes);
+    let v4_address = || Some(IpAddr::from(*name.get(4..)?.first_chunk::<4>()?));
+    let v6_address = || Some(IpAddr::from(*name.get(8..)?.first_chunk::<16>()?));
+    let address = if v6 { v6_address() } else { v4_address() };
+    let known = address.zip(port).map(|(address, port)| SocketAddr::new(address, port));
+    known.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Bytes that were sent and are not yet acknowledged by the peer (`SIOCOUTQ`, tcp(7)).

@@ -18,11 +18,14 @@
 
 mod support;
 
+mod agent;
+
 mod faults;
 mod hostile;
 mod lan;
 mod life;
 mod ports;
+mod relayed;
 mod safety;
 mod server;
 mod state;

@@ -33,7 +33,7 @@ impl Relay {
     }
 
     /// Its state once this is the case: it counts a moment after the bytes have passed.
-    fn once(&self, is_so: impl Fn(&State) -> bool) -> State {
+    pub(crate) fn once(&self, is_so: impl Fn(&State) -> bool) -> State {
         let mut state = self.state();
         wait::until("the relay to have counted", || {
             state = self.state();

@@ -42,8 +42,9 @@ pub async fn dial(
 }
 
 /// Why an attempt was not sent.
-struct Unsent {
-    error: io::Error,
+pub(crate) struct Unsent {
+    /// What the kernel said.
+    pub(crate) error: io::Error,
     /// The uplink is not usable: its address is gone, or no route leads over it.
     by_uplink: bool,
 }
@@ -59,7 +60,7 @@ impl Unsent {
 }
 
 /// Sends the first packet of an attempt.
-fn start(to: SocketAddr, attempt: Attempt) -> Result<Socket, Unsent> {
+pub(crate) fn start(to: SocketAddr, attempt: Attempt) -> Result<Socket, Unsent> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let open = |protocol: Option<NonZeroU32>| {

@@ -87,8 +87,11 @@ impl Listeners {
     /// # Errors
     /// As [`Listeners::open`].
     pub fn reload(&mut self, settings: Settings) -> Result<(), Error> {
-        if self.given.is_empty() {
-            let opened = self.missing(&settings)?;
+        let own = self.given.is_empty();
+        let opened = if own { self.missing(&settings)? } else { Vec::new() };
+        let unusable = |why| Error::failed("cannot use the relays of the settings", why);
+        self.shared.reload(settings.clone()).map_err(unusable)?;
+        if own {
             let stays = self.port == settings.port;
             self.own.retain(|(lan, _), task| {
                 let keep = stays && settings.lan.contains(lan);
@@ -103,7 +106,6 @@ impl Listeners {
             }
             self.port = settings.port;
         }
-        self.shared.reload(settings);
         Ok(())
     }
 

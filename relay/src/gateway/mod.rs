@@ -10,6 +10,7 @@ pub mod listeners;
 pub mod pace;
 pub mod pipes;
 pub mod refusals;
+pub mod relayed;
 pub mod serve;
 pub mod shared;
 pub mod socket;
@@ -17,6 +18,7 @@ pub mod splice;
 pub mod state;
 pub mod tally;
 pub mod urgent;
+pub mod watch;
 
 use std::fs;
 use std::path::Path;
@@ -49,16 +51,21 @@ pub fn run(file: &Path) -> Result<(), Error> {
             budget::advice(settings.limits)
         ));
     }
-    let shared = Arc::new(Shared::new(settings));
+    let unusable = |why| Error::failed(unusable(file), why);
+    let shared = Arc::new(Shared::new(settings).map_err(unusable)?);
     let unable = |error| Error::failed("cannot start the event loop", error);
     let runtime = workers::event_loop().map_err(unable)?;
     let workers = Arc::new(Workers::start(runtime.handle()).map_err(unable)?);
     runtime.block_on(live(file, shared, workers))
 }
 
+fn unusable(file: &Path) -> String {
+    format!("cannot use the settings in {}", file.display())
+}
+
 /// Reads the settings.
 fn read(file: &Path) -> Result<Settings, Error> {
-    let what = || format!("cannot use the settings in {}", file.display());
+    let what = || unusable(file);
     let text = fs::read_to_string(file).map_err(|error| Error::failed(what(), error))?;
     let settings: Settings =
         serde_json::from_str(&text).map_err(|error| Error::failed(what(), error))?;

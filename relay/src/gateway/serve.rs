@@ -10,12 +10,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mptcpize_model::phrase::list;
+use mptcpize_model::relay::status::Via;
 use rustix::net::getsockname;
 
 use super::dial;
 use super::refusals::Reason;
+use super::relayed;
 use super::shared::{Admitted, Shared};
 use super::socket::Socket;
+use super::watch::Watch;
 use crate::destination::{self, Way};
 use crate::log;
 use crate::placement::Attempt;
@@ -31,11 +34,20 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     let (Some(to), Ok(near)) = (to, Socket::accepted(descriptor)) else {
         return shared.refuse(Reason::Descriptors, &client);
     };
+    let begun = Instant::now();
+    let relays = shared.relays();
+    let near = match relays.as_ref().filter(|relays| relayed::takes(shared, relays, to)) {
+        None => near,
+        Some(relays) => match relayed::serve(shared, relays, near, (client, to), begun).await {
+            // No relay can be reached.
+            Some(near) => near,
+            None => return,
+        },
+    };
     let attempts = match attempts(shared, client.ip(), to) {
         Ok(attempts) => attempts,
         Err(reason) => return shared.refuse(reason, &client),
     };
-    let begun = Instant::now();
     let unusable = |attempt: &Attempt| {
         if let Some((place, _)) = attempt.uplink {
             shared.placement().pass_by(shared.now(), place);
@@ -62,11 +74,15 @@ pub async fn serve(admitted: Admitted, descriptor: OwnedFd, client: SocketAddr) 
     // What is multipath is busy on all uplinks: the rates of their links tell of it.
     let counted = uplink.filter(|_| !spoke);
     let activity = shared.activity(counted);
-    let mut seen = activity.start();
     let far = Arc::new(far);
     let source = made.uplink.map(|(_, source)| source);
     let (number, live) = shared.tally.begin(client.ip(), source, spoke, &far, &shared.settings());
-    let carried = session::carry(near, &far, &shared.pipes, activity, &mut seen, &live).await;
+    let via = if spoke { Via::Multipath } else { Via::Direct };
+    let entry = relays.as_ref().map(|all| all.books.begin(client, to.to_string(), via, spoke));
+    let mut watch = Watch { activity, seen: activity.start(), live: &live, entry };
+    let carried = session::carry(near, &far, &shared.pipes, &mut watch).await;
+    let seen = watch.seen;
+    drop(watch);
     let settings = shared.settings();
     shared.tally.end(shared.now(), number, &settings.uplinks);
     drop(far);

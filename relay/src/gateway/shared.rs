@@ -17,6 +17,7 @@ use super::refusals::{Reason, Refusals};
 use super::tally::Tally;
 use crate::log;
 use crate::placement::Placement;
+use crate::relays::Relays;
 
 /// The state of the gateway. Each lock is held for some microseconds and never across a wait.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Shared {
     admission: Mutex<Admission>,
     placement: Mutex<Placement>,
     refusals: Mutex<Refusals>,
+    /// The relays on rented servers, where the settings have some.
+    relays: Mutex<Option<Arc<Relays>>>,
     /// What connections carried.
     pub tally: Tally,
     /// By the uplink's place.
@@ -42,8 +45,13 @@ pub struct Shared {
 
 impl Shared {
     /// There is no connection.
-    pub fn new(settings: Settings) -> Self {
-        Shared {
+    ///
+    /// # Errors
+    /// A clause that names the relay on a rented server that cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let relays = settings.relays.clone().map(Relays::new).transpose()?;
+        Ok(Shared {
+            relays: Mutex::new(relays.map(Arc::new)),
             start: Instant::now(),
             admission: Mutex::new(Admission::new(budget::within(settings.limits))),
             placement: Mutex::new(Placement::new(&settings.uplinks)),
@@ -55,14 +63,29 @@ impl Shared {
             draining: AtomicBool::new(false),
             changed: Notify::new(),
             settings: Mutex::new(Arc::new(settings)),
-        }
+        })
     }
 
     /// Goes by other settings from now on.
-    pub fn reload(&self, settings: Settings) {
+    ///
+    /// # Errors
+    /// As [`Shared::new`]; those in force stay in force.
+    pub fn reload(&self, settings: Settings) -> Result<(), String> {
+        let before = self.relays();
+        let relays = match (before, settings.relays.clone()) {
+            (Some(before), Some(terms)) => before.reload(terms).map(|()| Some(before))?,
+            (_, terms) => terms.map(Relays::new).transpose()?.map(Arc::new),
+        };
+        *locked(&self.relays) = relays;
         locked(&self.admission).reload(budget::within(settings.limits));
         self.placement().reload(&settings.uplinks);
         *locked(&self.settings) = Arc::new(settings);
+        Ok(())
+    }
+
+    /// The relays on rented servers, where connections go through them.
+    pub fn relays(&self) -> Option<Arc<Relays>> {
+        locked(&self.relays).clone()
     }
 
     /// The settings as they are now.

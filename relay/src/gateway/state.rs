@@ -63,7 +63,7 @@ async fn look(shared: &Shared) -> State {
         without_mptcp: shared.placement().without_mptcp(now),
         all: sums.all,
         beside: sums.beside,
-        relays: None,
+        relays: shared.relays().map(|relays| relays.state()),
         clients: busiest(&sums),
     }
 }

@@ -229,6 +229,11 @@ impl Placement {
         })
     }
 
+    /// Is it remembered that a destination does not speak MPTCP?
+    pub fn is_plain(&self, now: Duration, to: SocketAddr) -> bool {
+        self.plain.peek(now, &to).is_some()
+    }
+
     /// Destinations that are remembered as not speaking MPTCP.
     pub fn without_mptcp(&self, now: Duration) -> usize {
         self.plain.iter(now).count()

@@ -2,10 +2,12 @@
 //! that name, which knows its ciphers and headers.
 //!
 //! Here is what carries its streams: sockets that are read in large pieces, both directions with their
-//! ends, and the server. Not here: the client, which chooses among relays.
+//! ends, the server, and the stream of a client. Not here: which relay a client takes
+//! ([`crate::relays`]).
 
 pub mod buffers;
 pub mod carry;
+pub mod client;
 pub mod protocol;
 pub mod server;
 pub mod wire;

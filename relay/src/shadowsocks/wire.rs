@@ -41,12 +41,24 @@ pub struct Wire {
     /// So many bytes are read beyond what was asked for.
     ahead: usize,
     pace: Pace,
+    received: u64,
+    /// What is written is kept here, until it is taken out.
+    corked: Option<Vec<u8>>,
 }
 
 impl Wire {
     /// Nothing was read yet; the first `first` bytes come in one piece.
     pub fn new(socket: Arc<Socket>, first: usize) -> Self {
-        Wire { socket, held: Vec::new(), at: 0, first, ahead: AHEAD, pace: Pace::new() }
+        Wire {
+            socket,
+            held: Vec::new(),
+            at: 0,
+            first,
+            ahead: AHEAD,
+            pace: Pace::new(),
+            received: 0,
+            corked: None,
+        }
     }
 
     /// A socket that does not speak the protocol: whoever reads it asks for all that there may be.
@@ -57,6 +69,21 @@ impl Wire {
     /// The socket.
     pub fn socket(&self) -> &Arc<Socket> {
         &self.socket
+    }
+
+    /// Keeps what is written, until [`Wire::uncork`].
+    pub fn corked(socket: Arc<Socket>, first: usize) -> Self {
+        Wire { corked: Some(Vec::new()), ..Wire::new(socket, first) }
+    }
+
+    /// Takes out what was kept; what is written from now on is sent.
+    pub fn uncork(&mut self) -> Vec<u8> {
+        self.corked.take().unwrap_or_default()
+    }
+
+    /// Bytes that have come from the peer.
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// Reads what is there, at least one byte, unless the stream has ended; with what is there beyond.
@@ -86,6 +113,7 @@ impl Wire {
             let empty = match &read {
                 Ok(0) => false,
                 Ok(read) => {
+                    self.received = self.received.saturating_add(*read as u64);
                     self.pace.came(*read);
                     *read < room.saturating_add(ahead)
                 }
@@ -155,10 +183,14 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(kept) = &mut self.corked {
+            kept.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
         loop {
             let mut events = ready!(self.socket.events().poll_write_ready(context))?;
             match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
