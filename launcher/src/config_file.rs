@@ -47,6 +47,15 @@ mod tests {
             ("[gateway]\nlan = \"br0\"\n", "such as [\"br0\"]", "line 2, column 7"),
             ("[gateway]\nqiuc = \"block\"\n", "lan_address, dhcp, quic", "line 2, column 8"),
             ("[gateway]\nlna = [\"br0\"]\n", "settings beside those", "line 2, column 7"),
+            ("[relay]\nhots = true\n", "unknown field `hots`", "line 2, column 1"),
+            ("[relay]\nuse = \"a/b\"\n", "a name has", "line 2, column 7"),
+            ("[relay]\npolicy = \"never\"\n", "without-mptcp", "line 2, column 10"),
+            ("[relay]\nproxy = \"1080\"\n", "socket address", "line 2, column 9"),
+            (
+                "[relay]\nnever = [\"10.0.0.0/33\"]\n",
+                "not an address or a network",
+                "line 2, column 9",
+            ),
         ];
         for (text, what, place) in table {
             let error = read(text).expect_err(text);
@@ -54,5 +63,7 @@ mod tests {
             assert!(error.contains(place), "{error}");
         }
         assert!(read("max_subflows = 9").expect_err("over the range").contains("0 to 8"));
+        let open = read("[relay]\nproxy = \"0.0.0.0:1080\"\n").expect_err("open to others");
+        assert!(open.contains("such as 127.0.0.1:1080"), "{open}");
     }
 }

@@ -137,6 +137,43 @@ impl Locations {
         self.gateway().join("journal")
     }
 
+    /// Where agents of relays answer, a directory each: the administrator's, or those of a user; `None`
+    /// for a user without a directory for this boot.
+    pub fn agents(&self, user: u32) -> Option<PathBuf> {
+        match user {
+            0 => Some(self.run().join("relay")),
+            _ => self.runtime.as_ref().map(|runtime| runtime.join("mptcpize/relay")),
+        }
+    }
+
+    /// Where it is kept over boots what the relay that this host is goes by, its key among it: the
+    /// administrator's, or a user's own; `None` for a user without a home.
+    pub fn served(&self, user: u32) -> Option<PathBuf> {
+        Some(self.state(user)?.join("relay"))
+    }
+
+    /// Where that relay counts bytes by user.
+    pub fn served_counts(&self, user: u32) -> Option<PathBuf> {
+        Some(self.state(user)?.join("relay-counts"))
+    }
+
+    /// Where that relay keeps what it needs while it runs, and where it tells its state.
+    pub fn served_run(&self, user: u32) -> Option<PathBuf> {
+        if user == 0 {
+            return Some(self.run().join("relay-server"));
+        }
+        let own = self.runtime.as_ref().map(|runtime| runtime.join("mptcpize"));
+        Some(own.or_else(|| self.state(user))?.join("relay-server"))
+    }
+
+    fn state(&self, user: u32) -> Option<PathBuf> {
+        if user == 0 {
+            return Some(self.root.join("var/lib/mptcpize"));
+        }
+        let home = || Some(self.home.as_ref()?.join(".local/share"));
+        Some(self.xdg_data.clone().or_else(home)?.join("mptcpize"))
+    }
+
     /// Where it is kept over boots which addresses a gateway has given to its clients.
     pub fn leases(&self) -> PathBuf {
         self.root.join("var/lib/mptcpize/gateway/leases")
@@ -166,6 +203,17 @@ impl Locations {
     /// The administrator's settings.
     pub fn config(&self) -> PathBuf {
         self.root.join("etc/mptcpize.toml")
+    }
+
+    /// The relays that were stored: the administrator's, or those of a user; `None` for a user without
+    /// a home.
+    pub fn relays(&self, user: u32) -> Option<PathBuf> {
+        if user == 0 {
+            return Some(self.root.join("etc/mptcpize-relays.toml"));
+        }
+        let home = || Some(self.home.as_ref()?.join(".config"));
+        let config = self.xdg_config.clone().or_else(home);
+        config.map(|config| config.join("mptcpize/relays.toml"))
     }
 
     /// Where drop-in files of systemd units are made: for good, and until the next boot.

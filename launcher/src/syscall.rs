@@ -1,4 +1,8 @@
-//! What several callers of the kernel write alike: the protocol number of MPTCP, and a period of time.
+//! What several callers of the kernel write alike: the protocol number of MPTCP, a period of time,
+//! processes that are forked, and what those tell each other.
+
+pub mod fork;
+pub mod message;
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -29,6 +29,7 @@ pub mod gateway;
 pub mod log;
 pub mod notify;
 pub mod placement;
+pub mod probe;
 pub mod race;
 pub mod refusals;
 pub mod relays;

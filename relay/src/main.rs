@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use mptcpize_relay::error::Error;
 use mptcpize_relay::shadowsocks::server;
-use mptcpize_relay::{agent, gateway, log};
+use mptcpize_relay::{agent, gateway, log, probe};
 
 const USAGE: &str = "\
 Usage: mptcpize-relay gateway --settings FILE
        mptcpize-relay server --settings FILE
        mptcpize-relay agent --settings FILE
+       mptcpize-relay probe --settings FILE
 
   gateway     carries the TCP connections that the packet filter hands over (TPROXY) to their own
               destinations over MPTCP; started by `mptcpize gateway`, which writes FILE and makes
@@ -19,6 +20,7 @@ Usage: mptcpize-relay gateway --settings FILE
               started by `mptcpize relay serve`, which writes FILE
   agent       takes connections of programs at the sockets that it is handed (LISTEN_FDS) and sends
               them through a relay; started by `mptcpize run --relay` and `mptcpize relay agent`
+  probe       tries a relay for `mptcpize relay test`; FILE is - for standard input
 
   SIGHUP      reads FILE again
   SIGTERM     takes no more connections and ends when those that are there have ended;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             ("gateway", Some(file)) => gateway::run(file.as_ref()),
             ("server", Some(file)) => server::run(file.as_ref()),
             ("agent", Some(file)) => agent::run(file.as_ref()),
+            ("probe", Some(file)) => probe::run(file.as_ref()),
             _ => Err(Error::usage()),
         },
         _ => Err(Error::usage()),

@@ -19,6 +19,7 @@ mod package;
 mod packages;
 mod programs;
 mod refused;
+mod relay;
 mod seen;
 mod system;
 mod system_off;

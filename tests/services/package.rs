@@ -73,6 +73,7 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
         bash -c '. /usr/share/bash-completion/completions/mptcpize; complete -p mptcpize'
         quietly systemd-analyze verify /usr/lib/systemd/system/mptcpized.service
         quietly systemd-analyze verify /usr/lib/systemd/system/mptcpize-gateway.service
+        quietly systemd-analyze verify /usr/lib/systemd/system/mptcpize-relay.service
         /usr/libexec/mptcpize/mptcpize-relay --help | head -n 1 | cut -d ' ' -f 1
         dpkg -V mptcpize
         systemctl --root=/ is-enabled mptcpized || true

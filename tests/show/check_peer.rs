@@ -6,7 +6,7 @@ use crate::support::check::{Checked, check, mend, paste};
 use crate::support::kernel::{self, counter};
 use crate::support::scratch::{self, scratch};
 use crate::support::uplinks::{PORT, SERVER_V4, SERVER_V6, Uplinks, transfer_py};
-use crate::support::{Netns, Running, serve, wait};
+use crate::support::{Running, serve, wait};
 
 const RATE: &str = "15mbit";
 
@@ -28,15 +28,6 @@ fn of_path(checked: &Checked, dev: &str) -> (String, String) {
     let finding = checked.topic(&format!("peer via {dev}"));
     let text = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
     (text("code"), text("title"))
-}
-
-/// A packet filter on the router, for what comes in on this link.
-fn filter(router: &Netns, link: &str, rule: &str) {
-    let script = format!(
-        "nft add table inet f; nft add chain inet f p '{{ type filter hook prerouting priority -150; }}'
-         nft 'add rule inet f p iifname {link} {rule}'"
-    );
-    router.command("sh").args(["-euc", &script]).run().silent();
 }
 
 #[test]
@@ -141,7 +132,7 @@ fn a_link_that_takes_mptcp_out_or_drops_it_is_named() {
         ("drop", "peer.path_dead"),
     ] {
         let (lab, _server) = lab();
-        filter(&lab.router, "r2", rule);
+        lab.router.filter("r2", rule);
         let checked = check(&lab.client, &peer());
         checked.finds(&[code], rule);
         assert_eq!(of_path(&checked, "w2").0, code, "{rule}");
@@ -156,7 +147,7 @@ fn a_link_that_takes_mptcp_out_or_drops_it_is_named() {
 #[test]
 fn a_firewall_before_the_peer_is_found_and_never_taken_for_a_blackhole() {
     let (lab, _server) = lab();
-    filter(&lab.router, "\"r*\"", "tcp option mptcp exists drop");
+    lab.router.filter("\"r*\"", "tcp option mptcp exists drop");
     for _ in 0..2 {
         check(&lab.client, &peer()).finds(&["peer.blocked"], "MPTCP is dropped everywhere");
     }
@@ -210,7 +201,7 @@ fn what_depends_on_a_fault_of_this_host_is_skipped_and_says_on_which() {
 #[test]
 fn a_suspension_of_mptcp_is_found_and_ended() {
     let (lab, _server) = lab();
-    filter(&lab.router, "\"r*\"", "tcp option mptcp exists drop");
+    lab.router.filter("\"r*\"", "tcp option mptcp exists drop");
     // A program that goes on as TCP, whereupon the kernel believes in a blackhole.
     let outcome = lab.client.tool("run --no-setup python3 -c");
     let script = format!("import socket; socket.create_connection(('{SERVER_V4}', {PORT}), 50)");
@@ -236,7 +227,7 @@ fn a_suspension_of_mptcp_is_found_and_ended() {
 #[test]
 fn the_time_limit_holds_whatever_is_silent() {
     let (lab, _server) = lab();
-    filter(&lab.router, "\"r*\"", "drop");
+    lab.router.filter("\"r*\"", "drop");
     let seconds = wait::slower();
     let checked = check(&lab.client, &format!("{} --timeout {seconds}", peer()));
     checked.finds(&["peer.unreachable"], "nothing answers");
@@ -258,7 +249,7 @@ fn the_time_limit_holds_whatever_is_silent() {
 #[test]
 fn on_a_terminal_a_long_trial_is_told_and_the_words_are_wiped() {
     let (lab, _server) = lab();
-    filter(&lab.router, "r2", "drop");
+    lab.router.filter("r2", "drop");
     let shown = lab
         .client
         .command("script")

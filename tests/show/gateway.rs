@@ -29,7 +29,7 @@ for turn in itertools.count(1):
     try:
         if answer == 'state':
             state['running_ms'] += 200
-            state['clients'][0]['down_bytes'] += 1030000
+            for client in state.get('clients', [])[:1]: client['down_bytes'] += 1030000
             c.sendall(json.dumps(state).encode())
         elif answer == 'endless':
             while True: c.sendall(b'[' * 65536)

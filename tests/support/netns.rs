@@ -102,6 +102,16 @@ impl Netns {
         self.run_line("tc", arguments).stdout
     }
 
+    /// A rule of the packet filter (nft(8)) for what comes in on this link, before routing.
+    #[track_caller]
+    pub fn filter(&self, link: &str, rule: &str) {
+        let script = format!(
+            "nft add table inet f; nft add chain inet f p '{{ type filter hook prerouting priority -150; }}'
+             nft 'add rule inet f p iifname {link} {rule}'"
+        );
+        self.command("sh").args(["-euc", &script]).run().silent();
+    }
+
     #[track_caller]
     fn run_line(&self, program: &str, arguments: &str) -> Outcome {
         self.command(program).args(arguments.split_whitespace()).run().ok()

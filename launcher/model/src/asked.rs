@@ -136,6 +136,7 @@ impl Asked {
             metered_after_seconds: file.metered_after_seconds,
             subflows_per_path: file.subflows_per_path,
             system: file.system,
+            relay: file.relay,
             sockets: file.sockets,
         }
     }

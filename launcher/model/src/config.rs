@@ -16,6 +16,7 @@ use crate::congestion::Congestion;
 use crate::gateway::asked;
 use crate::mptcp::MOST;
 use crate::net::IfName;
+use crate::relay;
 use crate::socket_policy::Sockets;
 use crate::system::System;
 
@@ -76,6 +77,9 @@ pub struct Config {
     /// What `enable --system` leaves alone.
     #[serde(skip_serializing_if = "is_default")]
     pub system: System,
+    /// What goes through a relay.
+    #[serde(skip_serializing_if = "is_default")]
+    pub relay: relay::asked::Asked,
     /// Which sockets of programs stay TCP. Last, for in TOML it is a table.
     pub sockets: Sockets,
 }
@@ -128,8 +132,8 @@ impl<'a> Deserialize<'a> for Gateway {
     }
 }
 
-fn is_default(system: &System) -> bool {
-    *system == System::default()
+fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
 }
 
 impl Config {
@@ -151,6 +155,7 @@ impl Config {
     /// A clause that names the setting and its range.
     pub fn check(&self) -> Result<(), String> {
         self.sockets.text().map_err(|error| format!("[sockets]: {error}"))?;
+        self.relay.check()?;
         if self.subflows_per_path.is_some_and(|each| each == 0 || each as usize > MOST) {
             return Err(format!("subflows_per_path is none of 1 to {MOST}"));
         }

@@ -7,9 +7,14 @@
 
 pub mod agent;
 pub mod asked;
+pub mod host;
 pub mod key;
 pub mod name;
+pub mod probe;
+pub mod rules;
+pub mod served;
 pub mod server;
 pub mod status;
 pub mod stored;
+pub mod test;
 pub mod url;

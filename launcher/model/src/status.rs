@@ -7,6 +7,8 @@ pub mod daemon;
 mod findings;
 pub mod lan;
 mod rates;
+pub mod relays;
+pub mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -58,6 +60,10 @@ pub struct Seen {
     pub relay: lan::Heard,
     /// What it had said a moment before.
     pub relay_before: Option<Box<gateway_status::State>>,
+    /// What the agents of relays said, those of programs last.
+    pub agents: Vec<relays::Asked>,
+    /// What the relay said that this host is, if it is one.
+    pub served: served::Heard,
 }
 
 impl Seen {
@@ -241,6 +247,12 @@ pub struct Report {
     pub daemon: Option<daemon::Daemon>,
     /// The LAN behind this host, if it is a gateway.
     pub gateway: Option<lan::Lan>,
+    /// How connections go where they may go through a relay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<relays::Through>,
+    /// The relay that this host is, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served: Option<served::Served>,
     /// Units that are switched on.
     pub services: Vec<String>,
     /// What those of them are that the kernel knows not to be wholly MPTCP.
@@ -274,6 +286,8 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         set_up_s: seen.set_up_s,
         daemon: seen.daemon.clone(),
         gateway: lan::lan(&seen.relay, seen.relay_before.as_deref()),
+        relays: relays::through(seen),
+        served: served::served(seen),
         services: seen.services.clone(),
         services_tcp: seen.services_tcp.clone(),
     }

@@ -11,6 +11,7 @@ use crate::mptcp::Flags;
 use crate::net::Bytes;
 use crate::net::IfName;
 use crate::status::lan::{Lan, lan};
+use crate::status::relays::{self, Through};
 use crate::status::{
     ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
 };
@@ -75,6 +76,8 @@ pub struct Snapshot {
     pub paths: Vec<PathLine>,
     /// The LAN behind this host, if it is a gateway.
     pub lan: Option<Lan>,
+    /// How connections go where they may go through a relay.
+    pub relays: Vec<Through>,
     /// The connections that the view lets through, in its order.
     pub connections: Vec<ConnectionLine>,
     /// The latest events, the latest last.
@@ -212,6 +215,7 @@ impl Tracker {
             remark: remark(&paths, all),
             paths,
             lan: lan(&seen.relay, seen.relay_before.as_deref()),
+            relays: relays::through(seen),
             connections,
             events: self.events.iter().cloned().collect(),
             view,

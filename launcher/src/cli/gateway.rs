@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use mptcpize_model::gateway::asked::{Asked, Quic};
 use mptcpize_model::net::{IfName, Prefix};
+use mptcpize_model::relay::name::Name;
 
 /// What `gateway` does and when one wants it.
 pub const LONG: &str = "\
@@ -125,6 +126,13 @@ pub struct Settings {
     #[arg(long, value_enum)]
     pub quic: Option<QuicArg>,
 
+    /// Send the LAN through a relay on a rented server
+    ///
+    /// The name of a stored relay (mptcpize relay list), or auto for the fastest of all. The section
+    /// [relay] of the settings file says what goes through it. Default: servers are reached directly.
+    #[arg(long, value_name = "RELAY")]
+    pub relay: Option<Name>,
+
     /// The settings file (default: /etc/mptcpize.toml)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -138,6 +146,7 @@ impl Settings {
             lan_address: self.lan_address.clone(),
             dhcp: self.dhcp,
             quic: self.quic.map(Quic::from).unwrap_or_default(),
+            relay: self.relay.clone(),
             ..Asked::default()
         }
     }

@@ -8,6 +8,7 @@ pub mod ip_mptcp;
 pub mod metrics;
 pub mod pm;
 pub mod policy;
+pub mod relay;
 pub mod run;
 pub mod see;
 pub mod setup;
@@ -113,6 +114,9 @@ pub enum Command {
     /// Carry the connections of a whole LAN over every link
     #[command(long_about = gateway::LONG)]
     Gateway(gateway::Gateway),
+    /// Bond every connection, by a server that you rent
+    #[command(long_about = relay::LONG)]
+    Relay(relay::Relay),
     /// Make services use MPTCP, or every program of the host
     #[command(long_about = unit::ENABLE_LONG)]
     Enable(unit::Enable),

@@ -27,10 +27,10 @@ const MORE: &str = "\
 Exit status:
   CMD's own, else:
   2    wrong usage
-  5    with --strict: CMD would stay on plain TCP
+  5    with --strict: CMD would stay on plain TCP; with --relay: there is no such relay
   126  CMD cannot be executed (as env(1))
   127  CMD is not found
-  1, 4  with --setup: the host could not be set up
+  1, 4  with --setup: the host could not be set up; with --relay: nothing leads CMD's connections there
 
 Environment:
   MPTCPIZE=off  leave this program and its children alone: all sockets stay TCP
@@ -46,6 +46,8 @@ Examples:
       Print a line for each socket of ssh: MPTCP, or TCP and why.
   mptcpize run --explain ./program
       Say how ./program would be reached, and run nothing.
+  mptcpize run --relay auto git clone http://example.org/repository
+      Send it and its children through the fastest stored relay: for servers without MPTCP.
   mptcpize run --except-ports 25,8000-8099 -- python3 server.py
       Leave connections to these ports, and listeners on them, on TCP.
 
@@ -58,7 +60,7 @@ See also:
     about = "Run a program with its TCP sockets upgraded to MPTCP",
     long_about = LONG,
     override_usage = "mptcpize run [-d | --debug[=FILE]] [--strict] [--follow] [-v] [--via WAY] \
-                      [--explain [-j]] [--setup | --no-setup] [POLICY] [--] CMD [ARG]...",
+                      [--relay RELAY] [--explain [-j]] [--setup | --no-setup] [POLICY] [--] CMD [ARG]...",
     after_long_help = MORE
 )]
 pub struct Run {
@@ -94,6 +96,14 @@ pub struct Run {
     /// How the program is reached
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub via: Via,
+
+    /// Send its connections through a relay
+    ///
+    /// RELAY is the name of a stored relay, an ss:// URL, or auto for the fastest of all stored ones.
+    /// Every program can be sent through it, whatever way it is built, with all that it starts. Its
+    /// sockets stay TCP: they lead to an agent on this host, from which MPTCP goes on.
+    #[arg(long, value_name = "RELAY", conflicts_with_all = ["debug", "follow", "via", "strict", "json"])]
+    pub relay: Option<String>,
 
     /// Say how the program is reached, then run it
     #[arg(short, long)]

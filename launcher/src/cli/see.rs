@@ -18,7 +18,8 @@ pub enum Colour {
 pub const STATUS_LONG: &str = "\
 Answers whether connections use MPTCP, over which links, and if not, why not: as ss(8) would, \
 with subflows joined to their connections and to the links of this host (paths), and with \
-programs, limits and services beside them. Everybody may ask; the programs of other users show as \
+programs, limits and services beside them; and where connections go through relays, which of them, and \
+how each is doing. Everybody may ask; the programs of other users show as \
 `?`, except to root. It changes nothing.
 
 Rates are the byte counters of the link, whoever sends. They are measured for 0.2 s, and only \

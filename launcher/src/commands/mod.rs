@@ -1,11 +1,13 @@
 //! One verb, one file, in rooms by concern: programs ([`run`]), the host ([`setup`], [`daemon`],
-//! [`gateway`]), services
-//! ([`units`]), every program ([`system`]), the path manager by hand ([`pm`]), looking ([`show`]).
+//! [`gateway`], [`relay`]), services ([`units`]), every program ([`system`]), the path manager by hand ([`pm`]), looking ([`show`]).
 
 pub mod daemon;
 pub mod gateway;
 pub mod pm;
+pub mod relay;
 pub mod run;
+pub mod service;
+pub mod settling;
 pub mod setup;
 pub mod shell;
 pub mod show;
@@ -33,6 +35,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Setup(arguments)) => setup::setup(arguments, &locations()),
         Some(Command::Daemon(arguments)) => daemon::daemon(&arguments, &locations()),
         Some(Command::Gateway(arguments)) => gateway::gateway(arguments, &locations()),
+        Some(Command::Relay(arguments)) => relay::relay(arguments, &locations()),
         Some(Command::Enable(arguments)) if arguments.system => {
             system::enable(&arguments, &locations())
         }

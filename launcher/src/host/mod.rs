@@ -2,6 +2,8 @@
 //!
 //! [`Host`] is the seam: one real kernel, and in tests a model of one.
 
+pub mod agent;
+pub mod agents;
 pub mod apply;
 pub mod completions;
 pub mod counters_baseline;
@@ -9,13 +11,17 @@ pub mod gateway;
 pub mod netlink;
 pub mod netns;
 pub mod observe;
+pub mod private_file;
 pub mod probe;
 pub mod process;
 pub mod procfs;
 #[doc(hidden)]
 pub mod readers;
 pub mod relay;
+pub mod relay_probe;
+pub mod relays;
 pub mod scrape;
+pub mod served;
 pub mod systemd;
 
 use crate::error::Error;

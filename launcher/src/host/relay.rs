@@ -46,9 +46,7 @@ pub fn ask(run: &Path, netns: u64) -> Heard {
     if lock::check(run).is_err() {
         return Heard::Nothing;
     }
-    let until = Instant::now() + PATIENCE;
-    let answer = open(&place(run), until).and_then(|stream| read(stream, until));
-    let text = match answer {
+    let text = match told_at(&place(run)) {
         Ok(text) => text,
         Err(error) => {
             return match error.raw_os_error() {
@@ -67,6 +65,22 @@ pub fn ask(run: &Path, netns: u64) -> Heard {
         Err(_) if text.is_empty() => silent(run, "it closed without an answer", false),
         Err(why) => silent(run, &format!("its answer is not understood: {why}"), false),
     }
+}
+
+/// What a relay says at its socket.
+///
+/// # Errors
+/// It does not answer, or not in time, or says too much.
+pub fn told_at(path: &Path) -> io::Result<Vec<u8>> {
+    told_by(path, Instant::now() + PATIENCE)
+}
+
+/// The same until a time that several share.
+///
+/// # Errors
+/// As [`told_at`].
+pub fn told_by(path: &Path, until: Instant) -> io::Result<Vec<u8>> {
+    open(path, until).and_then(|stream| read(stream, until))
 }
 
 /// Reads an answer.

@@ -13,6 +13,10 @@ mod lan;
 pub mod man;
 pub mod monitor;
 pub mod pm;
+pub mod qr;
+pub mod relay_test;
+mod relays;
+mod served;
 pub mod services;
 pub mod status;
 pub mod system;
@@ -20,6 +24,7 @@ pub mod table;
 pub mod term;
 pub mod top;
 mod top_lan;
+mod top_relays;
 pub mod units;
 
 use std::io::{self, Write};

@@ -8,6 +8,7 @@ use crate::output::lan;
 use crate::output::table::{Cell, Column, cell, column, numbers, table};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
+use crate::output::{relays, served};
 use mptcpize_model::connection::Fallback;
 use mptcpize_model::mptcp::Flags;
 use mptcpize_model::phrase;
@@ -61,10 +62,15 @@ pub fn screen(report: &Report, term: &Term) -> String {
     if let Some(gateway) = &report.gateway {
         text.push_str(&lan::tables(gateway, term));
     }
+    text.push_str(&relays::tables(&report.relays, term));
     text.push('\n');
     footer(report, term, &mut text);
     if let Some(gateway) = &report.gateway {
         text.push_str(&lan::lines(gateway, term));
+    }
+    text.push_str(&relays::lines(&report.relays, term));
+    if let Some(served) = &report.served {
+        text.push_str(&served::lines(served, term));
     }
     if let Some(running) = &report.daemon {
         text.push_str(&daemon::lines(running, term));

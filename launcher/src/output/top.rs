@@ -2,8 +2,8 @@
 //! and for a test. Every line fits the width, and the frame fits the height.
 
 use crate::output::term::{Piece, Term, Tone, clip};
-use crate::output::top_lan;
 use crate::output::units;
+use crate::output::{top_lan, top_relays};
 use mptcpize_model::phrase;
 use mptcpize_model::top::{ConnectionLine, PathLine, Snapshot, is_alive, name};
 
@@ -22,6 +22,9 @@ const EVENTS: usize = 5;
 
 /// Clients of a gateway's LAN that are shown where there is room for them.
 const CLIENTS: usize = 4;
+
+/// Connections of relays' agents that are shown where there is room for them.
+const THROUGH: usize = 4;
 
 const HELP: [&str; 10] = [
     "p, space   pause, and go on",
@@ -88,6 +91,11 @@ fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Pi
         // Its clients leave room for connections and events.
         let most = (height.saturating_sub(12 + snapshot.paths.len()) / 2).min(CLIENTS);
         lines.extend(top_lan::lines(lan, most, width));
+        lines.push(rule());
+    }
+    if !snapshot.relays.is_empty() {
+        let most = (height.saturating_sub(lines.len() + 12) / 2).min(THROUGH);
+        lines.extend(top_relays::lines(&snapshot.relays, most, width));
         lines.push(rule());
     }
     let details = details(snapshot);

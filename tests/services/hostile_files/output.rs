@@ -108,7 +108,7 @@ fn assert_harmless(words: &[&str], done: &Outcome) {
 
 /// Every verb, with what brings foreign text into what it says. The order counts: a set-up and an
 /// enabled unit have something to say later.
-const VERBS: [&[&str]; 53] = [
+const VERBS: [&[&str]; 61] = [
     &["setup", "--dry-run"],
     &["setup", "--dry-run", "-j"],
     &["setup", "-v"],
@@ -122,6 +122,14 @@ const VERBS: [&[&str]; 53] = [
     &["gateway", "--dry-run"],
     &["gateway", "--lan", LINK],
     &["gateway", "--config", "FILES/bad.toml"],
+    &["relay", "serve", "--dry-run"],
+    &["relay", "serve", "--address", NAME, "--dry-run"],
+    &["relay", "user", "add", NAME],
+    &["relay", "add", NAME],
+    &["relay", "remove", NAME],
+    &["relay", "test", NAME],
+    &["relay", "agent", "--host", "--dry-run"],
+    &["relay", "agent", "--proxy", "127.0.0.1:1", "--relay", NAME],
     &["status"],
     &["status", "--all", "-j"],
     &["status", "--netns", NAME],

@@ -10,6 +10,7 @@ mod fixable;
 pub mod gateway;
 mod host;
 pub mod peer;
+mod relays;
 mod routing;
 mod traffic;
 mod vpn;
@@ -30,6 +31,8 @@ use crate::desired;
 use crate::lacks::Lack;
 use crate::net::{IfName, Route};
 use crate::proposal::Proposal;
+use crate::relay::status::Relays;
+use crate::status::relays::Asked;
 use crate::uplinks::Path;
 
 /// Everything that the checks look at.
@@ -75,6 +78,12 @@ pub struct Observed {
     /// The LAN that the settings name, whether or not a gateway runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lan: Vec<IfName>,
+    /// What the agents of relays said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<Asked>,
+    /// What the gateway's relay said of relays, where the LAN goes through them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_relays: Option<Relays>,
     /// What was tried with the peer, if one was named.
     pub peer: Option<peer::Report>,
 }
@@ -381,7 +390,7 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
     found.extend(host::kernel(&context));
     // Each part with the topics that must work for it to mean anything.
     type Check = fn(&Context) -> Vec<Finding>;
-    let parts: [(&'static str, &[&str], Check); 12] = [
+    let parts: [(&'static str, &[&str], Check); 13] = [
         ("shim", &["kernel"], host::shim),
         ("paths", &[], host::paths),
         ("endpoints", &["kernel"], host::endpoints),
@@ -394,6 +403,7 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
         ("counters", &["kernel"], traffic::counters),
         ("services", &["kernel"], host::services),
         ("gateway", &[], gateway::gateway),
+        ("relays", &[], relays::relays),
     ];
     for (topic, needs, check) in parts {
         let result = check(&context);
@@ -414,6 +424,7 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
     found.extend(due);
     if let Some(report) = &seen.peer {
         found.extend(peer::check(&context, report, &found));
+        found.extend(relays::way(seen, report));
     }
     found
 }

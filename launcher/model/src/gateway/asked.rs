@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Limits;
 use crate::net::{Family, IfName, Prefix};
+use crate::relay::name::Name;
 use crate::socket_policy::Ports;
 
 /// The settings of a gateway.
@@ -40,6 +41,10 @@ pub struct Asked {
     pub except_ports: Vec<Ports>,
     /// Clients of which it gets nothing.
     pub except_clients: Vec<Prefix>,
+    /// The relay on a rented server through which the LAN goes: a stored one's name, or `auto` for the
+    /// fastest of all. What goes through it is said in the section `[relay]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Name>,
 }
 
 /// Reads a list of links; whoever writes one without brackets is shown them.
@@ -87,7 +92,7 @@ pub struct Bypass {
 }
 
 /// The names of the settings, by which they are told from links in the section.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "lan",
     "lan_address",
     "dhcp",
@@ -98,6 +103,7 @@ pub const NAMES: [&str; 10] = [
     "except_net",
     "except_ports",
     "except_clients",
+    "relay",
 ];
 
 impl Asked {
@@ -128,6 +134,7 @@ impl Asked {
             lan_address: either(self.lan_address, file.lan_address),
             dhcp: self.dhcp || file.dhcp,
             quic: if self.quic == Quic::default() { file.quic } else { self.quic },
+            relay: self.relay.or(file.relay),
             ..file
         }
     }

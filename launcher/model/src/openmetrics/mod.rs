@@ -7,9 +7,10 @@
 //! collector and `promtool check metrics` read. They differ in how the family of a counter is named, so that no
 //! text is right in both. Names and samples are the same in both forms: whoever changes over keeps the dashboards.
 //!
-//! [`table`] and [`gateway`] have every metric, a row each; [`mod@text`] writes them; [`request`] reads what a scraper asks.
+//! [`table`], [`gateway`] and [`relays`] have every metric, a row each; [`mod@text`] writes them; [`request`] reads what a scraper asks.
 
 mod gateway;
+mod relays;
 pub mod request;
 mod table;
 mod text;
@@ -66,7 +67,7 @@ pub struct Measured<'a> {
 
 /// The whole text, with the mark of its end.
 pub fn text(measured: &Measured<'_>, form: Form) -> String {
-    text::write(table::TABLE.iter().chain(gateway::TABLE), measured, form)
+    text::write(table::TABLE.iter().chain(gateway::TABLE).chain(relays::TABLE), measured, form)
 }
 
 /// What the subflows that are open now have carried, by the link that each leaves by. What one carried

@@ -27,3 +27,20 @@ pub struct Asked {
     /// What is done when no relay can be reached.
     pub fallback: Fallback,
 }
+
+impl Asked {
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// A clause that names the setting.
+    pub fn check(&self) -> Result<(), String> {
+        match self.proxy {
+            Some(proxy) if !proxy.ip().is_loopback() => Err(format!(
+                "proxy in [relay] is {proxy}: whoever reaches that could use the relay; it takes a \
+                 loopback address, such as 127.0.0.1:1080"
+            )),
+            Some(proxy) if proxy.port() == 0 => Err("proxy in [relay] names no port".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}

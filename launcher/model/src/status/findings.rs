@@ -14,6 +14,7 @@ use crate::proposal::{self, Proposal};
 use crate::shell;
 use crate::status::lan::{Heard, lan};
 use crate::status::{Availability, PathRow, Seen, State, Use, Whereabouts, links, state_of};
+use crate::status::{relays, served};
 use crate::vpn::Captured;
 
 /// A remark.
@@ -69,8 +70,46 @@ pub(super) fn find(
     }
     relay_silent(seen, &mut all);
     uplinks_unused(seen, &mut all);
+    relays_away(seen, &mut all);
+    served(seen, &mut all);
     all.sort_by_key(|finding| !finding.attention);
     all
+}
+
+/// What is wrong with the relay that this host is.
+fn served(seen: &Seen, all: &mut Vec<Finding>) {
+    let wrong = |what: &str, why: String, fix: &str| Finding {
+        attention: true,
+        what: what.to_owned(),
+        why: Some(why),
+        fix: Some(fix.to_owned()),
+    };
+    match &seen.served {
+        served::Heard::Silent(why) => all.push(wrong(
+            "the relay that this host is does not answer",
+            why.clone(),
+            "journalctl -u mptcpize-relay    # what it said; or: sudo mptcpize relay serve undo",
+        )),
+        served::Heard::State(told) if !told.mptcp => all.push(wrong(
+            "the relay that this host is speaks TCP alone: its clients use one path",
+            "the kernel had no MPTCP, or it was off, when the relay was started".to_owned(),
+            "sudo sysctl net.mptcp.enabled=1 && sudo systemctl restart mptcpize-relay",
+        )),
+        served::Heard::State(told) if !told.clocks.is_empty() => {
+            let clock = |(address, off): &(std::net::IpAddr, i64)| {
+                let way = if *off < 0 { "behind" } else { "ahead" };
+                format!("{address} is {} s {way}", off.unsigned_abs())
+            };
+            let clocks: Vec<String> = told.clocks.iter().take(4).map(clock).collect();
+            all.push(Finding {
+                attention: false,
+                what: "clients of the relay have clocks that are off, and get no answer".to_owned(),
+                why: Some(phrase::list(&clocks)),
+                fix: Some("timedatectl set-ntp true    # there; here: timedatectl".to_owned()),
+            });
+        }
+        _ => {}
+    }
 }
 
 /// An uplink that is up and answers, and carries nothing of connections that went over several others:
@@ -292,6 +331,58 @@ fn on_the_way(seen: &Seen, all: &mut Vec<Finding>) {
         let what = format!("{} had to give MPTCP up", phrase::count(count, "connection"));
         all.push(fault(what, "something on the way changes options or data", CHECK));
     }
+}
+
+/// Relays that connections of this host should go through, and cannot.
+fn relays_away(seen: &Seen, all: &mut Vec<Finding>) {
+    let several = has_several_links(seen);
+    for one in relays::through(seen) {
+        let whose = relays::whose(&one.agent);
+        if let Some(why) = &one.why {
+            all.push(Finding {
+                attention: true,
+                what: format!("the agent of {whose} does not answer"),
+                why: Some(why.clone()),
+                fix: Some("journalctl -u mptcpize-relay-agent".to_owned()),
+            });
+        }
+        let Some(told) = &one.told else { continue };
+        if one.fallback_in_force {
+            let faults: Vec<_> =
+                told.relays.iter().map(|it| format!("{}: {}", it.name, it.fault)).collect();
+            all.push(Finding {
+                attention: true,
+                what: format!("{} ({whose})", one.goes()),
+                why: Some(phrase::list(&faults)),
+                fix: Some("mptcpize relay test".to_owned()),
+            });
+            continue;
+        }
+        for relay in &told.relays {
+            let test = format!("mptcpize relay test {}", shell::word(&relay.name));
+            if !relay.fault.is_empty() {
+                all.push(Finding {
+                    attention: false,
+                    what: format!("the relay {} is not used ({whose})", relay.name),
+                    why: Some(relay.fault.clone()),
+                    fix: Some(test),
+                });
+            } else if relay.mptcp == Some(false) && several {
+                all.push(Finding {
+                    attention: true,
+                    what: format!("the relay {} speaks TCP alone", relay.name),
+                    why: Some("connections through it use one path at a time".to_owned()),
+                    fix: Some(test),
+                });
+            }
+        }
+    }
+}
+
+/// Is there more than one link that a connection could use?
+fn has_several_links(seen: &Seen) -> bool {
+    let uplinks = seen.proposal().uplinks;
+    uplinks.iter().any(|path| uplinks.iter().any(|other| other.dev != path.dev))
 }
 
 /// MPTCP connections to elsewhere, and none of them on two paths though there are two.

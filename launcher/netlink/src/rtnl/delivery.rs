@@ -4,10 +4,12 @@
 //!
 //! Not here: the packet filter that sets the mark.
 
+use std::net::IpAddr;
+
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
 
 use crate::error::KernelError;
-use crate::message::{Body, attribute, attributes, number, of_number};
+use crate::message::{Body, attribute, attributes, number, octets, of_number};
 use crate::network::Family;
 use crate::rtnl::Rtnl;
 use crate::rtnl::existing;
@@ -44,6 +46,9 @@ pub struct LocalDefault {
     pub family: Family,
     /// Its table.
     pub table: u32,
+    /// The source address that the kernel gives to packets without one (`RTA_PREFSRC`): without it that
+    /// is the destination. Never read.
+    pub source: Option<IpAddr>,
     /// Who made it (`rtm_protocol`).
     pub protocol: u8,
 }
@@ -142,8 +147,10 @@ impl LocalDefault {
             kind: libc::RTN_LOCAL,
             ..RouteHeader::default()
         };
-        let parts =
+        let mut parts =
             vec![of_number(libc::RTA_TABLE, self.table), of_number(libc::RTA_OIF, LOOPBACK)];
+        let source = self.source.map(|source| DefaultNla::new(libc::RTA_PREFSRC, octets(source)));
+        parts.extend(source);
         Body(header, parts)
     }
 }
@@ -182,7 +189,7 @@ pub(crate) fn local_default(message: &[u8]) -> Option<LocalDefault> {
     let body = message.get(RouteHeader::LENGTH..)?;
     let table = attribute(body, libc::RTA_TABLE).and_then(number);
     let table = table.unwrap_or_else(|| header.table.into());
-    Some(LocalDefault { family, table, protocol: header.protocol })
+    Some(LocalDefault { family, table, source: None, protocol: header.protocol })
 }
 
 #[cfg(test)]
@@ -201,7 +208,7 @@ mod tests {
         for family in Family::BOTH {
             let rule = MarkRule { family, priority: 86, mark: 0x8684, table: 8683, protocol: 87 };
             assert_eq!(mark_rule(&bytes(&rule.message())), Some(rule));
-            let route = LocalDefault { family, table: 8683, protocol: 87 };
+            let route = LocalDefault { family, table: 8683, source: None, protocol: 87 };
             assert_eq!(local_default(&bytes(&route.message())), Some(route));
         }
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, fchown};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,8 @@ pub struct Pass {
     pub places: Places,
     /// The addresses that clients were given.
     pub leases: PathBuf,
+    /// The relay's user, once it has one.
+    pub user: Option<u32>,
     run: PathBuf,
     netns: u64,
     port: u16,
@@ -147,6 +149,7 @@ impl Pass {
             relay,
             places,
             leases: locations.leases(),
+            user: None,
             run: locations.run(),
             netns,
             port,
@@ -294,7 +297,10 @@ impl Pass {
             self.own(look.observation, look.plan, terms, &mut each)?;
         }
         let look = self.look(terms)?;
-        let settings = self.wanted(&look.uplinks, terms).settings(&terms.config);
+        let settings = Settings {
+            relays: terms.relays.clone(),
+            ..self.wanted(&look.uplinks, terms).settings(&terms.config)
+        };
         let new = self.written.as_ref() != Some(&settings);
         if new {
             self.write(&settings)?;
@@ -359,7 +365,11 @@ impl Pass {
     fn write(&self, settings: &Settings) -> Result<(), Error> {
         let mut text = serde_json::to_string_pretty(settings).expect("plain data");
         text.push('\n');
-        self.put(&self.places.settings(), &text)
+        if settings.relays.is_none() {
+            return self.put(&self.places.settings(), &text);
+        }
+        // It holds keys, which the relay alone is to read.
+        self.place(&self.places.settings(), &text, 0o600, self.user)
     }
 
     /// Replaces a file of the gateway's directory, whole or not at all.
@@ -367,15 +377,28 @@ impl Pass {
     /// # Errors
     /// It cannot be written; it is as it was.
     pub fn put(&self, path: &std::path::Path, text: &str) -> Result<(), Error> {
+        self.place(path, text, 0o644, None)
+    }
+
+    fn place(
+        &self,
+        path: &std::path::Path,
+        text: &str,
+        mode: u32,
+        user: Option<u32>,
+    ) -> Result<(), Error> {
         let failed = |error: io::Error| {
             Error::new(Exit::Failed, format!("cannot write {}", path.display())).why(reason(&error))
         };
         let mut file = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o644))
+            .permissions(fs::Permissions::from_mode(mode))
             .tempfile_in(&self.places.0)
             .map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
+        if user.is_some() {
+            fchown(file.as_file(), user, user).map_err(failed)?;
+        }
         file.persist(path).map_err(|error| failed(error.error))?;
         Ok(())
     }

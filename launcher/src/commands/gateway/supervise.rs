@@ -13,9 +13,10 @@ use crate::commands::gateway::pass::{Look, Pass};
 use crate::commands::gateway::revival::Revival;
 use crate::commands::gateway::terms::Terms;
 use crate::commands::gateway::undo;
+use crate::commands::settling::Settling;
 use crate::error::{Error, Exit, reason};
 use crate::host::gateway::place;
-use crate::host::gateway::relay::{Identity, Relay, Sockets};
+use crate::host::gateway::relay::{GATEWAY, Identity, Relay, Sockets};
 use crate::host::gateway::watch::Tables;
 use crate::host::netlink::changes::Changes;
 use crate::host::observe::gateway::harm;
@@ -29,11 +30,6 @@ use mptcpize_model::checks::gateway::Rule;
 use mptcpize_model::net::IfName;
 use mptcpize_model::phrase;
 
-/// How long nothing more must have changed before the host is looked at again: a link that comes brings
-/// several messages.
-const QUIET: Duration = Duration::from_millis(200);
-/// When it is looked at though messages do not end.
-const LATEST: Duration = Duration::from_secs(2);
 /// How long the tools of packet filters may take to list their rules.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -84,7 +80,7 @@ pub fn run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
         revival: Revival::default(),
         clients,
         ready: false,
-        dirty: None,
+        changed: Settling::default(),
     };
     let outcome = running.run(first);
     running.notify.stopping();
@@ -130,13 +126,14 @@ struct Running<'a> {
     clients: Option<Clients>,
     /// A relay has said that it takes connections.
     ready: bool,
-    /// Something has changed: since when, and when last.
-    dirty: Option<(Instant, Instant)>,
+    /// What has changed on the host.
+    changed: Settling,
 }
 
 impl Running<'_> {
     fn run(&mut self, first: Option<Look>) -> Result<(), Error> {
         let mut sockets = Sockets::make(&self.pass.places).map_err(|error| unmade(&error))?;
+        self.pass.user = sockets.user();
         let look = match first {
             Some(look) => look,
             None => match self.await_links(&sockets)? {
@@ -184,7 +181,7 @@ impl Running<'_> {
             if !self.heed_signals(sockets.user()) {
                 return Ok(None);
             }
-            if !self.settled() {
+            if !self.changed.is_due(Instant::now()) {
                 continue;
             }
             match self.pass.look(&self.terms) {
@@ -218,8 +215,8 @@ impl Running<'_> {
     }
 
     fn start(&mut self, sockets: &Sockets) -> Result<(), Error> {
-        let relay =
-            Relay::start(&self.pass.relay, &self.pass.places, sockets).map_err(|error| {
+        let relay = Relay::start(&self.pass.relay, GATEWAY, &self.pass.places, sockets, &[])
+            .map_err(|error| {
                 Error::new(Exit::Failed, format!("cannot start {}", self.pass.relay.display()))
                     .why(reason(&error))
             })?;
@@ -231,7 +228,7 @@ impl Running<'_> {
 
     /// Waits until there is something to do.
     fn wait(&mut self, sockets: &Sockets) -> Result<(), Error> {
-        let settled = self.dirty.map(|(since, last)| (last + QUIET).min(since + LATEST));
+        let settled = self.changed.next();
         let clients = self.clients.as_ref();
         let next = clients.and_then(Clients::next).into_iter().chain(self.revival.next());
         let until = next.chain(settled).min();
@@ -253,9 +250,7 @@ impl Running<'_> {
         }
         let news = self.changes.drain();
         if self.tables.drain() || news.is_ok_and(|news| news.changed || news.lost) {
-            let now = Instant::now();
-            let since = self.dirty.map_or(now, |(since, _)| since);
-            self.dirty = Some((since, now));
+            self.changed.changed(Instant::now());
         }
         Ok(())
     }
@@ -283,8 +278,7 @@ impl Running<'_> {
         let before = std::mem::replace(&mut self.terms, terms);
         if self.relay.is_none() && !self.ready {
             // It waits for links: perhaps for others now.
-            let now = Instant::now();
-            self.dirty = Some((now, now));
+            self.changed.changed(Instant::now());
             return Ok(());
         }
         self.upgrade = Identity::of(&self.pass.relay) != self.program;
@@ -299,10 +293,14 @@ impl Running<'_> {
     /// Says that connections are carried.
     fn tell(&mut self) {
         let lan = phrase::list(&self.terms.asked.lan);
-        let text = match self.pass.look(&self.terms) {
+        let mut text = match self.pass.look(&self.terms) {
             Ok(look) => format!("TCP of {lan} goes over {}", phrase::list(&look.links())),
             Err(_) => format!("TCP of {lan} is relayed"),
         };
+        if let Some(terms) = &self.terms.relays {
+            let names: Vec<_> = terms.relays.iter().map(|relay| relay.name.as_str()).collect();
+            text = format!("{text}, through {}", phrase::list(&names));
+        }
         output::note(&text);
         self.notify.status(&text);
         self.notify.ready();
@@ -349,25 +347,13 @@ impl Running<'_> {
 
     /// Looks at the host again once it has come to rest.
     fn look_after_host(&mut self, user: Option<u32>) {
-        if !self.settled() {
+        if !self.changed.is_due(Instant::now()) {
             return;
         }
         if let Err(error) = self.again(user) {
             // Uplinks may be back in a moment; what was made stays until then.
             output::note(&error.clause());
         }
-    }
-
-    /// Has something changed, and come to rest? Then it is taken note of.
-    fn settled(&mut self) -> bool {
-        let now = Instant::now();
-        let settled =
-            |(since, last): (Instant, Instant)| last + QUIET <= now || since + LATEST <= now;
-        let settled = self.dirty.is_some_and(settled);
-        if settled {
-            self.dirty = None;
-        }
-        settled
     }
 
     fn again(&mut self, user: Option<u32>) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::commands::gateway::pass::made_set_up;
-use crate::commands::setup::confirm;
+use crate::commands::setup::undo;
 use crate::daemon::published;
 use crate::error::{Error, Exit};
 use crate::host::Host;
@@ -13,7 +13,6 @@ use crate::host::apply::transaction;
 use crate::host::gateway::relay::Places;
 use crate::host::gateway::{GatewayHost, place};
 use crate::host::netns::identity;
-use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
 use crate::output::{self, diff};
 use mptcpize_model::change::Change;
@@ -64,20 +63,10 @@ pub fn take_back(locations: &Locations, mut each: impl FnMut(&Change)) -> Result
     // Also where that failed: what can go goes.
     let mark = made_set_up(&places);
     let ours = mark.exists() && published::running(&locations.run(), identity::netns()).is_none();
-    let set_up = if ours { set_up(locations, &mut each) } else { Ok(0) };
+    let set_up = if ours { undo::all(locations, &mut each) } else { Ok(0) };
     let count = own? + set_up?;
     let _ = fs::remove_file(mark);
     Ok(count)
-}
-
-/// Undoes the set-up of the uplinks.
-fn set_up(locations: &Locations, each: impl FnMut(&Change)) -> Result<usize, Error> {
-    let mut host = KernelHost::open()?;
-    let mut journal = Journal::open(&locations.run(), identity::netns(), |_| {})?;
-    let undone = transaction::undo(&mut host, &mut journal, each)?;
-    journal.remove()?;
-    confirm::disarm(locations);
-    Ok(undone.done.len())
 }
 
 /// Removes the files of a gateway that has ended.
@@ -85,7 +74,7 @@ pub fn clear(locations: &Locations) {
     let directory = locations.gateway();
     Places(directory.clone()).clear();
     let journals = locations.gateway_journal();
-    place::clear(&journals);
+    place::clear(&journals, place::GATEWAY);
     let _ = fs::remove_file(journals.join("lock").join(format!("netns-{}", identity::netns())));
     for path in [journals.join("lock"), journals, directory] {
         // One that is not empty is somebody else's.

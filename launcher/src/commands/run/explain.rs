@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::cli;
-use crate::commands::run::mechanism;
 use crate::commands::run::socket_policy::{self, Policy};
+use crate::commands::run::{mechanism, relay};
 use crate::error::Exit;
 use crate::inject::exec::Environment;
 use crate::inject::mechanism::Decision;
@@ -18,6 +18,9 @@ use mptcpize_model::plain;
 /// # Errors
 /// Those of `run` about a program that cannot be started, and with `--strict` its refusal.
 pub fn explain(arguments: &cli::run::Run) -> anyhow::Result<Exit> {
+    if let Some(wanted) = &arguments.relay {
+        return relay::explain(wanted, arguments);
+    }
     let environment = Environment::inherited();
     let name = arguments.command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;

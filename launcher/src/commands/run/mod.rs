@@ -5,6 +5,7 @@
 
 pub mod explain;
 pub mod mechanism;
+pub mod relay;
 pub mod set_up;
 pub mod socket_policy;
 use std::convert::Infallible;
@@ -30,19 +31,16 @@ use set_up::Wish;
 /// 127 not found, 126 cannot be executed, 5 with `--strict` when MPTCP is out of reach or when
 /// the library can be placed nowhere.
 pub fn run(arguments: cli::run::Run) -> anyhow::Result<Infallible> {
-    let cli::run::Run {
-        debug, strict, via, follow, verbose, setup, no_setup, policy, command, ..
-    } = arguments;
+    if let Some(wanted) = &arguments.relay {
+        return relay::run(wanted, &arguments, wish(&arguments));
+    }
+    let wish = wish(&arguments);
+    let cli::run::Run { debug, strict, via, follow, verbose, policy, command, .. } = arguments;
     let mut environment = Environment::inherited();
     forget_inherited_trace(&mut environment);
     let name = command.first().cloned().unwrap_or_default();
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
 
-    let wish = match (setup, no_setup) {
-        (true, _) => Wish::Always,
-        (_, true) => Wish::Never,
-        _ => Wish::WhereAllowed,
-    };
     let locations = Locations::from_env(|name| environment.get(name));
     let policy = socket_policy::find(&policy, &environment, &locations)?;
     // Asked for, it may be what gives the program MPTCP at all; else it is for a program that has it.
@@ -91,6 +89,15 @@ pub fn run(arguments: cli::run::Run) -> anyhow::Result<Infallible> {
         Mechanism::Covered | Mechanism::None => {}
     }
     Err(exec::exec(&target, &command, &environment).into())
+}
+
+/// What is asked about the set-up of the host.
+fn wish(arguments: &cli::run::Run) -> Wish {
+    match (arguments.setup, arguments.no_setup) {
+        (true, _) => Wish::Always,
+        (_, true) => Wish::Never,
+        _ => Wish::WhereAllowed,
+    }
 }
 
 /// One line, or with `--strict` a refusal.

@@ -6,9 +6,10 @@ use crate::cli::setup::Place;
 use crate::commands::setup::confirm;
 use crate::commands::setup::session::{enter, open_journal};
 use crate::daemon::published;
-use crate::error::Exit;
+use crate::error::{Error, Exit};
 use crate::host::Host;
-use crate::host::apply::{journal, transaction};
+use crate::host::apply::journal::{self, Journal};
+use crate::host::apply::transaction;
 use crate::host::gateway::place;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
@@ -42,6 +43,19 @@ pub fn undo(locations: &Locations, place: &Place, salvage: bool) -> anyhow::Resu
         ));
     }
     Ok(exit)
+}
+
+/// Undoes the set-up for whoever made it for a time; how many changes that were.
+///
+/// # Errors
+/// The kernel refused one (exit 6): the rest was taken back.
+pub fn all(locations: &Locations, each: impl FnMut(&Change)) -> Result<usize, Error> {
+    let mut host = KernelHost::open()?;
+    let mut journal = Journal::open(&locations.run(), identity::netns(), |_| {})?;
+    let undone = transaction::undo(&mut host, &mut journal, each)?;
+    journal.remove()?;
+    confirm::disarm(locations);
+    Ok(undone.done.len())
 }
 
 /// Undoes what the journal says.

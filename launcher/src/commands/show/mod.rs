@@ -6,7 +6,9 @@ pub mod check;
 pub mod counters;
 pub mod metrics;
 pub mod observe;
+pub(in crate::commands) mod progress;
 mod selftest;
 pub mod status;
 #[cfg(feature = "top")]
 pub mod top;
+pub(in crate::commands) mod trial;

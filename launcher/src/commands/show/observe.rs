@@ -18,8 +18,9 @@ use crate::host::observe::kernel_host::KernelHost;
 use crate::host::observe::{kernel, traffic};
 use crate::host::process::clock;
 use crate::host::procfs::programs;
-use crate::host::relay;
+use crate::host::served::counts;
 use crate::host::systemd::services;
+use crate::host::{agents, private_file, relay};
 use crate::locations::Locations;
 use crate::output::term::{self, Term};
 use crate::syscall::timespec;
@@ -29,6 +30,7 @@ use mptcpize_model::net::Bytes;
 use mptcpize_model::net::IfName;
 use mptcpize_model::status::daemon::Daemon;
 use mptcpize_model::status::lan::Heard;
+use mptcpize_model::status::served;
 use mptcpize_model::status::{Rates, Seen};
 
 /// How long rates are measured where nothing was looked at before: long enough for some hundred
@@ -89,10 +91,19 @@ pub(in crate::commands) fn look(
         daemon: published::running(&locations.run(), identity::netns())
             .map(|running| Daemon::of(running.pid, &running.status, clock::since_boot())),
         relay: relay::ask(&locations.run(), identity::netns()),
+        agents: agents::ask(locations, identity::netns()),
+        served: served(locations),
         ..Seen::default()
     };
     name_programs(&mut seen, shown, bound);
     Ok(seen)
+}
+
+/// Asks the relay that this host is, of this user or of root.
+fn served(locations: &Locations) -> served::Heard {
+    let all = [private_file::user(), 0].into_iter().filter_map(|user| locations.served_run(user));
+    let mut said = all.map(|run| counts::ask(&run));
+    said.find(|said| *said != served::Heard::Nothing).unwrap_or_default()
 }
 
 fn bound_links(connections: &[Connection]) -> BTreeMap<u32, IfName> {

@@ -1,4 +1,5 @@
-//! The place of the gateway of this host: one runs at a time, and others are told which process it is.
+//! The place of what runs for long on this host, a gateway or a relay's server: one runs at a time, and others
+//! are told which process it is.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -7,46 +8,76 @@ use crate::error::{Error, Exit};
 use crate::host::apply::lock::{self, Attempt};
 use crate::locations::Locations;
 
-/// The name of the lock that a gateway holds while it runs.
-const LOCK: &str = "gateway";
+/// What has a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What it is called in errors.
+    what: &'static str,
+    /// The name of the lock that it holds while it runs.
+    lock: &'static str,
+    /// Its unit, where it is a service.
+    unit: &'static str,
+}
 
-/// Takes the place, for as long as the file is open.
+/// The gateway of this host.
+pub const GATEWAY: Kind = Kind { what: "gateway", lock: "gateway", unit: "mptcpize-gateway" };
+
+/// The server end of a relay.
+pub const SERVER: Kind = Kind { what: "relay", lock: "server", unit: "mptcpize-relay" };
+
+/// Takes the place of the gateway, for as long as the file is open.
 ///
 /// # Errors
 /// 1 where another gateway runs.
 pub fn take(locations: &Locations) -> Result<File, Error> {
-    match lock::try_take(&locations.gateway_journal(), LOCK)? {
+    take_in(&locations.gateway_journal(), GATEWAY)
+}
+
+/// Takes a place whose locks are in this directory, for as long as the file is open.
+///
+/// # Errors
+/// 1 where another one runs.
+pub fn take_in(directory: &Path, kind: Kind) -> Result<File, Error> {
+    match lock::try_take(directory, kind.lock)? {
         Attempt::Taken(file) => Ok(file),
-        Attempt::Held(holder) => Err(Error::new(Exit::Failed, "a gateway runs here already")
-            .why(match holder.as_str() {
-                "" => "a process that cannot be seen from here".to_owned(),
-                holder => format!("process {holder} is one"),
-            })
-            .fix(stop(&holder))),
+        Attempt::Held(holder) => {
+            Err(Error::new(Exit::Failed, format!("a {} runs here already", kind.what))
+                .why(match holder.as_str() {
+                    "" => "a process that cannot be seen from here".to_owned(),
+                    holder => format!("process {holder} is one"),
+                })
+                .fix(stop(&holder, kind)))
+        }
     }
 }
 
 /// How the gateway that runs is ended, as a command; nothing where none runs.
 pub fn running(locations: &Locations) -> Option<String> {
-    let directory = locations.gateway_journal();
-    // Without one nobody has taken it, and asking makes nothing.
-    let attempt = directory.exists().then(|| lock::try_take(&directory, LOCK))?.ok()?;
+    holder(&locations.gateway_journal(), GATEWAY).map(|holder| stop(&holder, GATEWAY))
+}
+
+/// The process that has the place, empty where it cannot be seen from here; nothing where none has.
+pub fn holder(directory: &Path, kind: Kind) -> Option<String> {
+    // Without a directory nobody has taken it, and asking makes nothing.
+    let attempt = directory.exists().then(|| lock::try_take(directory, kind.lock))?.ok()?;
     match attempt {
-        Attempt::Held(holder) => Some(stop(&holder)),
+        Attempt::Held(holder) => Some(holder),
         Attempt::Taken(_) => None,
     }
 }
 
-fn stop(holder: &str) -> String {
+/// How it is ended, as a command.
+pub fn stop(holder: &str, kind: Kind) -> String {
     let cgroup = fs::read_to_string(format!("/proc/{holder}/cgroup")).unwrap_or_default();
-    match (cgroup.contains("/mptcpize-gateway.service"), holder) {
-        (true, _) => "sudo systemctl stop mptcpize-gateway".to_owned(),
+    let unit = format!("/{}.service", kind.unit);
+    match (cgroup.contains(&unit), holder) {
+        (true, _) => format!("sudo systemctl stop {}", kind.unit),
         (false, "") => "end the other one first".to_owned(),
         (false, holder) => format!("sudo kill {holder}"),
     }
 }
 
-/// Removes the lock, of a gateway that has ended.
-pub fn clear(directory: &Path) {
-    let _ = fs::remove_file(directory.join("lock").join(LOCK));
+/// Removes the lock, of one that has ended.
+pub fn clear(directory: &Path, kind: Kind) {
+    let _ = fs::remove_file(directory.join("lock").join(kind.lock));
 }

@@ -1,5 +1,5 @@
-//! The relay's process: started with one capability and a user of its own, told about by a socket, and
-//! ended with this process.
+//! The relay's process, whatever it does: started with a user of its own and the capabilities that it needs,
+//! told about by a socket, and ended with this process.
 
 use std::fs;
 use std::io;
@@ -13,8 +13,21 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::host::gateway::confine::{Confined, NET_ADMIN};
 use crate::host::gateway::user;
+use crate::host::process::handed;
 
-/// Where a gateway keeps what its relay needs.
+/// What a relay does, by the verb of mptcpize-relay, and the capabilities that it has for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    /// The verb.
+    pub verb: &'static str,
+    /// Its capabilities, a bit each.
+    pub capabilities: u32,
+}
+
+/// It carries the connections of a LAN.
+pub const GATEWAY: Task = Task { verb: "gateway", capabilities: NET_ADMIN };
+
+/// Where it is kept what a relay needs.
 #[derive(Clone, Debug)]
 pub struct Places(pub PathBuf);
 
@@ -47,7 +60,7 @@ impl Places {
     }
 }
 
-/// What all relays of a gateway share, one after another.
+/// What all relays at one place share, one after another.
 #[derive(Debug)]
 pub struct Sockets {
     state: UnixListener,
@@ -62,7 +75,8 @@ impl Sockets {
     /// The directory cannot be written.
     pub fn make(places: &Places) -> io::Result<Self> {
         places.clear();
-        let user = user::free();
+        // Only root can make a process somebody else's.
+        let user = rustix::process::geteuid().is_root().then(user::free).flatten();
         let state = state(places)?;
         let notify = UnixDatagram::bind(places.notify())?;
         notify.set_nonblocking(true)?;
@@ -83,7 +97,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// The user of the gateway's children.
+    /// The user of the children.
     pub fn user(&self) -> Option<u32> {
         self.user
     }
@@ -133,17 +147,26 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts one.
+    /// Starts one, which gets these sockets by their names.
     ///
     /// # Errors
     /// The program cannot be executed, or its user not be made.
-    pub fn start(program: &Path, places: &Places, sockets: &Sockets) -> io::Result<Self> {
+    pub fn start(
+        program: &Path,
+        task: Task,
+        places: &Places,
+        sockets: &Sockets,
+        handed: &[(&str, BorrowedFd<'_>)],
+    ) -> io::Result<Self> {
         let mut command = Command::new(program);
-        command.args(["gateway", "--settings"]).arg(places.settings());
+        command.args([task.verb, "--settings"]).arg(places.settings());
         command.env_clear().env("NOTIFY_SOCKET", places.notify()).current_dir("/");
         command.stdin(Stdio::from(OwnedFd::from(sockets.state.try_clone()?)));
         command.stdout(Stdio::null());
-        Confined { user: sockets.user, capabilities: NET_ADMIN }.apply(&mut command);
+        Confined { user: sockets.user, capabilities: task.capabilities }.apply(&mut command);
+        if !handed.is_empty() {
+            handed::hand_over(&mut command, handed)?;
+        }
         let child = command.spawn()?;
         let pid = Pid::from_child(&child);
         let end = pidfd_open(pid, PidfdFlags::NONBLOCK)?;

@@ -97,5 +97,5 @@ fn kernel_rule(rule: &MarkRule) -> Kernel {
 
 fn kernel_route(route: &LocalRoute) -> LocalDefault {
     let family = to_kernel::family(route.family);
-    LocalDefault { family, table: route.table, protocol: GATEWAY }
+    LocalDefault { family, table: route.table, source: None, protocol: GATEWAY }
 }

@@ -1,6 +1,7 @@
 //! This process and those that it starts: signals, privilege, the terminal, helpers with a deadline.
 
 pub mod clock;
+pub mod handed;
 pub mod helper;
 pub mod privilege;
 pub mod resolve;

@@ -20,9 +20,9 @@ use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal
 
 use crate::inject::seccomp::answer::Responder;
 use crate::inject::seccomp::call::SocketOption;
-use crate::inject::seccomp::message::pair;
 use crate::inject::seccomp::option;
 use crate::inject::seccomp::sys::{self, SLOTS};
+use crate::syscall::message::pair;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,6 @@ mod holders;
 mod install;
 mod mappings;
 mod memory;
-mod message;
 mod option;
 mod outcome;
 mod probe;
@@ -50,6 +49,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::syscall::message;
 pub use probe::{Obstacle, Terms, probe};
 use refused::Refused;
 

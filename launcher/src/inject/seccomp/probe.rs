@@ -141,7 +141,7 @@ fn rehearse() -> u64 {
     let Some(callers) = Callers::look() else { return word::NO_PROC };
     let us = callers.us();
     sys::act_as(us.user, us.group);
-    if let Ok((ours, theirs)) = super::message::pair() {
+    if let Ok((ours, theirs)) = crate::syscall::message::pair() {
         let _ = message::send_listener(ours.as_fd(), ours.as_fd());
         let _ = message::receive_listener(theirs.as_fd());
         drop(ours);

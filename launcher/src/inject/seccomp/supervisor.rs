@@ -14,17 +14,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::inject::seccomp::answer::Responder;
 use crate::inject::seccomp::caller::Callers;
 use crate::inject::seccomp::memory::Memory;
-use crate::inject::seccomp::message;
 use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::steps::{Progress, Step};
 use crate::inject::seccomp::sys::{self, SLOTS, Slots};
 use crate::inject::seccomp::trace::Trace;
+use crate::syscall::fork::detach;
+use crate::syscall::message;
 use crate::syscall::timespec;
 
 /// The names of the two, as ps(1) shows them; the kernel keeps 15 bytes.
@@ -51,7 +51,9 @@ pub(super) fn run(
     trace: Option<File>,
     refused: Refused,
 ) -> io::Result<i32> {
-    let control = leave(control, trace.as_ref())?;
+    let kept: Vec<_> = trace.iter().map(AsRawFd::as_raw_fd).collect();
+    let control = detach(control, kept)?;
+    raise_limit();
     let trace = trace.map(Trace::start).transpose()?;
     let callers = Callers::look().ok_or(io::ErrorKind::NotFound)?;
     let slots = Slots::new()?;
@@ -79,27 +81,10 @@ pub(super) fn run(
     Ok(serve(&responder, Some(ours)))
 }
 
-/// Leaves everything that the program may want to close, end or unmount.
-fn leave(control: OwnedFd, trace: Option<&File>) -> io::Result<OwnedFd> {
-    sys::block_signals();
-    let _ = rustix::process::setsid();
-    rustix::process::chdir("/")?;
-    // Above the standard ones, wherever the program's caller had left a gap.
-    let control = rustix::io::fcntl_dupfd_cloexec(control, 3)?;
-    let mut kept = vec![control.as_raw_fd()];
-    kept.extend(trace.map(AsRawFd::as_raw_fd));
-    sys::close_range(0, 2);
-    sys::close_all_but(kept);
-    // In their places, so that no socket of ours becomes a standard descriptor. Without /dev/null
-    // they stay closed, which harms nobody: nothing here reads or writes them.
-    for _ in 0..3 {
-        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-        std::mem::forget(null);
-    }
-    // The program's limit may leave no room for what stands above its own descriptors.
+/// The program's limit of descriptors may leave no room for what stands above its own.
+fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    Ok(control)
 }
 
 /// Answers calls until the last process under the filter has ended.

@@ -8,81 +8,15 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::time::{Duration, Instant};
+
+pub(super) use crate::syscall::fork::{
+    End, block_signals, close_all_but, close_range, exit, fork, reap, set_name, wait,
+};
 
 use libc::{c_int, c_ulong, seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp};
 
 fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
-/// Forks; `None` is the child, which ends with [`exit`].
-///
-/// A clone(2) without an exit signal: a SIGCHLD would stay pending, through the exec, in a program
-/// that has it blocked, and one that it never had a child for.
-///
-/// # Errors
-/// No process can be had (EAGAIN: `RLIMIT_NPROC` or a cgroup's `pids.max`).
-pub(super) fn fork() -> io::Result<Option<i32>> {
-    // SAFETY: without CLONE_VM this is fork(2); the launcher has one thread, so the child finds
-    // no lock taken and no state half changed. The five arguments are all zero, whatever their
-    // order on this processor.
-    let pid = checked(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? as i32;
-    Ok((pid != 0).then_some(pid))
-}
-
-/// Ends a process of [`fork`], without the exit handlers, which are the launcher's.
-pub(super) fn exit(code: i32) -> ! {
-    // SAFETY: takes an integer and does not return.
-    unsafe { libc::_exit(code) }
-}
-
-/// How a process of [`fork`] ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Code(i32),
-    Signal(i32),
-}
-
-/// Waits for a process of [`fork`].
-pub(super) fn wait(pid: i32) -> io::Result<End> {
-    let mut status = 0;
-    loop {
-        // SAFETY: the status is a valid place for an int; no resource usage is asked for.
-        // __WALL because a child without an exit signal is not waited for otherwise.
-        let result = unsafe { libc::wait4(pid, &raw mut status, libc::__WALL, ptr::null_mut()) };
-        match checked(result.into()) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-            Ok(_) if libc::WIFSIGNALED(status) => return Ok(End::Signal(libc::WTERMSIG(status))),
-            Ok(_) => return Ok(End::Code(libc::WEXITSTATUS(status))),
-        }
-    }
-}
-
-/// Buries children that have ended, and waits for the others, so long at most: one that was killed
-/// may be kept alive by what it waits for.
-pub(super) fn reap(patience: Duration) {
-    let start = Instant::now();
-    loop {
-        let options = libc::__WALL | libc::WNOHANG;
-        // SAFETY: no status and no resource usage is asked for.
-        match unsafe { libc::wait4(-1, ptr::null_mut(), options, ptr::null_mut()) } {
-            0 if start.elapsed() < patience => std::thread::sleep(Duration::from_millis(1)),
-            1.. => {}
-            _ => return,
-        }
-    }
-}
-
-/// Blocks every signal that can be blocked: the supervisor ends when its work does.
-pub(super) fn block_signals() {
-    // SAFETY: the set is initialised by sigfillset before it is read.
-    unsafe {
-        let mut all = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, ptr::null_mut());
-    }
 }
 
 /// Lets an [`alarm`] end a call that waits, with EINTR, in a process that blocks all signals.
@@ -122,33 +56,6 @@ pub(super) fn bytes_of(thread: u32, address: u64, size: usize) -> io::Result<Vec
         got if got == size => Ok(bytes),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
-}
-
-/// Closes every descriptor but these and the standard ones.
-pub(super) fn close_all_but(mut kept: Vec<RawFd>) {
-    kept.retain(|fd| *fd > 2);
-    kept.sort_unstable();
-    let mut from = 3;
-    for fd in kept {
-        close_range(from, fd - 1);
-        from = fd + 1;
-    }
-    close_range(from, RawFd::MAX);
-}
-
-/// Closes every descriptor from `first` to `last`.
-pub(super) fn close_range(first: RawFd, last: RawFd) {
-    if first <= last {
-        // SAFETY: integers only. The caller is a fresh process that owns none of them: they are
-        // copies of its parent's, and their owners in memory are never dropped.
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    }
-}
-
-/// Gives this process (its only thread) a name, as ps(1) and top(1) show it.
-pub(super) fn set_name(name: &std::ffi::CStr) {
-    // SAFETY: the name is terminated; the kernel cuts it after 15 bytes.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
 }
 
 /// No core file from this process.

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
-use crate::inject::seccomp::message::pair;
 use crate::inject::seccomp::sys;
+use crate::syscall::message::pair;
 
 /// The longest record, with the number before it.
 const MOST: usize = 1024;

@@ -157,6 +157,26 @@ pub fn harm(lan: &[IfName], uplinks: &[IfName], until: Instant) -> Harm {
     Filters::read(until).0.judge(lan, uplinks, 0)
 }
 
+/// Where packets to a port of this host are dropped that come over these interfaces; nothing where the rules
+/// cannot be read.
+pub fn closed(devs: &[IfName], port: u16, until: Instant) -> Vec<Rule> {
+    let (filters, _) = Filters::read(until);
+    let mut found: Vec<Rule> = Vec::new();
+    for dev in devs {
+        let packet = Packet { lan: dev, way: Way::Served(port) };
+        for table in tables(&filters.saved, &filters.ruleset, packet, 0) {
+            for told in rules::drops(&table, packet) {
+                // One rule is told once for all interfaces that it is about.
+                if !found.iter().any(|rule| rule.place == told.place) {
+                    let (lan, uplinks) = (dev.clone(), vec![]);
+                    found.push(Rule { lan, uplinks, place: told.place, fix: told.fix });
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Reads the rules, by nft and by what iptables-save lists beside.
 fn filters(gateway: &mut Gateway, until: Instant) {
     let Settings { lan, uplinks, port, .. } = gateway.settings.clone();

@@ -89,6 +89,10 @@ fn accept(place: Place<'_>, packet: Packet<'_>) -> Vec<String> {
     let name = shell::word(format!("\"{lan}\""));
     let rules = match packet.way {
         Way::Relayed => vec![(format!("meta mark {MARK:#x}"), vec![meta("mark", json!(MARK))])],
+        Way::Served(port) => {
+            let left = json!({"payload": {"protocol": "tcp", "field": "dport"}});
+            vec![(format!("tcp dport {port}"), vec![matches(left, "==", json!(port))])]
+        }
         Way::Forwarded(_) => {
             let state =
                 matches(json!({"ct": {"key": "state"}}), "in", json!(["established", "related"]));
@@ -292,6 +296,34 @@ mod tests {
             (vec![json!([from("br0"), xt("target", "REJECT")])], 1),
         ] {
             assert_eq!(dropped(&rules), expected, "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_let_in_is_one_that_is_named_or_in_a_range() {
+        let at = json!({"family": "inet", "table": "filter", "chain": "input", "handle": 7});
+        let dropped = |rule: Option<Value>| {
+            let mut all = vec![json!({"chain": {"family": "inet", "table": "filter",
+                "name": "input", "hook": "input", "policy": "drop"}})];
+            if let Some(expr) = rule {
+                let mut rule = at.clone();
+                rule["expr"] = expr;
+                all.push(json!({"rule": rule}));
+            }
+            let dev = IfName::new("eth0").expect("a name");
+            let packet = Packet { lan: &dev, way: Way::Served(8686) };
+            let tables = tables(&json!({"nftables": all}), packet, 0);
+            tables.values().flat_map(|table| rules::drops(table, packet)).collect::<Vec<_>>()
+        };
+        let port = |right: Value| {
+            let left = json!({"payload": {"protocol": "tcp", "field": "dport"}});
+            json!([{"match": {"op": "==", "left": left, "right": right}}, {"accept": null}])
+        };
+        let told = dropped(Some(port(json!(22))));
+        assert_eq!(told[0].fix, ["nft insert rule inet filter input tcp dport 8686 accept"]);
+        assert_eq!(dropped(None), told);
+        for right in [json!(8686), json!({"set": [22, 8686]}), json!({"range": [8000, 9000]})] {
+            assert_eq!(dropped(Some(port(right.clone()))), [], "{right}");
         }
     }
 

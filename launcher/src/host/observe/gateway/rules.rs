@@ -1,5 +1,5 @@
-//! Rules of a packet filter, as far as the packets of a LAN are concerned, and what becomes of those: no
-//! matter which tool listed them.
+//! Rules of a packet filter, as far as the packets of a LAN are concerned, or those of clients of this host,
+//! and what becomes of them: no matter which tool listed them.
 //!
 //! A rule may ask what is not known here (addresses, marks, sets): then it may apply or not, and a packet
 //! that may be accepted is taken to be. So what is told is certain, and what is not certain is not told.
@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mptcpize_model::net::IfName;
 
-/// The first packet of a new connection of the LAN to somewhere beyond an uplink.
+/// The first packet of a new connection, of the LAN to somewhere beyond an uplink, or of a client to this
+/// host.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet<'a> {
     /// It comes over this interface.
@@ -24,6 +25,8 @@ pub(super) enum Way<'a> {
     Relayed,
     /// It is of any protocol, and leaves over this interface.
     Forwarded(&'a IfName),
+    /// It is of TCP, and to this port of this host.
+    Served(u16),
 }
 
 /// What most connections of a LAN are to: HTTPS. Who lets in ssh alone lets in nothing of them.
@@ -51,32 +54,33 @@ impl Packet<'_> {
         match self.way {
             Way::Forwarded(uplink) => among(uplink, names),
             // What comes in has none.
-            Way::Relayed => Applies::No,
+            Way::Relayed | Way::Served(_) => Applies::No,
         }
     }
 
     /// Is it of this protocol?
     pub(super) fn is_of(self, protocol: &str) -> Applies {
         match (self.way, protocol) {
-            (Way::Relayed, "tcp") => Applies::Yes,
-            (Way::Relayed, _) => Applies::No,
+            (Way::Relayed | Way::Served(_), "tcp") => Applies::Yes,
+            (Way::Relayed | Way::Served(_), _) => Applies::No,
             (Way::Forwarded(_), _) => Applies::Maybe,
         }
     }
 
     /// Is it to a port of this range?
     pub(super) fn is_to(self, ports: std::ops::RangeInclusive<u64>) -> Applies {
-        match self.way {
-            Way::Relayed if ports.contains(&PORT) => Applies::Yes,
-            Way::Relayed => Applies::No,
-            Way::Forwarded(_) => Applies::Maybe,
-        }
+        let port = match self.way {
+            Way::Relayed => PORT,
+            Way::Served(port) => port.into(),
+            Way::Forwarded(_) => return Applies::Maybe,
+        };
+        if ports.contains(&port) { Applies::Yes } else { Applies::No }
     }
 
     /// The hook that all such packets pass (nft(8)).
     pub(super) fn hook(self) -> &'static str {
         match self.way {
-            Way::Relayed => "input",
+            Way::Relayed | Way::Served(_) => "input",
             Way::Forwarded(_) => "forward",
         }
     }

@@ -45,6 +45,7 @@ fn base(tool: &str, table: &str, name: &str, policy: &str, packet: Packet<'_>) -
         (policy == "DROP").then(|| format!("{tool}'s table {table}: the policy of {name} is DROP"));
     let admit = match packet.way {
         Way::Relayed => vec![format!("{insert} -m mark --mark {MARK:#x} -j ACCEPT")],
+        Way::Served(port) => vec![format!("{insert} -p tcp -m tcp --dport {port} -j ACCEPT")],
         Way::Forwarded(_) => vec![
             format!("{insert} -i {lan} -j ACCEPT"),
             format!("{insert} -o {lan} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
@@ -201,6 +202,13 @@ mod tests {
         let told = drops("");
         assert_eq!(told[0].place, "iptables's table filter: -A local -j DROP");
         assert_eq!(told[0].fix, ["iptables -t filter -I INPUT -m mark --mark 0x8684 -j ACCEPT"]);
+        let lan = IfName::new("eth0").expect("a name");
+        let packet = Packet { lan: &lan, way: Way::Served(8686) };
+        let text =
+            "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n";
+        let told = rules::drops(&tables("iptables", text, packet)["filter"], packet);
+        let fix = ["iptables -t filter -I INPUT -p tcp -m tcp --dport 8686 -j ACCEPT"];
+        assert_eq!(told[0].fix, fix);
         for rule in [
             "-A INPUT -m mark --mark 0x8684 -j ACCEPT",
             "-A INPUT -i br0 -j ACCEPT",

@@ -1,0 +1,51 @@
+//! `mptcpize relay serve undo`, and the end of every relay: the host as it was. Key and users stay.
+
+use std::fs;
+use std::path::Path;
+
+use crate::commands::relay::serve::pass;
+use crate::error::Exit;
+use crate::host::gateway::place::{self, SERVER};
+use crate::host::gateway::relay::Places;
+use crate::host::private_file;
+use crate::locations::Locations;
+use crate::output::{self, diff};
+use mptcpize_model::phrase;
+
+/// Takes back what a relay left.
+///
+/// # Errors
+/// 1 while one runs, 4 without privilege, 6 when the kernel refuses a change.
+pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
+    let directory = locations.served_run(private_file::user()).filter(|it| it.exists());
+    let Some(directory) = directory else {
+        output::line("nothing to undo: no relay has left anything")?;
+        return Ok(Exit::Done);
+    };
+    let place = place::take_in(&held(&directory), SERVER)?;
+    let count = pass::take_back(locations, &directory, |change| {
+        if verbose {
+            output::note(&diff::change_line(change));
+        }
+    })?;
+    clear(&directory);
+    drop(place);
+    output::line(&format!("undid {}", phrase::count(count, "change")))?;
+    Ok(Exit::Done)
+}
+
+/// Where the place of the relay that runs is taken: not beside its sockets, which none has.
+pub fn held(directory: &Path) -> std::path::PathBuf {
+    directory.join("held")
+}
+
+/// Removes the files of a relay that has ended.
+pub fn clear(directory: &Path) {
+    Places(directory.to_owned()).clear();
+    let held = held(directory);
+    place::clear(&held, SERVER);
+    for path in [held.join("lock"), held, directory.to_owned()] {
+        // One that is not empty is somebody else's.
+        let _ = fs::remove_dir(path);
+    }
+}
