@@ -114,7 +114,7 @@ fn a_relay_that_does_not_answer_is_told() {
 #[test]
 fn names_of_programs_cannot_write_to_the_terminal() {
     let mut seen = laptop();
-    let evil = Program { pid: 1, name: "a\x1b]0;x\x07b".into() };
+    let evil = Program { pid: 1, name: "a\x1b]0;x\x07b".into(), container: None };
     seen.programs.insert(1, evil);
     let screen = status::screen(&report(&seen, 20), &Term::PLAIN);
     assert!(!screen.contains('\x1b') && screen.contains("a]0;xb"), "{screen}");

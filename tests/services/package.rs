@@ -80,6 +80,8 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
 
         echo '# of the administrator' >>/etc/mptcpize.toml
         mptcpize enable --system >/dev/null
+        mptcpize enable --containers >/dev/null
+        grep -c '"hostPath": "/usr/lib/[^/]*/mptcpize/libmptcpize.so"' /etc/cdi/mptcpize.json
         # As an earlier release was enabled, whose unit had another name.
         wants=/etc/systemd/system/multi-user.target.wants
         mkdir -p $wants
@@ -110,6 +112,7 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
          complete -F _mptcpize mptcpize\n\
          Usage:\n\
          disabled\n\
+         2\n\
          mptcpized.service -> /lib/systemd/system/mptcpized.service\n\
          262\n\
          # of the administrator\n\

@@ -12,6 +12,18 @@ use super::{Cmd, scratch, tool};
 ///   directory that was made;
 /// * `nobody COMMAND…`: as an ordinary user without groups.
 pub fn copy(script: &str) -> Cmd {
+    entered("exec chroot $root", script)
+}
+
+/// The same as the root of its mount namespace: in a chroot the kernel makes no user namespaces.
+pub fn root(script: &str) -> Cmd {
+    entered(
+        "cd $root; mkdir run/outside; pivot_root . run/outside; umount -l run/outside; exec",
+        script,
+    )
+}
+
+fn entered(enter: &str, script: &str) -> Cmd {
     let prelude = r#"
         written() {
             (
@@ -25,7 +37,7 @@ pub fn copy(script: &str) -> Cmd {
         nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"; }
         cd /
     "#;
-    around(
+    let around = around(&format!(
         r#"
         mount -t tmpfs -o mode=755 tmpfs $root/run
         mount -t tmpfs -o mode=1777 tmpfs $root/tmp
@@ -35,10 +47,10 @@ pub fn copy(script: &str) -> Cmd {
         mount -o remount,bind,ro $root/run/lower
         mount --bind $2 $root$2
         mount -o remount,bind,ro $root$2
-        exec chroot $root bash -euc "$3" bash
+        {enter} bash -euc "$3" bash
         "#,
-    )
-    .arg(format!("{prelude}\n{script}"))
+    ));
+    around.arg(format!("{prelude}\n{script}"))
 }
 
 /// A script that runs outside of the copy, which is below `$root`.

@@ -132,7 +132,7 @@ pub fn laptop() -> Seen {
         Connection { fallback: Some(Fallback::PeerWithout), ..connection(3, vec![plain]) },
     ]);
     for (inode, pid, text) in [(1, 4711, "curl"), (2, 4802, "ssh"), (3, 5120, "firefox")] {
-        seen.programs.insert(inode, Program { pid, name: text.into() });
+        seen.programs.insert(inode, Program { pid, name: text.into(), container: None });
     }
     let moved = |received, sent| Bytes { received, sent };
     seen.rates = Some(Rates {

@@ -137,6 +137,7 @@ impl Asked {
             subflows_per_path: file.subflows_per_path,
             system: file.system,
             relay: file.relay,
+            containers: file.containers,
             sockets: file.sockets,
         }
     }

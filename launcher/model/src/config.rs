@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::budget::{Budget, Size};
 use crate::congestion::Congestion;
+use crate::container::asked::{Container, DeviceName};
 use crate::gateway::asked;
 use crate::mptcp::MOST;
 use crate::net::IfName;
@@ -80,6 +81,9 @@ pub struct Config {
     /// What goes through a relay.
     #[serde(skip_serializing_if = "is_default")]
     pub relay: relay::asked::Asked,
+    /// Devices for containers beside the usual one: what `enable --containers` writes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub containers: BTreeMap<DeviceName, Container>,
     /// Which sockets of programs stay TCP. Last, for in TOML it is a table.
     pub sockets: Sockets,
 }
@@ -156,6 +160,9 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         self.sockets.text().map_err(|error| format!("[sockets]: {error}"))?;
         self.relay.check()?;
+        for (name, container) in &self.containers {
+            container.check().map_err(|error| format!("[containers.{name}]: {error}"))?;
+        }
         if self.subflows_per_path.is_some_and(|each| each == 0 || each as usize > MOST) {
             return Err(format!("subflows_per_path is none of 1 to {MOST}"));
         }

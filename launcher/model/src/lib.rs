@@ -13,6 +13,7 @@ pub mod checks;
 pub mod config;
 pub mod congestion;
 pub mod connection;
+pub mod container;
 pub mod counters;
 pub mod daemon;
 pub mod desired;

@@ -9,4 +9,7 @@ pub struct Program {
     pub pid: u32,
     /// Its name, as `ps` shows it.
     pub name: String,
+    /// The container that it is in, as engines list it; none outside of containers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }

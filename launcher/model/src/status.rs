@@ -198,6 +198,17 @@ pub struct ConnectionRow {
     pub subflows: Vec<SubflowRow>,
 }
 
+/// What is in another network namespace of this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Elsewhere {
+    /// A process in it, by which `--netns` finds it.
+    pub pid: u32,
+    /// The container of that process.
+    pub container: Option<String>,
+    /// Its connections.
+    pub connections: Vec<ConnectionRow>,
+}
+
 /// How many connections there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -229,6 +240,9 @@ pub struct Report {
     pub counts: Option<Counts>,
     /// The first of them.
     pub connections: Vec<ConnectionRow>,
+    /// The other network namespaces with connections, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Vec<Elsewhere>>,
     /// Why a program may be missing.
     pub programs_hidden: Option<&'static str>,
     /// The path manager's limits.
@@ -260,6 +274,13 @@ pub struct Report {
     pub services_tcp: BTreeMap<String, String>,
 }
 
+/// The rows of the first `shown` connections alone.
+pub fn connection_rows(seen: &Seen, shown: usize) -> Vec<ConnectionRow> {
+    let whereabouts = Whereabouts::of(seen);
+    let all = seen.connections.iter().flatten().take(shown);
+    all.map(|one| row(one, seen, &whereabouts)).collect()
+}
+
 /// Works out the report, with the first `shown` connections.
 pub fn report(seen: &Seen, shown: usize) -> Report {
     let all = seen.connections.as_deref().unwrap_or_default();
@@ -277,6 +298,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         rates_over_ms: seen.rates.as_ref().map(|rates| rates.over_ms),
         counts: seen.connections.as_deref().map(counts),
         connections: all.iter().take(shown).map(|one| row(one, seen, &whereabouts)).collect(),
+        elsewhere: None,
         programs_hidden: seen.programs_hidden,
         limits: seen.state.limits,
         scheduler: seen.scheduler.clone(),

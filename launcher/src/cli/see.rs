@@ -40,6 +40,8 @@ Examples:
       Show them again every 5 seconds.
   mptcpize status --json
       Print all connections with tokens, subflows and bytes as one JSON object.
+  sudo mptcpize status --all-netns
+      Show the connections of containers too.
 
 See also:
   mptcpize-top(1), mptcpize-check(1), ss(8)";
@@ -78,6 +80,13 @@ pub struct Status {
     /// Default: that of mptcpize itself.
     #[arg(long, value_name = "NAME|PID")]
     pub netns: Option<String>,
+
+    /// Show the connections of all network namespaces, with the container of each program
+    ///
+    /// A namespace is found by its processes: as root all, otherwise those of your own processes.
+    /// Paths, limits and remarks stay those of this namespace.
+    #[arg(long, conflicts_with = "netns")]
+    pub all_netns: bool,
 }
 
 /// What `top` does and when one wants it.

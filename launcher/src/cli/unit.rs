@@ -18,7 +18,11 @@ With --system instead of units: every program that starts from then on, by a lin
 /etc/ld.so.preload, after the programs that a host needs to boot and to be mended have been tried \
 with it.
 
-`mptcpize disable` undoes either and leaves no trace.";
+With --containers: a device for containers, by the Container Device Interface (CDI) that podman, \
+Docker, containerd and CRI-O read. A container that is given it has the library in its file system \
+and LD_PRELOAD and GODEBUG in its environment; its image stays as it is.
+
+`mptcpize disable` undoes each and leaves no trace.";
 
 /// The sections below the options of `enable`.
 const ENABLE_MORE: &str = "\
@@ -36,8 +40,11 @@ Files:
   /etc/systemd/system/UNIT.d/50-mptcpize.conf
       the drop-in (--runtime: below /run; --user: ~/.config/systemd/user)
   /etc/ld.so.preload  --system: one line; others stay as they are
+  /etc/cdi/mptcpize.json
+      --containers: the devices, of the kind mptcpize.org/shim
   /usr/lib/mptcpize   what is enabled needs of mptcpize, where no package has installed it
-  /etc/mptcpize.toml  what --system leaves alone ([system]) and which sockets stay TCP ([sockets])
+  /etc/mptcpize.toml  what --system leaves alone ([system]), which sockets stay TCP ([sockets]),
+                      and devices for containers with settings of their own ([containers.NAME])
 
 Examples:
   mptcpize enable --dry-run nginx
@@ -48,6 +55,9 @@ Examples:
       Enable haproxy, but keep its connections within this host on TCP.
   sudo mptcpize enable --system
       Enable every program that starts from now on.
+  sudo mptcpize enable --containers
+  podman run --device mptcpize.org/shim=run IMAGE
+      Make devices for containers, and start a container whose programs use MPTCP.
 
 See also:
   mptcpize-disable(1), mptcpize-list(1), systemctl(1), systemd.unit(5), ld.so(8)";
@@ -57,7 +67,8 @@ pub const DISABLE_LONG: &str = "\
 Undoes `mptcpize enable`: removes the drop-in of each unit, and with the last one what the \
 drop-ins need. It counts when the unit is next started, or at once with --now; until then its \
 processes go on with MPTCP. With --system, removes the line in /etc/ld.so.preload and then the \
-library; programs that run keep MPTCP until they end.";
+library; programs that run keep MPTCP until they end. With --containers, removes the devices: an \
+engine refuses to start a container that names one.";
 
 /// The sections below the options of `disable`.
 const DISABLE_MORE: &str = "\
@@ -72,6 +83,8 @@ Examples:
       Remove every drop-in.
   sudo mptcpize disable --system
       No program uses MPTCP any more once it is started again.
+  sudo mptcpize disable --containers
+      Remove the devices for containers.
 
 See also:
   mptcpize-enable(1), mptcpize-list(1), systemctl(1)";
@@ -81,7 +94,8 @@ pub const LIST_LONG: &str = "\
 Shows the units that `mptcpize enable` has enabled and whether that is in effect: not by files, \
 but by the sockets that the kernel has for each unit's processes. Sockets that stayed TCP are \
 named with the cause and, where there is one, the command that mends it. When `enable --system` \
-is in effect, the first line says so. It changes nothing.";
+is in effect, the first line says so; another names the devices that containers can be given. It \
+changes nothing.";
 
 /// The sections below the options of `list`.
 const LIST_MORE: &str = "\
@@ -106,19 +120,28 @@ See also:
 /// `mptcpize enable`.
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "mptcpize enable [OPTIONS] UNIT...\n       mptcpize enable --system \
-                            [--via preload|environment] [-n] [-j] [--root DIR]",
+                            [--via preload|environment] [-n] [-j] [--root DIR]\n       mptcpize enable \
+                            --containers [-n] [-j] [--root DIR]",
           after_long_help = ENABLE_MORE)]
 pub struct Enable {
     /// Units as systemctl takes them, or the path of a unit file
     ///
     /// Names, aliases, instances, templates, patterns. A pattern means services and sockets, and
     /// passes over what cannot be enabled.
-    #[arg(value_name = "UNIT", required_unless_present = "system")]
+    #[arg(value_name = "UNIT", required_unless_present_any = ["system", "containers"])]
     pub units: Vec<String>,
 
     /// Every program of the host, instead of units
     #[arg(long, conflicts_with_all = ["units", "now", "user", "runtime"])]
     pub system: bool,
+
+    /// Containers that are given a device, instead of units
+    ///
+    /// `podman run --device mptcpize.org/shim=run IMAGE`, and the same with docker. What the options
+    /// below say of sockets holds for the device `run`; [containers.NAME] in /etc/mptcpize.toml makes
+    /// others.
+    #[arg(long, conflicts_with_all = ["units", "now", "user", "runtime", "system", "via"])]
+    pub containers: bool,
 
     /// Restart the units, so that it counts at once
     ///
@@ -159,18 +182,23 @@ pub struct Enable {
 /// `mptcpize disable`.
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "mptcpize disable [OPTIONS] UNIT...\n       mptcpize disable --system \
-                            [-n] [-j] [--root DIR]",
+                            [-n] [-j] [--root DIR]\n       mptcpize disable --containers [-n] [-j] \
+                            [--root DIR]",
           after_long_help = DISABLE_MORE)]
 pub struct Disable {
     /// Units as systemctl takes them, or the path of a unit file
     ///
     /// Names, aliases, instances, templates, patterns.
-    #[arg(value_name = "UNIT", required_unless_present_any = ["system", "all"])]
+    #[arg(value_name = "UNIT", required_unless_present_any = ["system", "containers", "all"])]
     pub units: Vec<String>,
 
     /// Every program of the host, instead of units
     #[arg(long, conflicts_with_all = ["units", "now", "user", "all"])]
     pub system: bool,
+
+    /// The devices for containers, instead of units
+    #[arg(long, conflicts_with_all = ["units", "now", "user", "all", "system"])]
+    pub containers: bool,
 
     /// Every unit that is enabled
     #[arg(long, conflicts_with = "units")]

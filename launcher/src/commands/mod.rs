@@ -1,6 +1,8 @@
 //! One verb, one file, in rooms by concern: programs ([`run`]), the host ([`setup`], [`daemon`],
-//! [`gateway`], [`relay`]), services ([`units`]), every program ([`system`]), the path manager by hand ([`pm`]), looking ([`show`]).
+//! [`gateway`], [`relay`]), services ([`units`]), every program ([`system`]), containers
+//! ([`containers`]), the path manager by hand ([`pm`]), looking ([`show`]).
 
+pub mod containers;
 pub mod daemon;
 pub mod gateway;
 pub mod pm;
@@ -39,9 +41,15 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Enable(arguments)) if arguments.system => {
             system::enable(&arguments, &locations())
         }
+        Some(Command::Enable(arguments)) if arguments.containers => {
+            containers::enable(&arguments, &locations())
+        }
         Some(Command::Enable(arguments)) => units::enable::enable(&arguments, &locations()),
         Some(Command::Disable(arguments)) if arguments.system => {
             system::disable(&arguments, &locations())
+        }
+        Some(Command::Disable(arguments)) if arguments.containers => {
+            containers::disable(&arguments, &locations())
         }
         Some(Command::Disable(arguments)) => units::disable::disable(&arguments, &locations()),
         Some(Command::List(arguments)) => units::list::list(&arguments, &locations()),

@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod completion;
+pub mod containers;
 pub mod counters;
 mod daemon;
 pub mod decision;

@@ -87,7 +87,7 @@ mod tests {
             "12:04:29  –         subflow timed out     10.64.9.2:4242 → [2001:db8::1]:443  token 9f3a01c2"
         );
         told.dev = IfName::new("wwan0").ok();
-        told.program = Some(Program { pid: 4711, name: "cu\x1brl".into() });
+        told.program = Some(Program { pid: 4711, name: "cu\x1brl".into(), container: None });
         told.event = Event::new(Kind::Announced);
         told.event.remote = "10.1.2.3".parse().ok();
         assert_eq!(

@@ -13,7 +13,8 @@ use mptcpize_model::connection::Fallback;
 use mptcpize_model::mptcp::Flags;
 use mptcpize_model::phrase;
 use mptcpize_model::status::{
-    Availability, ConnectionRow, Counts, Finding, PathRow, Report, State, SubflowRow, Use,
+    Availability, ConnectionRow, Counts, Elsewhere, Finding, PathRow, Report, State, SubflowRow,
+    Use,
 };
 
 const PATHS: [Column; 7] = [
@@ -50,7 +51,9 @@ pub fn screen(report: &Report, term: &Term) -> String {
         let rows: Vec<_> = report.paths.iter().map(|row| path(row, report)).collect();
         let _ = write!(text, "\n{}", table(term, &PATHS, &rows));
     }
-    if !report.connections.is_empty() {
+    if let Some(elsewhere) = &report.elsewhere {
+        text.push_str(&everywhere(report, elsewhere, term));
+    } else if !report.connections.is_empty() {
         let rows: Vec<_> = report.connections.iter().map(connection).collect();
         let _ = write!(text, "\n{}", table(term, &CONNECTIONS, &rows));
         let more = report.counts.map_or(0, |counts| counts.all - report.connections.len());
@@ -160,6 +163,26 @@ fn connection(row: &ConnectionRow) -> Vec<Cell> {
         cell(rtts(row)),
         state(row),
     ]
+}
+
+/// The connections of all namespaces, each with its container, or with a process by which `--netns` finds the
+/// namespace.
+fn everywhere(report: &Report, elsewhere: &[Elsewhere], term: &Term) -> String {
+    let own = report.connections.iter().map(|row| ("–".to_owned(), row));
+    let others = elsewhere.iter().flat_map(|one| {
+        let place = one.container.clone().unwrap_or_else(|| format!("netns {}", one.pid));
+        one.connections.iter().map(move |row| (place.clone(), row))
+    });
+    let rows: Vec<Vec<Cell>> = own
+        .chain(others)
+        .map(|(place, row)| {
+            let container = row.program.as_ref().and_then(|program| program.container.clone());
+            let first = cell(container.unwrap_or(place));
+            std::iter::once(first).chain(connection(row)).collect()
+        })
+        .collect();
+    let columns: Vec<Column> = std::iter::once(column("CONTAINER")).chain(CONNECTIONS).collect();
+    if rows.is_empty() { String::new() } else { format!("\n{}", table(term, &columns, &rows)) }
 }
 
 /// The subflows that carry data or could.

@@ -17,7 +17,8 @@ pub struct Row {
     pub why: &'static str,
 }
 
-fn table(rows: &[Row]) -> String {
+/// A line for each file.
+pub(super) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     let width = rows.iter().map(|row| row.path.chars().count()).max().unwrap_or(0).min(52);
     for Row { sign, path, why } in rows {
@@ -27,7 +28,8 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-fn changes(rows: &[Row]) -> Vec<Value> {
+/// The same as JSON.
+pub(super) fn changes(rows: &[Row]) -> Vec<Value> {
     let change =
         |row: &Row| json!({ "sign": row.sign.to_string(), "path": row.path, "reason": row.why });
     rows.iter().map(change).collect()

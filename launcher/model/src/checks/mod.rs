@@ -6,6 +6,7 @@
 //! waits. Not here: looking (`host::observe::check`, `host::probe`) and showing (`output::check`).
 
 mod beyond;
+pub mod container;
 mod fixable;
 pub mod gateway;
 mod host;
@@ -84,6 +85,9 @@ pub struct Observed {
     /// What the gateway's relay said of relays, where the LAN goes through them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_relays: Option<Relays>,
+    /// The container that the tool runs in, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<container::Within>,
     /// What was tried with the peer, if one was named.
     pub peer: Option<peer::Report>,
 }
@@ -392,6 +396,7 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
     type Check = fn(&Context) -> Vec<Finding>;
     let parts: [(&'static str, &[&str], Check); 13] = [
         ("shim", &["kernel"], host::shim),
+        ("container", &["kernel"], container::container),
         ("paths", &[], host::paths),
         ("endpoints", &["kernel"], host::endpoints),
         ("routing", &[], routing::routing),

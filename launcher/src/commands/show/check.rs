@@ -12,6 +12,7 @@ use crate::error::Exit;
 use crate::host::apply::journal;
 use crate::host::netns::identity;
 use crate::host::observe::check;
+use crate::host::observe::container;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::host::{Host, agents, counters_baseline, netns, relay};
 use crate::locations::Locations;
@@ -40,6 +41,7 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     progress.tell("looking at this host");
     let mut seen = check::observe(state, config, kept.as_ref(), locations, until);
     seen.daemon = published::running(&run, id).is_some_and(|daemon| daemon.status.healed.is_some());
+    seen.container = container::look();
     seen.stayed_tcp = judged::stayed(locations);
     // A mistake in the section is for `gateway` to tell.
     seen.lan = settings::gateway(None, locations).map(|asked| asked.lan).unwrap_or_default();

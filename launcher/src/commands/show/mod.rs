@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod counters;
+mod elsewhere;
 pub mod metrics;
 pub mod observe;
 pub(in crate::commands) mod progress;

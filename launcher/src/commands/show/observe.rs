@@ -106,6 +106,19 @@ fn served(locations: &Locations) -> served::Heard {
     said.find(|said| *said != served::Heard::Nothing).unwrap_or_default()
 }
 
+/// Looks at the connections alone, with their links and programs.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(super) fn connections(shown: usize, bound: usize) -> Result<Seen, Error> {
+    let state = KernelHost::open()?.observe(&[])?;
+    let connections = diag::connections().ok();
+    let links = bound_links(connections.as_deref().unwrap_or_default());
+    let mut seen = Seen { state, connections, links, ..Seen::default() };
+    name_programs(&mut seen, shown, bound);
+    Ok(seen)
+}
+
 fn bound_links(connections: &[Connection]) -> BTreeMap<u32, IfName> {
     let subflows = connections.iter().flat_map(|connection| &connection.subflows);
     let bound: BTreeSet<u32> = subflows.filter_map(|subflow| subflow.bound).collect();

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::cli::see::Status as Arguments;
+use crate::commands::show::elsewhere;
 use crate::commands::show::observe::{self, Counted};
 use crate::commands::units::judged;
 use crate::error::{Error, Exit};
@@ -15,6 +16,9 @@ use crate::output::{self, status};
 use mptcpize_model::gateway_status::State;
 use mptcpize_model::status::{Availability, Report, report};
 use mptcpize_model::unit::judge::{Judgement, Verdict};
+
+/// Why namespaces may be missing.
+const HIDDEN: &str = "namespaces of other users are hidden: sudo mptcpize status --all-netns";
 
 /// Connections that are shown without `--all`.
 const SHOWN: usize = 20;
@@ -68,7 +72,15 @@ fn look(
     };
     observe::relay_rates(&mut seen, locations, relay.take());
     *relay = seen.relay.state().cloned().map(Box::new);
-    Ok(report(&seen, shown))
+    let mut report = report(&seen, shown);
+    if arguments.all_netns {
+        let (all, denied) = elsewhere::look(shown, bound);
+        report.elsewhere = Some(all);
+        if denied {
+            report.programs_hidden = Some(HIDDEN);
+        }
+    }
+    Ok(report)
 }
 
 /// The units that are on and not wholly MPTCP.

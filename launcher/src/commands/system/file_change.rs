@@ -16,7 +16,11 @@ use mptcpize_model::shell;
 ///
 /// # Errors
 /// It cannot be read.
-pub(super) fn read(root: &Root, path: PathBuf, why: &'static str) -> Result<FileChange, Error> {
+pub(in crate::commands) fn read(
+    root: &Root,
+    path: PathBuf,
+    why: &'static str,
+) -> Result<FileChange, Error> {
     let before =
         files::read(root, &path).map_err(|error| cannot("read", &root.shown(&path), &error))?;
     Ok(FileChange { path, after: before.clone(), before, why })
@@ -26,18 +30,18 @@ pub(super) fn read(root: &Root, path: PathBuf, why: &'static str) -> Result<File
 ///
 /// # Errors
 /// The system's; the file is then as it was.
-pub(super) fn apply(root: &Root, change: &FileChange) -> Result<(), Error> {
+pub(in crate::commands) fn apply(root: &Root, change: &FileChange) -> Result<(), Error> {
     files::apply(root, change).map_err(|error| cannot("write", &root.shown(&change.path), &error))
 }
 
 /// The line of a change on the screen.
-pub(super) fn row(root: &Root, change: &FileChange) -> screen::Row {
+pub(in crate::commands) fn row(root: &Root, change: &FileChange) -> screen::Row {
     let path = root.shown(&change.path).display().to_string();
     screen::Row { sign: change.sign(), path, why: change.why }
 }
 
 /// An error of the file system.
-pub(super) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Error {
+pub(in crate::commands) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Error {
     let what = format!("cannot {doing} {}", path.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied => Error::new(Exit::NotPermitted, what)

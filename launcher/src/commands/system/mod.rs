@@ -5,7 +5,7 @@
 //! the library does, which stays for those that name it still (`commands::system::leftovers`). What
 //! stops half-way is finished by the next run of either.
 
-mod file_change;
+pub mod file_change;
 mod file_changes;
 mod image;
 mod leftovers;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::cli::unit::List;
+use crate::commands::containers;
 use crate::commands::system::state;
 use crate::commands::units::Site;
 use crate::commands::units::c_tool;
@@ -16,6 +17,7 @@ use crate::host::systemd::dropins::Existing;
 use crate::host::systemd::units::Facts;
 use crate::locations::Locations;
 use crate::output;
+use crate::output::containers::listed;
 use crate::output::services::{Row, list as table, list_json};
 use crate::root::is_file;
 use mptcpize_model::shell;
@@ -48,10 +50,14 @@ pub fn list(arguments: &List, locations: &Locations) -> anyhow::Result<Exit> {
     }
     rows.extend(edited_by_the_c_tool(&site, locations)?);
     let system = state::state(site.root());
+    // Engines read no file of a user's.
+    let devices = if site.user { Vec::new() } else { containers::state::devices(site.root()) };
     if arguments.json {
-        output::line(&serde_json::to_string_pretty(&list_json(&rows, system))?)?;
+        let mut all = list_json(&rows, system);
+        all["containers"] = devices.into();
+        output::line(&serde_json::to_string_pretty(&all)?)?;
     } else {
-        output::text(&table(&rows, system))?;
+        output::text(&format!("{}{}", listed(&devices), table(&rows, system)))?;
     }
     Ok(Exit::Done)
 }

@@ -33,6 +33,7 @@ use crate::inject::library::service_copy::{self, For};
 use crate::locations::{Locations, Units};
 use crate::output;
 use crate::root::Root;
+use mptcpize_model::container::cdi;
 use mptcpize_model::shell;
 use mptcpize_model::unit::dropin;
 
@@ -148,7 +149,12 @@ impl Site {
     /// # Errors
     /// One cannot be removed.
     pub fn sweep(&self) -> Result<(), Error> {
-        let texts: Vec<String> = self.enabled()?.into_iter().map(|one| one.text).collect();
+        let mut texts: Vec<String> = self.enabled()?.into_iter().map(|one| one.text).collect();
+        if !self.user {
+            // Containers have the same library.
+            let devices = self.root().read(Path::new(cdi::FILE)).unwrap_or_default();
+            texts.push(String::from_utf8_lossy(&devices).into_owned());
+        }
         service_copy::sweep(self.placing(), &texts)
     }
 

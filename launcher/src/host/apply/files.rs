@@ -11,6 +11,7 @@ use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::root::{Dir, Root, is_file};
+use mptcpize_model::container::cdi;
 use mptcpize_model::environment::MADE_DIRECTORY;
 use mptcpize_model::file_change::FileChange;
 
@@ -30,13 +31,16 @@ pub fn read(root: &Root, path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Makes a change of a file. One whose text ends with [`MADE_DIRECTORY`] comes and goes with its
+/// Makes a change of a file. One whose text ends with [`MADE_DIRECTORY`], or its like in JSON
+/// ([`cdi::MADE_DIRECTORY`]), comes and goes with its
 /// directory.
 ///
 /// # Errors
 /// Any of the steps; the file is then as it was.
 pub fn apply(root: &Root, change: &FileChange) -> io::Result<()> {
-    let alone = |bytes: &[u8]| bytes.ends_with(MADE_DIRECTORY.as_bytes());
+    let alone = |bytes: &[u8]| {
+        [MADE_DIRECTORY, cdi::MADE_DIRECTORY].iter().any(|mark| bytes.ends_with(mark.as_bytes()))
+    };
     let path = &change.path;
     match (&change.before, &change.after) {
         (None, Some(bytes)) if alone(bytes) => write_with_directory(root, path, bytes),

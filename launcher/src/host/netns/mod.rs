@@ -4,6 +4,7 @@
 //! Names are those of ip-netns(8). Only the network is entered: files, processes and users stay.
 
 pub mod identity;
+pub mod others;
 pub mod sandbox;
 use std::fs::File;
 use std::io;

@@ -8,6 +8,7 @@ use std::fs;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 
+use mptcpize_model::container::id;
 use mptcpize_model::plain;
 use mptcpize_model::status::Program;
 
@@ -47,8 +48,10 @@ pub fn find(wanted: &BTreeSet<u32>, bound: usize) -> Found {
             Ok(held) if held.is_empty() => {}
             Ok(held) => {
                 let name = name(pid);
+                let container = container(pid);
                 for inode in held {
-                    found.programs.insert(inode, Program { pid, name: name.clone() });
+                    let (name, container) = (name.clone(), container.clone());
+                    found.programs.insert(inode, Program { pid, name, container });
                 }
             }
             Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => found.denied = true,
@@ -108,6 +111,13 @@ fn name(pid: u32) -> String {
     let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     // A process gives itself any name, line feeds and escape sequences too.
     plain::words(String::from_utf8_lossy(&name).trim_end()).into_owned()
+}
+
+/// The container that a process is in, by its control groups.
+pub fn container(pid: u32) -> Option<String> {
+    let groups = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    // Whoever may make a group names it.
+    id::of(&String::from_utf8_lossy(&groups)).map(|name| plain::words(&name).into_owned())
 }
 
 #[cfg(test)]

@@ -288,7 +288,17 @@ pub fn sweep(target: For<'_>, texts: &[String]) -> Result<(), Error> {
                 }
             }
         }
-        let Ok(Some(kept)) = target.root.directory(&directory) else { continue };
+        let empty = |directory: &Path| {
+            // Not empty: somebody's; not there: fine.
+            if let Ok((above, name)) = target.root.parent(directory) {
+                let _ = above.remove_directory(name);
+            }
+        };
+        let Ok(Some(kept)) = target.root.directory(&directory) else {
+            // A run that was killed may have made the one above alone.
+            directory.ancestors().take(OWN_LEVELS).for_each(empty);
+            continue;
+        };
         remove_leftovers(&kept);
         if [LIBRARY, BINARY].iter().any(|name| kept.stat(OsStr::new(name)).is_some()) {
             continue;
@@ -297,12 +307,7 @@ pub fn sweep(target: For<'_>, texts: &[String]) -> Result<(), Error> {
         let made = String::from_utf8_lossy(&made).into_owned();
         let _ = kept.remove(OsStr::new(MADE));
         let others = made.lines().map(Path::new).filter(|made| directory.starts_with(made));
-        // Not empty: somebody's; not there: fine.
-        for empty in directory.ancestors().take(OWN_LEVELS).chain(others) {
-            if let Ok((above, name)) = target.root.parent(empty) {
-                let _ = above.remove_directory(name);
-            }
-        }
+        directory.ancestors().take(OWN_LEVELS).chain(others).for_each(empty);
     }
     Ok(())
 }
