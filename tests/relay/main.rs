@@ -29,6 +29,7 @@ mod relayed;
 mod safety;
 mod server;
 mod state;
+mod stock;
 mod strange;
 mod thin;
 mod uplinks;

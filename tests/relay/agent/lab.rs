@@ -27,28 +27,28 @@ use crate::support::{Cmd, Netns, Running, kernel, scratch, tool, wait};
 
 pub(crate) const RENTED_V4: &str = "198.51.100.7";
 pub(crate) const WEB_V4: &str = "203.0.113.80";
-pub(super) const WEB_V6: &str = "2001:db8:80::80";
+pub(crate) const WEB_V6: &str = "2001:db8:80::80";
 /// Where the agent takes what is redirected, and where it speaks SOCKS5 and HTTP CONNECT.
-pub(super) const REDIRECT: u16 = 8700;
-pub(super) const PROXY: u16 = 1080;
+pub(crate) const REDIRECT: u16 = 8700;
+pub(crate) const PROXY: u16 = 1080;
 /// Where the first relay listens; the next ones follow.
-pub(super) const PORT: u16 = 8686;
+pub(crate) const PORT: u16 = 8686;
 
 /// All of it but the processes.
-pub(super) struct Bed {
+pub(crate) struct Bed {
     /// Client, router and, as its server, the rented one.
-    pub(super) lab: Lab,
-    pub(super) web: Netns,
+    pub(crate) lab: Lab,
+    pub(crate) web: Netns,
 }
 
 impl Bed {
     /// Two links that no shaper slows down.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Bed::with(&["1000mbit", "1000mbit"])
     }
 
     /// One link for each rate, with which MPTCP of the client is set up.
-    pub(super) fn with(rates: &[&str]) -> Self {
+    pub(crate) fn with(rates: &[&str]) -> Self {
         let lab = Lab::new(rates);
         let web = furnish(&lab);
         let bed = Bed { lab, web };
@@ -76,17 +76,17 @@ impl Bed {
     }
 
     /// The host whose programs go through the agent.
-    pub(super) fn client(&self) -> &Netns {
+    pub(crate) fn client(&self) -> &Netns {
         &self.lab.client
     }
 
     /// A relay of the rented server; back when it listens.
-    pub(super) fn rent(&self, number: u16) -> Rented {
+    pub(crate) fn rent(&self, number: u16) -> Rented {
         rent(&self.lab.server, number)
     }
 
     /// What an agent is told here that uses these relays.
-    pub(super) fn settings(&self, relays: &[&Relay]) -> Settings {
+    pub(crate) fn settings(&self, relays: &[&Relay]) -> Settings {
         let relays = relays.iter().map(|relay| (*relay).clone()).collect();
         let uplinks = ["10.1.0.1", "10.2.0.1", "2001:db8:1::1", "2001:db8:2::1"];
         Settings {
@@ -105,7 +105,7 @@ impl Bed {
     }
 
     /// Redirects what programs of the client send in TCP to the agent; back when it is ready.
-    pub(super) fn agent(&self, settings: &Settings) -> Agent {
+    pub(crate) fn agent(&self, settings: &Settings) -> Agent {
         self.redirect();
         let sockets = format!(
             "redirect,127.0.0.1,{REDIRECT} redirect,::1,{REDIRECT} proxy,127.0.0.1,{PROXY}"
@@ -115,7 +115,7 @@ impl Bed {
 
     /// The rules alone. The kernel opens further subflows (MP_JOIN, RFC 8684 section 3.2) in nobody's name:
     /// `skuid` does not know them, and redirected they are lost.
-    pub(super) fn redirect(&self) {
+    pub(crate) fn redirect(&self) {
         let nobody = scratch::NOBODY;
         let rules = format!(
             "table inet agent
@@ -134,7 +134,7 @@ impl Bed {
     }
 
     /// Makes the rented server drop what comes to a relay's port, or no longer.
-    pub(super) fn silence(&self, relays: &[u16]) {
+    pub(crate) fn silence(&self, relays: &[u16]) {
         let drops: String =
             relays.iter().map(|number| format!("tcp dport {} drop\n", PORT + number)).collect();
         let rules = format!(
@@ -151,7 +151,7 @@ impl Bed {
     }
 
     /// A listener of the web server at a port that the kernel chooses.
-    pub(super) fn serve(&self, address: &str) -> (TcpListener, SocketAddr) {
+    pub(crate) fn serve(&self, address: &str) -> (TcpListener, SocketAddr) {
         let any = SocketAddr::new(address.parse().unwrap(), 0);
         let listener = self.web.enter(|| TcpListener::bind(any).unwrap());
         let at = listener.local_addr().unwrap();
@@ -159,14 +159,14 @@ impl Bed {
     }
 
     /// A connection of a program of the client.
-    pub(super) fn dial(&self, to: SocketAddr) -> TcpStream {
+    pub(crate) fn dial(&self, to: SocketAddr) -> TcpStream {
         let stream = self.client().enter(|| TcpStream::connect(to).unwrap());
         stream.set_read_timeout(Some(wait::deadline())).unwrap();
         stream
     }
 
     /// One with its other end at the web server.
-    pub(super) fn connect(&self, at: &(TcpListener, SocketAddr)) -> (TcpStream, TcpStream) {
+    pub(crate) fn connect(&self, at: &(TcpListener, SocketAddr)) -> (TcpStream, TcpStream) {
         let near = self.dial(at.1);
         let (far, _) = at.0.accept().unwrap();
         far.set_read_timeout(Some(wait::deadline())).unwrap();
@@ -224,7 +224,7 @@ pub(crate) fn rent(host: &Netns, number: u16) -> Rented {
 }
 
 /// A relay of that number as its clients know it.
-pub(super) fn known(number: u16, key: Key) -> Relay {
+pub(crate) fn known(number: u16, key: Key) -> Relay {
     Relay {
         name: format!("relay-{number}").parse().unwrap(),
         host: RENTED_V4.to_owned(),
@@ -266,15 +266,15 @@ os.execv(program[0], program)
 ";
 
 /// An agent that runs.
-pub(super) struct Agent {
-    pub(super) running: Running,
+pub(crate) struct Agent {
+    pub(crate) running: Running,
     file: PathBuf,
     told: UnixDatagram,
 }
 
 impl Agent {
     /// Starts it in a namespace with these sockets (name,address,port …); back when it is ready.
-    pub(super) fn start(host: &Netns, settings: &Settings, sockets: &str) -> Self {
+    pub(crate) fn start(host: &Netns, settings: &Settings, sockets: &str) -> Self {
         let home = scratch::of_nobody(scratch("agent"));
         let file = home.join("settings.json");
         let socket = home.join("notify");
@@ -307,30 +307,30 @@ impl Agent {
     }
 
     /// Other settings, and the signal to read them.
-    pub(super) fn reload(&mut self, settings: &Settings) {
+    pub(crate) fn reload(&mut self, settings: &Settings) {
         put(&self.file, settings);
         self.signal(Signal::HUP);
         assert!(self.says("RELOADING=1") && self.says("READY=1"), "it ended");
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.running.pid().cast_signed()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
     /// What it says of itself.
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let stream = UnixStream::connect(self.state_socket()).unwrap();
         serde_json::from_reader(stream).unwrap()
     }
 
     /// Where it is asked for its state.
-    pub(super) fn state_socket(&self) -> PathBuf {
+    pub(crate) fn state_socket(&self) -> PathBuf {
         self.file.with_file_name("state")
     }
 
     /// Ends it; what it wrote.
-    pub(super) fn stop(self) -> String {
+    pub(crate) fn stop(self) -> String {
         self.running.stop().stderr
     }
 }

@@ -394,7 +394,7 @@ pub fn run(seen: &Observed) -> Vec<Finding> {
     found.extend(host::kernel(&context));
     // Each part with the topics that must work for it to mean anything.
     type Check = fn(&Context) -> Vec<Finding>;
-    let parts: [(&'static str, &[&str], Check); 13] = [
+    let parts: [(&'static str, &[&str], Check); 14] = [
         ("shim", &["kernel"], host::shim),
         ("container", &["kernel"], container::container),
         ("paths", &[], host::paths),
