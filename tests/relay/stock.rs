@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::agent::lab::{Bed, PORT, PROXY, RENTED_V4, WEB_V4};
 use crate::lan::{content, send};
-use crate::server::rented::{key, settings, user, with_method};
+use crate::server::rented::{key, met, settings, user, with_method};
 use crate::support::{Cmd, Netns, Running, kernel, scratch, tool, wait};
 
 /// More than the buffers of all hosts on the way hold.
@@ -49,13 +49,14 @@ fn sslocal(bed: &Bed, method: Method, keys: &str) -> Running {
 fn ssserver(bed: &Bed, method: Method, users: &[(&str, &Key)]) -> Running {
     let users: Vec<_> =
         users.iter().map(|(name, key)| json!({"name": name, "password": key.base64()})).collect();
-    let mut settings = json!({
-        "server": "::", "server_port": PORT, "method": method.name(),
-        "password": key(method, 1).base64(), "mptcp": true,
+    let mut server = json!({
+        "address": "::", "port": PORT, "method": method.name(),
+        "password": key(method, 1).base64(),
     });
     if !users.is_empty() {
-        settings["users"] = users.into();
+        server["users"] = users.into();
     }
+    let settings = json!({"servers": [server], "mptcp": true});
     start(&bed.lab.server, Cmd::new(stock("ssserver")).arg("-c"), &settings, PORT)
 }
 
@@ -70,10 +71,7 @@ fn through_socks(bed: &Bed) -> (TcpStream, TcpStream) {
     near.read_exact(&mut [0; 10]).unwrap();
     // It sends its request with the first bytes of the program.
     near.write_all(b"x").unwrap();
-    let (mut far, _) = listener.accept().unwrap();
-    far.set_read_timeout(Some(wait::deadline())).unwrap();
-    far.read_exact(&mut [0]).unwrap();
-    (near, far)
+    (near, met(&listener))
 }
 
 /// Sends bytes both ways at once, and ends both halves.

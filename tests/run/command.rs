@@ -188,7 +188,7 @@ fn the_exit_status_of_the_program_is_passed_on() {
 #[test]
 fn wrong_usage_is_exit_2_and_names_the_right_one() {
     let usage = "Usage: mptcpize run [-d | --debug[=FILE]] [--strict] [--follow] [-v] [--via WAY] \
-                 [--explain [-j]] [--setup | --no-setup] [POLICY] [--] CMD";
+                 [--relay RELAY] [--explain [-j]] [--setup | --no-setup] [POLICY] [--] CMD";
     for arguments in [&["run"][..], &["run", "-d"], &["run", "--"], &["run", "--bogus", "true"]] {
         let done = tool(arguments).run();
         assert!(done.code() == 2 && done.stdout.is_empty(), "{arguments:?}: {done}");

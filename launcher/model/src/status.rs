@@ -8,6 +8,7 @@ mod findings;
 pub mod lan;
 mod rates;
 pub mod relays;
+mod seen;
 pub mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,63 +16,16 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::config::Config;
 use crate::connection::{Connection, Fallback, Phase, Subflow};
 use crate::mptcp::{Flags, Limits};
 use crate::net::{Family, IfName};
-use crate::proposal::Proposal;
 use crate::uplinks::Path;
-use crate::{Flavour, HostState, Manager, gateway_status};
+use crate::{Flavour, HostState, Manager};
 
 pub use crate::program::Program;
 pub use findings::Finding;
 pub use rates::Rates;
-
-/// Everything that was looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// The host.
-    pub state: HostState,
-    /// The administrator's settings.
-    pub config: Config,
-    /// Every connection, the busiest first; none where the kernel does not list them.
-    pub connections: Option<Vec<Connection>>,
-    /// The programs of the connections that are shown, by inode.
-    pub programs: BTreeMap<u32, Program>,
-    /// Why a program may be missing.
-    pub programs_hidden: Option<&'static str>,
-    /// The names of links that subflows are bound to.
-    pub links: BTreeMap<u32, IfName>,
-    /// Rates, where anything moved.
-    pub rates: Option<Rates>,
-    /// Units that are switched on.
-    pub services: Vec<String>,
-    /// What those of them are that the kernel knows not to be wholly MPTCP, by name.
-    pub services_tcp: BTreeMap<String, String>,
-    /// Seconds since `mptcpize setup` changed something here.
-    pub set_up_s: Option<u64>,
-    /// `net.mptcp.scheduler`.
-    pub scheduler: Option<String>,
-    /// `net.mptcp.path_manager`, or what `pm_type` means.
-    pub path_manager: Option<String>,
-    /// The daemon that follows this host's links, if one runs.
-    pub daemon: Option<daemon::Daemon>,
-    /// What the relay of a gateway said, if there is one.
-    pub relay: lan::Heard,
-    /// What it had said a moment before.
-    pub relay_before: Option<Box<gateway_status::State>>,
-    /// What the agents of relays said, those of programs last.
-    pub agents: Vec<relays::Asked>,
-    /// What the relay said that this host is, if it is one.
-    pub served: served::Heard,
-}
-
-impl Seen {
-    /// What follows for a set-up.
-    pub fn proposal(&self) -> Proposal {
-        Proposal::of(&self.state, &self.config)
-    }
-}
+pub use seen::Seen;
 
 /// Whether the host has MPTCP, by the kernel's own settings. Whether socket(2) gives a socket, which a
 /// security policy may forbid, is asked by `check`.

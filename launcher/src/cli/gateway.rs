@@ -128,8 +128,8 @@ pub struct Settings {
 
     /// Send the LAN through a relay on a rented server
     ///
-    /// The name of a stored relay (mptcpize relay list), or auto for the fastest of all. The section
-    /// [relay] of the settings file says what goes through it. Default: servers are reached directly.
+    /// The name of a stored relay (mptcpize relay list), or auto for the fastest of all. What goes through
+    /// it stands in the section relay of the settings file. Default: servers are reached directly.
     #[arg(long, value_name = "RELAY")]
     pub relay: Option<Name>,
 

@@ -81,7 +81,7 @@ pub struct Status {
     #[arg(long, value_name = "NAME|PID")]
     pub netns: Option<String>,
 
-    /// Show the connections of all network namespaces, with the container of each program
+    /// Show connections of all network namespaces, with their containers
     ///
     /// A namespace is found by its processes: as root all, otherwise those of your own processes.
     /// Paths, limits and remarks stay those of this namespace.

@@ -22,6 +22,7 @@ use mptcpize_model::relay::server;
 use mptcpize_model::relay::status::Agent as State;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::server::rented::accepted;
 use crate::support::lab::Lab;
 use crate::support::{Cmd, Netns, Running, kernel, scratch, tool, wait};
 
@@ -167,10 +168,7 @@ impl Bed {
 
     /// One with its other end at the web server.
     pub(crate) fn connect(&self, at: &(TcpListener, SocketAddr)) -> (TcpStream, TcpStream) {
-        let near = self.dial(at.1);
-        let (far, _) = at.0.accept().unwrap();
-        far.set_read_timeout(Some(wait::deadline())).unwrap();
-        (near, far)
+        (self.dial(at.1), accepted(&at.0))
     }
 }
 

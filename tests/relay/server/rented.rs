@@ -97,14 +97,20 @@ impl Rented {
 
 /// The next connection of a listener, after a first byte came.
 pub(crate) fn met(listener: &TcpListener) -> TcpStream {
+    let mut far = accepted(listener);
+    far.read_exact(&mut [0]).unwrap();
+    far
+}
+
+/// The next connection of a listener.
+pub(crate) fn accepted(listener: &TcpListener) -> TcpStream {
     let mut waiting = [PollFd::new(listener, PollFlags::IN)];
     wait::until("a connection", || {
         wait::pause(&mut waiting);
         !waiting[0].revents().is_empty()
     });
-    let (mut far, _) = listener.accept().unwrap();
+    let (far, _) = listener.accept().unwrap();
     far.set_read_timeout(Some(wait::deadline())).unwrap();
-    far.read_exact(&mut [0]).unwrap();
     far
 }
 

@@ -58,7 +58,7 @@ pub struct Agent {
 
     /// The relay: a stored one's name, or auto for the fastest of all
     ///
-    /// Default: what use in [relay] says, else auto.
+    /// Default: what the settings file says, else auto.
     #[arg(long, value_name = "RELAY")]
     pub relay: Option<String>,
 

@@ -24,7 +24,7 @@ Exit status:
 Examples:
   sudo mptcpize relay add -
       Ask for the URL, and store it for root: for gateway, for the whole host, for sudo.
-  mptcpize relay add 'ss://2022-blake3-aes-128-gcm:AAECAwQFBgcICQoLDA0ODw%3D%3D@198.51.100.7:8686#home'
+  mptcpize relay add 'ss://METHOD:KEY@198.51.100.7:8686#home'
       Store it for this user as home.
 
 See also:

@@ -35,7 +35,7 @@ impl Place {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
         }
-        sweep(all);
+        sweep(all, name);
         let place = Place(all.join(name));
         let _ = fs::remove_file(place.state());
         let listener = UnixListener::bind(place.state())?;
@@ -69,13 +69,14 @@ fn clear(directory: &Path) {
 }
 
 /// Removes what was left by launchers whose processes were all killed at once.
-fn sweep(all: &Path) {
+fn sweep(all: &Path, own: &str) {
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let path = entry.path();
         let name = entry.file_name();
         let program = name.to_str().and_then(|name| name.strip_prefix(PROGRAM));
-        // One whose program runs may be about to get its socket.
-        let ended = program.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+        // One whose program runs may be about to get its socket, as the one that is being made.
+        let ended =
+            program.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) && name != own;
         // A socket that nobody listens at; a program may have ended while what it started goes on.
         let left = || match UnixStream::connect(path.join("state")) {
             Ok(_) => false,
