@@ -73,7 +73,7 @@ fn texts_that_mean_nothing_are_told_by_their_place_and_keep_their_key_to_themsel
     refused("head -c 2000000 /dev/zero >$FILE", 1, "it is longer than ", "ls -l ");
     let said = script(
         "serve; KEY=$(sed -n 's/.*\"key\": \"\\(.*\\)=*\".*/\\1/p' $FILE)
-         sed -i \"s/\\\"drain_s\\\"/\\\"$KEY\\\"/\" $FILE
+         sed -i \"s|\\\"drain_s\\\"|\\\"$KEY\\\"|\" $FILE
          if serve; then exit 9; fi; ! grep -qF \"${KEY%%=*}\" /tmp/err",
     );
     assert_eq!(said.code(), 0, "{said}");
