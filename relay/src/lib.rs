@@ -34,6 +34,7 @@ pub mod race;
 pub mod refusals;
 pub mod relays;
 pub mod session;
+pub mod settings;
 pub mod shadowsocks;
 pub mod signals;
 pub mod sys;

@@ -10,7 +10,7 @@
 //! is to make: a table for each uplink, an endpoint for each, TPROXY for what comes from the LAN.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -274,6 +274,16 @@ pub(crate) fn content(length: usize) -> Vec<u8> {
         (state >> 24) as u8
     };
     std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Sends some bytes one way and says what came.
+pub(crate) fn moved(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
+    std::thread::scope(|scope| {
+        scope.spawn(|| send(from, bytes));
+        let mut came = Vec::new();
+        to.read_to_end(&mut came).unwrap();
+        came
+    })
 }
 
 /// Sends it all and ends this half.

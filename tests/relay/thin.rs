@@ -5,20 +5,10 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::lan::{Gateway, SERVER_V4, SERVER_V6, content, send};
+use crate::lan::{Gateway, SERVER_V4, SERVER_V6, content, moved};
 use crate::support::kernel;
 
 const RATES: [&str; 2] = ["50mbit", "50mbit"];
-
-/// Sends some bytes one way and says what came.
-fn moved(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
-    thread::scope(|scope| {
-        scope.spawn(|| send(from, bytes));
-        let mut came = Vec::new();
-        to.read_to_end(&mut came).unwrap();
-        came
-    })
-}
 
 #[test]
 fn every_byte_arrives_both_ways_over_both_uplinks() {

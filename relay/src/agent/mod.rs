@@ -14,13 +14,9 @@ pub mod serve;
 pub mod shared;
 pub mod state;
 
-use std::fs;
-use std::future::poll_fn;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::Duration;
 
 use mptcpize_model::relay::agent::Settings;
@@ -31,6 +27,7 @@ use crate::error::Error;
 use crate::gateway::budget;
 use crate::log;
 use crate::notify::Notify;
+use crate::settings;
 use crate::signals::{Asked, Signals};
 use crate::told;
 use crate::workers::{self, Workers};
@@ -40,29 +37,14 @@ use crate::workers::{self, Workers};
 /// # Errors
 /// The settings or the sockets cannot be used.
 pub fn run(file: &Path) -> Result<(), Error> {
-    let settings = read(file)?;
-    let unusable = |why| Error::failed(unusable(file), why);
+    let settings = settings::read(file, Settings::check)?;
     // Two sockets for each, and a pipe in each direction for those that go directly.
     budget::raise_to(u64::from(settings.connections) * 6 + 512);
-    let shared = Arc::new(Shared::new(settings).map_err(unusable)?);
+    let shared = Arc::new(Shared::new(settings).map_err(|why| settings::unusable(file, why))?);
     let unable = |error| Error::failed("cannot start the event loop", error);
     let runtime = workers::event_loop().map_err(unable)?;
     let workers = Arc::new(Workers::start(runtime.handle()).map_err(unable)?);
     runtime.block_on(live(file, shared, workers))
-}
-
-fn unusable(file: &Path) -> String {
-    format!("cannot use the settings in {}", file.display())
-}
-
-/// Reads the settings. What is wrong with them is said without their keys.
-fn read(file: &Path) -> Result<Settings, Error> {
-    let what = || unusable(file);
-    let text = fs::read_to_string(file).map_err(|error| Error::failed(what(), error))?;
-    let settings: Settings =
-        serde_json::from_str(&text).map_err(|error| Error::failed(what(), error))?;
-    settings.check().map_err(|why| Error::failed(what(), why))?;
-    Ok(settings)
 }
 
 async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result<(), Error> {
@@ -78,8 +60,8 @@ async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result
     while signals.next().await == Asked::Reload {
         notify.reloading();
         let reload =
-            |settings| shared.reload(settings).map_err(|why| Error::failed(unusable(file), why));
-        match read(file).and_then(reload) {
+            |settings| shared.reload(settings).map_err(|why| settings::unusable(file, why));
+        match settings::read(file, Settings::check).and_then(reload) {
             Ok(()) => log::line(format_args!("mptcpize: read {} again", file.display())),
             // What is in force stays in force.
             Err(error) => log::line(error),
@@ -90,19 +72,6 @@ async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result
     shared.draining.store(true, Ordering::Relaxed);
     listeners.close();
     let limit = Duration::from_secs(shared.settings().drain_s.into());
-    let mut drained = pin!(tokio::time::timeout(limit, shared.drained()));
-    let mut again = pin!(stopped(&mut signals));
-    poll_fn(|context| {
-        if again.as_mut().poll(context).is_ready() || drained.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
-    })
-    .await;
+    signals.drain(limit, shared.drained()).await;
     Ok(())
-}
-
-/// Waits until it is asked to end; other settings do not matter any more.
-async fn stopped(signals: &mut Signals) {
-    while signals.next().await != Asked::Stop {}
 }

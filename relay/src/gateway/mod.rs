@@ -20,7 +20,6 @@ pub mod tally;
 pub mod urgent;
 pub mod watch;
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,6 +32,7 @@ use self::shared::Shared;
 use crate::error::Error;
 use crate::log;
 use crate::notify::Notify;
+use crate::settings;
 use crate::signals::{Asked, Signals};
 use crate::workers::{self, Workers};
 
@@ -41,7 +41,7 @@ use crate::workers::{self, Workers};
 /// # Errors
 /// The settings cannot be used, or nothing can be listened at.
 pub fn run(file: &Path) -> Result<(), Error> {
-    let settings = read(file)?;
+    let settings = settings::read(file, Settings::check)?;
     budget::raise(settings.limits);
     let asked = settings.limits.connections;
     let most = budget::within(settings.limits).connections;
@@ -51,26 +51,11 @@ pub fn run(file: &Path) -> Result<(), Error> {
             budget::advice(settings.limits)
         ));
     }
-    let unusable = |why| Error::failed(unusable(file), why);
-    let shared = Arc::new(Shared::new(settings).map_err(unusable)?);
+    let shared = Arc::new(Shared::new(settings).map_err(|why| settings::unusable(file, why))?);
     let unable = |error| Error::failed("cannot start the event loop", error);
     let runtime = workers::event_loop().map_err(unable)?;
     let workers = Arc::new(Workers::start(runtime.handle()).map_err(unable)?);
     runtime.block_on(live(file, shared, workers))
-}
-
-fn unusable(file: &Path) -> String {
-    format!("cannot use the settings in {}", file.display())
-}
-
-/// Reads the settings.
-fn read(file: &Path) -> Result<Settings, Error> {
-    let what = || unusable(file);
-    let text = fs::read_to_string(file).map_err(|error| Error::failed(what(), error))?;
-    let settings: Settings =
-        serde_json::from_str(&text).map_err(|error| Error::failed(what(), error))?;
-    settings.check().map_err(|why| Error::failed(what(), why))?;
-    Ok(settings)
 }
 
 async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result<(), Error> {
@@ -83,7 +68,7 @@ async fn live(file: &Path, shared: Arc<Shared>, workers: Arc<Workers>) -> Result
     notify.ready();
     while signals.next().await == Asked::Reload {
         notify.reloading();
-        match read(file).and_then(|settings| listeners.reload(settings)) {
+        match settings::read(file, Settings::check).and_then(|told| listeners.reload(told)) {
             Ok(()) => log::line(format_args!("mptcpize: read {} again", file.display())),
             // What is in force stays in force.
             Err(error) => log::line(error),

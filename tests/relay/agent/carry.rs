@@ -1,21 +1,11 @@
 //! One connection from end to end: its bytes, its halves, its end.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::thread;
 
 use crate::agent::lab::{Bed, RENTED_V4, WEB_V4, WEB_V6};
-use crate::lan::{content, send};
-
-/// Sends some bytes one way and says what came.
-fn moved(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
-    thread::scope(|scope| {
-        scope.spawn(|| send(from, bytes));
-        let mut came = Vec::new();
-        to.read_to_end(&mut came).unwrap();
-        came
-    })
-}
+use crate::lan::{content, moved, send};
 
 #[test]
 fn every_byte_arrives_both_ways_over_both_links_at_a_server_without_mptcp() {

@@ -17,7 +17,6 @@ pub mod speed;
 pub mod state;
 pub mod strangers;
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +35,7 @@ use crate::error::Error;
 use crate::gateway::socket;
 use crate::log;
 use crate::notify::Notify;
+use crate::settings;
 use crate::signals::{Asked, Signals};
 use crate::workers::{self, Workers};
 
@@ -56,11 +56,7 @@ pub fn run(file: &Path) -> Result<(), Error> {
 
 /// Reads the settings.
 fn read(file: &Path) -> Result<Settings, Error> {
-    let what = || format!("cannot use the settings in {}", file.display());
-    let text = fs::read_to_string(file).map_err(|error| Error::failed(what(), error))?;
-    let settings: Settings =
-        serde_json::from_str(&text).map_err(|error| Error::failed(what(), error))?;
-    settings.check().map_err(|why| Error::failed(what(), why))?;
+    let settings = settings::read(file, Settings::check)?;
     let asked = settings.limits;
     budget::raise(asked);
     let limits = budget::within(asked);
