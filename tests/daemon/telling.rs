@@ -28,14 +28,21 @@ impl Monitor {
         let command = station.command("sh").args(["-c", "exec \"$0\" monitor $2 >\"$1\" 2>&1"]);
         let command = command.arg(crate::support::tool::binary()).arg(&log).arg(arguments);
         let mut monitor = Monitor { running: command.start(), log };
-        let descriptors = format!("/proc/{}/fdinfo", monitor.running.pid());
         wait::until("a monitor that watches", || {
             assert!(!monitor.running.ended(), "it ended: {}", monitor.said());
-            let all = fs::read_dir(&descriptors).into_iter().flatten().flatten();
-            let texts = all.filter_map(|one| fs::read_to_string(one.path()).ok());
-            texts.into_iter().any(|text| text.contains("inotify wd:"))
+            monitor.watches()
         });
         monitor
+    }
+
+    /// It first watches, then reads what was decided before, then waits: only one that waits has done both.
+    fn watches(&self) -> bool {
+        let process = PathBuf::from(format!("/proc/{}", self.running.pid()));
+        let all = fs::read_dir(process.join("fdinfo")).into_iter().flatten().flatten();
+        let mut texts = all.filter_map(|one| fs::read_to_string(one.path()).ok());
+        let waits =
+            || fs::read_to_string(process.join("wchan")).is_ok_and(|at| at.starts_with("poll_"));
+        texts.any(|text| text.contains("inotify wd:")) && waits()
     }
 
     fn said(&self) -> String {
@@ -55,7 +62,7 @@ impl Monitor {
     /// Waits for a line whose text is this.
     #[track_caller]
     fn tells(&self, text: &str) {
-        wait::until(&format!("{text:?} in\n{}", self.said()), || self.said().contains(text));
+        assert!(wait::comes(|| self.said().contains(text)), "no {text:?} in:\n{}", self.said());
     }
 
     fn signal(&self, signal: Signal) {
