@@ -141,6 +141,17 @@ fn it_shows_a_connection_its_subflows_and_events_and_obeys_its_keys() {
         let screen = terminal.screen();
         screen.lines().any(|line| line.chars().count() == 60 && line.starts_with("───"))
     });
+    // Half a letter, and half a key: what is shown goes on.
+    terminal.press(&["p"]);
+    wait::until("no pause", || !terminal.screen().contains("paused"));
+    for half in ["c3", "1b 5b"] {
+        terminal.tmux(&["send-keys", "-H"]).args(half.split(' ')).run().ok();
+        for _ in 0..2 {
+            let before = terminal.screen();
+            wait::until("another frame", || terminal.screen() != before);
+        }
+    }
+    terminal.press(&["H"]);
     terminal.press(&["q"]);
     terminal.is_restored(0);
     drop(ends);

@@ -67,6 +67,7 @@ pub fn top(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit>
     live.count();
     live.look()?;
     signals::note_endings();
+    signals::wake_by_size();
     let gone =
         |error: io::Error| Error::new(Exit::Failed, "cannot use this terminal").why(reason(&error));
     let term = observe::term(arguments.color);

@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod handed;
 pub mod helper;
+#[cfg(feature = "top")]
+mod keys;
 pub mod privilege;
 pub mod resolve;
 pub mod signal_fd;

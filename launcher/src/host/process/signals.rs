@@ -37,6 +37,19 @@ pub fn note_endings() {
     }
 }
 
+extern "C" fn pass(_: libc::c_int) {}
+
+/// From now on a change of the terminal's size interrupts waiting (`SIGWINCH`, signal(7)).
+pub fn wake_by_size() {
+    let handler: extern "C" fn(libc::c_int) = pass;
+    // SAFETY: as in [`note_endings`]; the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as usize;
+        libc::sigaction(libc::SIGWINCH, &raw const action, std::ptr::null_mut());
+    }
+}
+
 /// The signal that was noted, if any.
 pub fn ending() -> Option<i32> {
     Some(ENDING.load(Ordering::Relaxed)).filter(|signal| *signal != 0)

@@ -8,15 +8,16 @@ use std::io::{self, Stdout, stdin, stdout};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
+use super::keys::Keys;
 use mptcpize_model::top::Key;
 
 /// How a piece of text looks.
@@ -33,7 +34,10 @@ pub enum Look {
 }
 
 /// The terminal, ours as long as this lives.
-pub struct Screen(Terminal<CrosstermBackend<Stdout>>);
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    keys: Keys,
+}
 
 impl Screen {
     /// Takes it over.
@@ -48,10 +52,11 @@ impl Screen {
         }));
         enable_raw_mode()?;
         // From here on dropping it restores what was.
-        let mut screen = Screen(Terminal::new(CrosstermBackend::new(stdout()))?);
-        execute!(stdout(), EnterAlternateScreen)?;
-        screen.0.hide_cursor()?;
-        screen.0.clear()?;
+        let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        let mut screen = Screen { terminal, keys: Keys::default() };
+        // Not by the terminal's own clear(), which asks for the cursor's place and fails where nobody answers.
+        execute!(stdout(), EnterAlternateScreen, Clear(ClearType::All))?;
+        screen.terminal.hide_cursor()?;
         Ok(screen)
     }
 
@@ -60,7 +65,7 @@ impl Screen {
     /// # Errors
     /// The terminal is gone.
     pub fn size(&self) -> io::Result<(usize, usize)> {
-        let size = self.0.size()?;
+        let size = self.terminal.size()?;
         Ok((size.width.into(), size.height.into()))
     }
 
@@ -69,7 +74,7 @@ impl Screen {
     /// # Errors
     /// The terminal is gone.
     pub fn draw(&mut self, lines: &[Vec<(String, Look)>]) -> io::Result<()> {
-        self.0.draw(|frame| {
+        self.terminal.draw(|frame| {
             let area = frame.area();
             let buffer = frame.buffer_mut();
             for (y, line) in (area.top()..area.bottom()).zip(lines) {
@@ -86,40 +91,33 @@ impl Screen {
     ///
     /// # Errors
     /// The terminal is gone.
-    pub fn keys(&self) -> io::Result<Vec<Key>> {
-        let mut keys = Vec::new();
-        // crossterm would wait for ever for the next byte of a terminal that is gone.
-        while !is_gone() && event::poll(std::time::Duration::ZERO)? {
-            if let Event::Key(pressed) = event::read()?
-                && pressed.kind != KeyEventKind::Release
-            {
-                let control = pressed.modifiers.contains(KeyModifiers::CONTROL);
-                keys.extend(match pressed.code {
-                    KeyCode::Char('c') if control => Some(Key::Interrupt),
-                    KeyCode::Char(letter) if !control => Some(Key::Letter(letter)),
-                    KeyCode::Enter => Some(Key::Enter),
-                    KeyCode::Esc => Some(Key::Escape),
-                    KeyCode::Backspace => Some(Key::Backspace),
-                    KeyCode::Up => Some(Key::Up),
-                    KeyCode::Down => Some(Key::Down),
-                    _ => None,
-                });
+    pub fn keys(&mut self) -> io::Result<Vec<Key>> {
+        let input = stdin();
+        let mut pressed = Vec::new();
+        let mut bytes = [0; 256];
+        loop {
+            let mut ready = [PollFd::new(&input, PollFlags::IN)];
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            match poll(&mut ready, Some(&at_once)) {
+                Ok(0) => return Ok(pressed),
+                Err(Errno::INTR) => continue,
+                other => other?,
+            };
+            if ready[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
+                return Err(gone());
             }
-        }
-        match is_gone() {
-            true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone")),
-            false => Ok(keys),
+            match rustix::io::read(&input, &mut bytes) {
+                Ok(0) => return Err(gone()),
+                Ok(count) => pressed.extend(self.keys.take(&bytes[..count])),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }
 
-/// Did the terminal hang up?
-fn is_gone() -> bool {
-    let input = stdin();
-    let mut ready = [PollFd::new(&input, PollFlags::IN)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut ready, Some(&at_once)).is_ok()
-        && ready[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone")
 }
 
 impl Drop for Screen {
