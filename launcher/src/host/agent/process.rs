@@ -165,9 +165,10 @@ impl Agent {
 
     /// Ends it and its connections, and waits for that.
     pub fn stop(mut self) {
-        // The first takes no more connections, the second ends those that there are.
+        // The first takes no more connections, the second ends those that there are. Another signal, for two
+        // of the same would be one while it has not taken the first (signal(7)).
         self.signal(Signal::TERM);
-        self.signal(Signal::TERM);
+        self.signal(Signal::INT);
         let mut wait = [PollFd::new(&self.end, PollFlags::IN)];
         if !poll(&mut wait, Some(&timespec(STOPS))).is_ok_and(|count| count > 0) {
             let _ = self.child.kill();

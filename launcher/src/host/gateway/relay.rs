@@ -195,9 +195,10 @@ impl Relay {
 
     /// Ends it and its connections.
     pub fn stop(mut self) {
-        // The first takes no more connections, the second ends those that there are.
+        // The first takes no more connections, the second ends those that there are. Another signal, for two
+        // of the same would be one while it has not taken the first (signal(7)).
         self.signal(Signal::TERM);
-        self.signal(Signal::TERM);
+        self.signal(Signal::INT);
         if !ends(&self.end, STOPS) {
             let _ = self.child.kill();
         }
