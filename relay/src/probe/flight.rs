@@ -15,6 +15,7 @@ use shadowsocks::relay::socks5::Address;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::Relay;
+use crate::shadowsocks::client::ATTEMPTS;
 
 /// Type, time and length of what follows.
 const FIXED: usize = 1 + 8 + 2;
@@ -39,14 +40,23 @@ pub(super) struct Opened {
 
 /// The request for a destination, with the clock put ahead by so many seconds.
 pub(super) async fn request(relay: &Relay<'_>, to: &Address, ahead_s: i64) -> Option<Flight> {
-    let (context, config) = (relay.context.clone(), &relay.config);
-    let mut stream = ProxyClientStream::from_stream(context, Memory::default(), config, to.clone());
-    // Without a payload the crate fills in padding by itself.
-    let _none = stream.write(&[]).await.ok()?;
-    let mut bytes = std::mem::take(&mut stream.get_mut().0);
+    let config = &relay.config;
     let kind = config.method();
+    let start = kind.salt_len() + IDENTITY * config.identity_keys().len();
+    // The destination and the length of the padding, which is not nothing.
+    let least = start + FIXED + TAG + to.serialized_len() + 2 + TAG;
+    let mut bytes = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let (context, memory) = (relay.context.clone(), Memory::default());
+        let mut stream = ProxyClientStream::from_stream(context, memory, config, to.clone());
+        // Without a payload the crate fills in padding by itself.
+        let _none = stream.write(&[]).await.ok()?;
+        bytes = std::mem::take(&mut stream.get_mut().0);
+        if bytes.len() > least {
+            break;
+        }
+    }
     let salt = bytes.get(..kind.salt_len())?.to_vec();
-    let start = salt.len() + IDENTITY * config.identity_keys().len();
     let header = bytes.get_mut(start..start + FIXED + TAG)?;
     if !TcpCipher::new(kind, config.key(), &salt).decrypt_packet(header) {
         return None;

@@ -31,7 +31,7 @@ pub struct Access {
 
 /// How often a request is made anew that has neither bytes nor padding, which servers refuse (SIP022
 /// section 3.1.3): the crate pads by a random length that is zero once in 901 times.
-const ATTEMPTS: u32 = 8;
+pub(crate) const ATTEMPTS: u32 = 8;
 
 impl Access {
     /// For a relay of the settings.
