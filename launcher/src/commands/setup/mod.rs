@@ -251,7 +251,7 @@ fn apply(arguments: &Setup, terms: &Terms, locations: &Locations) -> anyhow::Res
 /// Looks at the host; where links that were set up before are missing, until they are back or a
 /// moment has passed.
 fn settled(host: &mut KernelHost, record: &Record) -> Result<HostState, Error> {
-    let deadline = Instant::now() + GAP;
+    let mut deadline = None;
     loop {
         let state = host.observe(&record.entries)?;
         let missing = state.recorded.iter().any(|recorded| {
@@ -263,9 +263,11 @@ fn settled(host: &mut KernelHost, record: &Record) -> Result<HostState, Error> {
             };
             alive && !state.addresses.iter().any(usable)
         });
-        if !missing || Instant::now() >= deadline {
+        if !missing || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(state);
         }
+        // From the first look that misses one, however long that look took.
+        deadline.get_or_insert_with(|| Instant::now() + GAP);
         std::thread::sleep(LOOK);
     }
 }
