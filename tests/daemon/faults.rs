@@ -70,9 +70,12 @@ fn a_full_disk_is_told_withdraws_all_the_same_and_is_over_when_there_is_room() {
     add_tunnel(&lab);
     lab.client.net.ip(CAPTURE);
     wait::until("no rule that leads around the VPN", || !own_rules(&lab));
+    let times = || daemon.said().matches("set up w1 and w2 with ").count();
+    let before_it = times();
     lab.client.net.ip("link delete tun0");
     fs::remove_file(&filler).expect("it is there");
-    wait::until("both links", || own_rules(&lab) && is_there());
+    // It says so when it has let go of the journal's lock.
+    wait::until("both links", || own_rules(&lab) && is_there() && times() > before_it);
 
     // What stands in the journal after all of it is what an undo needs, and it needs no room.
     daemon.signal(Signal::STOP);

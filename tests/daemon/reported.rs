@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::host::{Daemon, Half, is_whole, stands, status};
+use super::service::idles;
 use crate::support::uplinks::{SERVER_V4, Uplinks};
 use crate::support::wait;
 
@@ -61,6 +62,8 @@ fn a_host_that_loses_the_kernels_own_rules_for_a_moment_is_whole_afterwards() {
 fn ten_thousand_routes_that_come_and_go_wake_nobody() {
     let lab = Uplinks::two_subnets(RATE);
     let daemon = Daemon::start(&lab.client, "");
+    // It looks once more, over its own changes.
+    idles(&daemon);
     let ticks = || processor_time(daemon.pid());
     let (looked, before) = (status(&lab.client), ticks());
     for verb in ["add", "del"] {

@@ -29,7 +29,7 @@ fn a_service_manager_is_told_when_it_is_ready_reads_its_settings_lives_and_ends(
     let socket = UnixDatagram::bind(&path).expect("the name is new");
     socket.set_nonblocking(true).expect("it is a socket");
     let command = lab.client.tool("daemon").env("NOTIFY_SOCKET", &path);
-    let daemon = Daemon::start_as(&lab.client, command.env("WATCHDOG_USEC", "100000"));
+    let daemon = Daemon::start_as(&lab.client, command.env("WATCHDOG_USEC", "2000000"));
     let mut told = Vec::new();
     let mut comes = |wanted: &str| {
         wait::until(wanted, || {

@@ -85,7 +85,7 @@ fn monitor_prints_each_decision_in_its_place_and_the_end_of_the_daemon() {
     stands(&lab.client, "only one path, w1: nothing to set up");
     lab.client.net.ip("link set w2 up");
     stands(&lab.client, BOTH);
-    monitor.tells("set up w1 and w2 with 2 changes");
+    wait::until("five decisions", || monitor.decisions().len() >= 5);
     let decisions = monitor.decisions();
     let kinds = words(&decisions, "kind");
     assert_eq!(kinds, ["set_up", "link_gone", "standing", "link_back", "set_up"]);

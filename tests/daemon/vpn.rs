@@ -170,6 +170,11 @@ fn a_tunnel_for_some_networks_changes_nothing() {
     };
     assert_eq!(ours(&lab.client.state()), ours(&before));
     lab.transfer("get", SERVER_V4, BYTES).used_all();
+    // What the client's kernel says of the end leaves beside the tunnel, as it began.
+    let ask = "-Htn state connected exclude time-wait dst 10.99.0.1";
+    wait::until("the end of its connection", || {
+        lab.client.net.command("ss").args(ask.split_whitespace()).run().ok().stdout.is_empty()
+    });
     beside(&lab);
     download(&lab, BEHIND_V4, BYTES / 10);
     assert_eq!(beside(&lab), 0);

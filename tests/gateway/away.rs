@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use rustix::process::Signal;
 
 use crate::lan::{Lan, SERVER, accept, connect, send, used_all, used_only};
-use crate::support::{Launch, wait};
+use crate::support::{Launch, kernel, wait};
 
 #[test]
 fn connections_are_forwarded_while_the_relay_is_dead_and_relayed_once_it_is_back() {
@@ -25,6 +25,8 @@ fn connections_are_forwarded_while_the_relay_is_dead_and_relayed_once_it_is_back
     wait::until("a dead relay", || {
         std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") Z "))
     });
+    // Its sockets go with the last of its threads.
+    wait::until("nobody who listens", || !kernel::is_listening(&lan.router().net, 8684));
     used_only(&lan.download(&lan.phone, SERVER, &served), 1);
     let mut near = connect(&lan.laptop, at);
     let (mut far, from) = accept(&listener);
@@ -34,9 +36,7 @@ fn connections_are_forwarded_while_the_relay_is_dead_and_relayed_once_it_is_back
     gateway.says("connections are forwarded until it runs again");
     wait::until("another relay", || {
         let relays = gateway.children();
-        relays.len() == 1
-            && relays[0] != dead
-            && crate::support::kernel::is_listening(&lan.router().net, 8684)
+        relays.len() == 1 && relays[0] != dead && kernel::is_listening(&lan.router().net, 8684)
     });
     used_all(&lan.download(&lan.phone, SERVER, &served));
     // What began without it goes on without it.

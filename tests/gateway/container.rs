@@ -9,6 +9,8 @@ const SCRIPT: &str = r#"
     mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /var/cache
     # Of this root, for the host's is nobody here.
     mkdir /run/bin; cp "$0"/* /run/bin
+    # Links get no addresses by themselves, at whatever moment.
+    echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
     ip link set lo up
     for link in 1 2; do
         ip link add w$link type veth peer name p$link
@@ -25,8 +27,8 @@ const SCRIPT: &str = r#"
         echo "$line"
         case $line in *" goes over "*) break ;; esac
     done
-    relay=$(cat /proc/$gateway/task/$gateway/children)
-    grep CapEff /proc/$((relay))/status
+    relay=$(pgrep -P $gateway -x mptcpize-relay)
+    grep CapEff /proc/$relay/status
     nft list tables
     kill $gateway
     cat <&3

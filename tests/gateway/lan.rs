@@ -193,12 +193,16 @@ impl Gateway {
         assert_eq!(self.running.finish().code(), 128 + 9);
     }
 
-    /// The processes that it has started.
+    /// The processes that it has started and that stay; it also asks nft(8) whenever something has changed.
     pub(super) fn children(&self) -> Vec<u32> {
         let pid = self.running.pid();
         let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let text = text.unwrap_or_default();
-        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+        let stays = |pid: &u32| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            ["mptcpize-relay\n", "dnsmasq\n"].contains(&name.as_str())
+        };
+        text.split_whitespace().filter_map(|word| word.parse().ok()).filter(stays).collect()
     }
 
     /// The one relay that it has.

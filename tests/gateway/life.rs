@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::lan::{Lan, SERVER, used_all};
 use crate::support::uplinks::{PORT, SERVER_V6, Uplinks, assert_same};
-use crate::support::{Launch, scratch, serve, wait};
+use crate::support::{Launch, kernel, scratch, serve, wait};
 
 #[test]
 fn an_unmodified_client_downloads_over_three_uplinks_and_the_end_leaves_nothing() {
@@ -67,6 +67,8 @@ fn one_that_was_killed_is_followed_by_one_that_takes_everything_back() {
     let lan = Lan::three_dongles();
     let before = lan.state();
     lan.gateway("").kill();
+    // Its relay's sockets go with the last of its threads.
+    wait::until("nobody who listens", || !kernel::is_listening(&lan.router().net, 8684));
     let gateway = lan.gateway("-v");
     assert!(!gateway.said().contains(" + "), "{}", gateway.said());
     gateway.end();
