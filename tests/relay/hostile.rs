@@ -133,10 +133,13 @@ fn an_idle_connection_is_kept_alive_on_the_way_to_its_server() {
         let (_near, _far) = gateway.connect(&listener);
         let port = listener.1.port();
         let words = ["-Htno", "dport", &format!("= :{port}")];
-        let shown = gateway.router().command("ss").args(words).run().ok().stdout;
         let asks = ["1min", "2min"].map(|time| format!("timer:(keepalive,{time}"));
         let alive = |line: &str| asks.iter().any(|timer| line.contains(timer));
-        assert!(!shown.is_empty() && shown.lines().all(alive), "{shown}");
+        // The server has it a moment before the relay asks for that.
+        wait::until("it is kept alive", || {
+            let shown = gateway.router().command("ss").args(words).run().ok().stdout;
+            !shown.is_empty() && shown.lines().all(alive)
+        });
     }
 }
 

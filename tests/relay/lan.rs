@@ -10,7 +10,7 @@
 //! is to make: a table for each uplink, an endpoint for each, TPROXY for what comes from the LAN.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -290,4 +290,13 @@ pub(crate) fn moved(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) -> V
 pub(crate) fn send(stream: &mut TcpStream, bytes: &[u8]) {
     stream.write_all(bytes).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
+}
+
+/// How a connection of a host ends that nobody answers with a byte. A reset may be there before connect(2) is
+/// back.
+#[track_caller]
+pub(crate) fn outcome(host: &Netns, to: SocketAddr) -> ErrorKind {
+    let connected = host.enter(|| TcpStream::connect(to));
+    let ended = connected.and_then(|mut stream| stream.read(&mut [0]));
+    ended.map(|_| ErrorKind::UnexpectedEof).unwrap_or_else(|error| error.kind())
 }

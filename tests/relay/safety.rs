@@ -6,17 +6,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use mptcpize_model::gateway::Limits;
 
-use crate::lan::{Gateway, PORT, ROUTER_V4, Relay, SERVER_V4};
-use crate::support::{Netns, kernel};
+use crate::lan::{Gateway, PORT, ROUTER_V4, Relay, SERVER_V4, outcome};
+use crate::support::kernel;
 
 const RATES: [&str; 2] = ["50mbit", "50mbit"];
-
-/// How a connection of a host ends that nobody answers with a byte.
-fn outcome(host: &Netns, to: SocketAddr) -> ErrorKind {
-    let connected = host.enter(|| TcpStream::connect(to));
-    let ended = connected.and_then(|mut stream| stream.read(&mut [0]));
-    ended.map(|_| ErrorKind::UnexpectedEof).unwrap_or_else(|error| error.kind())
-}
 
 #[test]
 fn nobody_reaches_its_port_directly() {

@@ -100,7 +100,7 @@ fn both_links(bed: &Bed) -> bool {
 #[test]
 fn a_stock_client_uses_our_server_by_every_method_over_both_links() {
     for method in Method::ALL {
-        let bed = Bed::with(&["50mbit", "50mbit"]);
+        let bed = Bed::slow();
         let mut told = serde_json::to_value(with_method(method)).unwrap();
         told["port"] = PORT.into();
         let server = Cmd::new(tool::binary()).args(["server", "--settings"]);
@@ -129,7 +129,7 @@ fn a_stock_client_is_a_user_of_our_server_by_a_key_of_its_own() {
 #[test]
 fn our_agent_uses_a_stock_server_by_every_method_over_both_links() {
     for method in Method::ALL {
-        let bed = Bed::with(&["50mbit", "50mbit"]);
+        let bed = Bed::slow();
         let _server = ssserver(&bed, method, &[]);
         let relay = known(method, vec![key(method, 1)]);
         let _agent = bed.agent(&bed.settings(&[&relay]));

@@ -39,9 +39,10 @@ pub(super) struct Relays {
 }
 
 impl Relays {
-    /// Two links that are slow enough for one connection to need both.
+    /// Two links that are slow enough for one connection to need both, however busy the machine is: a
+    /// sender that is slower than one link uses that one alone.
     pub(super) fn new() -> Self {
-        Relays::with(&["50mbit", "50mbit"])
+        Relays::with(&["10mbit", "10mbit"])
     }
 
     /// One link for each rate, each with a default route in both families; nothing of MPTCP is set up on

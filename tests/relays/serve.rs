@@ -47,7 +47,7 @@ fn a_first_start_makes_a_key_that_later_ones_keep_and_the_end_leaves_the_host_as
 
 #[test]
 fn the_line_as_it_is_printed_makes_a_client_whose_bytes_come_over_all_of_its_links() {
-    let host = Host::of(Relays::with(&["50mbit", "50mbit"]));
+    let host = Host::of(Relays::new());
     host.relays.bond();
     let web = host.relays.serve(4_000_000);
     let serving = host.serve("");

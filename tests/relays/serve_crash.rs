@@ -20,7 +20,13 @@ fn killed(host: &Host, kind: &str, when: u32) -> bool {
         made = serving.printed().contains("ss://");
         made || serving.running.ended()
     });
+    // The relay is strace's child, which nobody here waits for.
+    let relay = serving.relay();
     let outcome = serving.running.stop();
+    if let Some(pid) = relay {
+        let process = std::path::PathBuf::from(format!("/proc/{pid}"));
+        wait::until("the relay's end", || !process.exists());
+    }
     assert_eq!(outcome.code(), 128 + 9, "{outcome}");
     !made
 }

@@ -54,7 +54,6 @@ fn garbage_resets_the_program_and_is_named() {
     });
     let agent = bed.agent(&bed.settings(&[&relay]));
     let mut near = bed.dial(format!("{WEB_V4}:80").parse().unwrap());
-    let _ = near.write_all(b"GET / HTTP/1.0\r\n\r\n");
     let mut came = Vec::new();
     let ended = near.read_to_end(&mut came).map_err(|error| error.kind());
     assert_eq!((ended, came.len()), (Err(ErrorKind::ConnectionReset), 0));

@@ -48,6 +48,11 @@ impl Bed {
         Bed::with(&["1000mbit", "1000mbit"])
     }
 
+    /// Two links that are slower than both ends are on a busy machine: one connection needs both.
+    pub(crate) fn slow() -> Self {
+        Bed::with(&["10mbit", "10mbit"])
+    }
+
     /// One link for each rate, with which MPTCP of the client is set up.
     pub(crate) fn with(rates: &[&str]) -> Self {
         let lab = Lab::new(rates);

@@ -80,8 +80,8 @@ fn connections_of_a_user_end_when_its_month_is_used_up() {
     near.write_all(&[7; 40_000]).unwrap();
     far.read_exact(&mut [0; 40_000]).unwrap();
     works(&mut near, &mut far);
-    // More than is left: the connection ends on the way.
-    far.write_all(&[7; 200_000]).unwrap();
+    // More than is left: the connection ends on the way, perhaps before all is taken.
+    let _ = far.write_all(&[7; 200_000]);
     is_reset(&mut near);
     is_reset(&mut idle);
     let mut new = ann.open(listener.1);
