@@ -178,7 +178,8 @@ def _():
     client, server = pair(lambda sock: sock.setsockopt(s.SOL_SOCKET, s.SO_SNDBUF, 4096), small)
     client.setblocking(False)
     sent = 0
-    while sent < 1 << 18 and wait(client, select.POLLOUT, 300):
+    # Several times the kernel's longest delay of an acknowledgement.
+    while sent < 1 << 18 and wait(client, select.POLLOUT, 5000):
         sent += client.send(bytes(4096))
     return "less than 256 KiB" if sent < 1 << 18 else "256 KiB and more"
 
@@ -361,9 +362,9 @@ def send_that_waits(sock, lose):
     thread.start()
     until(lambda: wait(sock, select.POLLOUT, 0) == 0)
     lose()
-    # The kernel has given the connection up; a second more for a thread that it woke.
+    # The kernel has given the connection up; some time more for a thread that it woke.
     wait(sock, select.POLLRDHUP)
-    thread.join(1)
+    thread.join(10)
     return answer[0] if answer else "waits for ever"
 
 

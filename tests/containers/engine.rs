@@ -120,7 +120,10 @@ fn small() -> String {
 /// * `engine ARGUMENTS…`: podman, with storage and state in memory and no control groups;
 /// * `run ARGUMENTS…`: a container in the network of the script, removed when it ends;
 /// * `start NAME ARGUMENTS…`: one in the background;
-/// * `until_listens PORT [COMMAND…]`: back when somebody listens there, in the network that the command enters.
+/// * `until_true COMMAND…`: back when the command succeeds;
+/// * `until_listens PORT [COMMAND…]`: back when somebody listens there, in the network that the command enters;
+/// * `until_executed NAME PROGRAM`: back when the container's first process is this program, because an engine
+///   is back before its runtime has executed it.
 pub(crate) fn containers(images: &[Image], script: &str) -> Cmd {
     let imports: String = images
         .iter()
@@ -143,16 +146,23 @@ pub(crate) fn containers(images: &[Image], script: &str) -> Cmd {
             shift
             engine run -d --name "$name" "${limits[@]}" --network host "$@" >/dev/null
         }
-        until_listens() {
-            local try port=$1
-            shift
+        until_true() {
+            local try
             for ((try = 0; try < 3000; try++)); do
-                [[ -z $("$@" ss -Hntl "sport = :$port") ]] || return 0
+                ! "$@" || return 0
                 read -rt 0.01 <> <(:) || true
             done
             engine logs "$(engine ps -aql)"
             return 1
         }
+        listens() {
+            local port=$1
+            shift
+            [[ -n $("$@" ss -Hntl "sport = :$port") ]]
+        }
+        until_listens() { until_true listens "$@"; }
+        executed() { grep -qa "^$2" /proc/"$(engine inspect "$1" --format '{{.State.Pid}}')"/cmdline; }
+        until_executed() { until_true executed "$@"; }
         # crun takes no host that has both versions of control groups.
         [[ ! -d /sys/fs/cgroup/unified ]] || mount --bind /sys/fs/cgroup/unified /sys/fs/cgroup
         # The engine's locks.

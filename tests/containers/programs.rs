@@ -195,6 +195,7 @@ fn a_container_keeps_it_over_restarts_and_what_exec_starts_wants_the_variable() 
         engine exec held protocol
         engine exec -e LD_PRELOAD=/usr/lib/mptcpize/containers/libmptcpize.so held protocol
         engine restart -t 0 held >/dev/null
+        until_executed held sleep
         engine exec held cat /proc/1/environ | tr '\0' '\n' | grep -c mptcpize
         mptcpize disable --containers >/dev/null
         # The one that runs goes on with what it has.

@@ -20,6 +20,9 @@ fn connections_of_containers_are_shown_with_the_name_that_the_engine_lists() {
         mkdir $group/libpod-$id
         first=$(engine inspect web --format '{{.State.Pid}}')
         until_listens 8099 nsenter -t $first -n
+        # It listens before it has its worker.
+        has_children() { [[ -n $(cat /proc/$first/task/*/children) ]]; }
+        until_true has_children
         for process in $first $(cat /proc/$first/task/*/children); do
             echo $process >$group/libpod-$id/cgroup.procs
         done
@@ -28,7 +31,9 @@ fn connections_of_containers_are_shown_with_the_name_that_the_engine_lists() {
 import socket, subprocess, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
 s.connect((sys.argv[1], 8099))
-s.sendall(b"GET / HTTP/1.1\r\n")
+s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+# Its server holds it once it has answered.
+assert s.recv(4096)
 for arguments in sys.argv[2:]:
     subprocess.call(arguments.split())
 EOT
@@ -62,6 +67,7 @@ fn check_within_a_container_says_what_is_missing() {
         run $tool --device mptcpize.org/shim=run localhost/web mptcpize check | look
         run $tool --device mptcpize.org/shim=library localhost/web mptcpize check | look
         start held $tool --device mptcpize.org/shim=run localhost/web sleep 1000
+        until_executed held sleep
         engine exec held mptcpize check | look
         engine run --rm "${limits[@]}" --network none --sysctl net.mptcp.enabled=0 $tool \
             --device mptcpize.org/shim=run localhost/web sh -c '

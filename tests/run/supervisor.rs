@@ -204,7 +204,8 @@ fn a_pipeline_ends_when_the_program_has_closed_its_end() {
     let program = cc::c("protocol", Build::Static);
     let done = command.arg(&program).arg(&fifo).run().silent();
     assert_eq!(done.stdout, "262\n");
-    assert!(both(&own), "the supervisor stays for the child");
+    // The standby takes its name a moment after it said that it is ready.
+    wait::until("the supervisor stays for the child", || both(&own));
     fs::write(&fifo, "\n").expect("the child reads it");
     wait::until("the end of both", || processes(&own, WORKING).is_empty());
 

@@ -233,9 +233,11 @@ fn the_time_limit_holds_whatever_is_silent() {
     checked.finds(&["peer.unreachable"], "nothing answers");
     let tries = checked.0["observed"]["peer"]["tries"].as_array().expect("a list");
     for tried in tries {
-        let waited = tried["tcp"]["silent"]["waited_ms"].as_u64().expect("it was silent");
+        // Where the look at the host took all the time nothing was tried: the limit held.
+        let waited = tried["tcp"]["silent"]["waited_ms"].as_u64();
+        assert!(waited.is_some() || tried["tcp"] == "untried", "{tried}");
         // Of a second it waits a part; without the limit three seconds.
-        assert!(waited < 2500 * u64::from(seconds), "{tried}");
+        assert!(waited.unwrap_or(0) < 2500 * u64::from(seconds), "{tried}");
     }
     // Progress is for people: into a pipe there is none (`read` asserts it).
     let outcome = lab.client.tool("check --timeout 0").run();

@@ -34,12 +34,13 @@ fn two_uplinks() -> Lab {
     lab
 }
 
-/// Waits until the client's only connection has so many subflows.
+/// Waits until the client's only connection has so many open subflows; one that joins is listed before.
 fn subflows(lab: &Lab, count: usize) -> Value {
     let mut seen = Value::Null;
     wait::until(&format!("{count} subflows"), || {
         seen = json(&lab.client);
-        seen["connections"][0]["subflows"].as_array().is_some_and(|all| all.len() == count)
+        let all = seen["connections"][0]["subflows"].as_array();
+        all.is_some_and(|all| all.iter().filter(|one| one["open"] == true).count() == count)
     });
     seen
 }

@@ -174,11 +174,18 @@ pub fn tour(machine: &Machine, package: &Package) -> Told {
     let others = listeners(machine);
     let look = |step: &'static str, fault: Option<String>| {
         let silent = port != 0 && !settled(machine, port);
+        // A service that reads its settings again may be between two listeners: both from one moment.
+        let (mut now, mut list) = (listeners(machine), None);
+        wait::comes(|| {
+            list = listed(machine, unit).or_else(|| listed(machine, works));
+            let before = std::mem::replace(&mut now, listeners(machine));
+            before == now && (port == 0 || silent || settled(machine, port))
+        });
         Seen {
             step,
             on: !matches!(step, "before" | "disable"),
-            listeners: listeners(machine).since(&others),
-            list: listed(machine, unit).or_else(|| listed(machine, works)),
+            listeners: now.since(&others),
+            list,
             runs: machine.property(works, "ActiveState") == "active",
             said: machine.tool("list").stdout,
             fault: fault.or_else(|| silent.then(|| format!("no listener on port {port}"))),

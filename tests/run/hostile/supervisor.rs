@@ -7,11 +7,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::cc::{self, Build};
 use crate::support::{Cmd, scratch, tool, wait};
+
+/// What a pipe may hold at most by default (`/proc/sys/fs/pipe-max-size`), in bytes.
+const ROOM: usize = 1 << 20;
 
 /// `run` through a supervisor.
 fn supervised(options: &[&str]) -> Cmd {
@@ -86,7 +89,8 @@ fn records_that_nobody_takes_hold_up_nobody_and_are_counted() {
         fs::read_to_string(&out).is_ok_and(|text| text == "mptcp 5000 tcp 0 low 0 left 0\n")
     });
     // The innocent half: who reads then gets what there is, whole, and how much there is not. There is
-    // room again before the next record comes.
+    // room for all that the writer still has, however late the reader comes back.
+    fcntl_setpipe_size(&reader, ROOM).expect("root may have it");
     let mut reader = File::from(reader);
     let mut part = vec![0; 1 << 20];
     let got = reader.read(&mut part).expect("the pipe is full");
@@ -128,6 +132,8 @@ fn records_are_counted_too_when_their_writer_gets_no_processor_until_the_end() {
     let (mut reader, ours) = pipe_with(PipeFlags::CLOEXEC)
         .map(|(reader, ours)| (File::from(reader), ours))
         .expect("the kernel has pipes");
+    // The writer waits a second at most for a reader that comes back late.
+    fcntl_setpipe_size(&reader, ROOM).expect("root may have it");
     let running = supervised(&["-d", "sh", "-c", "read -r line <\"$1\"; exec \"$0\" 1 8000 calm"])
         .arg(cc::c("storm", Build::Static))
         .arg(&fifo)

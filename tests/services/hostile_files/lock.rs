@@ -177,10 +177,11 @@ fn the_guard_tries_until_it_has_succeeded() {
     let lab = Uplinks::two_subnets("15mbit");
     let before = lab.client.state();
     let [log, said] = ["log", "said"].map(|name| scratch("strace").join(name));
-    let script = "strace -qq -f -y -e trace=openat,read -o \"$1\" \"$0\" setup --confirm 1 >\"$2\"";
+    let script =
+        "strace -qq -f -y -e trace=openat,read -o \"$1\" \"$0\" setup --confirm 10 >\"$2\"";
     let command = lab.client.command("sh").args(["-euc", script]).arg(tool::binary());
     let traced = command.args([&log, &said]).start();
-    // Its second does not pass before the set-up is complete, however long that takes: it is stopped as
+    // Its time does not pass before the set-up is complete, however long that takes: it is stopped as
     // soon as it is a process that outlives a terminal, for which the set-up waits.
     let mut guard = None;
     wait::until("the guard", || {

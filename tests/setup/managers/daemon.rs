@@ -19,6 +19,8 @@ fn follow(host: &Host) {
              /opt/mptcpize daemon --verbose");
     let status = "systemctl show -P StatusText mptcpized | grep -x 'w1 and w2 are set up'";
     host.wait_for("the set-up", status);
+    // The journal may be later than the manager.
+    host.wait_for("its line", &format!("(( $({SET_UPS}) > 0 ))"));
 }
 
 /// Lets something happen that takes away what was set up, and waits until it is there again.

@@ -48,7 +48,8 @@ const STATE: &str = "
 const STOPPED: &str = "/tmp/stopped";
 
 /// What a download moves, and what an idle link may.
-const BYTES: u64 = 3_000_000;
+/// Enough for a second subflow that joins two seconds late to carry its share.
+const BYTES: u64 = 15_000_000;
 const IDLE_BYTES: u64 = 20_000;
 
 /// The machine and its router.
@@ -100,7 +101,8 @@ impl Host {
     /// Gives a link its address and default route by hand, once it has a carrier.
     pub(super) fn number(&self, link: usize) {
         self.sh(&format!("ip link set w{link} up"));
-        self.wait_for("a carrier", &format!("ip -br link show w{link} | grep -w LOWER_UP"));
+        // Not by LOWER_UP: managers are told of the link by the worker that sets its state.
+        self.wait_for("a carrier", &format!("ip -o link show w{link} | grep 'state UP'"));
         self.sh(&format!(
             "ip address add 10.{link}.0.1/24 dev w{link}
              ip route add default via 10.{link}.0.254 dev w{link} metric {link}00"
