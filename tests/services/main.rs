@@ -20,6 +20,7 @@ mod packages;
 mod programs;
 mod refused;
 mod relay;
+mod relay_agent;
 mod seen;
 mod system;
 mod system_off;
