@@ -27,4 +27,5 @@ mod system_off;
 mod system_steps;
 #[cfg(feature = "trixie")]
 mod trixie;
+mod upgraded;
 mod uplinks;

@@ -10,7 +10,7 @@ use crate::support::{Cmd, scratch, tool};
 use mptcpize::inject::library::system_copy;
 
 /// The package made of the program under test, and one of a later version with the same content.
-fn packages() -> &'static (String, String) {
+pub(super) fn packages() -> &'static (String, String) {
     static PACKAGES: OnceLock<(String, String)> = OnceLock::new();
     PACKAGES.get_or_init(make_packages)
 }
@@ -74,6 +74,7 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
         quietly systemd-analyze verify /usr/lib/systemd/system/mptcpized.service
         quietly systemd-analyze verify /usr/lib/systemd/system/mptcpize-gateway.service
         quietly systemd-analyze verify /usr/lib/systemd/system/mptcpize-relay.service
+        quietly systemd-analyze verify /usr/lib/systemd/system/mptcpize-relay-agent.service
         /usr/libexec/mptcpize/mptcpize-relay --help | head -n 1 | cut -d ' ' -f 1
         dpkg -V mptcpize
         systemctl --root=/ is-enabled mptcpized || true
