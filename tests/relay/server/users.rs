@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::Instant;
 
 use mptcpize_model::relay::key::Method;
 use mptcpize_model::relay::server::{Settings, User, UserLimits};
@@ -97,6 +99,35 @@ fn connections_of_a_user_end_when_its_month_is_used_up() {
     relay.reload_as(&serde_json::to_string(&settings).unwrap());
     let (mut near, mut far) = rented.connect(&ann, &listener);
     works(&mut near, &mut far);
+}
+
+/// No more than what the rate gives for the time that passed, with a burst and what both directions may have
+/// moved when it was used up. A slower machine leaves more room, and never less.
+#[test]
+fn the_connections_of_a_user_share_its_rate_in_both_directions() {
+    const EACH: usize = 1_250_000;
+    const BYTES_A_SECOND: u128 = 1_000_000;
+    const AHEAD: u128 = BYTES_A_SECOND / 10 + 2 * 65_536;
+    let rented = Rented::new(&["1000mbit"]);
+    let limits = UserLimits { rate_mbit: Some(8), ..UserLimits::default() };
+    let relay = rented.relay(&with(vec![limited("ann", 2, limits)]));
+    let listener = rented.serve(WEB_V4);
+    let ann = client(&rented, 2);
+    let (mut down, mut down_far) = rented.connect(&ann, &listener);
+    let (mut up, mut up_far) = rented.connect(&ann, &listener);
+    let bytes = vec![7; EACH];
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| down_far.write_all(&bytes).unwrap());
+        scope.spawn(|| down.read_exact(&mut vec![0; EACH]).unwrap());
+        scope.spawn(|| up.write_all(&bytes).unwrap());
+        scope.spawn(|| up_far.read_exact(&mut vec![0; EACH]).unwrap());
+    });
+    let most = begun.elapsed().as_micros() * BYTES_A_SECOND / 1_000_000 + AHEAD;
+    assert!(2 * EACH as u128 <= most, "{} bytes where {most} were allowed", 2 * EACH);
+    let said = once(&relay, |state| state.users["ann"].month_bytes > 2 * EACH as u64);
+    let amounts = said.users["ann"].amounts;
+    assert!(amounts.down_bytes >= EACH as u64 && amounts.up_bytes >= EACH as u64, "{amounts:?}");
 }
 
 #[test]
