@@ -14,6 +14,7 @@ mod counters;
 mod gateway;
 mod gateway_check;
 mod metrics;
+mod relay_names;
 mod relays;
 mod shell;
 mod status;

@@ -78,7 +78,7 @@ fn check(shell: &str, complete: impl Fn(&str) -> Vec<String>) {
 
 /// Completes a line as bash does: COMP_LINE, and COMP_WORDS split at its word breaks. Prints the
 /// whole word of each candidate, whatever part of it bash would put in.
-const BASH: &str = r#"
+pub(super) const BASH: &str = r#"
 source "$1"
 COMP_LINE=$2 COMP_POINT=${#2} COMP_WORDS=() COMP_CWORD=0
 rest=$2
@@ -138,7 +138,7 @@ fn fish_completes_every_line() {
 }
 
 /// zsh with the script loaded and its candidates caught where the completion system takes them.
-const ZSH: &str = r#"
+pub(super) const ZSH: &str = r#"
 zmodload zsh/zpty
 cat >"$HOME/.zshrc" <<'EOT'
 PS1='READY>' PROMPT_EOL_MARK=

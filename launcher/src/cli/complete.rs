@@ -30,6 +30,8 @@ pub enum Kind {
     },
     /// The name of a network namespace.
     Namespace,
+    /// The name of a stored relay.
+    Relay,
     /// A file.
     File,
     /// A directory.
@@ -213,6 +215,12 @@ fn value(argument: &Arg, begun: &str, finished: &[String]) -> Answer {
         Some("IF") => Kind::Link,
         Some("UNIT") => Kind::Unit { user: finished.iter().any(|word| word == "--user") },
         Some("NAME|PID") => Kind::Namespace,
+        // Of an option it may be any of them, too.
+        Some("RELAY") if argument.get_long().is_some() => {
+            let auto = Candidate { word: "auto".into(), help: "the fastest of all".into() };
+            return Answer { candidates: vec![auto], ..Answer::names(Kind::Relay) };
+        }
+        Some("RELAY" | "RELAY|URL") => Kind::Relay,
         Some("FILE") => Kind::File,
         Some("DIR") => Kind::Directory,
         Some("WORD") if finished.last().is_some_and(|word| word == "dev") => Kind::Link,

@@ -9,8 +9,8 @@ use clap::{Args, ValueEnum};
 /// What `completions` does and when one wants it.
 pub const COMPLETIONS_LONG: &str = "\
 Prints the script by which a shell completes the command line of mptcpize: verbs, options, and \
-names of links, units and network namespaces of this host. The package installs it for all three \
-shells; this is for hosts without the package.";
+names of links, units, network namespaces and stored relays of this host. The package installs it for \
+all three shells; this is for hosts without the package.";
 
 /// The sections below the options of `completions`.
 const COMPLETIONS_MORE: &str = "\

@@ -65,7 +65,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Monitor(arguments)) => pm::monitor::monitor(arguments, &locations()),
         Some(Command::Completions(arguments)) => shell::completions(&arguments),
         Some(Command::Man(arguments)) => shell::man(&arguments),
-        Some(Command::Complete(arguments)) => shell::complete(&arguments),
+        Some(Command::Complete(arguments)) => shell::complete(&arguments, &locations()),
         None => version::version(),
     }
 }

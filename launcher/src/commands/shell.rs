@@ -11,6 +11,7 @@ use crate::cli::complete::{self, Kind};
 use crate::cli::shell::{Complete, Completions, Man, Shell};
 use crate::error::{Error, Exit, reason};
 use crate::host::completions;
+use crate::locations::Locations;
 use crate::output::{self, completion, man};
 use mptcpize_model::shell;
 
@@ -31,7 +32,7 @@ pub fn completions(arguments: &Completions) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn complete(arguments: &Complete) -> anyhow::Result<Exit> {
+pub fn complete(arguments: &Complete, locations: &Locations) -> anyhow::Result<Exit> {
     let mut root = Cli::command();
     root.build();
     let words: Vec<String> =
@@ -40,6 +41,7 @@ pub fn complete(arguments: &Complete) -> anyhow::Result<Exit> {
     let (kind, names) = match answer.kind {
         Kind::Words => (String::from("words"), Vec::new()),
         Kind::Link => (String::from("words"), completions::links()),
+        Kind::Relay => (String::from("words"), completions::relays(locations)),
         Kind::Namespace => (String::from("words"), completions::namespaces()),
         Kind::Unit { user } => (String::from("words"), completions::units(user)),
         Kind::File => (String::from("files"), Vec::new()),

@@ -1,9 +1,12 @@
-//! Names that exist on this host: links, network namespaces, units. For completions, where an
+//! Names that exist on this host: links, network namespaces, units, stored relays. For completions, where an
 //! answer that cannot be had is an empty list and never an error.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use crate::host::relays;
+use crate::locations::Locations;
 
 /// The names in a directory, sorted.
 fn names(directory: &Path) -> Vec<String> {
@@ -32,6 +35,12 @@ pub fn links() -> Vec<String> {
 /// The namespaces of ip-netns(8).
 pub fn namespaces() -> Vec<String> {
     names(Path::new("/run/netns"))
+}
+
+/// The relays that this user stored; none where the file is not to be trusted.
+pub fn relays(locations: &Locations) -> Vec<String> {
+    let stored = relays::load(locations).unwrap_or_default();
+    stored.relays.iter().map(|relay| relay.name.to_string()).collect()
 }
 
 /// Units that have a file and can be enabled: services and sockets.

@@ -84,6 +84,6 @@ pub struct List {
 #[command(after_long_help = REMOVE_MORE)]
 pub struct Remove {
     /// What it is called in `relay list`
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "RELAY")]
     pub name: Name,
 }

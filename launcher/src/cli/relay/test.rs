@@ -43,7 +43,7 @@ See also:
 #[command(after_long_help = MORE)]
 pub struct Test {
     /// A stored relay's name, or an ss:// URL (default: all stored ones)
-    #[arg(value_name = "NAME|URL")]
+    #[arg(value_name = "RELAY|URL")]
     pub relay: Option<String>,
 
     /// How long one relay may take (5 to 120; default: 10)
