@@ -10,7 +10,10 @@ use crate::support::states::{crowd, fresh, gateway, laptop, troubled};
 use mptcpize::output::term::{Piece, Term};
 use mptcpize::output::top;
 use mptcpize_model::net::Bytes;
+use mptcpize_model::relay::name::Name;
+use mptcpize_model::relay::status::{Agent, Amounts, Connection, Relay, Relays, VERSION, Via};
 use mptcpize_model::status::Seen;
+use mptcpize_model::status::relays::{Asked, Heard};
 use mptcpize_model::top::{Key, Snapshot, Sort, Tracker, View};
 
 /// Counters of both links after so many seconds at 40 and 0.3 Mbit/s.
@@ -27,6 +30,9 @@ fn counters(second: u64) -> BTreeMap<String, Bytes> {
 /// The state some seconds later: every subflow of `seen` has moved on.
 fn later(seen: &Seen, second: u64) -> Seen {
     let mut seen = seen.clone();
+    if !seen.agents.is_empty() {
+        seen.agents = relayed(5_000_000 * second).agents;
+    }
     for connection in seen.connections.iter_mut().flatten() {
         let number = u64::from(connection.inode);
         connection.received += 1_000_000 * second / number;
@@ -37,6 +43,43 @@ fn later(seen: &Seen, second: u64) -> Seen {
         }
     }
     seen
+}
+
+/// A laptop whose connections go through a relay, with another one that is away, after so many bytes down
+/// through it.
+fn relayed(down_bytes: u64) -> Seen {
+    let relay = |name: &str, rtt_us, fault: &str, down_bytes| Relay {
+        name: name.parse().expect("a name"),
+        address: format!("{name}.example:8686"),
+        rtt_us,
+        fault: fault.to_owned(),
+        mptcp: rtt_us.map(|_| true),
+        amounts: Amounts { open: 2, down_bytes, ..Default::default() },
+    };
+    let connection = |to: &str, via, down_bytes| Connection {
+        from: ([127, 0, 0, 1], 40_000).into(),
+        to: to.to_owned(),
+        via,
+        open_ms: 120_000,
+        up_bytes: down_bytes / 50,
+        down_bytes,
+    };
+    let home: Name = "home".parse().expect("a name");
+    let told = Relays {
+        relays: vec![
+            relay("home", Some(18_000), "", 600_000_000 + down_bytes),
+            relay("spare", None, "no answer in 2 s", 0),
+        ],
+        chosen: Some(home.clone()),
+        connections: vec![
+            connection("203.0.113.80:443", Via::Relay(home), 400_000_000),
+            connection("files.example:443", Via::Multipath, 90_000_000 + down_bytes),
+        ],
+        ..Relays::default()
+    };
+    let agent = Agent { version: VERSION, pid: 77, relays: told, ..Agent::default() };
+    let asked = Asked { agent: "host".into(), heard: Heard::State(Box::new(agent)) };
+    Seen { agents: vec![asked], ..laptop() }
 }
 
 /// What `top` shows of a state after twenty seconds.
@@ -77,6 +120,8 @@ fn every_frame_is_as_recorded() {
         ("top-troubled.txt", troubled(), &[Key::Enter], 100, true),
         ("top-gateway.txt", gateway(), &[], 100, true),
         ("top-gateway-narrow.txt", gateway(), &[], 60, false),
+        ("top-relays.txt", relayed(0), &[], 80, true),
+        ("top-relays-narrow.txt", relayed(0), &[], 60, false),
         ("top-crowd.txt", crowd(), &[Key::Down, Key::Down], 80, true),
     ] {
         let text = frame(&seen, keys, width, utf8);
@@ -89,7 +134,7 @@ fn every_frame_is_as_recorded() {
 
 #[test]
 fn a_frame_fits_every_terminal() {
-    for seen in [laptop(), fresh(), crowd(), gateway()] {
+    for seen in [laptop(), fresh(), crowd(), gateway(), relayed(0)] {
         let view = View { details: true, selected: 400, ..View::default() };
         let snapshot = watched(&seen, &view);
         for width in [0, 1, 20, 59, 60, 80, 200] {

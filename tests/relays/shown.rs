@@ -1,9 +1,9 @@
-//! `status` and `metrics` beside a program that is under `run --relay`: what a real agent says reaches the
+//! `status`, `top` and `metrics` beside a program that is under `run --relay`: what a real agent says reaches the
 //! screen. What is made of agents' answers in general is the room `show`'s.
 
 use serde_json::Value;
 
-use crate::lab::{Ready, User, WEB_V4};
+use crate::lab::{Ready, User, WEB_V4, file_at};
 use crate::support::wait;
 
 /// Connects, and holds the connection until it is killed.
@@ -33,4 +33,29 @@ fn a_connection_under_run_is_told_with_the_relay_that_it_goes_through() {
     let metrics = client.tool("metrics").run().ok().stdout;
     let sample = "mptcpize_relay_connections{agent=\"run\",relay=\"rented\"} 1";
     assert!(metrics.lines().any(|line| line == sample), "{metrics}");
+}
+
+#[test]
+fn top_shows_what_a_relay_and_a_connection_through_it_carry_now() {
+    let ready = Ready::new(20_000_000);
+    let load = format!("while :; do curl -sS -o /dev/null {}; done", file_at(WEB_V4));
+    let _loading = ready.run(User::Root, "sh").args(["-c", &load]).start();
+    // The rate is the column after the round trip, or after the destination.
+    let moves = |line: &str, column: usize| {
+        let word = line.split_whitespace().nth(column).unwrap_or_default();
+        word.parse::<f64>().is_ok_and(|rate| rate > 0.0)
+    };
+    let mut frame = String::new();
+    let came = wait::comes(|| {
+        frame = ready.relays.client().tool("top --once").run().ok().stdout;
+        let find = |begin: &str| frame.lines().find(|line| line.starts_with(begin));
+        let relay = find(" rented (run-").filter(|line| line.contains(" used, MPTCP"));
+        let connection =
+            find(&format!("   > {WEB_V4}:80 ")).filter(|line| line.ends_with("  relay rented"));
+        let rates = find(" relay ").is_some_and(|line| line.contains(" Mbit/s "));
+        rates
+            && relay.is_some_and(|line| moves(line, 5))
+            && connection.is_some_and(|line| moves(line, 2))
+    });
+    assert!(came, "{frame}");
 }

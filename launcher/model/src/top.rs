@@ -1,6 +1,7 @@
 //! What `mptcpize top` knows from one look to the next, and what its keys do. No clock and no
 //! terminal: times come in, a [`Snapshot`] goes out.
 
+mod moved;
 mod view;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -16,6 +17,7 @@ use crate::status::{
     ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
 };
 
+pub use moved::{Moved, Rate};
 pub use view::{Key, Sort, View};
 
 /// Looks that are remembered for the little graphs.
@@ -78,6 +80,8 @@ pub struct Snapshot {
     pub lan: Option<Lan>,
     /// How connections go where they may go through a relay.
     pub relays: Vec<Through>,
+    /// What those relays and connections move.
+    pub moved: Moved,
     /// The connections that the view lets through, in its order.
     pub connections: Vec<ConnectionLine>,
     /// The latest events, the latest last.
@@ -113,6 +117,7 @@ pub struct Tracker {
     /// Sent and sent again, of each link, at the last look and since the one before.
     losses: BTreeMap<IfName, (Bytes, Option<u32>)>,
     first_seen: HashMap<u32, (u64, bool)>,
+    moved: Moved,
     events: VecDeque<String>,
 }
 
@@ -160,6 +165,7 @@ impl Tracker {
         self.subflows = subflows;
         self.first_seen = first_seen;
         self.losses = self.lost(&seen);
+        self.moved = self.moved.after(&relays::through(&seen), elapsed);
         self.seen = Some(seen);
         self.looked_ms = now_ms;
     }
@@ -216,6 +222,7 @@ impl Tracker {
             paths,
             lan: lan(&seen.relay, seen.relay_before.as_deref()),
             relays: relays::through(seen),
+            moved: self.moved.clone(),
             connections,
             events: self.events.iter().cloned().collect(),
             view,

@@ -95,7 +95,7 @@ fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Pi
     }
     if !snapshot.relays.is_empty() {
         let most = (height.saturating_sub(lines.len() + 12) / 2).min(THROUGH);
-        lines.extend(top_relays::lines(&snapshot.relays, most, width));
+        lines.extend(top_relays::lines(&snapshot.relays, &snapshot.moved, most, width));
         lines.push(rule());
     }
     let details = details(snapshot);
