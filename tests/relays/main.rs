@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
 mod hostile;
 mod inside;
 mod lab;

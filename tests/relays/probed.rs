@@ -15,10 +15,17 @@ use crate::support::{Running, scratch, serve};
 /// What a probe of `relay` says, by a host whose clock is ahead.
 #[track_caller]
 fn probe(relays: &Relays, relay: Relay, ahead_s: i64) -> Vec<Line> {
+    probe_hinted(relays, relay, ahead_s, None)
+}
+
+/// The same where somebody said how far the relay's clock is from this host's.
+#[track_caller]
+fn probe_hinted(relays: &Relays, relay: Relay, ahead_s: i64, hinted_s: Option<i64>) -> Vec<Line> {
     let to = format!("{RELAY_V4}:{}", relay.port).parse().expect("an address");
     // A path as slow as a busy machine may be, and time for all that is tried where the clock is off.
-    let (rtt_us, millis) = (300_000, if ahead_s.abs() < 30 { 8_000 } else { 16_000 });
-    let settings = Settings { relay, to, path: None, mptcp: true, rtt_us, millis, ahead_s };
+    let (path, mptcp, rtt_us) = (None, true, 300_000);
+    let millis = if ahead_s.abs() < 30 { 8_000 } else { 16_000 };
+    let settings = Settings { relay, to, path, mptcp, rtt_us, millis, ahead_s, hinted_s };
     let text = serde_json::to_string(&settings).expect("plain data");
     let file = scratch::file(&scratch("probe").join("settings.json"), text, 0o600);
     let probe = relays.client().net.command(relay_binary()).args(["probe", "--settings"]);
@@ -53,6 +60,16 @@ fn a_clock_that_is_off_is_told_from_a_wrong_key_and_by_how_much() {
         assert!(apart.is_some_and(|apart| apart.abs() <= 20), "{ahead_s}: {lines:?}");
         let moved = lines.iter().any(|line| matches!(line, Line::Moved(_)));
         assert_eq!(moved, close, "{ahead_s}: {lines:?}");
+    }
+    // What no trial meets is found by whoever knows about when to try, on days beside this one too.
+    for (ahead_s, hinted_s, found) in [
+        (1_234, Some(-1_220), Answer::TakenAtOtherTime),
+        (86_400 - 1_234, Some(1_234), Answer::TakenAtOtherTime),
+        (1_234, Some(1_234), Answer::Silent),
+        (1_234, Some(i64::MIN), Answer::Silent),
+    ] {
+        let (answer, _) = answer(&probe_hinted(&relays, known(), ahead_s, hinted_s));
+        assert_eq!(answer, found, "{ahead_s}, {hinted_s:?}");
     }
     // Days are not searched for.
     let (of_days, _) = answer(&probe(&relays, known(), 1_000_000));

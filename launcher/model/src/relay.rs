@@ -17,4 +17,5 @@ pub mod server;
 pub mod status;
 pub mod stored;
 pub mod test;
+pub mod timestamp;
 pub mod url;

@@ -18,6 +18,7 @@ pub mod procfs;
 #[doc(hidden)]
 pub mod readers;
 pub mod relay;
+pub mod relay_clock;
 pub mod relay_probe;
 pub mod relays;
 pub mod scrape;

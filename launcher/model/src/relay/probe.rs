@@ -31,6 +31,10 @@ pub struct Settings {
     /// This host's clock counts as so many seconds ahead of what it says: a test cannot set it.
     #[serde(default)]
     pub ahead_s: i64,
+    /// The relay's clock less this host's, in seconds, as somebody said who may lie: it is tried in the
+    /// place of others.
+    #[serde(default)]
+    pub hinted_s: Option<i64>,
 }
 
 /// Where a connection leaves.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::probe::{Key, Line, Moved, Target};
+use super::probe::{Answer, Key, Line, Moved, Target};
 use crate::checks::peer::Report;
 use crate::net::IfName;
 
@@ -31,6 +31,9 @@ pub struct Tested {
     pub synchronised: Option<bool>,
     /// What the relay said to the key.
     pub key: Option<Key>,
+    /// The relay's clock less this host's, in seconds, to half a day, as its host says to anybody who
+    /// asks: asked where it does not take the key.
+    pub hinted_s: Option<i64>,
     /// What is measured with.
     pub target: Option<Target>,
     /// The measurements.
@@ -50,6 +53,12 @@ impl Tested {
             Line::Moved(moved) => self.moved.push(moved),
         }
         None
+    }
+
+    /// It says nothing to the key, or ends the connection: what it does to a wrong time, too.
+    pub fn is_refused(&self) -> bool {
+        let answer = self.key.as_ref().map(|key| key.answer);
+        matches!(answer, Some(Answer::Silent | Answer::Ended))
     }
 
     /// The paths.

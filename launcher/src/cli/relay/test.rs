@@ -13,7 +13,7 @@ upload carry with MPTCP over all paths, and in plain TCP over the best one. All 
 Whatever is wrong is named, with the line that mends it: a name without an address, a port that is blocked \
 on one path or on all, MPTCP options that are lost on the way, joins that a firewall refuses, a wrong key, \
 a clock that is off. A server answers neither a wrong key nor a wrong clock, so other times are tried to \
-tell them apart.
+tell them apart; by root also the one that the relay's host tells by ICMP.
 
 A server other than mptcpize's own has no target for the measurement; the rest is tried all the same. It \
 changes nothing. Default: all stored relays, one after another.";

@@ -13,7 +13,7 @@ use crate::host::apply::journal;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::host::relays::{self, AUTO};
-use crate::host::{Host, relay_probe};
+use crate::host::{Host, relay_clock, relay_probe};
 use crate::inject::relay as program;
 use crate::locations::Locations;
 use crate::output::{self, relay_test as screen};
@@ -29,6 +29,13 @@ const PATHS: u32 = 35;
 
 /// A probe of less than this says nothing.
 const LEAST: Duration = Duration::from_millis(500);
+
+/// Clocks that differ by less are alike: a server takes 30 s (SIP022).
+const ALIKE_S: i64 = 30;
+
+/// How long a second probe may take, beside ten round trips: for the request as it was, and for one with the
+/// time that the relay is said to have.
+const AGAIN_MS: u32 = 5_000;
 
 /// Tries the relays, and says what came of it.
 ///
@@ -97,13 +104,27 @@ fn one(relay: &Relay, host: &HostState, config: &Config, seconds: u32, program: 
         rtt_us: rtt_us(best).unwrap_or(0),
         millis: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
         ahead_s: 0,
+        hinted_s: None,
     };
     let name = relay.name.as_str();
-    let ended = relay_probe::run(program, &settings, |line| {
-        if let Some(doing) = tested.hear(line) {
-            tell(&format!("{name}: {doing}"));
+    let mut probe = |settings: &Settings, tested: &mut Tested| {
+        relay_probe::run(program, settings, |line| {
+            if let Some(doing) = tested.hear(line) {
+                tell(&format!("{name}: {doing}"));
+            }
+        })
+    };
+    let mut ended = probe(&settings, &mut tested);
+    if ended.is_ok() && tested.is_refused() {
+        let from = settings.path.as_ref().map(|path| path.from);
+        let round_trip = Duration::from_micros(settings.rtt_us.into());
+        tested.hinted_s = relay_clock::ask(to.ip(), from, round_trip);
+        if tested.hinted_s.is_some_and(|ahead_s| ahead_s.abs() > ALIKE_S) {
+            let millis = AGAIN_MS.saturating_add(settings.rtt_us / 1_000 * 10);
+            let again = Settings { hinted_s: tested.hinted_s, millis, ..settings };
+            ended = probe(&again, &mut tested);
         }
-    });
+    }
     if let Err(error) = ended {
         tested.failed = Some(reason(&error));
     } else if tested.key.is_none() {

@@ -100,9 +100,7 @@ fn key_fault(tested: &Tested, key: &Key) -> Option<Verdict> {
             }
             .to_owned();
             why.push_str(": the key is wrong, or its user was removed or is at a limit");
-            if tested.synchronised == Some(false) {
-                why.push_str("; or a clock is off by days: this host's is not synchronised");
-            }
+            why.push_str(clocks(tested));
             fault("relay.key", "the relay does not take the key")
                 .why(why)
                 .fix("store the line anew that the relay prints: mptcpize relay add --replace -")
@@ -119,6 +117,22 @@ fn key_fault(tested: &Tested, key: &Key) -> Option<Verdict> {
                 .fix("try again in a minute: mptcpize relay test")
         }
     })
+}
+
+/// What is known of the clocks where no time was taken.
+fn clocks(tested: &Tested) -> &'static str {
+    match (tested.hinted_s, tested.synchronised) {
+        // It may be a lie, and so may the day be another one.
+        (Some(ahead_s), Some(true)) if ahead_s.abs() <= CLOSE_S => "",
+        (Some(ahead_s), _) if ahead_s.abs() <= CLOSE_S => "; or a clock is off by whole days",
+        (Some(_), _) => {
+            "; or a clock is off by days: the relay's host tells another time than this one"
+        }
+        (None, Some(true)) => "; or the relay's clock is off by more than a quarter of an hour",
+        (None, _) => {
+            "; or a clock is off by more than a quarter of an hour: this host's is not known to be right"
+        }
+    }
 }
 
 /// The clocks differ by more than is taken.

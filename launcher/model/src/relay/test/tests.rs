@@ -61,6 +61,7 @@ fn works() -> Tested {
         joins: vec![address(1), address(2)],
         synchronised: Some(true),
         key: Some(Key { answer: Said::Taken, clock_s: Some(0) }),
+        hinted_s: None,
         target: Some(Target { present: true, mptcp: Some(true) }),
         moved: vec![moved(true, 93_000_000), moved(false, 47_000_000)],
         failed: None,
@@ -167,6 +168,25 @@ fn the_clock_that_is_wrong_is_the_one_that_nobody_keeps() {
     let key = Some(Key { answer: Said::Taken, clock_s: Some(25) });
     let soon = Tested { key, ..works() }.verdict();
     assert!(soon.iter().any(|verdict| verdict.code == "relay.clock" && !verdict.attention));
+}
+
+#[test]
+fn what_is_known_of_the_clocks_is_said_beside_a_key_that_is_not_taken() {
+    let why = |hinted_s, synchronised| {
+        let key = Some(Key { answer: Said::Silent, clock_s: None });
+        first(&Tested { key, synchronised, hinted_s, ..works() }).why.unwrap_or_default()
+    };
+    let nothing = why(Some(0), Some(true));
+    assert!(nothing.ends_with("at a limit"), "{nothing}");
+    for (hinted_s, synchronised, said) in [
+        (Some(-3), Some(false), "off by whole days"),
+        (Some(1_234), Some(true), "tells another time than this one"),
+        (None, Some(true), "the relay's clock is off by more than a quarter of an hour"),
+        (None, None, "this host's is not known to be right"),
+    ] {
+        let why = why(hinted_s, synchronised);
+        assert!(why.contains(said), "{said}: {why}");
+    }
 }
 
 #[test]
