@@ -9,6 +9,7 @@ mod support;
 
 mod engine;
 mod files;
+mod names;
 mod programs;
 mod refused;
 mod schema;

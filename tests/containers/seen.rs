@@ -38,18 +38,20 @@ for arguments in sys.argv[2:]:
     subprocess.call(arguments.split())
 EOT
         id=$(engine ps -q)
+        name=$(engine ps --format '{{.Names}}')
         python3 /tmp/client $address 'mptcpize status --all-netns' 'mptcpize status --all-netns --json' \
             'setpriv --reuid=65534 --clear-groups mptcpize status --all-netns' 'mptcpize status' >/tmp/said
-        sed "s/$id/ID/; s/  */ /g; s/python3 [0-9][0-9]* /python3 PID /" /tmp/said | grep -e nginx -e python -e hidden -e '^CON' |
+        sed "s/^$name /NAME /; s/  */ /g; s/python3 [0-9][0-9]* /python3 PID /" /tmp/said | grep -e nginx -e python -e hidden -e '^CON' |
             grep -v '^{' | cut -d ' ' -f 1,2
         grep '^{' /tmp/said | python3 -c '
 import json, sys
 said = json.load(sys.stdin)
-print([(one["container"] == sys.argv[1], one["connections"][0]["program"]["container"] == sys.argv[1],
-        one["connections"][0]["program"]["name"]) for one in said["elsewhere"]])' $id
+print([([one["container"], one["container_name"]] == sys.argv[1:],
+        [program["container"], program["container_name"]] == sys.argv[1:], program["name"])
+       for one in said["elsewhere"] for program in [one["connections"][0]["program"]]])' $id $name
     "#;
     let done = containers(&[Web], script).run().ok();
-    let wanted = "CONTAINER CONNECTION\n- python3\nID nginx\nCONTAINER CONNECTION\n? namespaces\n\
+    let wanted = "CONTAINER CONNECTION\n- python3\nNAME nginx\nCONTAINER CONNECTION\n? namespaces\n\
         CONNECTION PID\npython3 PID\n[(True, True, 'nginx')]\n";
     assert_eq!(done.stdout, wanted, "{done}");
 }

@@ -4,12 +4,12 @@
 //! Not here: real connections (show/status.rs).
 
 use crate::support::recorded::same;
-use crate::support::states::{absent, crowd, fresh, gateway, laptop, off, told, troubled};
+use crate::support::states::{absent, crowd, fresh, gateway, laptop, off, shared, told, troubled};
 use mptcpize::output::status;
 use mptcpize::output::term::Term;
 use mptcpize_model::net::IfName;
 use mptcpize_model::status::lan::{Heard, Silence};
-use mptcpize_model::status::{Program, Seen, report};
+use mptcpize_model::status::{Container, Elsewhere, Program, Report, Seen, report};
 
 #[test]
 fn every_screen_is_as_recorded() {
@@ -27,6 +27,8 @@ fn every_screen_is_as_recorded() {
         ("status-off.txt", off(), wide),
         ("status-absent.txt", absent(), wide),
         ("status-crowd.txt", crowd(), wide),
+        ("status-shared.txt", shared(), wide),
+        ("status-shared-narrow.txt", shared(), narrow),
         ("status-gateway.txt", gateway(), wide),
         ("status-gateway-80.txt", gateway(), Term { width: 80, utf8: false, ..wide }),
         ("status-gateway-narrow.txt", gateway(), narrow),
@@ -40,6 +42,52 @@ fn every_screen_is_as_recorded() {
         assert!(term.utf8 || screen.is_ascii(), "{file}");
         same(file, &screen);
     }
+}
+
+/// A laptop with containers in its network, in one of their own, and a namespace without a container.
+fn everywhere() -> Report {
+    let [own, bridged] = [shared(), shared()].map(|seen| report(&seen, usize::MAX));
+    let container = |name: Option<&str>| {
+        Some(Container { id: "5be9c1b2d4e5".into(), name: name.map(str::to_owned) })
+    };
+    let mut bare = report(&laptop(), 1).connections;
+    bare.truncate(1);
+    let elsewhere = [
+        Elsewhere {
+            pid: 4711,
+            container: container(Some("front")),
+            connections: bridged.connections,
+        },
+        Elsewhere { pid: 4713, container: container(None), connections: bare.clone() },
+        Elsewhere { pid: 4712, container: None, connections: bare },
+    ];
+    Report { elsewhere: Some(elsewhere.into()), ..own }
+}
+
+#[test]
+fn all_namespaces_are_told_by_the_names_of_their_containers() {
+    let report = everywhere();
+    for (file, width) in [("status-everywhere.txt", 120), ("status-everywhere-narrow.txt", 60)] {
+        let screen = status::screen(&report, &Term { width, ..Term::PLAIN });
+        assert_eq!(screen.lines().find(|line| line.chars().count() > width), None, "{file}");
+        same(file, &screen);
+    }
+    // Scripts of before there were names find the identifier where it was, and `null` where it was that.
+    let value: serde_json::Value =
+        serde_json::from_str(&status::json(&report)).expect("it is JSON");
+    let [front, unknown, bare] = [0, 1, 2].map(|place| &value["elsewhere"][place]);
+    assert_eq!(
+        (&front["container"], &front["container_name"]),
+        (&"5be9c1b2d4e5".into(), &"front".into())
+    );
+    assert_eq!(unknown["container"], "5be9c1b2d4e5");
+    assert_eq!(unknown.get("container_name"), None);
+    assert_eq!(bare.get("container"), Some(&serde_json::Value::Null));
+    let program = &value["connections"][0]["program"];
+    assert_eq!(
+        (&program["container"], &program["container_name"]),
+        (&"3fa9c1b2d4e5".into(), &"web".into())
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::recorded::same;
-use crate::support::states::{crowd, fresh, gateway, laptop, troubled};
+use crate::support::states::{crowd, fresh, gateway, laptop, shared, troubled};
 use mptcpize::output::term::{Piece, Term};
 use mptcpize::output::top;
 use mptcpize_model::net::Bytes;
@@ -118,6 +118,14 @@ fn every_frame_is_as_recorded() {
         ("top-help.txt", laptop(), &[Key::Letter('?')], 80, true),
         ("top-fresh.txt", fresh(), &[], 80, true),
         ("top-troubled.txt", troubled(), &[Key::Enter], 100, true),
+        ("top-shared.txt", shared(), &[], 100, true),
+        (
+            "top-shared-filter.txt",
+            shared(),
+            &[Key::Letter('/'), Key::Letter('w'), Key::Letter('e')],
+            60,
+            true,
+        ),
         ("top-gateway.txt", gateway(), &[], 100, true),
         ("top-gateway-narrow.txt", gateway(), &[], 60, false),
         ("top-relays.txt", relayed(0), &[], 80, true),

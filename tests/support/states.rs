@@ -9,7 +9,7 @@ use mptcpize_model::net::Bytes;
 use mptcpize_model::net::{Address, Family, IfName, Link, Route};
 use mptcpize_model::status::daemon::{Daemon, Held, Told};
 use mptcpize_model::status::lan::Heard;
-use mptcpize_model::status::{Program, Rates, Seen};
+use mptcpize_model::status::{Container, Program, Rates, Seen};
 use mptcpize_model::{Flavour, Manager};
 
 fn name(text: &str) -> IfName {
@@ -144,6 +144,20 @@ pub fn laptop() -> Seen {
     seen.set_up_s = Some(7_300);
     seen.scheduler = Some("default".into());
     seen.path_manager = Some("kernel".into());
+    seen
+}
+
+/// The laptop whose programs run in containers that share its network, one of which no engine here knows.
+pub fn shared() -> Seen {
+    let mut seen = laptop();
+    for (inode, id, name) in
+        [(1, "3fa9c1b2d4e5", Some("web")), (2, "0c1d2e3f4a5b", Some("a-name-with-no-end-to-it"))]
+    {
+        let program = seen.programs.get_mut(&inode).expect("a program of the laptop");
+        program.container = Some(Container { id: id.into(), name: name.map(str::to_owned) });
+    }
+    let program = seen.programs.get_mut(&3).expect("a program of the laptop");
+    program.container = Some(Container { id: "77ab01cd23ef".into(), name: None });
     seen
 }
 

@@ -22,7 +22,7 @@ use crate::net::{Family, IfName};
 use crate::uplinks::Path;
 use crate::{Flavour, HostState, Manager};
 
-pub use crate::program::Program;
+pub use crate::program::{Container, Program};
 pub use findings::Finding;
 pub use rates::Rates;
 pub use seen::Seen;
@@ -158,7 +158,8 @@ pub struct Elsewhere {
     /// A process in it, by which `--netns` finds it.
     pub pid: u32,
     /// The container of that process.
-    pub container: Option<String>,
+    #[serde(flatten, serialize_with = "Container::or_null")]
+    pub container: Option<Container>,
     /// Its connections.
     pub connections: Vec<ConnectionRow>,
 }

@@ -4,6 +4,7 @@
 mod moved;
 mod view;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -306,9 +307,9 @@ fn push<T>(list: &mut VecDeque<T>, one: T, most: usize) {
     list.push_back(one);
 }
 
-/// The name of a connection's program, as far as it is known.
-pub fn name(program: Option<&Program>) -> &str {
-    program.map_or("?", |program| program.name.as_str())
+/// The name of a connection's program and its container, as far as they are known.
+pub fn name(program: Option<&Program>) -> Cow<'_, str> {
+    program.map_or(Cow::Borrowed("?"), Program::label)
 }
 
 /// Is the connection one that can still carry data?

@@ -36,6 +36,9 @@ const CONNECTIONS: [Column; 6] = [
     column("STATE"),
 ];
 
+/// The room for a container's name: twice an identifier.
+const CONTAINER: usize = 24;
+
 /// Where the second of two remarks on one line begins.
 const SECOND: usize = 51;
 
@@ -54,7 +57,9 @@ pub fn screen(report: &Report, term: &Term) -> String {
     if let Some(elsewhere) = &report.elsewhere {
         text.push_str(&everywhere(report, elsewhere, term));
     } else if !report.connections.is_empty() {
-        let rows: Vec<_> = report.connections.iter().map(connection).collect();
+        let label = |row: &ConnectionRow| row.program.as_ref().map(|one| one.label().into_owned());
+        let row = |row| connection(row, label(row).as_deref());
+        let rows: Vec<_> = report.connections.iter().map(row).collect();
         let _ = write!(text, "\n{}", table(term, &CONNECTIONS, &rows));
         let more = report.counts.map_or(0, |counts| counts.all - report.connections.len());
         if more > 0 {
@@ -150,14 +155,12 @@ fn path(row: &PathRow, report: &Report) -> Vec<Cell> {
     ]
 }
 
-fn connection(row: &ConnectionRow) -> Vec<Cell> {
-    let (name, pid) = match &row.program {
-        Some(program) => (program.name.clone(), program.pid.to_string()),
-        None => ("?".into(), "?".into()),
-    };
+/// A connection, and what its program shall be called.
+fn connection(row: &ConnectionRow, name: Option<&str>) -> Vec<Cell> {
+    let pid = row.program.as_ref().map(|program| program.pid.to_string());
     vec![
-        cell(clip(&name, 20)),
-        cell(pid),
+        cell(clip(name.unwrap_or("?"), 20)),
+        cell(pid.unwrap_or_else(|| "?".into())),
         cell(row.remote.to_string()),
         cell(links(row)),
         cell(rtts(row)),
@@ -170,15 +173,18 @@ fn connection(row: &ConnectionRow) -> Vec<Cell> {
 fn everywhere(report: &Report, elsewhere: &[Elsewhere], term: &Term) -> String {
     let own = report.connections.iter().map(|row| ("–".to_owned(), row));
     let others = elsewhere.iter().flat_map(|one| {
-        let place = one.container.clone().unwrap_or_else(|| format!("netns {}", one.pid));
+        let place = one.container.as_ref().map(|container| container.shown().to_owned());
+        let place = place.unwrap_or_else(|| format!("netns {}", one.pid));
         one.connections.iter().map(move |row| (place.clone(), row))
     });
     let rows: Vec<Vec<Cell>> = own
         .chain(others)
         .map(|(place, row)| {
-            let container = row.program.as_ref().and_then(|program| program.container.clone());
-            let first = cell(container.unwrap_or(place));
-            std::iter::once(first).chain(connection(row)).collect()
+            let program = row.program.as_ref();
+            let container = program.and_then(|program| program.container.as_ref());
+            let first = container.map_or(place, |container| container.shown().to_owned());
+            let name = program.map(|program| program.name.as_str());
+            std::iter::once(cell(clip(&first, CONTAINER))).chain(connection(row, name)).collect()
         })
         .collect();
     let columns: Vec<Column> = std::iter::once(column("CONTAINER")).chain(CONNECTIONS).collect();

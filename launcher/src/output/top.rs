@@ -206,7 +206,7 @@ fn connection(line: &ConnectionLine, selected: bool, width: usize) -> Vec<Piece>
     let peer = format!(" → {}", row.remote.ip());
     // The peer is told whole as long as a little of the program's name stays.
     let room = shares(width).0.saturating_sub(peer.chars().count()).max(4);
-    let who = format!("{}{peer}", clip(name(row.program.as_ref()), room));
+    let who = format!("{}{peer}", clip(&name(row.program.as_ref()), room));
     let token = row.token.as_deref().unwrap_or("TCP");
     let age =
         format!("{}{}:{:02}", if line.older { "≥" } else { "" }, line.age_s / 60, line.age_s % 60);

@@ -3,7 +3,7 @@
 
 use crate::commands::show::observe;
 use crate::host::netns::{self, others};
-use crate::host::procfs::programs;
+use crate::host::procfs::containers;
 use mptcpize_model::status::{Elsewhere, connection_rows};
 
 /// The other namespaces that have connections, with the first `shown` of each, and whether some could not be
@@ -28,7 +28,7 @@ pub(super) fn look(shown: usize, bound: usize) -> (Vec<Elsewhere>, bool) {
         if let Some((pid, Ok(connections))) = looked
             && !connections.is_empty()
         {
-            all.push(Elsewhere { pid, container: programs::container(pid), connections });
+            all.push(Elsewhere { pid, container: containers::of(pid), connections });
         }
     }
     (all, denied)

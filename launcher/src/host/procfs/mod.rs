@@ -3,6 +3,7 @@
 //! foreign text.
 
 pub mod activity;
+pub mod containers;
 pub mod held;
 pub mod network;
 pub mod preload_names;

@@ -8,7 +8,7 @@ use std::fs;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 
-use mptcpize_model::container::id;
+use crate::host::procfs::containers;
 use mptcpize_model::plain;
 use mptcpize_model::status::Program;
 
@@ -48,7 +48,7 @@ pub fn find(wanted: &BTreeSet<u32>, bound: usize) -> Found {
             Ok(held) if held.is_empty() => {}
             Ok(held) => {
                 let name = name(pid);
-                let container = container(pid);
+                let container = containers::of(pid);
                 for inode in held {
                     let (name, container) = (name.clone(), container.clone());
                     found.programs.insert(inode, Program { pid, name, container });
@@ -111,13 +111,6 @@ fn name(pid: u32) -> String {
     let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     // A process gives itself any name, line feeds and escape sequences too.
     plain::words(String::from_utf8_lossy(&name).trim_end()).into_owned()
-}
-
-/// The container that a process is in, by its control groups.
-pub fn container(pid: u32) -> Option<String> {
-    let groups = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    // Whoever may make a group names it.
-    id::of(&String::from_utf8_lossy(&groups)).map(|name| plain::words(&name).into_owned())
 }
 
 #[cfg(test)]
