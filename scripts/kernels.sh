@@ -135,6 +135,8 @@ guest_init() {
 		$b mount -o move /kernel /root/kernel
 		$b mount -t proc p /root/proc; $b mount -t sysfs s /root/sys
 		$b mount -t devtmpfs d /root/dev; $b mkdir -p /root/dev/pts /root/dev/shm
+		# As udev makes it: bash's <(…) is there.
+		$b ln -s /proc/self/fd /root/dev/fd
 		$b mount -t devpts p /root/dev/pts; $b mount -t tmpfs t /root/dev/shm
 		$b mount -t cgroup2 c /root/sys/fs/cgroup; $b mount -t bpf b /root/sys/fs/bpf
 		printf '#!/bin/sh\nexec /sbin/modprobe -d /kernel/files "$@"\n' >/root/tmp/modprobe

@@ -10,6 +10,7 @@ mod support;
 mod engine;
 mod files;
 mod names;
+mod networks;
 mod programs;
 mod refused;
 mod schema;

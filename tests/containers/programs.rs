@@ -207,27 +207,3 @@ fn a_container_keeps_it_over_restarts_and_what_exec_starts_wants_the_variable() 
     let wanted = "6\n262\n1\n262\nunresolvable CDI devices mptcpize.org/shim=run\n";
     assert_eq!(done.stdout, wanted, "{done}");
 }
-
-#[test]
-fn a_container_with_two_networks_is_set_up_from_the_host_and_left_as_it_was() {
-    let script = r#"
-        mptcpize enable --containers >/dev/null
-        engine network create one >/dev/null
-        engine network create two >/dev/null
-        engine run -d --name both "${limits[@]}" --network one --network two \
-            --device mptcpize.org/shim=run localhost/web sleep 1000 >/dev/null
-        inside() { nsenter -t "$process" -n "$@"; }
-        process=$(engine inspect both --format '{{.State.Pid}}')
-        look() { inside ip rule; inside ip route show table all | sort; inside ip mptcp endpoint; }
-        look >/tmp/before
-        mptcpize setup --netns "$process" >/dev/null
-        inside ip mptcp endpoint | grep -c ' dev eth[01]\| subflow'
-        inside ip rule | grep -c 'proto 86'
-        # The host has nothing of it.
-        ip mptcp endpoint
-        mptcpize setup undo --netns "$process" >/dev/null
-        look | diff /tmp/before -
-    "#;
-    let done = containers(&[Web], script).run().silent();
-    assert_eq!(done.stdout, "2\n6\n", "{done}");
-}
