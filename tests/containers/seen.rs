@@ -71,6 +71,11 @@ fn check_within_a_container_says_what_is_missing() {
         start held $tool --device mptcpize.org/shim=run localhost/web sleep 1000
         until_executed held sleep
         engine exec held mptcpize check | look
+        # An image that starts its program with an environment of its own.
+        start clean $tool --device mptcpize.org/shim=run localhost/web env -i /bin/sleep 1000
+        process=$(engine inspect clean --format '{{.State.Pid}}')
+        until [[ $(<"/proc/$process/comm") == sleep ]]; do read -rt 0.01 <> <(:) || true; done
+        engine exec clean mptcpize check | look
         engine run --rm "${limits[@]}" --network none --sysctl net.mptcp.enabled=0 $tool \
             --device mptcpize.org/shim=run localhost/web sh -c '
             mptcpize check | grep -e " kernel " -e " container " -e " fix "; protocol' | sed 's/  */ /g'
@@ -80,15 +85,18 @@ fn check_within_a_container_says_what_is_missing() {
     let done = containers(&[Web], script).run().ok();
     let export =
         "do export LD_PRELOAD=/usr/lib/mptcpize/containers/libmptcpize.so GODEBUG=multipathtcp=1";
+    let nothing = "why the device mptcpize.org/shim=library sets none, or what starts the image dropped it or \
+        set its own";
     let wanted = format!(
         "container this container has no device of mptcpize\n \
          why its programs get TCP unless mptcpize run starts them\n \
          do on the host: sudo mptcpize enable --containers; then start it with --device mptcpize.org/shim=run\n\
          container programs that start here have the library, in LD_PRELOAD\n\
          container the library is here, and nothing names it in LD_PRELOAD\n \
-         why the device mptcpize.org/shim=library sets no variable\n {export}\n\
+         {nothing}\n {export}\n\
          container the container has the library, and this shell does not\n \
          why engines give what exec starts no variable of a device\n {export}\n\
+         container the library is here, and nothing names it in LD_PRELOAD\n {nothing}\n {export}\n\
          x kernel MPTCP is off (net.mptcp.enabled=0)\n fix sysctl -w net.mptcp.enabled=1\n\
          - container not tried: see kernel\n6\n"
     );

@@ -43,8 +43,9 @@ pub(super) fn container(context: &Context) -> Vec<Finding> {
             "container.variable",
             "the library is here, and nothing names it in LD_PRELOAD",
         )
+        // From within nobody can tell these apart.
         .why(format!(
-            "the device {}={} sets no variable",
+            "the device {}={} sets none, or what starts the image dropped it or set its own",
             cdi::KIND,
             crate::container::asked::LIBRARY
         ))
