@@ -124,7 +124,8 @@ fn small() -> String {
 /// * `until_true COMMAND…`: back when the command succeeds;
 /// * `until_listens PORT [COMMAND…]`: back when somebody listens there, in the network that the command enters;
 /// * `until_executed NAME PROGRAM`: back when the container's first process is this program, because an engine
-///   is back before its runtime has executed it.
+///   is back before its runtime has executed it;
+/// * `make_group`: `$group` is a control group of the test's own then, and `remove_group` ends what is in it.
 pub(crate) fn containers(images: &[Image], script: &str) -> Cmd {
     let imports: String = images
         .iter()
@@ -164,12 +165,25 @@ pub(crate) fn containers(images: &[Image], script: &str) -> Cmd {
         until_listens() { until_true listens "$@"; }
         executed() { grep -qa "^$2" /proc/"$(engine inspect "$1" --format '{{.State.Pid}}')"/cmdline; }
         until_executed() { until_true executed "$@"; }
+        make_group() {
+            # One that is not named by a living test process would be swept away by others.
+            local above=/sys/fs/cgroup/mptcpize-test-PROCESS
+            # Another test of this process may remove the one above meanwhile.
+            until mkdir -p $above && group=$(mktemp -d $above/XXXXXX); do :; done 2>/dev/null
+        }
+        remove_group() {
+            echo 1 >$group/cgroup.kill
+            until grep -q 'populated 0' $group/cgroup.events; do read -rt 0.01 <> <(:) || true; done
+            find $group -depth -type d -exec rmdir {} +
+            rmdir ${group%/*} 2>/dev/null || true
+        }
         # crun takes no host that has both versions of control groups.
         [[ ! -d /sys/fs/cgroup/unified ]] || mount --bind /sys/fs/cgroup/unified /sys/fs/cgroup
         # The engine's locks.
         mount -t tmpfs tmpfs /dev/shm
         ip link set lo up
     "#;
+    let prelude = prelude.replace("PROCESS", &std::process::id().to_string());
     let file = scratch("containers").join("script");
     scratch::file(&file, format!("{prelude}\n{imports}\n{script}"), 0o644);
     root(&format!(

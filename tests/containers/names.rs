@@ -55,15 +55,9 @@ def tell():
 fn told(cases: &str) -> String {
     let script = format!(
         r#"
-        group=/sys/fs/cgroup/mptcpize-test-names-$RANDOM
-        mkdir $group
-        end() {{
-            # Where the driver failed they run still.
-            echo 1 >$group/cgroup.kill
-            until grep -q 'populated 0' $group/cgroup.events; do read -rt 0.01 <> <(:) || true; done
-            find $group -depth -type d -exec rmdir {{}} +
-        }}
-        trap end EXIT
+        make_group
+        # Where the driver failed its programs run still.
+        trap remove_group EXIT
         cp {parent} /tmp/conmon
         cp {parent} /tmp/above
         cat >/tmp/driver <<'EOT'

@@ -7,11 +7,10 @@ use crate::engine::containers;
 fn connections_of_containers_are_shown_with_the_name_that_the_engine_lists() {
     // The engine has no groups here ([`containers`]): the one that it would make is made by hand.
     let script = r#"
-        group=/sys/fs/cgroup/mptcpize-test-containers-$RANDOM
-        mkdir $group
+        make_group
         end() {
             engine rm -ft 0 -a >/dev/null 2>&1 || true
-            find $group -depth -type d -exec rmdir {} + || true
+            remove_group
         }
         trap end EXIT
         mptcpize enable --containers >/dev/null
@@ -20,10 +19,9 @@ fn connections_of_containers_are_shown_with_the_name_that_the_engine_lists() {
         mkdir $group/libpod-$id
         first=$(engine inspect web --format '{{.State.Pid}}')
         until_listens 8099 nsenter -t $first -n
-        # It listens before it has its worker.
-        has_children() { [[ -n $(cat /proc/$first/task/*/children) ]]; }
-        until_true has_children
-        for process in $first $(cat /proc/$first/task/*/children); do
+        # The first one first: what it starts from then on is there too.
+        echo $first >$group/libpod-$id/cgroup.procs
+        for process in $(cat /proc/$first/task/*/children); do
             echo $process >$group/libpod-$id/cgroup.procs
         done
         address=$(engine inspect web --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}')
@@ -73,8 +71,7 @@ fn check_within_a_container_says_what_is_missing() {
         engine exec held mptcpize check | look
         # An image that starts its program with an environment of its own.
         start clean $tool --device mptcpize.org/shim=run localhost/web env -i /bin/sleep 1000
-        process=$(engine inspect clean --format '{{.State.Pid}}')
-        until [[ $(<"/proc/$process/comm") == sleep ]]; do read -rt 0.01 <> <(:) || true; done
+        until_executed clean /bin/sleep
         engine exec clean mptcpize check | look
         engine run --rm "${limits[@]}" --network none --sysctl net.mptcp.enabled=0 $tool \
             --device mptcpize.org/shim=run localhost/web sh -c '
