@@ -4,6 +4,7 @@
 //! Not here: making inputs, and what a rightly written input means (the readers' own tests).
 
 mod answer;
+mod container;
 mod firewall;
 mod gateway;
 mod journal;
@@ -50,6 +51,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "preload_file", property: preload_file::preload_file },
     Target { name: "request", property: request::request },
     Target { name: "terminal", property: terminal::terminal },
+    Target { name: "container", property: container::container },
 ];
 
 /// What is written to the journal or a report is read as the same.
