@@ -184,6 +184,12 @@ impl Locations {
         self.root.join("run/mptcpize")
     }
 
+    /// The socket at which container runtimes hand over the filters of their containers. Not beside the
+    /// state of the boot, where nothing but files of ours is trusted.
+    pub fn runtimes(&self) -> PathBuf {
+        self.root.join("run/mptcpize-containers.sock")
+    }
+
     /// Where it is kept over boots what links with a budget have carried.
     pub fn usage(&self) -> PathBuf {
         self.root.join("var/lib/mptcpize/daemon/usage.json")

@@ -163,6 +163,9 @@ pub enum Command {
     /// Print what may stand next: what the completion scripts call
     #[command(hide = true)]
     Complete(shell::Complete),
+    /// Supervise containers: what `enable --containers --via seccomp` starts
+    #[command(hide = true)]
+    ContainersSupervisor,
 }
 
 /// Parses the arguments of the process, the program's name first.

@@ -20,7 +20,9 @@ with it.
 
 With --containers: a device for containers, by the Container Device Interface (CDI) that podman, \
 Docker, containerd and CRI-O read. A container that is given it has the library in its file system \
-and LD_PRELOAD and GODEBUG in its environment; its image stays as it is.
+and LD_PRELOAD and GODEBUG in its environment; its image stays as it is. With --via seccomp in addition \
+a seccomp profile for podman, the engine's own with one addition, and a service: static programs \
+and others that no library reaches use MPTCP in containers with that profile.
 
 `mptcpize disable` undoes each and leaves no trace.";
 
@@ -42,6 +44,8 @@ Files:
   /etc/ld.so.preload  --system: one line; others stay as they are
   /etc/cdi/mptcpize.json
       --containers: the devices, of the kind mptcpize.org/shim
+  /etc/containers/mptcpize-seccomp.json, /etc/systemd/system/mptcpize-containers.service
+      --containers --via seccomp: the profile, and what answers its calls
   /usr/lib/mptcpize   what is enabled needs of mptcpize, where no package has installed it
   /etc/mptcpize.toml  what --system leaves alone ([system]), which sockets stay TCP ([sockets]),
                       and devices for containers with settings of their own ([containers.NAME])
@@ -58,6 +62,9 @@ Examples:
   sudo mptcpize enable --containers
   podman run --device mptcpize.org/shim=run IMAGE
       Make devices for containers, and start a container whose programs use MPTCP.
+  sudo mptcpize enable --containers --via seccomp
+  podman run --security-opt seccomp=/etc/containers/mptcpize-seccomp.json IMAGE
+      The same for programs that no library reaches.
 
 See also:
   mptcpize-disable(1), mptcpize-list(1), systemctl(1), systemd.unit(5), ld.so(8)";
@@ -68,7 +75,8 @@ Undoes `mptcpize enable`: removes the drop-in of each unit, and with the last on
 drop-ins need. It counts when the unit is next started, or at once with --now; until then its \
 processes go on with MPTCP. With --system, removes the line in /etc/ld.so.preload and then the \
 library; programs that run keep MPTCP until they end. With --containers, removes the devices: an \
-engine refuses to start a container that names one.";
+engine refuses to start a container that names one. The profile and its service go too: containers \
+that run keep MPTCP until they end, and those that were made with the profile do not start again.";
 
 /// The sections below the options of `disable`.
 const DISABLE_MORE: &str = "\
@@ -121,7 +129,7 @@ See also:
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "mptcpize enable [OPTIONS] UNIT...\n       mptcpize enable --system \
                             [--via preload|environment] [-n] [-j] [--root DIR]\n       mptcpize enable \
-                            --containers [-n] [-j] [--root DIR]",
+                            --containers [--via preload|seccomp] [-n] [-j] [--root DIR]",
           after_long_help = ENABLE_MORE)]
 pub struct Enable {
     /// Units as systemctl takes them, or the path of a unit file
@@ -139,8 +147,9 @@ pub struct Enable {
     ///
     /// `podman run --device mptcpize.org/shim=run IMAGE`, and the same with docker. What the options
     /// below say of sockets holds for the device `run`; [containers.NAME] in /etc/mptcpize.toml makes
-    /// others.
-    #[arg(long, conflicts_with_all = ["units", "now", "user", "runtime", "system", "via"])]
+    /// others. With --via seccomp also a seccomp profile, and a service that supervises containers
+    /// with it.
+    #[arg(long, conflicts_with_all = ["units", "now", "user", "runtime", "system"])]
     pub containers: bool,
 
     /// Restart the units, so that it counts at once

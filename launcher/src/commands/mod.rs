@@ -66,6 +66,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Completions(arguments)) => shell::completions(&arguments),
         Some(Command::Man(arguments)) => shell::man(&arguments),
         Some(Command::Complete(arguments)) => shell::complete(&arguments, &locations()),
+        Some(Command::ContainersSupervisor) => containers::supervise(&locations()),
         None => version::version(),
     }
 }

@@ -21,6 +21,7 @@ pub mod relay;
 pub mod relay_clock;
 pub mod relay_probe;
 pub mod relays;
+pub mod runtime_socket;
 pub mod scrape;
 pub mod served;
 pub mod systemd;

@@ -26,6 +26,8 @@ pub struct Done {
     pub text: String,
     /// The devices that there are then.
     pub devices: Vec<Device>,
+    /// The seccomp profile, where there is to be one.
+    pub profile: Option<&'static str>,
     /// What a person should know besides.
     pub notes: Vec<String>,
     /// Nothing was done.
@@ -50,6 +52,10 @@ pub fn enabled(done: &Done) -> String {
     for Device { name, words, .. } in &done.devices {
         let line = format!("  --device {}={name:<width$}  {words}", cdi::KIND);
         let _ = writeln!(text, "{}", plain::words(&line));
+    }
+    if let Some(profile) = done.profile {
+        let _ =
+            writeln!(text, "  --security-opt seccomp={profile}  programs that no library reaches");
     }
     for note in &done.notes {
         let _ = writeln!(text, "note: {}", plain::words(note));
@@ -84,13 +90,14 @@ pub fn enabled_json(done: &Done) -> String {
         "changes": changes(&done.changes),
         "file": cdi::FILE,
         "devices": devices,
+        "profile": done.profile,
         "notes": done.notes,
     });
     format!("{object}\n")
 }
 
 /// What `disable --containers` did, or would do.
-pub fn disabled(rows: &[Row], dry_run: bool, json: bool) -> String {
+pub fn disabled(rows: &[Row], profile: Option<&str>, dry_run: bool, json: bool) -> String {
     if json {
         let object = json!({ "version": 1, "changes": changes(rows), "dry_run": dry_run });
         return format!("{object}\n");
@@ -101,15 +108,29 @@ pub fn disabled(rows: &[Row], dry_run: bool, json: bool) -> String {
         (false, false) => "off: no container gets the library any more\n\
             those that run keep it until they end; one that was made with a device starts again only \
             where the device is there\n"
-            .to_owned(),
+            .to_owned()
+            + &profile.map_or_else(String::new, |profile| {
+                format!(
+                    "one that was made with {profile} does not start again until it is on again; \
+                     make it anew without it\n"
+                )
+            }),
     }
 }
 
-/// The line of `list`; empty where there are none.
-pub fn listed(devices: &[String]) -> String {
+/// The lines of `list`; empty where there are none.
+pub fn listed(devices: &[String], profile: Option<&str>) -> String {
+    let line = profile.map(|profile| {
+        format!(
+            "containers get it by --security-opt seccomp={profile} (off: sudo mptcpize disable --containers)\n"
+        )
+    });
     if devices.is_empty() {
-        return String::new();
+        return line.unwrap_or_default();
     }
     let names = plain::words(&devices.join(" ")).into_owned();
-    format!("containers get it by --device: {names} (off: sudo mptcpize disable --containers)\n")
+    let devices = format!(
+        "containers get it by --device: {names} (off: sudo mptcpize disable --containers)\n"
+    );
+    devices + &line.unwrap_or_default()
 }

@@ -70,10 +70,18 @@ const MOST: usize = 8;
 /// # Errors
 /// Nobody is at the other end.
 pub fn send_descriptors(to: BorrowedFd<'_>, all: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send_with(to, b"l", all)
+}
+
+/// Sends a text with some descriptors, in one message.
+///
+/// # Errors
+/// Nobody is at the other end.
+pub fn send_with(to: BorrowedFd<'_>, text: &[u8], all: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(all));
-    sendmsg(to, &[IoSlice::new(b"l")], &mut control, SendFlags::NOSIGNAL)?;
+    sendmsg(to, &[IoSlice::new(text)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
@@ -82,11 +90,23 @@ pub fn send_descriptors(to: BorrowedFd<'_>, all: &[BorrowedFd<'_>]) -> io::Resul
 /// # Errors
 /// The other end closed, or said something else.
 pub fn receive_descriptors(from: BorrowedFd<'_>) -> io::Result<Vec<OwnedFd>> {
+    let (_, all) = receive_part(from, &mut [0])?;
+    match all.is_empty() {
+        true => Err(io::ErrorKind::UnexpectedEof.into()),
+        false => Ok(all),
+    }
+}
+
+/// Waits for some of what the other end says, and for the descriptors that come with that; how many bytes
+/// there are, 0 when the other end closed. Of more descriptors than [`MOST`] the kernel closes the rest.
+///
+/// # Errors
+/// The kernel's.
+pub fn receive_part(from: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let all: Vec<OwnedFd> = control
+    let got = recvmsg(from, &mut [IoSliceMut::new(into)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let all = control
         .drain()
         .filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(fds) => Some(fds),
@@ -94,10 +114,7 @@ pub fn receive_descriptors(from: BorrowedFd<'_>) -> io::Result<Vec<OwnedFd>> {
         })
         .flatten()
         .collect();
-    match all.is_empty() {
-        true => Err(io::ErrorKind::UnexpectedEof.into()),
-        false => Ok(all),
-    }
+    Ok((got.bytes, all))
 }
 
 /// The longest text, in bytes: a list of every port there is.

@@ -6,11 +6,18 @@
 
 mod devices;
 mod file;
+mod handover;
+mod profile;
+mod sender;
+mod service;
 pub mod state;
+mod supervisor;
 
 use std::path::Path;
 
-use crate::cli::unit::{Disable, Enable, Place};
+pub use supervisor::supervise;
+
+use crate::cli::unit::{Disable, Enable, Place, Via};
 use crate::commands::setup::settings;
 use crate::commands::system::file_change;
 use crate::commands::units::Site;
@@ -38,6 +45,16 @@ pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit>
             .into());
     }
     let _lock = if place.dry_run { None } else { site.lock(&[])? };
+    let second = match arguments.via {
+        Via::Auto | Via::Preload => None,
+        Via::Seccomp => Some(profile::plan(&site)?),
+        Via::Environment => {
+            return Err(Error::new(Exit::Usage, "containers are not reached by --via environment")
+                .why("a device sets LD_PRELOAD in each container by itself")
+                .fix("sudo mptcpize enable --containers")
+                .into());
+        }
+    };
     let config = settings::file(None, &site.locations)?;
     let wanted = devices::wanted(&config, arguments.policy.sockets())?;
     let library = site.placing().library()?;
@@ -51,6 +68,10 @@ pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit>
         changes.push(Row { sign: '+', path, why: "the library, as units have it" });
     }
     changes.extend(row(&site, &change));
+    if let Some(second) = &second {
+        changes.extend(service::row(&site));
+        changes.extend(row(&site, second));
+    }
     if !place.dry_run {
         file::sweep(site.root())?;
         library.ensure()?;
@@ -59,8 +80,15 @@ pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit>
             let _ = site.sweep();
             return Err(error.into());
         }
+        if let Some(second) = &second {
+            service::enable(&site)?;
+            profile::apply(&site, second)?;
+        }
     }
     let mut notes = Vec::new();
+    if second.is_some() {
+        notes.extend(service::remark());
+    }
     if site.root().is_host() {
         notes.extend(engines::remarks());
         notes.extend(selinux::remark(&library.seen));
@@ -69,6 +97,7 @@ pub fn enable(arguments: &Enable, locations: &Locations) -> anyhow::Result<Exit>
         changes,
         text: String::from_utf8_lossy(change.after.as_deref().unwrap_or_default()).into_owned(),
         devices: devices::shown(&wanted),
+        profile: second.map(|_| profile::FILE),
         notes,
         dry_run: place.dry_run,
     };
@@ -85,14 +114,20 @@ pub fn disable(arguments: &Disable, locations: &Locations) -> anyhow::Result<Exi
     let site = site(place, locations)?;
     let _lock = if place.dry_run { None } else { site.lock(&[])? };
     let change = FileChange { after: None, ..file::read(site.root())? };
+    let second = FileChange { after: None, ..profile::read(&site)? };
+    let mut rows: Vec<Row> = row(&site, &change).into_iter().collect();
+    rows.extend(row(&site, &second));
+    rows.extend(service::row_of_removal(&site));
     if !place.dry_run {
+        profile::apply(&site, &second)?;
+        service::disable(&site)?;
         file::sweep(site.root())?;
         apply(&site, &change)?;
         // Also where no file was: a run that was killed may have left the library.
         site.sweep()?;
     }
-    let rows: Vec<Row> = row(&site, &change).into_iter().collect();
-    output::text(&screen::disabled(&rows, place.dry_run, place.json))?;
+    let profile = second.is_needed().then_some(profile::FILE);
+    output::text(&screen::disabled(&rows, profile, place.dry_run, place.json))?;
     Ok(Exit::Done)
 }
 

@@ -52,12 +52,14 @@ pub fn list(arguments: &List, locations: &Locations) -> anyhow::Result<Exit> {
     let system = state::state(site.root());
     // Engines read no file of a user's.
     let devices = if site.user { Vec::new() } else { containers::state::devices(site.root()) };
+    let profile = if site.user { None } else { containers::state::profile(&site) };
     if arguments.json {
         let mut all = list_json(&rows, system);
         all["containers"] = devices.into();
+        all["containers_profile"] = profile.into();
         output::line(&serde_json::to_string_pretty(&all)?)?;
     } else {
-        output::text(&format!("{}{}", listed(&devices), table(&rows, system)))?;
+        output::text(&format!("{}{}", listed(&devices, profile), table(&rows, system)))?;
     }
     Ok(Exit::Done)
 }

@@ -18,9 +18,14 @@ const MAPPED: [&str; 6] = [
 /// The attribute in which a file has its label.
 const LABEL: &str = "security.selinux";
 
+/// Is it on here?
+pub fn is_on() -> bool {
+    Path::new("/sys/fs/selinux/enforce").exists()
+}
+
 /// What to do about the label of a library, where SELinux is on and containers could not map it.
 pub fn remark(library: &Path) -> Option<String> {
-    if !Path::new("/sys/fs/selinux/enforce").exists() {
+    if !is_on() {
         return None;
     }
     let mut label = [0; 256];

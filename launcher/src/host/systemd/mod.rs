@@ -8,6 +8,7 @@ pub mod journal_socket;
 pub mod journalctl;
 pub mod notify;
 pub mod services;
+pub mod stored;
 pub mod systemctl;
 pub mod transaction;
 pub mod units;

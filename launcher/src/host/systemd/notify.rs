@@ -2,6 +2,7 @@
 //! `NOTIFY_SOCKET` names. Without that variable nothing is sent.
 
 use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::syscall::message;
 use mptcpize_model::plain;
 
 /// The socket of the service manager, if there is one.
@@ -61,6 +63,18 @@ impl Notify {
     /// The service lives.
     pub fn alive(&self) {
         self.send("WATCHDOG=1");
+    }
+
+    /// Has the manager keep a copy of a descriptor while this process is away (`FDSTORE=1`); it gives the
+    /// copy up when the descriptor can only tell its end.
+    pub fn keep(&self, descriptor: BorrowedFd<'_>) {
+        let Some((_, address)) = &self.socket else { return };
+        let sent = UnixDatagram::unbound().and_then(|socket| {
+            socket.connect_addr(address)?;
+            message::send_with(socket.as_fd(), b"FDSTORE=1", &[descriptor])
+        });
+        // A manager that is gone or does not read is no reason to stop.
+        let _ = sent;
     }
 
     /// What `systemctl status` shows, where that has changed.

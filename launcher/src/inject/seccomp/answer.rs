@@ -71,7 +71,11 @@ impl Responder {
             Err(error) => match error.raw_os_error() {
                 Some(libc::ENOENT | libc::EINPROGRESS) | None => Outcome::Gone,
                 // The caller's own: it has no descriptor left.
-                Some(errno) => self.finish(id, Reply::Error(errno), Outcome::Failed(errno)),
+                Some(errno @ libc::EMFILE) => {
+                    self.finish(id, Reply::Error(errno), Outcome::Failed(errno))
+                }
+                // A security module may not let the caller have what another has made.
+                Some(errno) => self.finish(id, Reply::Continue, Outcome::Refused(errno)),
             },
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Callers {
     group: u32,
     /// How many seccomp filters the program begins with: ours, and those that we are under too.
     filters: Option<u32>,
+    /// The control groups that callers must be in, which a socket takes from whoever makes it.
+    groups: Option<String>,
     /// The threads that asked last, the latest at the end: a look at one of them costs half.
     known: RefCell<Vec<Known>>,
     outside: RefCell<Outside>,
@@ -72,24 +74,45 @@ pub(super) enum Unsuited {
     Confined,
     /// It has more filters than at the start: a sandbox of its own, whose answer ours would hide.
     Sandboxed,
+    /// It is in another control group than we are, whose rules a socket of ours would not be under.
+    OtherGroup,
     /// Its arguments lie in memory that could not be read in time.
     Unread,
 }
 
+/// What callers are like at the start, where that cannot be told from ourselves.
+#[derive(Debug, Default)]
+pub(super) struct Expected {
+    /// How many filters they have.
+    pub(super) filters: Option<u32>,
+    /// Their control groups, as [`groups`] gives them.
+    pub(super) groups: Option<String>,
+}
+
+/// The control groups that a socket takes from its maker, of a /proc/PID/cgroup: that of version 2, by
+/// which programs of the kernel filter its packets, and the two of version 1 that mark them (cgroups(7)).
+pub(super) fn groups(text: &str) -> String {
+    let counts = |line: &&str| {
+        let controllers = line.split(':').nth(1).unwrap_or_default();
+        controllers.split(',').any(|name| matches!(name, "" | "net_cls" | "net_prio"))
+    };
+    text.lines().filter(counts).collect::<Vec<_>>().join("\n")
+}
+
 /// What `/proc/PID/status` says of a thread (proc(5)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Status {
+pub(super) struct Status {
     process: u32,
     tracer: Option<u32>,
     /// Those for file systems, to which sockets belong.
     user: Option<u32>,
     group: Option<u32>,
-    filters: Option<u32>,
+    pub(super) filters: Option<u32>,
 }
 
 impl Status {
     /// Line by line; the name of the thread cannot pretend to be one, for the kernel escapes it.
-    fn parse(text: &[u8]) -> Self {
+    pub(super) fn parse(text: &[u8]) -> Self {
         let number = |words: &[u8], at| {
             let mut words = words.split(|byte| *byte == b'\t');
             std::str::from_utf8(words.nth(at)?).ok()?.parse().ok()
@@ -151,7 +174,7 @@ impl Known {
 impl Callers {
     /// Looks around; `None` when /proc is not there, or belongs to another PID namespace, in which
     /// the numbers that the kernel gives us are those of other processes.
-    pub(super) fn look() -> Option<Self> {
+    pub(super) fn look(expected: Expected) -> Option<Self> {
         let proc = rustix::fs::open(
             "/proc",
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -168,13 +191,17 @@ impl Callers {
             network,
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
-            filters: None,
+            filters: expected.filters,
+            groups: expected.groups,
             known: RefCell::default(),
             outside: RefCell::default(),
             most_known: getrlimit(Resource::Nofile)
                 .current
                 .map_or(32, |descriptors| (descriptors / 8).clamp(1, 32) as usize),
         };
+        if this.filters.is_some() {
+            return Some(this);
+        }
         // The one that the program gets is not here yet.
         let own = rustix::process::getpid().as_raw_nonzero().get().cast_unsigned();
         let status = this.meet(own).and_then(|own| own.status());
@@ -193,6 +220,12 @@ impl Callers {
             (true, false) => return Err(Unsuited::Traced),
             (false, true) => return Err(Unsuited::Sandboxed),
             (false, false) => {}
+        }
+        if self.groups.is_some() {
+            let text = self.text(&format!("{thread}/cgroup")).ok_or(Unsuited::Hidden)?;
+            if self.groups != Some(groups(&text)) {
+                return Err(Unsuited::OtherGroup);
+            }
         }
         let user = status.user.ok_or(Unsuited::Hidden)?;
         Ok(Owner { user, group: status.group.ok_or(Unsuited::Hidden)? })
@@ -320,6 +353,8 @@ mod tests {
             filters: Some(3),
         };
         assert_eq!(Status::parse(text.as_bytes()), expected);
+        let text = "12:net_cls,net_prio:/a\n4:memory:/b\n1:name=systemd:/c\n0::/d:e\n";
+        assert_eq!(groups(text), "12:net_cls,net_prio:/a\n0::/d:e");
         // What is not a number is nobody's: then in doubt.
         let found = Status::parse(b"TracerPid:\tx\nUid:\t1\n\xff\n");
         assert_eq!((found.tracer, found.user, found.filters), (None, None, None));

@@ -11,7 +11,7 @@
 //!      ▼ execve: the program is this process, and everything that it starts is under the filter
 //! ```
 //!
-//! [`abi`] and [`filter`] are pure; [`sys`] and [`sockets`] hold every `unsafe`. What is not reached: calls made
+//! [`abi`], [`filter`] and [`profile`] are pure; [`sys`] and [`sockets`] hold every `unsafe`. What is not reached: calls made
 //! through io_uring, and threads that are in another network namespace or may not be looked at; a
 //! thread that is traced, or has put a filter of its own below ours, is left to the kernel, because
 //! our answer would stand before the word of whoever confines it.
@@ -25,8 +25,10 @@
 
 pub mod abi;
 mod answer;
+mod arguments;
 mod call;
 mod caller;
+pub mod container;
 pub mod deviations;
 pub mod filter;
 mod holders;
@@ -35,7 +37,9 @@ mod mappings;
 mod memory;
 mod option;
 mod outcome;
+mod place;
 mod probe;
+pub mod profile;
 pub mod refused;
 mod replay;
 mod sockets;
@@ -52,6 +56,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::syscall::message;
 pub use probe::{Obstacle, Terms, probe};
 use refused::Refused;
+use supervisor::Orders;
 
 /// Puts this process, and so the program that it becomes, under a supervisor. `trace` is the value
 /// of `MPTCPIZE_DEBUG`.
@@ -69,7 +74,11 @@ pub fn supervise(terms: Terms, trace: Option<&OsStr>) -> Result<Result<(), Lost>
         drop(control);
         sys::exit(match sys::fork() {
             Ok(Some(_)) => 0,
-            Ok(None) => supervisor::run(theirs, terms.wait_killable, trace, refused).unwrap_or(1),
+            Ok(None) => {
+                let in_two_steps = terms.wait_killable;
+                let orders = Orders { in_two_steps, trace, refused, container: None };
+                supervisor::run(theirs, orders).unwrap_or(1)
+            }
             Err(error) => error.raw_os_error().unwrap_or(1),
         });
     };

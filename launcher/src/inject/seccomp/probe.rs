@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 
-use crate::inject::seccomp::caller::Callers;
+use crate::inject::seccomp::caller::{Callers, Expected};
 use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::sys::{self, End, Shared};
 use crate::inject::seccomp::{abi, filter, install, message};
@@ -138,7 +138,7 @@ fn rehearse() -> u64 {
     sys::allow_reading_by(0);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit);
-    let Some(callers) = Callers::look() else { return word::NO_PROC };
+    let Some(callers) = Callers::look(Expected::default()) else { return word::NO_PROC };
     let us = callers.us();
     sys::act_as(us.user, us.group);
     if let Ok((ours, theirs)) = crate::syscall::message::pair() {

@@ -25,6 +25,8 @@ pub struct Refused {
     pub set: [Vec<u32>; 4],
     /// To getsockopt(2).
     pub get: [Vec<u32>; 4],
+    /// What getsockopt(2) answers as TCP does: nobody needs to be asked.
+    pub told: [Vec<u32>; 4],
     /// Levels and names of those that both take and both tell: what a program can have set.
     pub both: Vec<(i32, i32)>,
 }
@@ -59,6 +61,9 @@ impl Refused {
             let number = name.unsigned_abs();
             let got = sockets::get(tcp, level, name);
             let told = sockets::get(mptcp, level, name);
+            if told.is_ok() {
+                self.told[at].push(number);
+            }
             if is_refused(told.clone()) && !is_refused(got.clone()) {
                 self.get[at].push(number);
             }

@@ -17,8 +17,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::inject::seccomp::answer::Responder;
-use crate::inject::seccomp::caller::Callers;
+use crate::inject::seccomp::caller::{Callers, Expected};
 use crate::inject::seccomp::memory::Memory;
+use crate::inject::seccomp::place::Container;
 use crate::inject::seccomp::refused::Refused;
 use crate::inject::seccomp::steps::{Progress, Step};
 use crate::inject::seccomp::sys::{self, SLOTS, Slots};
@@ -40,22 +41,33 @@ const RETRY_ANSWERS: u32 = 1000;
 /// How long to wait at the end for processes of our own: a writer may have records left.
 const BURIAL: Duration = Duration::from_secs(2);
 
+/// What a supervisor is told before it begins.
+#[derive(Debug)]
+pub(super) struct Orders {
+    /// See [`Responder::in_two_steps`].
+    pub(super) in_two_steps: bool,
+    pub(super) trace: Option<File>,
+    pub(super) refused: Refused,
+    /// Whose calls it answers, where that is not the program that this process was.
+    pub(super) container: Option<Container>,
+}
+
 /// The life of the supervisor, in a process of its own: gets ready, says so over `control`, gets
 /// the listener from there, and serves. Returns the exit code of the process.
 ///
 /// # Errors
 /// It cannot get ready. The launcher reads that from the end of `control`.
-pub(super) fn run(
-    control: OwnedFd,
-    in_two_steps: bool,
-    trace: Option<File>,
-    refused: Refused,
-) -> io::Result<i32> {
+pub(super) fn run(control: OwnedFd, orders: Orders) -> io::Result<i32> {
+    let Orders { in_two_steps, trace, refused, container } = orders;
+    raise_limit();
+    let expected = match container {
+        Some(container) => container.enter()?,
+        None => Expected::default(),
+    };
     let kept: Vec<_> = trace.iter().map(AsRawFd::as_raw_fd).collect();
     let control = detach(control, kept)?;
-    raise_limit();
     let trace = trace.map(Trace::start).transpose()?;
-    let callers = Callers::look().ok_or(io::ErrorKind::NotFound)?;
+    let callers = Callers::look(expected).ok_or(io::ErrorKind::NotFound)?;
     let slots = Slots::new()?;
     let (ours, theirs) = message::pair()?;
     // The standby first: what cannot be had is to be known while there is no filter yet.

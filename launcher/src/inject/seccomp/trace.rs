@@ -104,6 +104,9 @@ fn line((name, pid): &(String, u32), wanted: Wanted, outcome: Outcome) -> String
         Outcome::Unsuited(Unsuited::OtherNamespace) => {
             "? TCP: it is in another network namespace".to_owned()
         }
+        Outcome::Unsuited(Unsuited::OtherGroup) => {
+            "? TCP: it is in another control group".to_owned()
+        }
         Outcome::Unsuited(Unsuited::Hidden) => "? TCP: it may not be looked at".to_owned(),
         Outcome::Unsuited(Unsuited::Traced) => "? TCP: it is traced".to_owned(),
         Outcome::Unsuited(Unsuited::Confined) => {
