@@ -106,11 +106,12 @@ fn small() -> String {
     let source = scratch::file(&scratch("go").join("main.go"), GO, 0o644);
     format!(
         "cp {musl} \"$root/bin/musl\"; cp {fixed} \"$root/bin/static\"; cp {go} \"$root/bin/go\"
-         put {bits32} /bits32
+         put {bits32} /bits32; cp {options} \"$root/bin/options\"; put /usr/bin/unshare /bin
          mkdir -p \"$root/lib\"; cp -L /lib/ld-musl-*.so.1 \"$root/lib\"",
         musl = shown(&cc::c("protocol", Build::Musl)),
         fixed = shown(&cc::c("protocol", Build::Static)),
         bits32 = shown(&cc::c("protocol", Build::Bits32)),
+        options = shown(&cc::c("options", Build::Static)),
         go = shown(&cc::go_by(&cc::newer_go(), &source)),
     )
 }
@@ -192,3 +193,23 @@ pub(crate) fn containers(images: &[Image], script: &str) -> Cmd {
         shown(&file)
     ))
 }
+
+/// The beginning of a script of [`containers`]: the profile, in `$profile`, and the service that its calls
+/// come to, whose records are in /tmp/service.
+pub(crate) const SUPERVISED: &str = r#"
+    mptcpize enable --containers --via seccomp >/dev/null
+    profile='--security-opt seccomp=/etc/containers/mptcpize-seccomp.json'
+    socket=/run/mptcpize-containers.sock
+    serve() {
+        local try
+        mptcpize containers-supervisor 2>>/tmp/service &
+        service=$!
+        for ((try = 0; try < 3000; try++)); do
+            [[ -z $(ss -Hxl "src $socket") ]] || return 0
+            read -rt 0.01 <> <(:) || true
+        done
+        cat /tmp/service
+        return 1
+    }
+    serve
+"#;

@@ -14,4 +14,6 @@ mod networks;
 mod programs;
 mod refused;
 mod schema;
+mod seccomp;
 mod seen;
+mod supervisor;

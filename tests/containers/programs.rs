@@ -6,18 +6,18 @@ use crate::engine::containers;
 
 /// A client of the host that says what the connection became: MPTCP, or MPTCP that fell back to TCP
 /// (the kernel then has no MPTCP_INFO for it), and what it was answered.
-const CLIENT: &str = r#"
+pub(crate) const CLIENT: &str = r#"
     client() {
         python3 -c '
-import socket
+import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
-s.connect(("127.0.0.1", 8099))
+s.connect((sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 8099))
 s.sendall(b"GET / HTTP/1.0\r\n\r\n")
 try: s.getsockopt(284, 1, 104); kind = "MPTCP"
 except OSError as error: kind = "TCP" if error.errno == 95 else error
 answer = b""
 while part := s.recv(4096): answer += part
-print(kind, answer.rsplit(b"\n", 1)[1].decode())'
+print(kind, answer.rsplit(b"\n", 1)[1].decode())' "$@"
     }
 "#;
 

@@ -8,6 +8,7 @@ mod support;
 
 mod anew;
 mod boot;
+mod containers;
 mod enabled;
 #[cfg(feature = "services")]
 mod every_package;
