@@ -170,9 +170,12 @@ for arch, socket, setsockopt, getsockopt in kinds:
     for call in setsockopt, getsockopt:
         for level, name in itertools.product([*range(45), high - 1], [*range(130), high - 1]):
             if look(arch, call, (3, level, name)):
-                assert level in (0, 1, 6, 41) and name < 96, (level, name)
+                assert level in (0, 1, 6, 41) and name < 128, (level, name)
     assert look(arch, setsockopt, (3, 6, 18)), "TCP_USER_TIMEOUT"
-    assert not look(arch, setsockopt, (3, 6, 1)), "TCP_NODELAY"
+    for level, name in [(6, 1), (1, 2), (1, 7)]:
+        assert not look(arch, setsockopt, (3, level, name)), "TCP_NODELAY, SO_REUSEADDR, SO_SNDBUF"
+    for level, name in [(1, 4), (6, 11)]:
+        assert not look(arch, getsockopt, (3, level, name)), "SO_ERROR, TCP_INFO"
 # What x32 asks is let through.
 expected = {(arch, call | x32) for arch, *calls in kinds for call in calls for x32 in (0, 1 << 30)}
 assert asked <= expected and len(asked) >= 2 * len(kinds), asked

@@ -250,11 +250,11 @@ note: no systemd runs here: containers with the profile start while this runs: s
 already on for containers with such a device
 \"profile\":\"/etc/containers/mptcpize-seccomp.json\"
 containers get it by --security-opt seccomp=/etc/containers/mptcpize-seccomp.json (off: sudo mptcpize disable --containers)
-  \"containers_profile\": \"/etc/containers/mptcpize-seccomp.json\",
+  \"seccomp_profile\": \"/etc/containers/mptcpize-seccomp.json\",
   - /etc/cdi/mptcpize.json                 devices for containers
   - /etc/containers/mptcpize-seccomp.json  the seccomp profile for containers
 one that was made with /etc/containers/mptcpize-seccomp.json does not start again until it is on again; make it anew without it
-  \"containers_profile\": null,
+  \"seccomp_profile\": null,
 error: an image gets no seccomp profile
   why: without the service that answers its calls no container with it would start
   fix: sudo mptcpize enable --containers --via seccomp    # on the host itself

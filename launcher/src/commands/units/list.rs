@@ -56,7 +56,7 @@ pub fn list(arguments: &List, locations: &Locations) -> anyhow::Result<Exit> {
     if arguments.json {
         let mut all = list_json(&rows, system);
         all["containers"] = devices.into();
-        all["containers_profile"] = profile.into();
+        all["seccomp_profile"] = profile.into();
         output::line(&serde_json::to_string_pretty(&all)?)?;
     } else {
         output::text(&format!("{}{}", listed(&devices, profile), table(&rows, system)))?;

@@ -211,9 +211,20 @@ fn decision(rules: &[Rule], [family, protocol]: [u64; 2]) -> Result<Option<Rule>
 /// The names of options end below this, as far as anything is known of them.
 const NAMES: u64 = 128;
 
+/// Options that programs set or ask for with each connection: for them nobody is to wait. By level and name
+/// (include/uapi/asm-generic/socket.h, linux/in.h, in6.h, tcp.h): SO_REUSEADDR, SO_TYPE, SO_ERROR, buffers,
+/// SO_KEEPALIVE, SO_LINGER, SO_REUSEPORT, time-outs, SO_PROTOCOL, SO_DOMAIN; IP_TOS; IPV6_V6ONLY;
+/// TCP_NODELAY, TCP_CORK, those of keep-alive, TCP_INFO, TCP_CONGESTION, TCP_NOTSENT_LOWAT.
+const FREQUENT: [(u64, &[u32]); 4] = [
+    (1, &[2, 3, 4, 7, 8, 9, 13, 15, 20, 21, 38, 39]),
+    (0, &[1]),
+    (41, &[26]),
+    (6, &[1, 3, 4, 5, 6, 11, 13, 25]),
+];
+
 /// The rules for setsockopt(2) or getsockopt(2): asking about these options, and not about those that are
-/// fine. As few as can be, for what libseccomp takes to make a filter grows with the square of their number
-/// (hundreds are seconds); so some are asked about that nobody knows.
+/// fine and frequent. As few as can be, for what libseccomp takes to make a filter grows with the square of
+/// their number (hundreds are seconds); so others are asked about too, and let through.
 fn options(names: &Options, fine: &Options) -> Vec<Rule> {
     let mut all = Vec::new();
     let known = || LEVELS.iter().map(|level| u64::from(level.unsigned_abs())).zip(names).zip(fine);
@@ -224,8 +235,13 @@ fn options(names: &Options, fine: &Options) -> Vec<Rule> {
             all.push(Rule::new(ALLOW, vec![level]));
             continue;
         };
+        let frequent = FREQUENT.iter().find(|(level, _)| *level == number);
+        let fine = fine.iter().copied().filter(|name| {
+            frequent.is_some_and(|(_, names)| names.contains(name)) && !names.contains(name)
+        });
+        let fine: Vec<u32> = fine.collect();
         let numbers = |names: &[u32]| names.iter().copied().map(u64::from).collect::<Vec<_>>();
-        for (name, asks) in blocks(2, NAMES, &numbers(names), &numbers(fine)) {
+        for (name, asks) in blocks(2, NAMES, &numbers(names), &numbers(&fine)) {
             let action = if asks { NOTIFY } else { ALLOW };
             all.push(Rule::new(action, vec![level.clone(), name]));
         }
