@@ -1,6 +1,6 @@
 //! A runtime that hands over a container: what it has said so far, and the descriptors that came along.
 //!
-//! Not here: who may send (the socket's mode, `host/served/runtime.rs`), and what comes of it
+//! Not here: who may send (the socket's mode, `host/runtime_socket.rs`), and what comes of it
 //! (`supervisor.rs`).
 
 use std::io;

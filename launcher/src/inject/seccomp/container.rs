@@ -19,7 +19,7 @@ use crate::syscall::message;
 /// caller must have one thread.
 ///
 /// # Errors
-/// There is none, and the listener is still to be answered ([`pass`]).
+/// There is none, and the listener is still to be answered ([`Pass`]).
 pub fn supervise(
     listener: BorrowedFd<'_>,
     container: Container,
