@@ -20,8 +20,7 @@ fn struck(
 ) -> Cmd {
     station
         .command("strace")
-        // The filter stops it at these calls alone, and not at all others too.
-        .args(["-f", "--seccomp-bpf", "-qq", "-e", &format!("trace={call}")])
+        .args(["-f", "-qq", "-e", &format!("trace={call}")])
         .args(["-e", &format!("inject={call}:signal={signal}:when={when}")])
         .arg("-o")
         .arg(log)
