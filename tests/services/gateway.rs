@@ -1,8 +1,7 @@
 //! The gateway as a service of a real systemd: enabled with its options, started again when it is killed,
 //! patient where links come late, and gone with `--disable`.
 
-use std::path::Path;
-
+use crate::shipped::is_without_fault;
 use crate::support::systemd::{Machine, machine};
 use crate::support::uplinks::assert_same;
 use crate::support::{tool, wait};
@@ -73,17 +72,7 @@ fn it_waits_for_links_that_come_after_it_and_its_unit_is_without_fault() {
     let machine = machine();
     router(&machine);
     let before = look(&machine);
-    // As a package has it: what the command line says is in a drop-in.
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/gateway").join(UNIT);
-    machine.install(&file, &format!("/usr/lib/systemd/system/{UNIT}"));
-    machine.sh(&format!("chmod 644 /usr/lib/systemd/system/{UNIT}")).ok();
-    machine.sh("ln -sf /opt/mptcpize /usr/bin/mptcpize; systemctl daemon-reload").ok();
-    machine.sh(&format!("systemd-analyze verify --man=no {UNIT}")).silent();
-    let report = machine.sh(&format!("systemd-analyze security --no-pager {UNIT}")).ok().stdout;
-    let last = report.lines().rev().find(|line| line.contains("Overall exposure level"));
-    let level =
-        last.and_then(|line| line.split(": ").nth(1)?.split(' ').next()?.parse::<f32>().ok());
-    assert!(level.is_some_and(|level| level < 5.0), "{report}");
+    is_without_fault(&machine, "src/commands/gateway", UNIT);
 
     machine.tool("gateway --enable --lan br0").ok();
     let drop_in =

@@ -23,6 +23,7 @@ mod refused;
 mod relay;
 mod relay_agent;
 mod seen;
+mod shipped;
 mod system;
 mod system_off;
 mod system_steps;

@@ -1,8 +1,7 @@
 //! The relay as a service of a real systemd: enabled with what it was asked, started again when it is killed,
 //! its users read again, its key in no log, and gone with `--disable` but for its key.
 
-use std::path::Path;
-
+use crate::shipped::{is_without_fault, told};
 use crate::support::systemd::{Machine, machine};
 use crate::support::uplinks::assert_same;
 use crate::support::{tool, wait};
@@ -74,15 +73,13 @@ fn it_is_enabled_with_what_it_was_asked_and_gone_when_disabled_but_for_its_key()
     let script = format!(
         "KEYS=$(sed -n 's/.*\"key\": \"\\([^=\"]*\\).*/\\1/p' /var/lib/mptcpize/relay/server.json)
          [ $(echo \"$KEYS\" | wc -l) = 2 ]
-         told() {{ journalctl --no-pager; systemctl show {UNIT}; systemctl cat {UNIT}
-             for process in $(pgrep mptcpize); do
-                 cat /proc/$process/cmdline /proc/$process/environ | tr '\\0' '\\n'
-             done; }}
+         {}
          told >/run/told; grep -q 'LISTEN_FDS=1' /run/told
          for key in $KEYS; do
              if grep -F -- \"$key\" /run/told; then exit 9; fi
          done
-         stat -c '%a %u' /var/lib/mptcpize/relay/server.json"
+         stat -c '%a %u' /var/lib/mptcpize/relay/server.json",
+        told(UNIT)
     );
     assert_eq!(machine.sh(&script).ok().stdout, "600 0\n");
 
@@ -98,16 +95,7 @@ fn its_unit_is_without_fault_and_leaves_little_to_whoever_breaks_in() {
     let machine = machine();
     rented(&machine);
     let before = look(&machine);
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/relay/serve");
-    machine.install(&directory.join(UNIT), &format!("/usr/lib/systemd/system/{UNIT}"));
-    machine.sh(&format!("chmod 644 /usr/lib/systemd/system/{UNIT}")).ok();
-    machine.sh("ln -sf /opt/mptcpize /usr/bin/mptcpize; systemctl daemon-reload").ok();
-    machine.sh(&format!("systemd-analyze verify --man=no {UNIT}")).silent();
-    let report = machine.sh(&format!("systemd-analyze security --no-pager {UNIT}")).ok().stdout;
-    let last = report.lines().rev().find(|line| line.contains("Overall exposure level"));
-    let level =
-        last.and_then(|line| line.split(": ").nth(1)?.split(' ').next()?.parse::<f32>().ok());
-    assert!(level.is_some_and(|level| level < 5.0), "{report}");
+    is_without_fault(&machine, "src/commands/relay/serve", UNIT);
 
     let enabled = machine.tool("relay serve --enable --allow-private");
     let log = machine.sh(&format!("journalctl --no-pager -u {UNIT}"));

@@ -1,13 +1,12 @@
 //! The agent of a host as a service of a real systemd: its connections go through a relay while it runs,
 //! also after it was killed and after a boot, and go directly when it was stopped or disabled.
 
-use std::path::Path;
-
 use mptcpize_model::relay::agent::Relay;
 use mptcpize_model::relay::key::{Key, Method};
 use mptcpize_model::relay::server::Settings;
 use mptcpize_model::relay::url;
 
+use crate::shipped::{is_without_fault, told};
 use crate::support::systemd::{Machine, machine};
 use crate::support::uplinks::assert_same;
 use crate::support::{tool, wait};
@@ -161,16 +160,7 @@ fn its_unit_is_without_fault_and_takes_what_the_settings_file_says() {
     let machine = machine();
     install(&machine);
     let before = look(&machine);
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/relay/agent");
-    machine.install(&directory.join(UNIT), &format!("/usr/lib/systemd/system/{UNIT}"));
-    machine.sh(&format!("chmod 644 /usr/lib/systemd/system/{UNIT}")).ok();
-    machine.sh("ln -sf /opt/mptcpize /usr/bin/mptcpize; systemctl daemon-reload").ok();
-    machine.sh(&format!("systemd-analyze verify --man=no {UNIT}")).silent();
-    let report = machine.sh(&format!("systemd-analyze security --no-pager {UNIT}")).ok().stdout;
-    let last = report.lines().rev().find(|line| line.contains("Overall exposure level"));
-    let level =
-        last.and_then(|line| line.split(": ").nth(1)?.split(' ').next()?.parse::<f32>().ok());
-    assert!(level.is_some_and(|level| level < 5.0), "{report}");
+    is_without_fault(&machine, "src/commands/relay/agent", UNIT);
 
     // Asked for nothing it ends for good, and says what to ask for.
     machine.sh(&format!("systemctl start {UNIT} || :")).ok();
@@ -185,12 +175,10 @@ fn its_unit_is_without_fault_and_takes_what_the_settings_file_says() {
     takes_all(&machine);
     // Neither its log nor a command line has the key.
     let script = format!(
-        "told() {{ journalctl --no-pager; systemctl show {UNIT}; systemctl cat {UNIT}
-             for process in $(pgrep mptcpize); do
-                 cat /proc/$process/cmdline /proc/$process/environ | tr '\\0' '\\n'
-             done; }}
+        "{}
          told >/run/told; grep -q 'LISTEN_FDS=' /run/told
-         if grep -F PDw8PDw8PDw8 /run/told; then exit 9; fi"
+         if grep -F PDw8PDw8PDw8 /run/told; then exit 9; fi",
+        told(UNIT)
     );
     machine.sh(&script).ok();
     machine.tool("relay agent --disable").ok();

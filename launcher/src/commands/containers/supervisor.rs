@@ -7,7 +7,7 @@
 //! its own when it is told to end.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -22,9 +22,9 @@ use crate::host::process::signal_fd::Signals;
 use crate::host::runtime_socket;
 use crate::host::systemd::notify::Notify;
 use crate::host::systemd::stored;
+use crate::inject::seccomp;
 use crate::inject::seccomp::container::{self, Container, Pass};
 use crate::inject::seccomp::refused::Refused;
-use crate::inject::seccomp::{self};
 use crate::locations::Locations;
 use crate::output;
 use crate::syscall::fork::{self, detach};
@@ -248,7 +248,6 @@ impl Service {
         if self.passed.is_empty() || !matches!(fork::fork(), Ok(None)) {
             return;
         }
-        use std::os::fd::AsRawFd;
         let kept = self.passed.iter().map(AsRawFd::as_raw_fd).collect();
         let Some(first) = self.passed.pop() else { return };
         if let Ok(first) = detach(first, kept) {

@@ -17,10 +17,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, Mode, fchmod, fchown, memfd_create};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
-use rustix::process::{Gid, Pid, PidfdFlags, Signal, Uid, kill_process, pidfd_open};
+use rustix::process::{Gid, Pid, PidfdFlags, Signal, Uid, pidfd_open};
 
 use crate::host::agent::sockets::Named;
 use crate::host::gateway::confine::Confined;
+use crate::host::process::child;
 use crate::host::process::handed::hand_over;
 use crate::syscall::timespec;
 use mptcpize_model::relay::agent::Settings;
@@ -160,29 +161,14 @@ impl Agent {
 
     /// Lets it read its settings again.
     pub fn reload(&self) {
-        self.signal(Signal::HUP);
+        child::signal(&self.child, Signal::HUP);
     }
 
     /// Ends it and its connections, and waits for that.
     pub fn stop(mut self) {
-        // The first takes no more connections, the second ends those that there are. Another signal, for two
-        // of the same would be one while it has not taken the first (signal(7)).
-        self.signal(Signal::TERM);
-        self.signal(Signal::INT);
-        let mut wait = [PollFd::new(&self.end, PollFlags::IN)];
-        if !poll(&mut wait, Some(&timespec(STOPS))).is_ok_and(|count| count > 0) {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
-    }
-
-    fn signal(&self, signal: Signal) {
-        let _ = kill_process(Pid::from_child(&self.child), signal);
+        child::stop(&mut self.child, self.end.as_fd());
     }
 }
-
-/// How long an agent may take to reset its connections.
-const STOPS: Duration = Duration::from_secs(2);
 
 impl AsFd for Told {
     /// Readable when the agent has said something.

@@ -9,11 +9,11 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use crate::host::gateway::confine::{Confined, NET_ADMIN};
 use crate::host::gateway::user;
-use crate::host::process::handed;
+use crate::host::process::{child, handed};
 
 /// What a relay does, by the verb of mptcpize-relay, and the capabilities that it has for it.
 #[derive(Clone, Copy, Debug)]
@@ -185,39 +185,18 @@ impl Relay {
 
     /// Lets it read its settings again.
     pub fn reload(&self) {
-        self.signal(Signal::HUP);
+        child::signal(&self.child, Signal::HUP);
     }
 
     /// Lets it take no more connections, and end with the last of those that it has.
     pub fn drain(&self) {
-        self.signal(Signal::TERM);
+        child::signal(&self.child, Signal::TERM);
     }
 
     /// Ends it and its connections.
     pub fn stop(mut self) {
-        // The first takes no more connections, the second ends those that there are. Another signal, for two
-        // of the same would be one while it has not taken the first (signal(7)).
-        self.signal(Signal::TERM);
-        self.signal(Signal::INT);
-        if !ends(&self.end, STOPS) {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
+        child::stop(&mut self.child, self.end.as_fd());
     }
-
-    fn signal(&self, signal: Signal) {
-        let _ = kill_process(Pid::from_child(&self.child), signal);
-    }
-}
-
-/// How long a relay may take to reset its connections.
-const STOPS: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// Does a process end within this time?
-fn ends(process: &OwnedFd, within: std::time::Duration) -> bool {
-    use rustix::event::{PollFd, PollFlags, poll};
-    let mut wait = [PollFd::new(process, PollFlags::IN)];
-    poll(&mut wait, Some(&crate::syscall::timespec(within))).is_ok_and(|count| count > 0)
 }
 
 impl AsFd for Relay {

@@ -1,5 +1,6 @@
 //! This process and those that it starts: signals, privilege, the terminal, helpers with a deadline.
 
+pub mod child;
 pub mod clock;
 pub mod handed;
 pub mod helper;

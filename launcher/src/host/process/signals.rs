@@ -24,16 +24,17 @@ extern "C" fn note(signal: libc::c_int) {
 
 /// From now on such a signal is only noted, and interrupts waiting.
 pub fn note_endings() {
-    let handler: extern "C" fn(libc::c_int) = note;
-    for signal in ENDINGS {
-        // SAFETY: all zeroes is a valid sigaction with no flags and an empty mask; the handler stores
-        // to an atomic and does nothing else, which is async-signal-safe. Without SA_RESTART poll(2)
-        // returns, which is the point.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = handler as usize;
-            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
-        }
+    ENDINGS.into_iter().for_each(|signal| interrupt(signal, note));
+}
+
+/// Has a signal interrupt waiting and call this, which must be async-signal-safe (signal-safety(7)).
+fn interrupt(signal: i32, handler: extern "C" fn(libc::c_int)) {
+    // SAFETY: all zeroes is a valid sigaction with no flags and an empty mask; the handlers of this file store
+    // to an atomic or do nothing at all. Without SA_RESTART poll(2) returns, which is the point.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as usize;
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut());
     }
 }
 
@@ -41,13 +42,7 @@ extern "C" fn pass(_: libc::c_int) {}
 
 /// From now on a change of the terminal's size interrupts waiting (`SIGWINCH`, signal(7)).
 pub fn wake_by_size() {
-    let handler: extern "C" fn(libc::c_int) = pass;
-    // SAFETY: as in [`note_endings`]; the handler does nothing.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as usize;
-        libc::sigaction(libc::SIGWINCH, &raw const action, std::ptr::null_mut());
-    }
+    interrupt(libc::SIGWINCH, pass);
 }
 
 /// The signal that was noted, if any.
