@@ -33,6 +33,12 @@ fn main() {
         .unwrap_or_else(|error| panic!("the shim is not at {}: {error}", library.display()));
     let hash: String =
         hmac_sha256::Hash::hash(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    // The name of the function that shim/src/sys.rs has for a panic, which is nowhere.
+    let panics = b"mptcpize_shim_has_a_panic_path";
+    assert!(
+        !bytes.windows(panics.len()).any(|window| window == panics),
+        "the library has a path to panic!(), and no program would start with it: was it optimised?"
+    );
     println!("cargo::rustc-env=MPTCPIZE_SHIM={}", library.display());
     println!("cargo::rustc-env=MPTCPIZE_SHIM_SHA256={hash}");
     let for_all = build(shim, "shim-system", &["--features", "system"]);
@@ -155,6 +161,12 @@ fn cargo(verb: &str, package: &Path) -> Command {
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTC_WRAPPER")
         .env("RUSTFLAGS", flags());
+    // And what a distribution sets for all that it builds: less optimised, the library has paths to panic!().
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PROFILE_") {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
