@@ -12,10 +12,11 @@ pub fn is_library(path: &Path) -> bool {
     name == LIBRARY || (name.starts_with("libmptcpize-") && name.ends_with(".so"))
 }
 
-/// The multiarch name of this architecture (Debian policy 9.1.1); empty where it has none.
-const MULTIARCH: &str = if cfg!(all(target_arch = "x86_64", target_env = "gnu")) {
+/// The multiarch name of this architecture (Debian policy 9.1.1), by which the package of a binary that is
+/// linked with another C library goes too; empty where it has none.
+const MULTIARCH: &str = if cfg!(target_arch = "x86_64") {
     "x86_64-linux-gnu"
-} else if cfg!(all(target_arch = "aarch64", target_env = "gnu")) {
+} else if cfg!(target_arch = "aarch64") {
     "aarch64-linux-gnu"
 } else {
     ""

@@ -45,6 +45,20 @@ extern "C" fn forking() {
     process::forking();
 }
 
+/// The processor's word for a jump. A macro, because an attribute within `global_asm!` wants Rust 1.93.
+#[cfg(target_arch = "x86_64")]
+macro_rules! jump {
+    () => {
+        "jmp"
+    };
+}
+#[cfg(not(target_arch = "x86_64"))]
+macro_rules! jump {
+    () => {
+        "b"
+    };
+}
+
 /// Run by libc at exit(3): build.rs has the linker make it the library's `DT_FINI`, by this name.
 /// (A table of such functions, as for the constructor, takes 120 bytes more.)
 extern "C" fn at_exit() {
@@ -55,9 +69,6 @@ core::arch::global_asm!(
     ".globl mptcpize_at_exit",
     ".hidden mptcpize_at_exit",
     "mptcpize_at_exit:",
-    #[cfg(target_arch = "x86_64")]
-    "jmp {}",
-    #[cfg(not(target_arch = "x86_64"))]
-    "b {}",
+    concat!(jump!(), " {}"),
     sym at_exit
 );

@@ -20,7 +20,7 @@
 
 /* Calls on the same descriptors, before new ones take their places. */
 #define ROUND 64
-#define PAGE 4096
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 #define FIRST 10
 
 enum { CONNECT, BIND, SENDTO, SENDMSG, SETSOCKOPT, GETSOCKOPT, IOCTL, FCNTL, EPOLL_CTL, LISTEN,

@@ -6,7 +6,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 
-#define PAGE 4096
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 
 int main(void)
 {

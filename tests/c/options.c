@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 
-#define PAGE 4096
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 
 static int fresh(int family)
 {

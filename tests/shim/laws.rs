@@ -7,7 +7,7 @@ use mptcpize::inject::library;
 
 use crate::support::cc::{self, Build};
 use crate::support::tool::shim;
-use crate::support::{Cmd, Launch, scratch, tool};
+use crate::support::{Cmd, Launch, Netns, scratch, tool};
 
 /// The dynamic symbols, one `nm -D` line each.
 fn symbols(option: &str) -> Vec<String> {
@@ -228,6 +228,43 @@ fn the_environment_is_read_at_load_and_never_again() {
         let done = Launch::Tool.command(&program).env("MPTCPIZE", "off").run().silent();
         assert_eq!(done.stdout, "6\n", "{build:?}: set at the start, it does");
     }
+}
+
+/// fcntl, ioctl and prctl are declared with `...`, and the hooks are not: what a processor's ABI makes of
+/// that the program shows. scripts/arm64 runs it for AArch64.
+#[test]
+fn arguments_that_c_does_not_name_arrive() {
+    for build in [Build::Plain, Build::Musl] {
+        let program = cc::c("variadic", build);
+        let [native, ours] = Launch::BOTH
+            .map(|launch| launch.command(&program).within(&Netns::new()).run().silent().stdout);
+        assert!(native.contains("copies 40 50, flags 0 1,"), "{native}");
+        assert!(native.contains("readable 0 7, close-on-exec 0 1,"), "{native}");
+        assert!(native.contains("name 0 0 variadic name, death 0 0 10,"), "{native}");
+        assert_eq!(native, ours, "{build:?}");
+    }
+}
+
+/// The bytes of a page of the largest size that processors of this kind have: the linker's.
+const PAGE: u64 = if cfg!(target_arch = "aarch64") { 0x1_0000 } else { 0x1000 };
+
+#[test]
+fn its_segments_can_be_mapped_by_pages_of_every_size() {
+    let segments = readelf("-l");
+    let number = |text: &str| {
+        u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("readelf prints hexadecimal")
+    };
+    let mut end = 0;
+    for line in segments.lines().filter(|line| line.trim_start().starts_with("LOAD ")) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [offset, address, size] = [fields[1], fields[2], fields[5]].map(number);
+        assert_eq!(fields.last().map(|align| number(align)), Some(PAGE), "{segments}");
+        assert_eq!(offset % PAGE, address % PAGE, "the file is mapped by whole pages: {segments}");
+        assert!(address / PAGE >= u64::div_ceil(end, PAGE), "two rights for one page: {segments}");
+        end = address + size;
+    }
+    // The last page is the one that the kernel empties in children (shim/link.ld), and nothing else.
+    assert!(end > PAGE && end.is_multiple_of(PAGE), "{segments}");
 }
 
 #[test]

@@ -20,7 +20,8 @@ pub fn mtu(dev: &IfName) -> Option<u32> {
         *place = byte as libc::c_char;
     }
     // SAFETY: the kernel reads the name and writes the MTU within the request, which outlives the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU, &raw mut request) };
+    let result =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU as _, &raw mut request) };
     // SAFETY: after a success the kernel has written this part of the union.
     (result == 0).then(|| unsafe { request.ifr_ifru.ifru_mtu }.unsigned_abs())
 }

@@ -38,7 +38,8 @@ pub fn wall(now_ms: u64) -> String {
 
 /// A moment, in seconds since 1970, by the calendar of this place.
 fn broken(seconds: u64) -> libc::tm {
-    let seconds = libc::time_t::try_from(seconds).unwrap_or_default();
+    // A `time_t`, whichever width the C library gives it.
+    let seconds = seconds.try_into().unwrap_or_default();
     // SAFETY: `tm` is plain data, for which all zeroes is a value.
     let mut broken: libc::tm = unsafe { mem::zeroed() };
     // SAFETY: both pointers are to locals that outlive the call, and the function keeps neither.
