@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the scripts share: how they speak, what a list of links may look like, where Debian comes from.
+# What the scripts share: how they speak, which Rust they want, what a list of links may look like, where
+# Debian comes from.
 # Not here: anything that touches the machine. Sourced, never run.
 
 # An ordinary user's PATH on Debian leaves out where ip, tc and nginx live.
@@ -25,6 +26,37 @@ wrong_usage() {
 value_of() {
 	(($# >= 2)) || wrong_usage "$1 wants a value"
 	printf '%s' "$2"
+}
+
+# rust_wanted CRATE…: the oldest Rust that builds the crates in these directories of the tree, as their
+# Cargo.toml say. The caller defines root.
+rust_wanted() {
+	local crate version all=
+	for crate in "$@"; do
+		version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/$crate/Cargo.toml")
+		[[ -n $version ]] || version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+		all+=$version$'\n'
+	done
+	printf '%s' "$all" | sort -V | tail -n 1
+}
+
+# missing_rust CRATE…: one line, what of Rust is missing to build the crates in these directories and
+# what to do about it. Nothing where nothing is missing. The caller defines root.
+missing_rust() {
+	local wanted found
+	wanted=$(rust_wanted "$@")
+	if ! command -v cargo >/dev/null || ! found=$(cd "$root" && rustc --version 2>/dev/null); then
+		printf 'Rust %s or newer, there is none: install it from https://rustup.rs\n' "$wanted"
+		return
+	fi
+	# "rustc 1.95.0 (59807616e 2026-04-14)"
+	read -r _ found _ <<<"$found"
+	[[ $(printf '%s\n%s\n' "$wanted" "${found%%-*}" | sort -V | head -n 1) != "$wanted" ]] || return 0
+	if command -v rustup >/dev/null; then
+		printf 'Rust %s or newer, here is %s: rustup update stable && rustup default stable\n' "$wanted" "$found"
+	else
+		printf 'Rust %s or newer, here is %s: install it from https://rustup.rs\n' "$wanted" "$found"
+	fi
 }
 
 # parse_links TEXT LEAST: sets the array `links`, in Mbit/s.
