@@ -5,6 +5,7 @@
 //! links and the length of the first one.
 
 mod arrows;
+mod ports;
 
 use std::collections::BTreeSet;
 use std::fs;
