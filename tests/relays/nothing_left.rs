@@ -19,6 +19,7 @@ const HOST: &str = r#"
     done
     for link in 1 2; do ip route add default via 10.$link.0.254 dev w$link metric $link; done
     touch /tmp/said
+    install -d -o nobody /home/her /home/her/.config
     all() {
         { find /run /tmp -path /run/upper -prune -o -path /run/lower -prune -o -path "$outside" -prune -o -print
           written; } | sort
@@ -69,6 +70,9 @@ const VERBS: &str = r#"
     begin '/run/mptcpize/relay/*/state' relay agent --proxy 127.0.0.1:1080; kill_it; quiet setup undo
     quiet relay remove rented
     look 'relay agent'
+    her() { HOME=/home/her nobody mptcpize relay "$@" >/dev/null; }
+    her add "$URL"; her remove rented
+    look 'relay add, of a user'
     quiet run true; quiet setup undo
     look run
 "#;
