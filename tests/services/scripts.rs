@@ -105,7 +105,7 @@ const LOOK: &str = "echo enabled:; enabled; sed 's/^/started: /' /tmp/started 2>
 #[test]
 fn what_check_installs_is_neither_enabled_nor_started_and_an_upgrade_leaves_it_so() {
     // Where systemd runs, and where init scripts start what starts.
-    for (what, left) in [("", "\n/run/systemd/system\n"), ("rm -r /run/systemd", "\nrun:\n")] {
+    for (what, left) in [("true", "\n/run/systemd/system\n"), ("rm -r /run/systemd", "\nrun:\n")] {
         let done = machine(&format!(
             "{what}; touch /sbin/init
              $scripts/check layers
