@@ -36,7 +36,7 @@ esac
         printf '#!/bin/sh\n### BEGIN INIT INFO\n# Provides: %s\n# Required-Start:\n# Required-Stop:\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n### END INIT INFO\necho "%s $*" >>/tmp/started\n' \
             $name $name >/tmp/deb/etc/init.d/$name
     done
-    printf '#!/bin/sh\n' >/tmp/deb/usr/bin/promtool
+    printf '#!/bin/sh\necho lent "$@"\n' >/tmp/deb/usr/bin/promtool
     cat >/tmp/deb/DEBIAN/postinst <<'.'
 #!/bin/sh
 set -e
@@ -154,6 +154,31 @@ fn without_leave_nothing_is_installed() {
         .ok();
         assert!(done.stdout.contains("[Y/n]"), "{done}");
     }
+}
+
+#[test]
+fn what_the_demo_borrows_runs_for_an_ordinary_user_and_is_not_installed() {
+    let done = machine(
+        "tool apt-get <<'.'
+#!/bin/sh
+case \"$*\" in
+*simulate*) echo 'Inst offered (1 here)' ;;
+*' download offered') cp /tmp/offered.deb . ;;
+*) exit 9 ;;
+esac
+.
+         install -d -o nobody /tmp/there
+         before=$(find /etc /var/lib/dpkg /usr/bin | sort)
+         nobody $scripts/borrow /tmp/there promtool:prometheus
+         rm /tmp/tools/apt-get
+         nobody $scripts/borrow /tmp/there promtool:prometheus
+         nobody /tmp/there/bin/promtool a 'b c'
+         ls /tmp/there
+         diff <(echo \"$before\") <(find /etc /var/lib/dpkg /usr/bin | sort)",
+    )
+    .run()
+    .ok();
+    assert_eq!(done.stdout, "lent a b c\nbin\nroot\n", "{done}");
 }
 
 #[test]
