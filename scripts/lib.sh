@@ -5,6 +5,8 @@
 
 # An ordinary user's PATH on Debian leaves out where ip, tc and nginx live.
 PATH=$PATH:/usr/sbin:/sbin
+# The tree that they are of.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # die CODE WHAT [WHY] [FIX]: the same three lines as mptcpize's own errors.
 die() {
@@ -13,6 +15,13 @@ die() {
 	[[ -z ${3:-} ]] || printf '  why: %s\n' "$3" >&2
 	[[ -z ${4:-} ]] || printf '  fix: %s\n' "$4" >&2
 	exit "$code"
+}
+
+# join_lines LINE…: a line each, as die() wants a reason of several.
+join_lines() {
+	local text
+	printf -v text '%s\n       ' "$@"
+	printf '%s' "${text%$'\n       '}"
 }
 
 # wrong_usage WHAT: the caller defines usage().
@@ -69,6 +78,63 @@ parse_links() {
 	for rate in "${links[@]}"; do
 		[[ $rate =~ ^[1-9][0-9]{0,4}$ ]] || wrong_usage "\"$rate\" is no rate in whole Mbit/s"
 	done
+}
+
+# install_line PACKAGE…: the line that installs these packages of Debian, or what this system has for
+# them; other systems call some of them otherwise.
+install_line() {
+	local manager="" name package names=""
+	for name in apt-get dnf pacman zypper apk; do
+		! command -v "$name" >/dev/null || { manager=$name && break; }
+	done
+	for package in "$@"; do
+		case $manager:$package in
+		apt-get:*) ;;
+		*:nginx-light) package=nginx ;;
+		dnf:iproute2) package="iproute iproute-tc" ;;
+		dnf:libc6-dev | zypper:libc6-dev) package=glibc-devel ;;
+		pacman:libc6-dev) package=glibc ;;
+		apk:libc6-dev) package=musl-dev ;;
+		esac
+		names+=" $package"
+	done
+	((EUID == 0)) || printf 'sudo '
+	case $manager in
+	apt-get) printf 'apt-get install --no-install-recommends%s' "$names" ;;
+	dnf | zypper) printf '%s install%s' "$manager" "$names" ;;
+	pacman) printf 'pacman -S%s' "$names" ;;
+	apk) printf 'apk add%s' "$names" ;;
+	*) printf 'PACKAGE-MANAGER install%s    # this system has none that is known here' "$names" ;;
+	esac
+}
+
+# begin_clock NAME: says from now on how long NAME takes already: on a terminal in a line that overwrites
+# itself, else in a line every ten seconds. Until end_clock.
+begin_clock() {
+	clock_of "$1" $$ $SECONDS &
+	clock=$!
+}
+
+# With a descriptor of its own that is never written to, because a sleep(1) would outlive it.
+clock_of() {
+	local every=10 never
+	[[ ! -t 2 ]] || every=1
+	exec {never}<> <(:)
+	while ! read -rt "$every" -u "$never" && kill -0 "$2" 2>/dev/null; do
+		if [[ -t 2 ]]; then
+			printf '\r%-58s%d s' "$1" $((SECONDS - $3)) >&2
+		else
+			printf '  %s: %d s so far\n' "$1" $((SECONDS - $3)) >&2
+		fi
+	done
+}
+
+end_clock() {
+	[[ -n ${clock:-} ]] || return 0
+	kill "$clock" 2>/dev/null || true
+	wait "$clock" 2>/dev/null || true
+	clock=""
+	[[ ! -t 2 ]] || printf '\r\e[K' >&2
 }
 
 # The mirror that this machine takes Debian from; nothing where apt does not know yet.

@@ -38,6 +38,7 @@ fn a_port_that_others_forward_into_the_lan_is_answered() {
         }
     }";
     router.command("nft").args(["-f", "-"]).input(rules).run().ok();
+    // The port that the rule above sends it to.
     let listener = lan.phone.enter(|| TcpListener::bind("0.0.0.0:22")).expect("nobody has it");
     let gateway = lan.gateway("");
     let port = "192.168.0.11:2222".parse().expect("an address");
@@ -79,8 +80,9 @@ fn what_bypasses_the_relay_by_the_settings_is_forwarded() {
 #[test]
 fn quic_is_refused_where_that_is_asked_and_passes_otherwise() {
     let lan = Lan::three_dongles();
-    let server =
-        lan.lab.server.net.enter(|| UdpSocket::bind((SERVER, 443))).expect("nobody has it");
+    let quic = &lan.lab.server.net;
+    // The port of QUIC (RFC 9114, section 3.1), which is what is refused.
+    let server = quic.enter(|| UdpSocket::bind((SERVER, 443))).expect("nobody has it");
     server.set_read_timeout(Some(wait::deadline())).expect("it is a socket");
     let send = || {
         let client = lan.phone.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a port");

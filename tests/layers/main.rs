@@ -6,6 +6,7 @@
 
 mod arrows;
 mod package;
+mod ports;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
 use crate::support::kernel;
@@ -24,11 +24,33 @@ fn close(ends: [TcpStream; 2]) {
     }
 }
 
-/// A short connection on loopback, which both its ends report with this port.
-fn mark(host: &Netns, port: u16) {
-    let address = format!("127.0.0.1:{port}");
-    let listener = listener(host, &address);
-    close(connection(host, &address, &listener));
+/// A short connection on loopback, which both its ends report with one port. The kernel chooses it: a child
+/// of another test may hold the last one until it executes.
+fn mark(host: &Netns) -> Mark {
+    let listener = listener(host, "127.0.0.1:0");
+    let address = listener.local_addr().expect("it is bound");
+    close(connection(host, &address.to_string(), &listener));
+    Mark { port: address.port(), _listener: listener }
+}
+
+fn is_digit(letter: char) -> bool {
+    letter.is_ascii_digit()
+}
+
+/// The port of a short connection, given to no other one as long as this lives.
+struct Mark {
+    port: u16,
+    _listener: TcpListener,
+}
+
+impl Mark {
+    /// The last place at which the text has it as one end of a connection, in words or in JSON.
+    fn last_in(&self, text: &str) -> Option<usize> {
+        let words = [format!("dport={}", self.port), format!("\"dport\":{}", self.port)];
+        let found = words.iter().flat_map(|word| text.match_indices(word));
+        let whole = found.filter(|(at, word)| !text[at + word.len()..].starts_with(is_digit));
+        whole.map(|(at, _)| at).max()
+    }
 }
 
 /// A monitor in the background, and the file that it writes.
@@ -47,37 +69,35 @@ fn text(file: &Path) -> String {
 }
 
 /// Waits until all the monitors have begun to listen: until one and the same connection is in
-/// all their files.
-fn listening(host: &Netns, files: &[&Path]) {
+/// all their files, which is given back.
+fn listening(host: &Netns, files: &[&Path]) -> Mark {
     wait::until("all monitors to listen", || {
-        mark(host, 1000);
+        mark(host);
         files.iter().all(|file| !text(file).is_empty())
     });
-    mark(host, 1001);
-    written(files, "dport=1001", "\"dport\":1001");
+    marked(host, files)
 }
 
-fn written(files: &[&Path], word: &str, json: &str) {
-    wait::until(&format!("{word} in all files"), || {
+/// A short connection whose end on both sides is in all the files.
+fn marked(host: &Netns, files: &[&Path]) -> Mark {
+    let mark = mark(host);
+    wait::until(&format!("port {} in all files", mark.port), || {
         files.iter().all(|file| {
             let text = text(file);
-            // The end of that connection too, on both sides.
-            let seen = text.rfind(word).or(text.rfind(json));
-            seen.is_some_and(|at| text[at..].matches("CLOSED").count() >= 2)
+            mark.last_in(&text).is_some_and(|at| text[at..].matches("CLOSED").count() >= 2)
         })
     });
+    mark
 }
 
-/// What came after the connection to port 1001 and before that to port 1002.
-fn between(file: &Path) -> Vec<String> {
+/// What came after the first of two short connections and before the second.
+fn between(file: &Path, first: &Mark, second: &Mark) -> Vec<String> {
     let text = text(file);
-    let lines: Vec<&str> = text.lines().collect();
-    let has = |line: &&str, port: u16| {
-        line.contains(&format!("dport={port}")) || line.contains(&format!("\"dport\":{port}"))
-    };
-    let first = lines.iter().rposition(|line| has(line, 1001)).expect("it was waited for");
-    let last = lines.iter().position(|line| has(line, 1002)).expect("it was waited for");
-    lines[first + 1..last].iter().map(|line| (*line).to_owned()).collect()
+    let after = first.last_in(&text).expect("it was waited for");
+    let lines: Vec<&str> = text[after..].lines().skip(1).collect();
+    let is_second = |line: &&str| second.last_in(line).is_some();
+    let end = lines.iter().position(is_second).expect("it was waited for");
+    lines[..end].iter().map(|line| (*line).to_owned()).collect()
 }
 
 #[test]
@@ -91,17 +111,18 @@ fn the_events_of_a_connection_are_those_that_ip_prints() {
     let (_plain, plain) = start(client, &ours(""));
     let (_json, json) = start(client, &ours("--json"));
     let files = [&*ip, &*plain, &*json];
-    listening(client, &files);
+    let first = listening(client, &files);
     let has = |word: &str| {
         wait::until(word, || {
             let text = text(&plain);
-            let at = text.rfind("dport=1001").expect("it was waited for");
+            let at = first.last_in(&text).expect("it was waited for");
             text[at..].contains(word)
         });
     };
 
-    let listener = listener(&lab.server, "0.0.0.0:4711");
-    let ends = connection(client, "10.99.0.1:4711", &listener);
+    let listener = listener(&lab.server, "0.0.0.0:0");
+    let port = listener.local_addr().expect("it is bound").port();
+    let ends = connection(client, &format!("10.99.0.1:{port}"), &listener);
     has("[  SF_ESTABLISHED]");
     lab.server.ip("mptcp endpoint add 10.99.0.2 id 9 signal");
     has("[       ANNOUNCED]");
@@ -110,7 +131,9 @@ fn the_events_of_a_connection_are_those_that_ip_prints() {
     // The client is done first; the server knows the subflow when the client's answer has come.
     wait::until("the subflow on the server", || {
         let subflows = kernel::ss(&lab.server, "-t");
-        subflows.lines().any(|line| line.starts_with("ESTAB") && line.contains("10.99.0.2:4711"))
+        subflows
+            .lines()
+            .any(|line| line.starts_with("ESTAB") && line.contains(&format!("10.99.0.2:{port}")))
     });
     lab.server.ip("mptcp endpoint change id 9 backup");
     has("[         SF_PRIO]");
@@ -120,10 +143,9 @@ fn the_events_of_a_connection_are_those_that_ip_prints() {
     has("[       SF_CLOSED]");
     close(ends);
     has("[          CLOSED]");
-    mark(client, 1002);
-    written(&files, "dport=1002", "\"dport\":1002");
+    let second = marked(client, &files);
 
-    let [ip, plain, json] = files.map(between);
+    let [ip, plain, json] = files.map(|file| between(file, &first, &second));
     assert_eq!(ip.len(), plain.len(), "{ip:#?}\n{plain:#?}");
     for (ip, plain) in ip.iter().zip(&plain) {
         assert_eq!(same_width(plain, ip), *ip);
@@ -165,9 +187,9 @@ fn the_events_of_a_connection_are_those_that_ip_prints() {
         }
     }
     let accepted = text(files[2]);
-    let mut accepted = accepted
-        .lines()
-        .filter(|line| line.contains("\"CREATED\"") && line.contains("\"sport\":1001,"));
+    let sport = format!("\"sport\":{},", first.port);
+    let mut accepted =
+        accepted.lines().filter(|line| line.contains("\"CREATED\"") && line.contains(&sport));
     assert!(accepted.next().is_some_and(|line| line.contains("\"server_side\":true")));
 }
 
@@ -188,18 +210,20 @@ fn same_width(ours: &str, ip: &str) -> String {
 fn listeners_come_and_go() {
     let host = Netns::new();
     let (_monitor, file) = start(&host, &ours(""));
-    listening(&host, &[&file]);
-    drop(listener(&host, "127.0.0.1:4712"));
+    let _first = listening(&host, &[&file]);
+    let listener = listener(&host, "127.0.0.1:0");
+    let port = listener.local_addr().expect("it is bound").port();
+    drop(listener);
     if !kernel::is_at_least(6, 2) {
-        mark(&host, 1002);
-        written(&[&file], "dport=1002", "\"dport\":1002");
+        let _second = marked(&host, &[&file]);
         assert!(!text(&file).contains("LISTENER"), "an older kernel tells nothing of listeners");
         return;
     }
     wait::until("both events", || {
-        text(&file).contains("[ LISTENER_CLOSED] saddr4=127.0.0.1 sport=4712\n")
+        text(&file).contains(&format!("[ LISTENER_CLOSED] saddr4=127.0.0.1 sport={port}\n"))
     });
-    assert!(text(&file).contains("\n[LISTENER_CREATED] saddr4=127.0.0.1 sport=4712\n"));
+    let created = format!("\n[LISTENER_CREATED] saddr4=127.0.0.1 sport={port}\n");
+    assert!(text(&file).contains(&created));
 }
 
 #[test]
@@ -216,7 +240,7 @@ fn it_ends_well_when_its_reader_goes() {
         let script = format!("set -o pipefail; {} | head -n 1", ours("-j"));
         let mut monitor = Cmd::new("bash").args(["-c", &script]).within(&host).start();
         wait::until("it to end", || {
-            mark(&host, 1000);
+            mark(&host);
             monitor.ended()
         });
         let outcome = monitor.finish();
@@ -225,7 +249,7 @@ fn it_ends_well_when_its_reader_goes() {
     let script = format!("{} >/dev/full", ours(""));
     let mut full = Cmd::new("bash").args(["-c", &script]).within(&host).start();
     wait::until("it to fail", || {
-        mark(&host, 1000);
+        mark(&host);
         full.ended()
     });
     let outcome = full.finish();
@@ -238,27 +262,28 @@ fn it_works_in_another_namespace() {
     let (host, other) = (Netns::new(), Netns::new());
     let (_monitor, file) = start(&host, &ours(&format!("--netns {}", other.path())));
     wait::until("an event", || {
-        mark(&other, 1000);
-        text(&file).contains("dport=1000")
+        let mark = mark(&other);
+        mark.last_in(&text(&file)).is_some()
     });
 }
 
 #[test]
 fn it_says_when_events_are_lost_and_goes_on() {
     let host = Netns::new();
-    for (options, port) in [("", 1005), ("-j", 1006)] {
-        let held = format!("127.0.0.1:{port}");
-        let held_listener = listener(&host, &held);
+    for options in ["", "-j"] {
+        let held_listener = listener(&host, "127.0.0.1:0");
+        let held = held_listener.local_addr().expect("it is bound");
+        let (held, port) = (held.to_string(), held.port());
         let _held = connection(&host, &held, &held_listener);
         let (monitor, file) = start(&host, &ours(options));
-        listening(&host, &[&file]);
+        let _first = listening(&host, &[&file]);
         let process = Pid::from_raw(monitor.pid().cast_signed()).expect("it is a process");
         kill_process(process, Signal::STOP).expect("it is ours");
-        let address = "127.0.0.1:1003";
-        let listener = listener(&host, address);
+        let listener = listener(&host, "127.0.0.1:0");
+        let address = listener.local_addr().expect("it is bound").to_string();
         wait::until("the queue to overflow", || {
             for _ in 0..50 {
-                close(connection(&host, address, &listener));
+                close(connection(&host, &address, &listener));
             }
             // The next to last column counts what was dropped.
             host.proc_net("netlink")
@@ -268,9 +293,8 @@ fn it_says_when_events_are_lost_and_goes_on() {
         });
         kill_process(process, Signal::CONT).expect("it is ours");
         wait::until("an event after those that were lost", || {
-            mark(&host, 1004);
-            let text = text(&file);
-            text.contains("dport=1004") || text.contains("\"dport\":1004")
+            let mark = mark(&host);
+            mark.last_in(&text(&file)).is_some()
         });
         let text = text(&file);
         // What there is, is told anew: the connection that began before.
@@ -295,16 +319,17 @@ fn an_event_can_say_its_link_and_the_program() {
     let client = &lab.client;
     let (_words, words) = start(client, &ours("-t"));
     let (_json, json) = start(client, &ours("-j"));
-    let is_up = |file: &Path| text(file).contains("1000");
+    let is_up = |file: &Path| !text(file).is_empty();
     wait::until("both to listen", || {
-        mark(client, 1000);
+        mark(client);
         is_up(&words) && is_up(&json)
     });
     // A child has all our sockets until it executes, and where process ids have begun anew its own is
     // the lower one, which is shown.
     let _no_fork = FORKING.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let listener = listener(&lab.server, "10.99.0.1:4711");
-    let ends = connection(client, "10.99.0.1:4711", &listener);
+    let listener = listener(&lab.server, "10.99.0.1:0");
+    let to = listener.local_addr().expect("it is bound").to_string();
+    let ends = connection(client, &to, &listener);
     let pid = std::process::id();
     wait::until("the second subflow in words", || {
         text(&words).lines().any(|line| {
@@ -313,7 +338,7 @@ fn an_event_can_say_its_link_and_the_program() {
             let rest = parts.next().unwrap_or_default();
             clock.len() == 8
                 && rest.starts_with("w2        subflow up            10.2.0.1:")
-                && rest.contains(" > 10.99.0.1:4711  token ")
+                && rest.contains(&format!(" > {to}  token "))
                 && rest.ends_with(&format!("[{pid}]"))
         })
     });

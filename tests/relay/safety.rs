@@ -40,6 +40,7 @@ fn it_never_connects_to_the_router_itself() {
     let relay = gateway.relay();
     let services: Vec<TcpListener> = [ROUTER_V4, "fd77::1", "10.2.0.1", "127.0.0.1"]
         .iter()
+        // One port at all addresses, so that the address alone is what differs.
         .map(|own| gateway.router().enter(|| TcpListener::bind((*own, 2222)).unwrap()))
         .collect();
     for service in &services[..3] {

@@ -16,6 +16,7 @@ mod lab;
 mod lan;
 mod life;
 mod links;
+mod nothing_left;
 mod probed;
 mod programs;
 mod serve;

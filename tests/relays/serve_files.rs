@@ -83,7 +83,7 @@ fn texts_that_mean_nothing_are_told_by_their_place_and_keep_their_key_to_themsel
 fn a_lock_that_is_held_and_a_relay_that_is_not_there_are_told() {
     let held = script(
         "serve 2>/dev/null
-         exec 9>>$DIR/lock/server; flock 9
+         mkdir -p -m 700 $DIR/lock; umask 077; exec 9>>$DIR/lock/server; flock 9
          serve 9>&-",
     );
     assert_eq!(held.code(), 1, "{held}");

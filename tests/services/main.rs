@@ -22,6 +22,7 @@ mod programs;
 mod refused;
 mod relay;
 mod relay_agent;
+mod scripts;
 mod seen;
 mod shipped;
 mod system;

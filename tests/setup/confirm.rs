@@ -21,9 +21,8 @@ fn lives(process: u32) -> bool {
 }
 
 fn leftovers(station: &Station) -> Vec<PathBuf> {
-    let files = fs::read_dir(station.state_directory()).expect("the tool made it");
-    let paths = files.map(|entry| entry.expect("it is readable").path());
-    paths.filter(|path| !path.ends_with("lock")).collect()
+    let files = fs::read_dir(station.state_directory()).into_iter().flatten();
+    files.map(|entry| entry.expect("it is readable").path()).collect()
 }
 
 /// Waits until the host is as before, and nothing of us is left.

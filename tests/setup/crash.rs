@@ -113,11 +113,7 @@ fn an_undo_that_is_killed_is_finished_by_the_next() {
         let kills = killed_at_each(&lab, "undo", call, |when| {
             lab.client.setup("undo");
             assert_same(&before, &lab.client.state(), &format!("killed at {call} {when}"));
-            let files: Vec<_> = fs::read_dir(lab.client.state_directory())
-                .expect("it is there")
-                .map(|entry| entry.expect("it is readable").file_name())
-                .collect();
-            assert_eq!(files.len(), 1, "the directory of the lock alone is left: {files:?}");
+            assert!(!lab.client.state_directory().exists(), "killed at {call} {when}");
             lab.client.setup("");
         });
         assert!(kills >= 15, "{kills} at {call}");
@@ -264,4 +260,39 @@ fn a_journal_that_cannot_be_read_is_an_error() {
         assert!(outcome.stderr.contains("\n  why: is a directory\n  fix: "), "{outcome}");
         assert_same(&now, &lab.client.state(), "refused");
     }
+}
+
+#[test]
+fn an_undo_that_is_killed_at_any_step_of_its_lock_leaves_nothing_after_the_next() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let before = lab.client.state();
+    // flock: taken and not removed. unlink: of the journal, or of the lock. rmdir: empty directories.
+    for (call, least) in [("mkdir", 1), ("flock", 1), ("unlink", 2), ("rmdir", 2)] {
+        lab.client.setup("");
+        let kills = killed_at_each(&lab, "undo", call, |when| {
+            let said = lab.client.setup("undo");
+            assert!(!said.is_empty(), "killed at {call} {when}");
+            assert_same(&before, &lab.client.state(), &format!("killed at {call} {when}"));
+            assert!(!lab.client.state_directory().exists(), "killed at {call} {when}");
+            lab.client.setup("");
+        });
+        assert!(kills >= least, "{kills} at {call}");
+    }
+    lab.client.setup("undo");
+}
+
+#[test]
+fn many_at_once_take_turns_and_the_last_undo_leaves_nothing() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let before = lab.client.state();
+    let script = "for turn in 1 2 3 4 5; do \"$0\" setup; \"$0\" setup undo; done 2>&1";
+    let start = || lab.client.command("sh").args(["-euc", script]).arg(tool::binary()).start();
+    let running: Vec<Running> = (0..4).map(|_| start()).collect();
+    for one in running {
+        let said = one.finish();
+        assert_eq!(said.code(), 0, "{said}");
+    }
+    lab.client.setup("undo");
+    assert_same(&before, &lab.client.state(), "all undone");
+    assert!(!lab.client.state_directory().exists());
 }

@@ -136,8 +136,9 @@ fn a_busy_link_has_its_rate() {
 fn a_fallback_is_told_with_its_reason_on_both_sides() {
     let lab = two_uplinks();
     // An MPTCP client of a TCP server.
-    let plain = lab.server.enter(|| TcpListener::bind("10.99.0.1:4712").expect("it is free"));
-    let lonely = lab.client.enter(|| crate::support::mptcp::connect("10.99.0.1:4712"));
+    let plain = lab.server.enter(|| TcpListener::bind("10.99.0.1:0").expect("it is free"));
+    let at = plain.local_addr().expect("it is bound").to_string();
+    let lonely = lab.client.enter(|| crate::support::mptcp::connect(&at));
     // A TCP client of an MPTCP server.
     let both = listener(&lab.server, SERVER);
     let tcp = lab.client.enter(|| TcpStream::connect(SERVER).expect("somebody listens"));

@@ -110,8 +110,9 @@ fn it_shows_a_connection_its_subflows_and_events_and_obeys_its_keys() {
     let terminal = Terminal::new(&lab.client);
     let empty = terminal.shows("no MPTCP connection");
     assert!(empty.starts_with("mptcpize top  2 paths  0 connections  "), "{empty}");
-    let listener = listener(&lab.server, "10.99.0.1:4711");
-    let ends = connection(&lab.client, "10.99.0.1:4711", &listener);
+    let listener = listener(&lab.server, "10.99.0.1:0");
+    let at = listener.local_addr().expect("it is bound").to_string();
+    let ends = connection(&lab.client, &at, &listener);
     terminal.shows("subflow up");
     // An event is shown at once, and what has become of the connection at the next look.
     let mut screen = String::new();

@@ -270,8 +270,8 @@ impl Machine {
     /// then the content of each file.
     pub fn state(&self) -> String {
         let script = "
-            # The locks of this boot stay.
-            rm -rf /run/mptcpize/lock; rmdir /run/mptcpize 2>/dev/null || :
+            # systemd keeps it for the units whose RuntimeDirectory it is (RuntimeDirectoryPreserve).
+            rmdir /run/mptcpize 2>/dev/null || :
             places=()
             for place in /etc /usr/local/lib/mptcpize /usr/lib/mptcpize /usr/lib/*/mptcpize /var/lib/mptcpize /var/cache/mptcpize \\
                 /run/systemd/system /run/mptcpize /srv /home; do

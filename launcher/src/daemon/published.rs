@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit};
-use crate::host::apply::lock::{self, Attempt};
+use crate::host::apply::lock::{self, Attempt, Lock};
 use mptcpize_model::daemon::Status;
 
 /// The form that is written and read.
@@ -52,7 +52,7 @@ impl Running {
 pub struct Published {
     path: PathBuf,
     written: Option<Status>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Published {
@@ -90,7 +90,7 @@ impl Published {
         let content = Content { version: VERSION, pid, start, status: status.clone() };
         let text = serde_json::to_string(&content).expect("keys are text and nothing fails");
         // A file of its own name, renamed: nobody reads half of it. Not synced, it ends with the boot.
-        let new = self.path.with_extension("daemon.new");
+        let new = new(&self.path);
         let written = File::create(&new)
             .and_then(|mut file| {
                 rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o644))?;
@@ -110,6 +110,16 @@ impl Drop for Published {
     }
 }
 
+/// Removes what a daemon that was killed told of namespace `netns`.
+pub fn clear(directory: &Path, netns: u64) {
+    // Held, a daemon runs. Without the directory of the state there is nothing, and asking makes nothing.
+    if directory.exists()
+        && let Ok(published) = Published::take(directory, netns)
+    {
+        let _ = fs::remove_file(new(&published.path));
+    }
+}
+
 /// The daemon that runs in namespace `netns`, if one does. Everybody may ask.
 pub fn running(directory: &Path, netns: u64) -> Option<Running> {
     // What others could have written is not believed.
@@ -122,6 +132,11 @@ pub fn running(directory: &Path, netns: u64) -> Option<Running> {
 
 fn place(directory: &Path, netns: u64) -> PathBuf {
     directory.join(format!("netns-{netns}.daemon"))
+}
+
+/// Where a file is written before it has its name.
+fn new(path: &Path) -> PathBuf {
+    path.with_extension("daemon.new")
 }
 
 /// When a process was started, in ticks since the boot: field 22 of its `stat`; the name in field 2

@@ -95,6 +95,14 @@ pub fn write(file: &Path, text: &str) -> Result<(), Error> {
     })
 }
 
+/// Removes the file, as whole as [`write`] replaces it.
+///
+/// # Errors
+/// 4 or 1: it cannot be removed.
+pub fn remove(file: &Path) -> Result<(), Error> {
+    fs::remove_file(file).map_err(|error| unwritable(file, &error))
+}
+
 /// Makes a directory that others need not enter, and those above it.
 ///
 /// # Errors

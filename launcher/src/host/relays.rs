@@ -4,6 +4,7 @@
 //! written is refused: a relay that others named sees every byte. Not here: what a relay is (the model's
 //! `relay`), and asking one.
 
+use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Exit};
@@ -167,14 +168,16 @@ fn without_values(message: &str) -> String {
     parts.join("\"…\"")
 }
 
+/// Writes the file; without a relay there is none. One that is a link stays, for somebody made it.
 fn write(file: &Path, stored: &Stored) -> Result<(), Error> {
+    if stored.relays.is_empty() && fs::symlink_metadata(file).is_ok_and(|found| found.is_file()) {
+        return private_file::remove(file);
+    }
     private_file::write(file, &toml::to_string(stored).expect("plain data"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     const ONE: &str = "[[relay]]\nname = \"home\"\nhost = \"192.0.2.1\"\nport = 8686\n\

@@ -55,16 +55,14 @@ fn nobody_else_can_hold_what_setup_waits_for() {
     for undo in ["by hand", "by the guard"] {
         let lab = Uplinks::two_subnets("15mbit");
         let before = lab.client.state();
-        // The lock file is there now, and what others can open of it.
+        // What others can open of the run directory is there now.
         lab.client.setup("");
-        lab.client.setup("undo");
         let _attacker = attacker(&lab.client, &lock_all("/run/mptcpize"));
         match undo {
-            "by hand" => {
-                lab.client.setup("");
-                lab.client.setup("undo");
-            }
+            "by hand" => drop(lab.client.setup("undo")),
             _ => {
+                lab.client.setup("undo");
+                let _attacker = attacker(&lab.client, &lock_all("/run"));
                 lab.client.setup("--confirm 1");
                 wait::until("the guard's undo", || lab.client.journal().is_none());
             }
@@ -130,10 +128,16 @@ fn a_run_directory_of_somebody_else_is_refused_and_nothing_is_written_through_it
 fn everybody_may_still_read_what_root_set_up_whatever_its_umask() {
     let lab = Uplinks::two_subnets("15mbit");
     let tool = tool::public_binary().display();
-    let line =
-        format!("umask 077; {tool} setup >/dev/null; stat -c '%a' /run/mptcpize{{,/lock,/lock/*}}");
-    let modes = lab.client.command("bash").args(["-euc", &line]).run().silent();
-    assert_eq!(modes.stdout, "755\n700\n600\n");
+    // The lock is there as long as it is held: the daemon holds one.
+    let line = format!("umask 077; {tool} setup >/dev/null; exec {tool} daemon");
+    let _daemon = lab.client.command("bash").args(["-euc", &line]).start();
+    wait::until("the daemon", || {
+        let daemon = lab.client.journal().map(|journal| journal.with_extension("daemon"));
+        daemon.is_some_and(|daemon| daemon.exists())
+    });
+    let line = "cd /run/mptcpize; stat -c %a . lock lock/*.daemon *.journal";
+    let modes = lab.client.command("bash").args(["-euc", line]).run().silent();
+    assert_eq!(modes.stdout, "755\n700\n600\n644\n");
     let status =
         format!("exec setpriv --reuid=65534 --regid=65534 --clear-groups {tool} status -j");
     let said = lab.client.command("sh").args(["-c", &status]).run();
@@ -144,14 +148,14 @@ fn everybody_may_still_read_what_root_set_up_whatever_its_umask() {
 fn a_lock_that_is_held_names_its_holder() {
     let lab = Uplinks::two_subnets("15mbit");
     lab.client.setup("");
-    lab.client.setup("undo");
     // Root itself: nobody else can.
-    let script = "exec flock /run/mptcpize/lock/netns-* \
-                  sh -c 'echo ready >$0; exec sleep infinity' \"$0\"";
+    let script = "cd /run/mptcpize; mkdir -m 700 lock; umask 077
+                  lock=lock/$(basename *.journal .journal); : >$lock
+                  exec flock $lock sh -c 'echo ready >$0; exec sleep infinity' \"$0\"";
     let ready = scratch("holder").join("ready");
     let mut holder = lab.client.command("sh").args(["-c", script]).arg(&ready).start();
     wait::until("the lock is held", || ready.exists());
-    let done = innocent(&lab.client, "setup").run();
+    let done = innocent(&lab.client, "setup undo").run();
     assert_eq!(done.code(), 1, "{done}");
     let holds = format!("  why: process {} (flock) holds /run/mptcpize/lock/netns-", holder.pid());
     assert!(done.stderr.lines().any(|line| line.starts_with(&holds)), "{done}");

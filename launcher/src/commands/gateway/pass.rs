@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, fchown};
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -255,21 +255,7 @@ impl Pass {
     /// # Errors
     /// It cannot be made, or belongs to somebody else.
     pub fn make_directory(&self) -> Result<(), Error> {
-        lock::make(&self.run)?;
-        let directory = &self.places.0;
-        let failed = |error: io::Error| {
-            Error::new(Exit::Failed, format!("cannot make {}", directory.display()))
-                .why(reason(&error))
-        };
-        match fs::DirBuilder::new().mode(0o755).create(directory) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed(error));
-            }
-            _ => {}
-        }
-        // Apart from the mode of its creation, from which the umask takes bits.
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-        lock::check(&self.run)
+        lock::make_in(&self.run, &self.places.0)
     }
 
     /// What dnsmasq is told of the LAN as it was seen.

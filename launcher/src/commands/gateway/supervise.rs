@@ -90,10 +90,10 @@ pub fn run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
     }
     let verbose = arguments.place.verbose;
     let back = undo::take_back(locations, |change| say(verbose, change));
-    if back.is_ok() {
-        undo::clear(locations);
+    match back.is_ok() {
+        true => undo::clear(locations, place),
+        false => drop(place),
     }
-    drop(place);
     // What went wrong first says more; that the host is not as it was counts most.
     match (outcome, back) {
         (_, Err(error)) => Err(error.into()),

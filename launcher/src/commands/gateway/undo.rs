@@ -8,7 +8,7 @@ use crate::daemon::published;
 use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::host::apply::journal::{self, Journal};
-use crate::host::apply::lock;
+use crate::host::apply::lock::{self, Lock};
 use crate::host::apply::transaction;
 use crate::host::gateway::relay::Places;
 use crate::host::gateway::{GatewayHost, place};
@@ -43,8 +43,7 @@ pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
             output::note(&diff::change_line(change));
         }
     })?;
-    clear(locations);
-    drop(place);
+    clear(locations, place);
     output::line(&format!("undid {}", phrase::count(done, "change")))?;
     Ok(Exit::Done)
 }
@@ -69,15 +68,13 @@ pub fn take_back(locations: &Locations, mut each: impl FnMut(&Change)) -> Result
     Ok(count)
 }
 
-/// Removes the files of a gateway that has ended.
-pub fn clear(locations: &Locations) {
+/// Removes the files of a gateway that has ended, and gives up its place.
+pub fn clear(locations: &Locations, place: Lock) {
     let directory = locations.gateway();
     Places(directory.clone()).clear();
-    let journals = locations.gateway_journal();
-    place::clear(&journals, place::GATEWAY);
-    let _ = fs::remove_file(journals.join("lock").join(format!("netns-{}", identity::netns())));
-    for path in [journals.join("lock"), journals, directory] {
-        // One that is not empty is somebody else's.
-        let _ = fs::remove_dir(path);
-    }
+    drop(place);
+    lock::sweep(&locations.gateway_journal());
+    // One that is not empty is somebody else's.
+    let _ = fs::remove_dir(directory);
+    lock::sweep(&locations.run());
 }

@@ -8,11 +8,14 @@ use crate::commands::setup::session::{enter, open_journal};
 use crate::daemon::published;
 use crate::error::{Error, Exit};
 use crate::host::Host;
+use crate::host::agent;
 use crate::host::apply::journal::{self, Journal};
+use crate::host::apply::lock;
 use crate::host::apply::transaction;
 use crate::host::gateway::place;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
+use crate::host::private_file;
 use crate::locations::Locations;
 use crate::output::{self, diff};
 use mptcpize_model::change::Change;
@@ -42,6 +45,9 @@ pub fn undo(locations: &Locations, place: &Place, salvage: bool) -> anyhow::Resu
             "mptcpize gateway sets the uplinks up again: {stop}    # takes all of it back"
         ));
     }
+    published::clear(&locations.run(), identity::netns());
+    locations.agents(private_file::user()).iter().for_each(|all| agent::place::clear_left(all));
+    lock::sweep(&locations.run());
     Ok(exit)
 }
 

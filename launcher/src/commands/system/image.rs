@@ -1,12 +1,11 @@
 //! The host, or the image of one, whose every program is meant.
 
-use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::cli::unit::Place;
 use crate::error::{Error, Exit};
-use crate::host::apply::lock;
+use crate::host::apply::lock::{self, Lock};
 use crate::host::process::privilege;
 use crate::locations::Locations;
 use crate::output;
@@ -48,12 +47,12 @@ pub(super) fn find(place: &Place, locations: &Locations) -> Result<Image, Error>
     Ok(Image { locations: locations.clone().below(root.path()), root })
 }
 
-/// Keeps other runs for this image out, until the file is dropped. The lock lies in the running host's
+/// Keeps other runs for this image out, until it is dropped. The lock lies in the running host's
 /// directory for the state of this boot.
 ///
 /// # Errors
 /// Another run does not end, or the directory is not to be trusted.
-pub(super) fn alone(root: &Root, locations: &Locations) -> Result<File, Error> {
+pub(super) fn alone(root: &Root, locations: &Locations) -> Result<Lock, Error> {
     lock::take(&locations.run(), &root.lock_name("system"), lock::PATIENCE, |holder| {
         output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
     })

@@ -7,14 +7,13 @@
 //! inverse of its own, because units of other runs may share it: the sweep at the end removes what
 //! nobody names.
 
-use std::fs::File;
-
 use crate::commands::units::Site;
 use crate::commands::units::bring_up::{bring_up, run_all_as_before, run_as_before};
 use crate::commands::units::job::{self, Job};
 use crate::commands::units::passed_over;
 use crate::commands::units::stays_up::Fallen;
 use crate::error::{Error, Exit};
+use crate::host::apply::lock::Lock;
 use crate::host::systemd::dropins::UnitDir;
 use crate::host::systemd::systemctl::Systemctl;
 use crate::host::systemd::transaction::Transaction;
@@ -43,7 +42,7 @@ pub fn apply(
     directory: &UnitDir,
     jobs: Vec<Job>,
     now: bool,
-    lock: Option<File>,
+    lock: Option<Lock>,
 ) -> Result<Outcome, Error> {
     let done = all_or_nothing(site, directory, jobs, now);
     // Also where nothing was new: the mechanism may have changed, and a file not be needed any more.

@@ -19,13 +19,12 @@ pub mod select;
 pub mod socket_row;
 pub mod stays_up;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::{Error, Exit};
-use crate::host::apply::lock;
+use crate::host::apply::lock::{self, Lock};
 use crate::host::systemd::dropins::{Existing, UnitDir};
 use crate::host::systemd::systemctl::Systemctl;
 use crate::host::systemd::units::Source;
@@ -77,12 +76,12 @@ impl Site {
         Ok(Site { source, locations, user, units, run })
     }
 
-    /// Keeps other runs of ours out, and takes away what a crashed one left. Held until the file is
+    /// Keeps other runs of ours out, and takes away what a crashed one left. Held until it is
     /// dropped. An ordinary user without a runtime directory has no place for a lock.
     ///
     /// # Errors
     /// Another run does not end, or the run directory is not to be trusted.
-    pub fn lock(&self, directories: &[UnitDir]) -> Result<Option<File>, Error> {
+    pub fn lock(&self, directories: &[UnitDir]) -> Result<Option<Lock>, Error> {
         let taken = lock::take(&self.run, &self.root().lock_name("units"), PATIENCE, |holder| {
             output::note(&format!("waiting for another mptcpize (process {holder}) to finish"));
         });

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use crate::host::apply::run_directory::again;
+
 /// How the directories of programs begin.
 const PROGRAM: &str = "run-";
 
@@ -23,18 +25,23 @@ impl Place {
         let user = rustix::process::geteuid().as_raw();
         // Others read the directories of root: who asks there is judged by the one who answers.
         let mode = if user == 0 { 0o755 } else { 0o700 };
-        for directory in [all.parent().unwrap_or(all), all, &all.join(name)] {
-            match DirBuilder::new().mode(mode).create(directory) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                Err(_) => {}
-                // Apart from the mode of its creation, from which the umask takes bits.
-                Ok(()) => fs::set_permissions(directory, Permissions::from_mode(mode))?,
+        again(|| {
+            for directory in [all.parent().unwrap_or(all), all, &all.join(name)] {
+                match DirBuilder::new().mode(mode).create(directory) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(error);
+                    }
+                    Err(_) => {}
+                    // Apart from the mode of its creation, from which the umask takes bits.
+                    Ok(()) => fs::set_permissions(directory, Permissions::from_mode(mode))?,
+                }
+                let found = fs::symlink_metadata(directory)?;
+                if !found.is_dir() || found.uid() != user || found.mode() & 0o022 != 0 {
+                    return Err(io::ErrorKind::PermissionDenied.into());
+                }
             }
-            let found = fs::symlink_metadata(directory)?;
-            if !found.is_dir() || found.uid() != user || found.mode() & 0o022 != 0 {
-                return Err(io::ErrorKind::PermissionDenied.into());
-            }
-        }
+            Ok(())
+        })?;
         sweep(all, name);
         let place = Place(all.join(name));
         let _ = fs::remove_file(place.state());
@@ -57,10 +64,26 @@ impl Place {
         self.0.join("state")
     }
 
-    /// Removes it.
+    /// Removes it, and what is empty then above it.
     pub fn clear(&self) {
         clear(&self.0);
+        for directory in self.0.ancestors().skip(1).take(2) {
+            let _ = fs::remove_dir(directory);
+        }
     }
+}
+
+/// Removes what agents left that were killed, in the directory of all, and what is empty then.
+pub fn clear_left(all: &Path) {
+    sweep(all, "");
+    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+        let asked = UnixStream::connect(entry.path().join("state"));
+        // One that is being made has no socket yet.
+        if asked.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            clear(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(all);
 }
 
 fn clear(directory: &Path) {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit};
-use crate::host::apply::lock::{self, unusable};
+use crate::host::apply::lock::{self, Lock, unusable};
 use mptcpize_model::asked::Asked;
 use mptcpize_model::change::Change;
 use mptcpize_model::record::Record;
@@ -60,8 +60,8 @@ pub struct Journal {
     header: Header,
     record: Record,
     was_held: bool,
-    /// Held until the process ends or the journal is dropped.
-    _lock: File,
+    /// Held until the process ends or the journal is dropped, and removed then.
+    _lock: Lock,
 }
 
 /// A journal as it was read.

@@ -1,12 +1,14 @@
-//! One mptcpize at a time: the run directory, who may have made it, and the locks in it.
+//! One mptcpize at a time: locks in the run directory.
 //!
 //! A lock is flock(2) on a file, so that it ends with its holder, however that ends. Whoever can
 //! open a file can lock it, so the lock files lie in a directory that their owner alone can enter,
-//! and no file or directory of others is ever locked. The run directory itself is open for reading:
-//! `status` and `check` of ordinary users look at the journal in it.
+//! and no file or directory of others is ever locked.
 //!
-//! Not here: what is kept in the run directory besides ([`journal`](crate::host::apply::journal),
-//! [`kept`](crate::host::counters_baseline)).
+//! The file goes with the lock: its holder removes it and only then lets go of it. Whoever waited for that
+//! file finds another one at its name, or none, and begins anew; so nobody ever holds a lock on a file that
+//! is not there. What a killed holder leaves, the next one takes along.
+//!
+//! Not here: the run directory itself ([`run_directory`](crate::host::apply::run_directory)).
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
-use crate::error::{Error, Exit, reason};
-use crate::host::process::privilege;
+use crate::error::{Error, Exit};
+pub(in crate::host) use crate::host::apply::run_directory::unusable;
+use crate::host::apply::run_directory::{again, made};
+pub use crate::host::apply::run_directory::{check, make, make_in};
 use mptcpize_model::plain;
 
 /// How long a second run waits for the first.
@@ -26,86 +30,47 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 /// The directory of the lock files, in the run directory.
 const LOCKS: &str = "lock";
+/// The lock file of those who replace another lock file.
+const REPLACING: &str = "replacing";
 
-/// Makes the directory for the state of this boot, which all may read, and checks that what is
-/// there already can be trusted.
-///
-/// # Errors
-/// 4 where that is not permitted, 1 where it cannot be, or as [`check`].
-pub fn make(directory: &Path) -> Result<(), Error> {
-    let made = directory.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
-        DirBuilder::new().mode(0o755).create(directory)?;
-        // Apart from the mode of its creation, from which the umask takes bits.
-        fs::set_permissions(directory, Permissions::from_mode(0o755))
-    });
-    match made {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(unusable(directory, &error))
+/// A lock of this process, until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is locked: then no other process has the file of this name.
+        if is_at(&self.file, &self.path) {
+            let _ = fs::remove_file(&self.path);
         }
-        _ => check(directory),
+        if let Some(directory) = self.path.parent().and_then(Path::parent) {
+            tidy(directory);
+        }
     }
 }
 
-/// Is everything in the run directory there because root, or this user, put it there? True as well
-/// where there is no such directory.
-///
-/// # Errors
-/// It is a link, belongs to somebody else or can be written by others, or something in it is.
-pub fn check(directory: &Path) -> Result<(), Error> {
-    let distrust = |path: &Path, why: String| {
-        Error::new(Exit::Failed, format!("cannot trust {}", path.display())).why(why).fix(format!(
-            "find out who made it, then: sudo rm -r {}    # setup undo --salvage still works",
-            directory.display()
-        ))
-    };
-    let found = match fs::symlink_metadata(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(|error| unusable(directory, &error))?,
-    };
-    if !found.is_dir() {
-        return Err(distrust(directory, format!("it is {}, not a directory", kind(&found))));
-    }
-    let above = directory.parent().and_then(|above| fs::metadata(above).ok());
-    if let Some(why) = flaw(&found, above.as_ref()) {
-        return Err(distrust(directory, why));
-    }
-    for entry in fs::read_dir(directory).map_err(|error| unusable(directory, &error))? {
-        let entry = entry.map_err(|error| unusable(directory, &error))?;
-        // It may have been renamed or removed meanwhile, by another mptcpize.
-        let Ok(inside) = entry.metadata() else { continue };
-        if !inside.is_dir() && !inside.is_file() {
-            return Err(distrust(&entry.path(), format!("it is {}", kind(&inside))));
-        }
-        if let Some(why) = flaw(&inside, above.as_ref()) {
-            return Err(distrust(&entry.path(), why));
-        }
-    }
-    Ok(())
+/// Removes a directory of locks that has none, and the run directory if that was all. One that is not
+/// empty stays, and whoever is about to make something in one that went makes it again.
+pub fn tidy(directory: &Path) {
+    let _ = fs::remove_dir(directory.join(LOCKS));
+    let _ = fs::remove_dir(directory);
 }
 
-/// What speaks against a file: its owner or its mode.
-fn flaw(found: &Metadata, above: Option<&Metadata>) -> Option<String> {
-    let user = rustix::process::geteuid().as_raw();
-    // In a user namespace the true root has another number: that of the owner of /run.
-    let trusted = [0, user].contains(&found.uid())
-        || above.is_some_and(|above| above.uid() == found.uid() && above.mode() & 0o022 == 0);
-    match (trusted, found.mode() & 0o022) {
-        (false, _) => Some(format!("it belongs to user {}", found.uid())),
-        (true, 0) => None,
-        (true, _) => Some(format!("others can write to it (mode {:o})", found.mode() & 0o7777)),
+/// Removes the lock files that nobody holds, as those who were killed leave them, and what is empty then.
+pub fn sweep(directory: &Path) {
+    let entries = fs::read_dir(directory.join(LOCKS)).into_iter().flatten().flatten();
+    for name in entries.map(|entry| entry.file_name()) {
+        // Taken, it goes when it is dropped; what cannot be taken is somebody else's.
+        drop(name.to_str().map(|name| try_take(directory, name)));
     }
-}
-
-fn kind(found: &Metadata) -> &'static str {
-    match found.file_type() {
-        kind if kind.is_symlink() => "a symbolic link",
-        kind if kind.is_file() => "a file",
-        _ => "no regular file",
-    }
+    tidy(directory);
 }
 
 /// Takes the lock of this name below the run directory; `waiting` is told who holds it, if anybody
-/// does. It is held until the file is dropped.
+/// does. It is held until it is dropped.
 ///
 /// # Errors
 /// Another mptcpize does not let go of it for as long as `patience`; as [`make`]; the file is not
@@ -115,13 +80,13 @@ pub fn take(
     name: &str,
     patience: Duration,
     waiting: impl FnOnce(&str),
-) -> Result<File, Error> {
-    let path = place(directory, name)?;
+) -> Result<Lock, Error> {
+    let path = directory.join(LOCKS).join(name);
     let started = Instant::now();
     let mut waiting = Some(waiting);
     loop {
-        match attempt(&path)? {
-            Attempt::Taken(file) => return Ok(file),
+        match try_take(directory, name)? {
+            Attempt::Taken(lock) => return Ok(lock),
             Attempt::Held(holder) if started.elapsed() > patience => {
                 return Err(held(&path, &holder));
             }
@@ -138,8 +103,8 @@ pub fn take(
 /// What came of one attempt to take a lock.
 #[derive(Debug)]
 pub enum Attempt {
-    /// It is ours until the file is dropped.
-    Taken(File),
+    /// It is ours until it is dropped.
+    Taken(Lock),
     /// This process has it; empty where that cannot be told.
     Held(String),
 }
@@ -149,42 +114,54 @@ pub enum Attempt {
 /// # Errors
 /// As [`make`]; the file is not ours.
 pub fn try_take(directory: &Path, name: &str) -> Result<Attempt, Error> {
-    attempt(&place(directory, name)?)
-}
-
-/// The file of a lock, in a directory that is closed to others.
-fn place(directory: &Path, name: &str) -> Result<PathBuf, Error> {
     make(directory)?;
     let locks = directory.join(LOCKS);
-    close(&locks).map_err(|error| unusable(&locks, &error))?;
-    Ok(locks.join(name))
+    let path = locks.join(name);
+    let mut at = &locks;
+    again(|| {
+        at = &locks;
+        close(&locks)?;
+        at = &path;
+        attempt(&path)
+    })
+    .map_err(|error| unusable(at, &error))
 }
 
-fn attempt(path: &Path) -> Result<Attempt, Error> {
+fn attempt(path: &Path) -> io::Result<Attempt> {
     loop {
-        let mut file = open(path).map_err(|error| unusable(path, &error))?;
+        let mut file = open(path)?;
         if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             if error != rustix::io::Errno::WOULDBLOCK {
-                return Err(unusable(path, &error.into()));
+                return Err(error.into());
             }
-            return Ok(Attempt::Held(holder(&mut file)));
+            // One that has gone meanwhile is held by nobody, or by who is about to let go of it.
+            if is_at(&file, path) {
+                return Ok(Attempt::Held(holder(&mut file)));
+            }
+            continue;
         }
-        // What was replaced while we waited locks nothing any more.
-        let is_current = |there: &Metadata| {
-            file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
-        };
-        if fs::symlink_metadata(path).as_ref().is_ok_and(is_current) {
+        // What was removed while we waited locks nothing any more.
+        if is_at(&file, path) {
             // For the messages of others where /proc/locks cannot be read.
             let _ = file.set_len(0);
             let _ =
                 file.seek(SeekFrom::Start(0)).and_then(|_| write!(file, "{}", std::process::id()));
-            return Ok(Attempt::Taken(file));
+            return Ok(Attempt::Taken(Lock { file, path: path.to_owned() }));
         }
     }
 }
 
+/// Is this the file of that name?
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(own), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    (own.dev(), own.ino()) == (there.dev(), there.ino())
+}
+
 /// Makes the directory of the lock files, or closes it to others.
 fn close(locks: &Path) -> io::Result<()> {
+    if let Some(directory) = locks.parent() {
+        made(directory)?;
+    }
     match DirBuilder::new().mode(0o700).create(locks) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
@@ -218,8 +195,24 @@ fn open(path: &Path) -> io::Result<File> {
         if found.mode() & 0o077 == 0 {
             return Ok(file);
         }
-        // Others may have it open, and hold a lock on it that no chmod takes away.
-        fs::remove_file(path)?;
+        replace(path)?;
+    }
+}
+
+/// Removes a lock file that others may have open, holding a lock on it that no chmod takes away. One process
+/// at a time, and after another look: otherwise a second one removes what the first has made there.
+fn replace(path: &Path) -> io::Result<()> {
+    if path.ends_with(REPLACING) {
+        return Err(io::Error::other("others can open it"));
+    }
+    loop {
+        match attempt(&path.with_file_name(REPLACING))? {
+            Attempt::Held(_) => std::thread::sleep(LOOK),
+            Attempt::Taken(_alone) => match fs::symlink_metadata(path) {
+                Ok(there) if there.mode() & 0o077 != 0 => return fs::remove_file(path),
+                _ => return Ok(()),
+            },
+        }
     }
 }
 
@@ -271,19 +264,10 @@ fn held(path: &Path, holder: &str) -> Error {
         .fix(format!("wait for it, or look at it: ps -fp {holder}"))
 }
 
-/// What cannot be used, with its exit code: 4 without the right, else 1.
-pub(in crate::host) fn unusable(path: &Path, error: &io::Error) -> Error {
-    let what = format!("cannot use {}", path.display());
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            Error::new(Exit::NotPermitted, what).why(reason(error)).fix(privilege::advice())
-        }
-        _ => Error::new(Exit::Failed, what).why(reason(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[test]
@@ -317,5 +301,75 @@ mod tests {
         drop(ours);
         // A program that another test starts holds what we had open until it executes.
         take(place.path(), "one", PATIENCE, |_| {}).expect("it is free again");
+    }
+
+    #[test]
+    fn a_lock_has_one_holder_however_many_want_it_and_the_last_leaves_nothing() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let run = place.path().join("run");
+        let (inside, turns) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        // Without a pause, so that each step of one meets any step of another.
+                        let lock = loop {
+                            match try_take(&run, "one").expect("nobody else is here") {
+                                Attempt::Taken(lock) => break lock,
+                                Attempt::Held(_) => std::thread::yield_now(),
+                            }
+                        };
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
+                        assert!(is_at(&lock.file, &lock.path), "the file of its name is another");
+                        turns.fetch_add(1, Ordering::SeqCst);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(turns.into_inner(), 400);
+        assert!(!run.exists(), "the last one left something");
+    }
+
+    #[test]
+    fn a_file_that_others_could_open_is_replaced_by_one_process_alone() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let locks = place.path().join(LOCKS);
+        for _ in 0..20 {
+            DirBuilder::new().mode(0o700).create(&locks).expect("the name is free");
+            let open = File::create(locks.join("one")).expect("the name is new");
+            open.set_permissions(Permissions::from_mode(0o666)).expect("it is ours");
+            let inside = AtomicU32::new(0);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        let lock = take(place.path(), "one", PATIENCE * 12, |_| {});
+                        let lock = lock.expect("it is free after a while");
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
+                        assert!(is_at(&lock.file, &lock.path), "the file of its name is another");
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    });
+                }
+            });
+            // The last one removed it.
+            fs::create_dir_all(place.path()).expect("a temporary directory");
+        }
+    }
+
+    #[test]
+    fn what_the_killed_left_is_swept_and_what_is_held_stays() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let run = place.path().join("run");
+        let held = take(&run, "held", PATIENCE, |_| {}).expect("nobody holds it");
+        for left in ["one", "two"] {
+            let file = File::create(run.join(LOCKS).join(left)).expect("the name is new");
+            file.set_permissions(Permissions::from_mode(0o600)).expect("it is ours");
+        }
+        sweep(&run);
+        let names = || fs::read_dir(run.join(LOCKS)).map(|entries| entries.flatten().count());
+        assert_eq!(names().ok(), Some(1));
+        fs::write(run.join("journal"), "").expect("the directory stays");
+        drop(held);
+        assert!(!run.join(LOCKS).exists() && run.exists());
     }
 }

@@ -5,5 +5,6 @@ pub mod files;
 pub mod journal;
 pub mod lock;
 pub mod nat;
+pub mod run_directory;
 pub mod sysctl;
 pub mod transaction;

@@ -1,11 +1,11 @@
 //! The place of what runs for long on this host, a gateway or a relay's server: one runs at a time, and others
 //! are told which process it is.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Exit};
-use crate::host::apply::lock::{self, Attempt};
+use crate::host::apply::lock::{self, Attempt, Lock};
 use crate::locations::Locations;
 
 /// What has a place.
@@ -25,21 +25,21 @@ pub const GATEWAY: Kind = Kind { what: "gateway", lock: "gateway", unit: "mptcpi
 /// The server end of a relay.
 pub const SERVER: Kind = Kind { what: "relay", lock: "server", unit: "mptcpize-relay" };
 
-/// Takes the place of the gateway, for as long as the file is open.
+/// Takes the place of the gateway, until it is dropped.
 ///
 /// # Errors
 /// 1 where another gateway runs.
-pub fn take(locations: &Locations) -> Result<File, Error> {
+pub fn take(locations: &Locations) -> Result<Lock, Error> {
     take_in(&locations.gateway_journal(), GATEWAY)
 }
 
-/// Takes a place whose locks are in this directory, for as long as the file is open.
+/// Takes a place whose locks are in this directory, until it is dropped.
 ///
 /// # Errors
 /// 1 where another one runs.
-pub fn take_in(directory: &Path, kind: Kind) -> Result<File, Error> {
+pub fn take_in(directory: &Path, kind: Kind) -> Result<Lock, Error> {
     match lock::try_take(directory, kind.lock)? {
-        Attempt::Taken(file) => Ok(file),
+        Attempt::Taken(lock) => Ok(lock),
         Attempt::Held(holder) => {
             Err(Error::new(Exit::Failed, format!("a {} runs here already", kind.what))
                 .why(match holder.as_str() {
@@ -75,9 +75,4 @@ pub fn stop(holder: &str, kind: Kind) -> String {
         (false, "") => "end the other one first".to_owned(),
         (false, holder) => format!("sudo kill {holder}"),
     }
-}
-
-/// Removes the lock, of one that has ended.
-pub fn clear(directory: &Path, kind: Kind) {
-    let _ = fs::remove_file(directory.join("lock").join(kind.lock));
 }

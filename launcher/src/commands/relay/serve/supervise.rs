@@ -127,10 +127,10 @@ pub fn run(arguments: &Serve, locations: &Locations) -> anyhow::Result<Exit> {
     running.relay.take().into_iter().for_each(Relay::stop);
     let verbose = arguments.verbose;
     let back = pass::take_back(locations, &directory, |change| say(verbose, change));
-    if back.is_ok() {
-        undo::clear(&directory);
+    match back.is_ok() {
+        true => undo::clear(locations, &directory, place),
+        false => drop(place),
     }
-    drop(place);
     // What went wrong first says more; that the host is not as it was counts most.
     match (outcome, back) {
         (_, Err(error)) => Err(error.into()),
@@ -151,19 +151,8 @@ fn make(locations: &Locations, directory: &std::path::Path) -> Result<(), Error>
     if user() != 0 {
         return private_file::make_directory(directory);
     }
-    lock::make(&locations.run())?;
-    let failed = |error: std::io::Error| {
-        Error::new(Exit::Failed, format!("cannot make {}", directory.display())).why(reason(&error))
-    };
-    match fs::create_dir(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(failed(error));
-        }
-        _ => {}
-    }
-    // Its process passes here; the umask takes bits from what is made.
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    lock::check(&locations.run())
+    // Its process passes here.
+    lock::make_in(&locations.run(), directory)
 }
 
 struct Running<'a> {

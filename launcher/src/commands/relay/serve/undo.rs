@@ -1,10 +1,11 @@
 //! `mptcpize relay serve undo`, and the end of every relay: the host as it was. Key and users stay.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::commands::relay::serve::pass;
 use crate::error::Exit;
+use crate::host::apply::lock::{self, Lock};
 use crate::host::gateway::place::{self, SERVER};
 use crate::host::gateway::relay::Places;
 use crate::host::private_file;
@@ -28,8 +29,7 @@ pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
             output::note(&diff::change_line(change));
         }
     })?;
-    clear(&directory);
-    drop(place);
+    clear(locations, &directory, place);
     output::line(&format!("undid {}", phrase::count(count, "change")))?;
     Ok(Exit::Done)
 }
@@ -39,13 +39,15 @@ pub fn held(directory: &Path) -> std::path::PathBuf {
     directory.join("held")
 }
 
-/// Removes the files of a relay that has ended.
-pub fn clear(directory: &Path) {
+/// Removes the files of a relay that has ended, and gives up its place.
+pub fn clear(locations: &Locations, directory: &Path, place: Lock) {
     Places(directory.to_owned()).clear();
-    let held = held(directory);
-    place::clear(&held, SERVER);
-    for path in [held.join("lock"), held, directory.to_owned()] {
-        // One that is not empty is somebody else's.
+    drop(place);
+    lock::sweep(&held(directory));
+    // One that is not empty is somebody else's.
+    let counts = locations.served_counts(private_file::user());
+    for path in counts.iter().map(PathBuf::as_path).chain([directory]) {
         let _ = fs::remove_dir(path);
     }
+    lock::sweep(&locations.run());
 }
