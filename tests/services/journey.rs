@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::package::packages;
 use crate::support::systemd::{Machine, machine_of};
+use crate::support::wait::deadline;
 use crate::support::{Launch, Netns, serve};
 
 /// Links of this rate take seconds for the file below: the second one is wanted.
@@ -57,10 +58,10 @@ fn a_newcomer_installs_sees_understands_and_undoes_and_nothing_is_left() {
     let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/packaging/journey");
     machine.install(&steps, "/opt/journey");
     machine.install(packages().0.as_ref(), "/opt/mptcpize-rs.deb");
-    let told = machine
-        .sh("export DEBIAN_FRONTEND=noninteractive
-             /opt/journey package=/opt/mptcpize-rs.deb http://10.99.0.1:8000/file 2>&1")
-        .ok();
+    let typed = "DEBIAN_FRONTEND=noninteractive /opt/journey package=/opt/mptcpize-rs.deb \
+                 http://10.99.0.1:8000/file 2>&1";
+    // A dozen commands, and apt thrice.
+    let told = machine.command(&["sh", "-c", typed]).start().finish_within(5 * deadline()).ok();
     assert!(told.stdout.ends_with("all held\n"), "{told}");
     machine.sh("rm /opt/journey /opt/mptcpize-rs.deb; ip link delete w1; ip link delete w2").ok();
 }
