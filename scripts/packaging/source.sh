@@ -6,7 +6,6 @@
 # `vendor`. Not what Debian's archive takes, where each crate is a package: what anybody can build offline.
 # shellcheck disable=SC2154 # Those variables.
 
-
 # What only other systems use: cargo asks for the crate and never compiles it, and these bring libraries for
 # a linker of theirs.
 empty_foreign_crates() {
