@@ -150,13 +150,14 @@ fn an_upgrade_gives_every_program_the_new_library() {
         mount --bind /etc/ld.so.preload /etc/ld.so.preload
         ! dpkg -r mptcpize-rs >/tmp/said 2>&1
         grep -c 'error: cannot write /etc/ld.so.preload' /tmp/said
+        grep -c '^mptcpize: the package stays' /tmp/said
         umount /etc/ld.so.preload
         {plain}
         "#
     );
     let done = copy(&script).run().ok();
     // The package's library, and the one for every program.
-    assert_eq!(done.stdout, "2\n262\n1\n1\n262\n", "{done}");
+    assert_eq!(done.stdout, "2\n262\n1\n1\n1\n262\n", "{done}");
 }
 
 /// Of programs without their symbols, as a release has them. What is overridden has its reason beside it,
