@@ -65,3 +65,17 @@ fn a_newcomer_installs_sees_understands_and_undoes_and_nothing_is_left() {
     assert!(told.stdout.ends_with("all held\n"), "{told}");
     machine.sh("rm /opt/journey /opt/mptcpize-rs.deb; ip link delete w1; ip link delete w2").ok();
 }
+
+/// A fresh Debian has no kill(1), for one: it is a package of its own.
+#[test]
+fn the_units_of_the_package_want_no_other_package_and_the_daemon_reloads() {
+    let machine = machine_of(Some(&fresh()));
+    machine.install(packages().0.as_ref(), "/opt/mptcpize-rs.deb");
+    machine.sh("dpkg --force-unsafe-io -i /opt/mptcpize-rs.deb").ok();
+    for unit in ["mptcpized", "mptcpize-gateway", "mptcpize-relay", "mptcpize-relay-agent"] {
+        machine.sh(&format!("systemd-analyze verify --man=no {unit}.service")).silent();
+    }
+    machine.sh("systemctl start mptcpized; systemctl reload mptcpized").ok();
+    assert_eq!(machine.property("mptcpized", "ActiveState"), "active");
+    machine.sh("dpkg --purge mptcpize-rs; rm /opt/mptcpize-rs.deb").ok();
+}
