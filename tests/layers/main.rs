@@ -7,6 +7,7 @@
 mod arrows;
 mod package;
 mod ports;
+mod packaging;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -236,6 +237,7 @@ fn every_link_of_a_page_leads_to_a_file_and_a_heading() {
         "launcher/netlink/README.md",
         "relay/README.md",
         "tests/README.md",
+        "scripts/packaging/README.md",
     ];
     let mut seen = 0;
     for page in pages.map(|page| root.join(page)) {

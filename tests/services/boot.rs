@@ -72,8 +72,8 @@ fn the_unit_follows_the_links_and_leaves_what_undo_takes_back() {
 fn an_upgrade_starts_the_daemon_in_place_of_the_unit_before_and_undoes_nothing() {
     let machine = machine();
     install(&machine);
-    let maintainer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/debian/postinst");
-    machine.install(&maintainer, "/opt/postinst");
+    let hook = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/packaging/after-install");
+    machine.install(&hook, "/opt/after-install");
     machine.write(
         "/usr/lib/systemd/system/mptcpize-setup.service",
         "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/mptcpize setup\n\
@@ -93,7 +93,7 @@ fn an_upgrade_starts_the_daemon_in_place_of_the_unit_before_and_undoes_nothing()
         .sh(&format!(
             "mv /opt/{UNIT} /usr/lib/systemd/system
             ln -sf {UNIT} /usr/lib/systemd/system/mptcpize-setup.service
-            sh /opt/postinst configure 1"
+            /opt/after-install"
         ))
         .ok();
     assert_eq!(machine.property(UNIT, "ActiveState"), "active");

@@ -34,7 +34,7 @@ fn install(machine: &Machine, which: &str) -> String {
 
 fn forget(machine: &Machine) {
     machine
-        .sh("dpkg --purge mptcpize >/dev/null 2>&1; ln -sf /opt/mptcpize /usr/bin/mptcpize
+        .sh("dpkg --purge mptcpize-rs >/dev/null 2>&1; ln -sf /opt/mptcpize /usr/bin/mptcpize
              rm -rf /opt/*.deb /etc/mptcpize-relays.toml /run/mptcpize; systemctl daemon-reload")
         .ok();
 }

@@ -17,6 +17,8 @@ cp "$1" opt/mptcpize
 # What this host starts at boot is no business of the tests, nor what was enabled on it before.
 rm -rf etc/systemd/system/*.wants etc/systemd/system/*.d etc/systemd/system.conf.d etc/mptcpize.toml
 rm -rf usr/local/lib/mptcpize var/lib/mptcpize var/cache/mptcpize usr/lib/*/mptcpize usr/lib/mptcpize etc/ld.so.preload
+# An image maker's word that packages start nothing: this machine is none that is being made.
+rm -f usr/sbin/policy-rc.d
 for unit in systemd-udevd systemd-logind systemd-networkd systemd-resolved systemd-timesyncd console-getty; do
 	ln -sf /dev/null "etc/systemd/system/$unit.service"
 done
