@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use mptcpize::config_file;
+use mptcpize::output::man::settings::EXAMPLES;
 use mptcpize_model::config::Config;
 use mptcpize_model::settings::{Section, Setting, Table, What, sections};
 
@@ -154,4 +155,12 @@ fn the_defaults_of_the_limits_are_those_that_hold() {
         .collect();
     let said = config_file::gateway(&format!("[gateway.limits]\n{text}")).expect("they are good");
     assert_eq!(said, Default::default());
+}
+
+#[test]
+fn the_whole_files_of_the_manual_page_are_good() {
+    for (said, file) in EXAMPLES {
+        let read = config_file::read(file).unwrap_or_else(|why| panic!("{said} {why}"));
+        assert_ne!(read, Config::default(), "{said}");
+    }
 }
