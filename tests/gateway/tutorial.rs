@@ -286,3 +286,16 @@ fn what_the_tutorial_set_up_its_last_situation_takes_back() {
     used_only(&carried, 1);
     page.ends();
 }
+
+#[test]
+fn a_server_that_has_a_route_of_its_own_over_one_link_is_joined_over_the_other() {
+    let (lab, web) = laptop();
+    lab.client.setup("");
+    lab.client.net.ip(&format!("route add {SERVER_V4} via 10.2.0.254 dev w2"));
+    let shell = Shell::at(&lab.client);
+    let line = "mptcpize run curl -O http://www.example.org/file";
+    let (carried, _) = shell.downloads(line, &web, &lab);
+    used_all(&carried);
+    let checked = shell.types("mptcpize check www.example.org:80");
+    assert_eq!(checked.code(), 0, "{checked}");
+}

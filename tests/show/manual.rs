@@ -150,6 +150,36 @@ fn no_line_of_a_page_is_longer_than_a_terminal() {
     }
 }
 
+#[test]
+fn a_command_that_is_copied_from_a_page_is_the_one_that_was_written() {
+    for Page { file, name, shown } in pages() {
+        // groff makes other letters of these (U+2010, U+2019, …), unless they are escaped; Debian's does
+        // not, so that only the source tells.
+        let source = fs::read_to_string(file).expect("it is text");
+        for line in source.lines().filter(|line| !line.starts_with(".TH ")) {
+            let mut before = ' ';
+            for letter in line.chars() {
+                let turned = "-'`^~\"".contains(letter) && before != '\\';
+                assert!(!turned, "{name}: {letter} is another letter in: {line}");
+                before = letter;
+            }
+        }
+        if !name.ends_with(".8") {
+            continue;
+        }
+        let verb: Vec<&str> = name.trim_end_matches(".8").split('-').skip(1).collect();
+        let help = tool(&verb).arg("--help").run().silent().stdout;
+        let commands = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+        let commands = commands.take_while(|line| !line.is_empty());
+        let pasted = section(shown, "EXAMPLES").join("\n");
+        let lines: Vec<&str> = pasted.split(" \\\n").map(str::trim_start).collect();
+        let pasted = lines.join(" ");
+        for command in commands.filter(|line| !line.starts_with("   ")) {
+            assert!(pasted.contains(command.trim_start()), "{name}: {command} in\n{pasted}");
+        }
+    }
+}
+
 /// The names of our own pages in a text: `mptcpize-setup(8)`.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| letter.is_whitespace() || ",;:".contains(letter));
