@@ -37,8 +37,11 @@ fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
         let whole = error.to_string();
         let Some((key, section)) = unknown_key(text, &error) else { return whole };
-        // Instead of all keys that there are, which fill half a screen.
-        let said = error.message().split(", expected ").next().unwrap_or_default().trim_end();
+        let said = match error.message().split_once("`, expected ") {
+            // Instead of all keys that there are, which fill half a screen.
+            Some((unknown, _)) => format!("{unknown}`"),
+            None => error.message().trim_end().to_owned(),
+        };
         whole.replace(error.message(), &format!("{said}: {}", hint(&key, &section)))
     })
 }

@@ -144,7 +144,7 @@ mod tests {
             ("see ip-mptcp(8), ss(8).", "see \\fBip\\-mptcp\\fR(8), \\fBss\\fR(8)."),
             ("a filter on `socket(2)`: any", "a filter on \\fBsocket(2)\\fR: any"),
             ("(default: 443) (2)", "(default: 443) (2)"),
-            ("…(8)", "...(8)"),
+            ("a…(8)", "a...(8)"),
             (".conf", "\\&.conf"),
             ("'x' \\ \"y\"", "\\(aqx\\(aq \\e \\(dqy\\(dq"),
         ] {
