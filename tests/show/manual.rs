@@ -144,6 +144,8 @@ fn no_line_of_a_page_is_longer_than_a_terminal() {
     for Page { name, shown, .. } in pages() {
         for line in shown.lines() {
             assert!(line.chars().count() <= 80, "{name}: {line}");
+            // A row that was broken in the source.
+            assert!(!format!("{line} ").contains(",. "), "{name}: {line}");
             // Searching for an option or a page must find it.
             assert!(!line.ends_with('\u{2010}'), "{name}: hyphenated: {line}");
         }

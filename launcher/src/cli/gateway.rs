@@ -62,8 +62,9 @@ if the gateway made it. A gateway that runs is not touched: end it instead.";
 const UNDO_MORE: &str = "\
 Exit status:
   0  done, or nothing was to be done
-  1  something cannot be taken back, or a gateway runs
+  1  a gateway runs
   4  not permitted: CAP_NET_ADMIN is missing
+  6  the kernel refuses a change; the rest is taken back
 
 Files:
   /run/mptcpize/gateway  the journal, from which it is taken back

@@ -64,8 +64,9 @@ connections go on over those that are left.";
 const UNDO_MORE: &str = "\
 Exit status:
   0  done, or nothing was to be done
-  1  the journal is damaged, or the kernel refuses; the message names what is left
+  1  the journal is damaged: --salvage undoes what can be read of it
   4  not permitted: CAP_NET_ADMIN is missing
+  6  the kernel refuses a change; the rest is undone, and the command that goes on is printed
 
 Files:
   /run/mptcpize  the journal, from which it is undone

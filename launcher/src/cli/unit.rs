@@ -51,9 +51,9 @@ Files:
   /etc/containers/mptcpize-seccomp.json, /etc/systemd/system/mptcpize-containers.service
       --containers --via seccomp: the profile, and what answers its calls
   /usr/lib/mptcpize   what is enabled needs of mptcpize, where no package has installed it
-  /etc/mptcpize.toml  what --system leaves alone ([system]), which sockets stay TCP ([sockets]),
-                      and devices for containers with settings of their own ([containers.NAME]);
-                      see mptcpize.toml(5)
+  /etc/mptcpize.toml  what --system leaves alone ([system]), which sockets stay TCP \
+([sockets]), and devices for containers with settings of their own ([containers.NAME]); see \
+mptcpize.toml(5)
 
 Examples:
   mptcpize enable --dry-run nginx

@@ -61,8 +61,9 @@ key and the users stay. A relay that runs is not touched: end it instead.";
 const UNDO_MORE: &str = "\
 Exit status:
   0  done, or nothing was to be done
-  1  something cannot be taken back, or a relay runs
+  1  a relay runs
   4  not permitted
+  6  the kernel refuses a change; the rest is taken back
 
 Files:
   /run/mptcpize/relay-server  the journal, from which it is taken back

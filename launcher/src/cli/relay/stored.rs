@@ -66,9 +66,10 @@ Forgets a stored relay, and its key with it. Connections that go through it stay
 const REMOVE_MORE: &str = "\
 Exit status:
   0  it is forgotten
-  1  there is no such relay, or the file cannot be trusted
+  1  the file cannot be trusted
   2  it is no name of a relay
   4  not permitted
+  5  there is no relay of that name
 
 Files:
   /etc/mptcpize-relays.toml, ~/.config/mptcpize/relays.toml

@@ -11,8 +11,8 @@ macro_rules! ends {
         "\
 Exit status:
   0  done
-  1  a file cannot be trusted or written
-  2  wrong usage
+  1  a file cannot be trusted or written, or the relay's method has no users
+  2  wrong usage, or what changes who may connect was not confirmed
   4  not permitted
   5  this host is no relay, or there is no such user
 
