@@ -6,8 +6,7 @@ use clap::{Args, Subcommand};
 /// The flags of an endpoint, below the options of `endpoint` and of `endpoint add`.
 macro_rules! flags {
     () => {
-        "\
-Flags:
+        "Flags:
   signal    announce the address to the peer (ADD_ADDR): for servers
   subflow   open subflows from the address (MP_JOIN): for clients
   backup    its subflows carry data only while no other can
@@ -20,8 +19,7 @@ Flags:
 /// The exit status of what changes something, for the sections below.
 macro_rules! changes {
     () => {
-        "\
-Exit status:
+        "Exit status:
   0  done, or nothing was to be done
   1  the kernel refuses, in its own words
   2  wrong usage
@@ -33,8 +31,7 @@ Exit status:
 /// That of what shows something.
 macro_rules! shows {
     () => {
-        "\
-Exit status:
+        "Exit status:
   0  shown
   1  the kernel refuses, in its own words
   2  wrong usage
