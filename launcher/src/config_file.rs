@@ -2,15 +2,17 @@
 
 use mptcpize_model::config::Config;
 use mptcpize_model::gateway::asked::Asked;
+use mptcpize_model::settings::{Table, sections, unknown};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// Reads the text of a settings file.
 ///
 /// # Errors
-/// What is wrong with it, with line and column, as the TOML reader words it; or which setting is out
-/// of its range.
+/// What is wrong with it, with line and column, as the TOML reader words it, and what was meant by a key
+/// that is not known; or which setting is out of its range.
 pub fn read(text: &str) -> Result<Config, String> {
-    let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+    let config: Config = parsed(text)?;
     config.check()?;
     gateway(text)?;
     Ok(config)
@@ -26,9 +28,47 @@ pub fn gateway(text: &str) -> Result<Asked, String> {
     struct File {
         gateway: Asked,
     }
-    let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    let file: File = parsed(text)?;
     file.gateway.check()?;
     Ok(file.gateway)
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| {
+        let whole = error.to_string();
+        let Some((key, section)) = unknown_key(text, &error) else { return whole };
+        let said = match error.message().split_once("`, expected ") {
+            // Instead of all keys that there are, which fill half a screen.
+            Some((unknown, _)) => format!("{unknown}`"),
+            None => error.message().trim_end().to_owned(),
+        };
+        whole.replace(error.message(), &format!("{said}: {}", hint(&key, &section)))
+    })
+}
+
+/// The key that an error is about, if it is that the key is not known, and the section that it is in.
+fn unknown_key(text: &str, error: &toml::de::Error) -> Option<(String, String)> {
+    let before = text.get(..error.span()?.start)?;
+    let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('['));
+    let section = header.and_then(|name| name.split(']').next()).unwrap_or_default().trim();
+    let key = match error.message().strip_prefix("unknown field `") {
+        Some(rest) => rest.split('`').next()?,
+        // There, what is no key is a link, and its value the address of a gateway.
+        None if section == "gateway" && error.message().contains("no IP address") => {
+            before.rsplit('\n').next()?.split('=').next()?.trim()
+        }
+        None => return None,
+    };
+    Some((key.to_owned(), section.to_owned()))
+}
+
+/// What was meant, and where the keys are described.
+fn hint(key: &str, section: &str) -> String {
+    let page = "man 5 mptcpize.toml has them all";
+    match unknown::meant(key, section, &sections(Config::table())) {
+        Some(meant) => format!("{meant} ({page})"),
+        None => page.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -38,7 +78,14 @@ mod tests {
     #[test]
     fn a_mistake_in_the_file_is_told_with_its_place() {
         let table = [
-            ("rolle = \"client\"\n", "rolle", "line 1, column 1"),
+            ("rolle = \"client\"\n", "did you mean `role`?", "line 1, column 1"),
+            (
+                "only_ports = [1]\n",
+                "stands in [containers.NAME] or in [sockets]",
+                "line 1, column 1",
+            ),
+            ("[relay]\nhots = true\n", "did you mean `host`? (man 5", "line 2, column 1"),
+            ("[gateway]\nqiuc = \"block\"\n", "did you mean `quic`? (man 5", "line 2, column 8"),
             ("role = \"client\"\nonly = 3\n", "invalid type", "line 2, column 8"),
             ("role = \"boss\"\n", "unknown variant", "line 1, column 8"),
             ("only = [\"a/b\"]\n", "interface name", "line 1, column 8"),

@@ -20,5 +20,6 @@ mod others;
 mod programs;
 mod refused;
 mod seen;
+mod tutorial;
 mod upgrade;
 mod vpn;

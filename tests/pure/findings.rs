@@ -334,7 +334,10 @@ fn in_another_namespace_every_command_names_it() {
     let shown = |netns| Screen { findings: &findings, sudo: false, netns: Some(netns), peer: None };
     let text = shown("lab").text(&Term::PLAIN);
     assert!(text.contains("fix  mptcpize setup --netns lab\n"), "{text}");
-    assert!(text.ends_with("For a report: mptcpize check --json --netns lab\n"), "{text}");
+    assert!(text.contains("For a report: mptcpize check --json --netns lab\n"), "{text}");
+    let next =
+        "\nNext, to mend routing:\n  mptcpize setup --netns lab\n  mptcpize check --netns lab\n";
+    assert!(text.ends_with(next), "{text}");
     let mut off = laptop(true);
     off.socket = Socket::Off;
     let findings = checks::run(&off);

@@ -12,5 +12,6 @@ mod gateway_findings;
 mod go_programs;
 mod lookup;
 mod plan;
+mod settings;
 mod status_screens;
 mod top_screens;

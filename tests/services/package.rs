@@ -107,9 +107,9 @@ fn it_installs_works_upgrades_removes_and_purges_without_a_trace() {
     let done = copy(&script).run().ok();
     let wanted = "262\n\
          the library of the package is taken\n\
-         /usr/share/man/man1/mptcpize.1.gz\n\
-         /usr/share/man/man1/mptcpize-enable.1.gz\n\
-         /usr/share/man/man1/mptcpize-setup-undo.1.gz\n\
+         /usr/share/man/man8/mptcpize.8.gz\n\
+         /usr/share/man/man8/mptcpize-enable.8.gz\n\
+         /usr/share/man/man8/mptcpize-setup-undo.8.gz\n\
          complete -F _mptcpize mptcpize\n\
          Usage:\n\
          disabled\n\

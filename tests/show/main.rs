@@ -13,6 +13,7 @@ mod check_programs;
 mod counters;
 mod gateway;
 mod gateway_check;
+mod manual;
 mod metrics;
 mod relay_names;
 mod relays;

@@ -1,4 +1,4 @@
-//! Completions as the shells really make them, and manual pages as man(1) really shows them.
+//! Completions as the shells really make them.
 //!
 //! zsh needs a terminal to complete; script(1) gives it one.
 
@@ -179,64 +179,4 @@ fn zsh_completes_every_line() {
         let caught = fs::read_to_string(caught).unwrap_or_default();
         caught.lines().map(str::to_owned).collect()
     });
-}
-
-/// Every manual page that the tool writes.
-fn pages() -> Vec<PathBuf> {
-    let directory = scratch("man");
-    tool(&["man"]).arg(&directory).run().silent();
-    let mut pages: Vec<PathBuf> = fs::read_dir(&directory)
-        .expect("it is ours")
-        .map(|entry| entry.expect("it is readable").path())
-        .collect();
-    pages.sort();
-    pages
-}
-
-#[test]
-fn every_verb_has_a_page_that_groff_takes_without_a_warning() {
-    let pages = pages();
-    for page in &pages {
-        Cmd::new("groff").args(["-ww", "-man", "-Tutf8", "-z"]).arg(page).run().silent();
-        // man(1) as users start it, warnings on.
-        let shown = Cmd::new("man").args(["--warnings=all", "-l"]).arg(page).run().silent().stdout;
-        let name = page.file_stem().expect("it has one").display().to_string();
-        assert!(shown.contains(&format!("{name} - ")), "{name}: {shown}");
-        for section in ["NAME", "SYNOPSIS", "DESCRIPTION"] {
-            assert!(shown.lines().any(|line| line == section), "{name}: no {section}: {shown}");
-        }
-    }
-    let names: Vec<String> =
-        pages.iter().map(|page| page.file_name().expect("a name").display().to_string()).collect();
-    for wanted in ["mptcpize.1", "mptcpize-run.1", "mptcpize-setup-undo.1", "mptcpize-enable.1"] {
-        assert!(names.iter().any(|name| name == wanted), "no {wanted} in {names:?}");
-    }
-    for hidden in ["mptcpize-complete.1", "mptcpize-setup-guard.1"] {
-        assert!(!names.iter().any(|name| name == hidden), "{hidden} is nobody's business");
-    }
-}
-
-#[test]
-fn a_page_has_every_option_that_help_has() {
-    for page in pages() {
-        let name = page.file_stem().expect("it has one").display().to_string();
-        let verb: Vec<&str> = name.split('-').skip(1).collect();
-        let help = tool(&verb).arg("--help").run().silent().stdout;
-        let page = fs::read_to_string(&page).expect("it is text").replace("\\-", "-");
-        for word in help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2)
-        {
-            let end = word[2..].find(|letter: char| !letter.is_alphanumeric() && letter != '-');
-            let option = &word[..end.map_or(word.len(), |end| end + 2)];
-            assert!(page.contains(option), "{name}: no {option} in its page");
-        }
-    }
-}
-
-#[test]
-fn a_directory_that_is_not_there_is_an_error_with_its_fix() {
-    let missing = scratch("man").join("deeper");
-    let done = tool(&["man"]).arg(&missing).run();
-    assert_eq!(done.code(), 1, "{done}");
-    let fix = format!("fix: mkdir -p {0} && mptcpize man {0}\n", missing.display());
-    assert!(done.stderr.ends_with(&fix), "{done}");
 }

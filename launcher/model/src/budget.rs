@@ -40,6 +40,11 @@ pub struct Budget {
     pub period: Period,
 }
 
+crate::kind! {
+    Budget: "a size and a period",
+    Size: "a size",
+}
+
 /// A period and when it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {

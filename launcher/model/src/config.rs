@@ -1,6 +1,9 @@
 //! What the administrator asked for: the settings of `setup`, from the command line or from
 //! /etc/mptcpize.toml, under the same names.
 //!
+//! What stands on each key is what the manual page mptcpize.toml(5) says of it
+//! ([`settings`](crate::settings)).
+//!
 //! Not here: the text of that file. Whoever reads it (`config_file` of the launcher) hands over the values.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,71 +24,100 @@ use crate::relay;
 use crate::socket_policy::Sockets;
 use crate::system::System;
 
-/// The settings of the set-up, and of system-wide use. Everything has a default that suits a
-/// client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// What this host is in its connections.
-    pub role: Role,
-    /// Use these links and no others (also tunnels, when named).
-    pub only: Vec<IfName>,
-    /// Leave these links out.
-    pub exclude: Vec<IfName>,
-    /// Links that carry data only when no other can.
-    pub backup: Vec<IfName>,
-    /// Gateways of links that have no route of their own. In the section of the file they stand beside
-    /// the settings of a gateway ([`gateway::asked`](crate::gateway::asked)), which are passed over here.
-    #[serde(deserialize_with = "gateways")]
-    pub gateway: BTreeMap<IfName, IpAddr>,
-    /// The congestion control of links, or `auto`, by which the daemon chooses; one that is not named
-    /// keeps its own.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub congestion: BTreeMap<IfName, Congestion>,
-    /// A subflow from each endpoint to each address of the peer.
-    pub fullmesh: bool,
-    /// Additional subflows in one connection, at most.
-    pub max_subflows: Option<u32>,
-    /// Use the uplinks also where a VPN takes what programs leave unbound.
-    pub beside_vpn: bool,
-    /// `mptcpize daemon` opens the subflows of every connection, and again those that the network
-    /// ended. Unless it is asked to, the kernel opens each once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub heal: Option<bool>,
-    /// Where `mptcpize daemon` connects over each path again and again, to see whether it passes
-    /// anything. An address, for a name would be asked over the path that may be the dead one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub probe: Option<SocketAddr>,
-    /// Links that are up and pass nothing: what the daemon found, not a setting. Where nobody says,
-    /// those that the daemon has set aside stay so.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    pub stalled: Option<BTreeSet<IfName>>,
-    /// What links may carry in a period; then `mptcpize daemon` makes them backups.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub budget: BTreeMap<IfName, Budget>,
-    /// Links that a connection joins only once it has moved or lived enough.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub metered: Vec<IfName>,
-    /// How much it must have moved; [`METERED_BYTES`] unless said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metered_after_bytes: Option<Size>,
-    /// Or how many seconds it must have lived; [`METERED_SECONDS`] unless said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metered_after_seconds: Option<u32>,
-    /// Subflows of a connection between the same two addresses; one unless said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subflows_per_path: Option<u32>,
-    /// What `enable --system` leaves alone.
-    #[serde(skip_serializing_if = "is_default")]
-    pub system: System,
-    /// What goes through a relay.
-    #[serde(skip_serializing_if = "is_default")]
-    pub relay: relay::asked::Asked,
-    /// Devices for containers beside the usual one: what `enable --containers` writes.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub containers: BTreeMap<DeviceName, Container>,
-    /// Which sockets of programs stay TCP. Last, for in TOML it is a table.
-    pub sockets: Sockets,
+crate::settings! {
+    /// The settings of the set-up, and of system-wide use. Everything has a default that suits a
+    /// client.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Config {
+        /// What this host is in its connections: a client opens subflows from each of its links, a server
+        /// announces its addresses to each client, and both does both.
+        pub role: Role { default "\"client\"", example "\"server\"" },
+        /// Links that `mptcpize setup` uses, and no others; tunnels too, when they are named.
+        pub only: Vec<IfName> { default "all that have a gateway", example "[\"eth0\", \"wlan0\"]" },
+        /// Links that are left out.
+        pub exclude: Vec<IfName> { default "[]", example "[\"docker0\"]" },
+        /// Links that carry data only while no other can.
+        pub backup: Vec<IfName> { default "[]", example "[\"wwan0\"]" },
+        /// What `mptcpize gateway` serves, under the names of its options; and, for all verbs, the gateways
+        /// of links that have no default route.
+        #[serde(deserialize_with = "gateways")]
+        pub gateway: BTreeMap<IfName, IpAddr> {
+            links "The gateway of this link, which has no default route of its own. Without one, such a link is \
+                   left out.",
+            default "none", examples [("wwan0", "\"10.64.9.1\"")], beside asked::Asked
+        },
+        /// The congestion control of links that lose packets, for subflows that begin from then on.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub congestion: BTreeMap<IfName, Congestion> {
+            links "What subflows over this link have. With \"auto\", `mptcpize daemon` gives the link bbr while \
+                   it loses packets without a queue.",
+            default "what the link has", examples [("wwan0", "\"bbr\""), ("wwan1", "\"auto\"")]
+        },
+        /// Open a subflow from each endpoint to each address of the peer.
+        pub fullmesh: bool { default "false", example "true" },
+        /// Subflows beside the first that a connection may have: 0 to 8.
+        pub max_subflows: Option<u32> { default "8", example "4" },
+        /// Set up also where a VPN takes what programs leave unbound. Subflows then leave outside of it.
+        pub beside_vpn: bool { default "false", example "true" },
+        /// Let `mptcpize daemon` open the subflows of every connection, and again those that the network
+        /// ended. While it runs net.mptcp.path_manager is "userspace". Otherwise the kernel opens each once.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub heal: Option<bool> { default "false", example "true" },
+        /// Where `mptcpize daemon` connects over each path every ten seconds, to see whether it passes
+        /// anything. It is an address, for a name would be asked over the path that may be the dead one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub probe: Option<SocketAddr> {
+            default "none: the daemon goes by the connections that there are",
+            example "\"192.0.2.1:443\""
+        },
+        /// What links may carry in a day, week or month, both directions together. `mptcpize daemon` makes
+        /// a link a backup that has used it, until the next period.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub budget: BTreeMap<IfName, Budget> {
+            links "What this link may carry: 500 MB/day, 5 GB/week from sunday, 20 GB/month from 15.",
+            default "without end", examples [
+                ("wwan0", "\"20 GB/month from 15\""), ("wwan1", "\"5 GB/week from sunday\"")
+            ]
+        },
+        /// With heal: links that a connection joins only once it has moved so much, or lived so long, as the
+        /// next two keys say.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub metered: Vec<IfName> { default "[]", example "[\"wwan0\"]" },
+        /// How much a connection must have moved before it joins metered links.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub metered_after_bytes: Option<Size> { default "\"1 MB\"", example "\"500 kB\"" },
+        /// Or for how many seconds it must have lived.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub metered_after_seconds: Option<u32> { default "10", example "30" },
+        /// With heal: subflows of a connection between the same two addresses, 1 to 8.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub subflows_per_path: Option<u32> { default "1", example "2" },
+        /// What `mptcpize enable --system` leaves alone. It counts after another `mptcpize enable --system`.
+        #[serde(skip_serializing_if = "is_default")]
+        pub system: System { section },
+        /// What goes through a relay (`mptcpize relay add`), while `mptcpize relay agent` or the gateway runs.
+        #[serde(skip_serializing_if = "is_default")]
+        pub relay: relay::asked::Asked { section },
+        /// Devices for containers beside the usual one, which is mptcpize.org/shim=run. A container that is
+        /// given mptcpize.org/shim=NAME has what this section says. It counts after another
+        /// `mptcpize enable --containers`.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub containers: BTreeMap<DeviceName, Container> { named "redis" },
+        /// Which sockets of programs stay TCP: in programs of `mptcpize run`, and in what is enabled from
+        /// then on. Options of the command line count before it.
+        pub sockets: Sockets { section },
+    }
+    beside {
+        /// Links that are up and pass nothing: what the daemon found, not a setting. Where nobody says,
+        /// those that the daemon has set aside stay so.
+        #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+        pub stalled: Option<BTreeSet<IfName>>,
+    }
+}
+
+crate::kind! {
+    Role: "\"client\", \"server\" or \"both\"",
 }
 
 /// More than most pages and all of ssh's first hour.
@@ -107,7 +139,7 @@ fn gateways<'a, D: Deserializer<'a>>(from: D) -> Result<BTreeMap<IfName, IpAddr>
         fn visit_map<A: MapAccess<'a>>(self, mut section: A) -> Result<Self::Value, A::Error> {
             let mut all = BTreeMap::new();
             while let Some(name) = section.next_key::<String>()? {
-                if asked::NAMES.contains(&name.as_str()) {
+                if asked::Asked::KEYS.contains(&name.as_str()) {
                     section.next_value::<IgnoredAny>()?;
                     continue;
                 }
@@ -126,7 +158,7 @@ struct Gateway(IpAddr);
 impl<'a> Deserialize<'a> for Gateway {
     fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
         IpAddr::deserialize(from).map(Gateway).map_err(|why| {
-            let names = asked::NAMES.join(", ");
+            let names = asked::Asked::KEYS.join(", ");
             let text = why.to_string();
             D::Error::custom(format_args!(
                 "{}: this is no IP address of a link's gateway, and the settings beside those are {names}",

@@ -25,6 +25,10 @@ const AUTO: &str = "auto";
 #[serde(try_from = "String", into = "String")]
 pub struct Congestion(String);
 
+crate::kind! {
+    Congestion: "the name of a congestion control, or \"auto\"",
+}
+
 impl Congestion {
     /// The kernel's name of it.
     pub fn name(&self) -> &str {

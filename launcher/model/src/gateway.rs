@@ -80,16 +80,18 @@ impl Uplink {
     }
 }
 
-/// How much the relay takes on. At a limit new connections are refused and old ones live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Connections of all clients together.
-    pub connections: u32,
-    /// Connections of one client address.
-    pub per_client: u32,
-    /// New connections in a second, of all clients together.
-    pub handshakes_s: u32,
+crate::settings! {
+    /// How much the relay takes on. At a limit new connections are refused and old ones live.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Limits {
+        /// Connections of all clients together.
+        pub connections: u32 { default "16384", example "1000" },
+        /// Connections of one client address.
+        pub per_client: u32 { default "4096", example "500" },
+        /// New connections in a second, of all clients together.
+        pub handshakes_s: u32 { default "2000", example "100" },
+    }
 }
 
 impl Default for Limits {

@@ -40,6 +40,7 @@ pub mod record;
 pub mod relay;
 pub mod route_lookup;
 pub mod rule_order;
+pub mod settings;
 pub mod shell;
 pub mod socket_policy;
 pub mod status;

@@ -11,16 +11,18 @@ pub enum SystemMechanism {
     Environment,
 }
 
-/// The settings of `enable --system`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct System {
-    /// Programs that are left alone: whole paths, or names (of scripts too).
-    pub exclude_programs: Vec<String>,
-    /// Users whose programs are left alone, by name or number.
-    pub exclude_users: Vec<String>,
-    /// Units of systemd that are left alone.
-    pub exclude_units: Vec<String>,
+crate::settings! {
+    /// The settings of `enable --system`.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct System {
+        /// Programs that are left alone: whole paths, or names (of scripts too).
+        pub exclude_programs: Vec<String> { default "[]", example "[\"/usr/sbin/bird\", \"vsftpd\"]" },
+        /// Users whose programs are left alone, by name or number.
+        pub exclude_users: Vec<String> { default "[]", example "[\"postgres\"]" },
+        /// Units of systemd that are left alone.
+        pub exclude_units: Vec<String> { default "[]", example "[\"chrony.service\"]" },
+    }
 }
 
 /// A user of the host, from passwd(5).

@@ -11,8 +11,8 @@ pub const PORT: u16 = 443;
 pub const CHECK_LONG: &str = "\
 Says what keeps MPTCP from working on this host, why, and the command that mends it: kernel, \
 library, links, endpoints, limits, routing, rp_filter, packet filter, other managers, services, \
-counters. Everybody may run it; root sees more (packet filter, sockets of others). It changes \
-nothing.
+counters. It ends with what to do next. Everybody may run it; root sees more (packet filter, sockets of \
+others). It changes nothing.
 
 With HOST it tries that server too, over each path once with TCP and once with MPTCP, then over \
 all paths together. At most 4 KiB are sent on a connection: the beginning of a request that is \
@@ -30,18 +30,27 @@ Findings:
 Exit status:
   0  fine
   1  the host cannot be looked at
+  2  wrong usage, or the settings file has a mistake
   3  a problem or a warning
+
+Environment:
+  NO_COLOR, COLUMNS  no colour, and how wide the screen is
+
+Files:
+  /etc/mptcpize.toml  what `setup` is meant to make of this host; see mptcpize.toml(5)
 
 Examples:
   mptcpize check
       Look at this host.
   mptcpize check example.org
       Look at it, and try the server example.org, port 443, over every path.
+  mptcpize check check.mptcp.dev
+      Try a public server that speaks MPTCP: one of the MPTCP project (as of 2026-11).
   mptcpize check --json 192.0.2.1:8080
       Print the findings and what they follow from: for scripts, and for a bug report.
 
 See also:
-  mptcpize-setup(1), mptcpize-counters(1), mptcpize-status(1)";
+  mptcpize-setup(8), mptcpize-counters(8), mptcpize-status(8)";
 
 /// `mptcpize check`.
 #[derive(Clone, Debug, Default, Args)]
@@ -124,7 +133,16 @@ changes nothing of the host; --since-last keeps what it printed, below /run.";
 /// The sections below the options of `counters`.
 const COUNTERS_MORE: &str = "\
 Exit status:
+  0  printed
+  1  what was printed last cannot be kept
+  2  wrong usage
   5  the kernel has no MPTCP
+
+Environment:
+  NO_COLOR, COLUMNS  no colour, and how wide the screen is
+
+Files:
+  /run/mptcpize  what --since-last printed
 
 Examples:
   mptcpize counters --explain
@@ -133,7 +151,7 @@ Examples:
       Print what was counted since this was last asked: ask, try something, ask again.
 
 See also:
-  mptcpize-check(1), nstat(8)";
+  mptcpize-check(8), nstat(8)";
 
 /// `mptcpize counters`.
 #[derive(Clone, Debug, Default, Args)]

@@ -27,7 +27,7 @@ Exit status:
   5  the kernel has no MPTCP, or none that tells events (before Linux 5.12)
 
 Files:
-  /etc/mptcpize.toml  the settings, under the names of the options
+  /etc/mptcpize.toml  the settings, under the names of the options; see mptcpize.toml(5)
   /run/mptcpize       the journal of what was changed, and what `status` shows of the daemon
 
 Examples:
@@ -37,16 +37,12 @@ Examples:
       Use every link, wwan0 only while no other can carry data.
 
 See also:
-  mptcpize-setup(1), mptcpize-status(1), systemctl(1)";
+  mptcpize-setup(8), mptcpize-status(8), mptcpize-monitor(8), mptcpize.toml(5), systemctl(1)";
 
 /// `mptcpize daemon`.
 #[derive(Debug, Args)]
 #[command(after_long_help = MORE)]
 pub struct Daemon {
-    /// The settings.
-    #[command(flatten)]
-    pub settings: Settings,
-
     /// Network namespace: a name or a PID
     ///
     /// A name as of ip-netns(8), or the PID of a process in it. Default: that of mptcpize itself.
@@ -63,4 +59,9 @@ pub struct Daemon {
     /// that they can be looked at again elsewhere. It names the links and addresses of this host.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+
+    // Last, because its heading would hold for the options after it.
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Settings,
 }

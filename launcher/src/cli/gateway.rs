@@ -35,7 +35,7 @@ Exit status:
 
 Files:
   /etc/mptcpize.toml    the settings, in the section [gateway]: lan = [\"br0\"], quic = \"block\", weights, \
-limits, and what the relay does not get (except_net, except_ports, except_clients)
+limits, and what the relay does not get (except_net, except_ports, except_clients); see mptcpize.toml(5)
   /run/mptcpize/gateway what the relay is told, where it tells its state, and the journal of what was \
 changed
 
@@ -50,7 +50,7 @@ Examples:
       The same from now on and at each boot.
 
 See also:
-  mptcpize-setup(1), mptcpize-daemon(1), mptcpize-check(1), nft(8), ip-rule(8), dnsmasq(8)";
+  mptcpize-setup(8), mptcpize-daemon(8), mptcpize-check(8), mptcpize.toml(5), nft(8), ip-rule(8), dnsmasq(8)";
 
 /// What `gateway undo` does and when one wants it.
 const UNDO_LONG: &str = "\
@@ -60,9 +60,21 @@ if the gateway made it. A gateway that runs is not touched: end it instead.";
 
 /// The sections below the options of `gateway undo`.
 const UNDO_MORE: &str = "\
+Exit status:
+  0  done, or nothing was to be done
+  1  a gateway runs
+  4  not permitted: CAP_NET_ADMIN is missing
+  6  the kernel refuses a change; the rest is taken back
+
+Files:
+  /run/mptcpize/gateway  the journal, from which it is taken back
+
 Examples:
   sudo mptcpize gateway undo -v
-      Take everything back, and print each change.";
+      Take everything back, and print each change.
+
+See also:
+  mptcpize-setup-undo(8)";
 
 /// `mptcpize gateway`.
 #[derive(Debug, Args)]

@@ -28,6 +28,10 @@ Exit status:
   2  --listen names an address that others can reach, without --listen-any; FILE is a device, a link or a directory
   4  the file or the namespace is not yours
 
+Files:
+  /var/lib/prometheus/node-exporter
+      where Debian's node_exporter looks for files
+
 Examples:
   mptcpize metrics --output /var/lib/prometheus/node-exporter/mptcpize.prom
       Replace the file that the textfile collector reads; run it every minute from a timer.
@@ -37,7 +41,7 @@ Examples:
       Check the names.
 
 See also:
-  mptcpize-status(1), mptcpize-counters(1), mptcpize-daemon(1), promtool(1)";
+  mptcpize-status(8), mptcpize-counters(8), mptcpize-daemon(8), promtool(1)";
 
 /// Which form is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod gateway;
 pub mod ip_mptcp;
 pub mod metrics;
+mod names_last;
 pub mod pm;
 pub mod policy;
 pub mod relay;
@@ -22,7 +23,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::run::Run;
 
-/// What the tool is for, on top of `mptcpize --help` and of mptcpize(1).
+/// What the tool is for, on top of `mptcpize --help` and of mptcpize(8).
 const LONG: &str = "\
 Makes unmodified programs use Multipath TCP (RFC 8684), so that one connection can use every link \
 that the host has: Wi-Fi and LTE, two lines, three dongles. `run` starts one program so, `enable` \
@@ -62,7 +63,7 @@ library is in, to standard error or to the end of that file; `run -d` sets it
 
 Files:
   /etc/mptcpize.toml  settings of `setup`, of `run` and `enable` (which sockets stay TCP) and of \
-`enable --system`; all have defaults
+`enable --system`; all have defaults; see mptcpize.toml(5)
   /run/mptcpize       the journal of what was changed on this host since it booted, from which \
 `setup undo` undoes it
   /var/cache/mptcpize, ~/.cache/mptcpize
@@ -79,7 +80,7 @@ Examples:
       Show which connections use which links, and if not, why not.
 
 See also:
-  ip-mptcp(8), ip(8), ss(8), systemctl(1), mptcpd(8); https://www.mptcp.dev; RFC 8684";
+  mptcpize-tutorial(7), mptcpize.toml(5), ip-mptcp(8), ip(8), ss(8), systemctl(1), mptcpd(8); https://www.mptcp.dev; RFC 8684";
 
 /// What the short help ends with.
 const LESS: &str = "\
@@ -185,7 +186,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> anyhow::Result<Cli> {
         return Ok(Cli { version: false, command: Some(Command::Run(run)) });
     }
     if arguments.get(1).is_some_and(|verb| verb == "endpoint") {
-        arguments = pm::names_last(arguments);
+        arguments = names_last::names_last(arguments);
     }
     let matches = Cli::command().try_get_matches_from(arguments)?;
     Ok(Cli::from_arg_matches(&matches)?)

@@ -1,21 +1,41 @@
 //! The command lines of `endpoint`, `limits` and `monitor`. What follows their verbs are the words
 //! of ip-mptcp(8), which are no options: `cli::ip_mptcp` reads them.
 
-use std::ffi::OsString;
-
 use clap::{Args, Subcommand};
 
 /// The flags of an endpoint, below the options of `endpoint` and of `endpoint add`.
 macro_rules! flags {
     () => {
-        "\
-Flags:
+        "Flags:
   signal    announce the address to the peer (ADD_ADDR): for servers
   subflow   open subflows from the address (MP_JOIN): for clients
   backup    its subflows carry data only while no other can
   fullmesh  with subflow: one to each address of the peer
   laminar   one subflow to each address that the peer announces (Linux 6.18)
   implicit  set by the kernel alone"
+    };
+}
+
+/// The exit status of what changes something, for the sections below.
+macro_rules! changes {
+    () => {
+        "Exit status:
+  0  done, or nothing was to be done
+  1  the kernel refuses, in its own words
+  2  wrong usage
+  4  not permitted: CAP_NET_ADMIN is missing
+  5  the kernel has no MPTCP"
+    };
+}
+
+/// That of what shows something.
+macro_rules! shows {
+    () => {
+        "Exit status:
+  0  shown
+  1  the kernel refuses, in its own words
+  2  wrong usage
+  5  the kernel has no MPTCP"
     };
 }
 
@@ -35,6 +55,10 @@ const ENDPOINT_MORE: &str = concat!(
     flags!(),
     "
 
+",
+    changes!(),
+    "
+
 Examples:
   mptcpize endpoint
       Show the endpoints, as `endpoint show` does.
@@ -46,7 +70,7 @@ Examples:
       Delete it, and end its subflows.
 
 See also:
-  ip-mptcp(8), mptcpize-limits(1), mptcpize-setup(1)"
+  ip-mptcp(8), mptcpize-limits(8), mptcpize-setup(8), mptcpize-subflow(8)"
 );
 
 /// What `endpoint add` does.
@@ -61,11 +85,18 @@ const ADD_MORE: &str = concat!(
     flags!(),
     "
 
+",
+    changes!(),
+    "
+
 Examples:
   sudo mptcpize endpoint add 10.64.9.2 dev wwan0 subflow backup
       A client's second link, to be used only while no other can carry data.
   sudo mptcpize endpoint add 192.0.2.7 signal
-      A server's second address, announced to each client."
+      A server's second address, announced to each client.
+
+See also:
+  mptcpize-endpoint-delete(8), mptcpize-limits-set(8), ip-mptcp(8)"
 );
 
 /// What `endpoint delete` does.
@@ -75,12 +106,19 @@ what is left. Id 0 with an address ends the subflows on which connections began.
 brings an endpoint back.";
 
 /// The sections below the options of `endpoint delete`.
-const DELETE_MORE: &str = "\
+const DELETE_MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   sudo mptcpize endpoint delete id 2
       Delete the endpoint with id 2.
   sudo mptcpize endpoint delete id 0 192.0.2.1
-      End the first subflows of connections from this address.";
+      End the first subflows of connections from this address.
+
+See also:
+  mptcpize-endpoint-add(8), ip-mptcp(8)"
+);
 
 /// What `endpoint change` does.
 const CHANGE_LONG: &str = "\
@@ -88,12 +126,19 @@ Changes the flags backup and fullmesh of an endpoint, also in connections that e
 are not named stay as they are; `nobackup` and `nofullmesh` undo it.";
 
 /// The sections below the options of `endpoint change`.
-const CHANGE_MORE: &str = "\
+const CHANGE_MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   sudo mptcpize endpoint change id 2 backup
       Use its subflows only while no other can carry data.
   sudo mptcpize endpoint change 10.64.9.2 nobackup
-      Use them as all others.";
+      Use them as all others.
+
+See also:
+  mptcpize-endpoint-show(8), ip-mptcp(8)"
+);
 
 /// What `endpoint show` does.
 const SHOW_LONG: &str = "\
@@ -101,12 +146,19 @@ Shows all endpoints, or the one with this id, one a line in the words of `endpoi
 order in which the kernel uses them.";
 
 /// The sections below the options of `endpoint show`.
-const SHOW_MORE: &str = "\
+const SHOW_MORE: &str = concat!(
+    shows!(),
+    "
+
 Examples:
   mptcpize endpoint show id 2
       Show one.
   mptcpize endpoint show --json
-      Show all, as JSON, as `ip -j mptcp endpoint show` does.";
+      Show all, as JSON, as `ip -j mptcp endpoint show` does.
+
+See also:
+  mptcpize-status(8), ip-mptcp(8)"
+);
 
 /// What `endpoint flush` does.
 const FLUSH_LONG: &str = "\
@@ -114,10 +166,17 @@ Deletes all endpoints, also those of others, and ends their subflows. Nothing br
 those of `mptcpize setup` come with the next one.";
 
 /// The sections below the options of `endpoint flush`.
-const FLUSH_MORE: &str = "\
+const FLUSH_MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   sudo mptcpize endpoint flush
-      Delete all.";
+      Delete all.
+
+See also:
+  mptcpize-endpoint-delete(8), mptcpize-setup-undo(8), ip-mptcp(8)"
+);
 
 /// What `limits` does and when one wants it.
 pub const LIMITS_LONG: &str = "\
@@ -128,7 +187,10 @@ raises both to 8. A change counts for subflows that are opened from then on, and
 boot.";
 
 /// The sections below the options of `limits`.
-const LIMITS_MORE: &str = "\
+const LIMITS_MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   mptcpize limits
       Show the limits, as `limits show` does.
@@ -136,7 +198,8 @@ Examples:
       Allow four of each.
 
 See also:
-  ip-mptcp(8), mptcpize-endpoint(1), mptcpize-setup(1)";
+  ip-mptcp(8), mptcpize-endpoint(8), mptcpize-setup(8)"
+);
 
 /// What `limits set` does.
 const SET_LONG: &str = "\
@@ -145,21 +208,35 @@ those beside the first in each connection, `add_addr_accepted` addresses that th
 Subflows that are open stay. To undo it, set the numbers that `limits show` showed before.";
 
 /// The sections below the options of `limits set`.
-const SET_MORE: &str = "\
+const SET_MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   sudo mptcpize limits set subflows 4 add_addr_accepted 4
       Allow four of each.
   sudo mptcpize limits set add_addr_accepted 0
-      Use no address that a peer announces.";
+      Use no address that a peer announces.
+
+See also:
+  mptcpize-limits-show(8), ip-mptcp(8)"
+);
 
 /// What `limits show` does.
 const LIMITS_SHOW_LONG: &str = "Shows both limits on a line, in the words of `limits set`.";
 
 /// The sections below the options of `limits show`.
-const LIMITS_SHOW_MORE: &str = "\
+const LIMITS_SHOW_MORE: &str = concat!(
+    shows!(),
+    "
+
 Examples:
   mptcpize limits show --json
-      Show them as JSON, as `ip -j mptcp limits show` does.";
+      Show them as JSON, as `ip -j mptcp limits show` does.
+
+See also:
+  mptcpize-limits-set(8), ip-mptcp(8)"
+);
 
 /// What `monitor` does and when one wants it.
 pub const MONITOR_LONG: &str = "\
@@ -175,6 +252,13 @@ for each open subflow says where things stand.";
 
 /// The sections below the options of `monitor`.
 const MONITOR_MORE: &str = "\
+Exit status:
+  0  it was told to end
+  1  the kernel cannot be listened to
+  2  wrong usage
+  4  not permitted: CAP_NET_ADMIN is missing
+  5  the kernel has no MPTCP, or none that tells events (before Linux 5.12)
+
 Examples:
   sudo mptcpize monitor
       Print events in the words of `ip mptcp monitor`.
@@ -184,7 +268,7 @@ Examples:
       Print all of that as one JSON object a line.
 
 See also:
-  ip-mptcp(8), mptcpize-top(1)";
+  ip-mptcp(8), mptcpize-top(8)";
 
 /// What all of them take.
 #[derive(Clone, Debug, Default, Args)]
@@ -313,64 +397,4 @@ pub struct Monitor {
     /// What all verbs take.
     #[command(flatten)]
     pub common: Common,
-}
-
-/// Puts each `dev IF` of a command line of `endpoint` behind a `--`, where a name begins with a hyphen:
-/// after `dev` comes a name, whatever it looks like, and clap would take it for an option. The words
-/// may stand in any order.
-pub(super) fn names_last(arguments: Vec<OsString>) -> Vec<OsString> {
-    let mut kept = Vec::new();
-    let mut names: Vec<OsString> = Vec::new();
-    let mut rest = arguments.iter().cloned();
-    // The program's name and `endpoint`.
-    kept.extend(rest.by_ref().take(2));
-    let mut verb = false;
-    let mut behind = Vec::new();
-    while let Some(word) = rest.next() {
-        let is_dev = |word: &str| !word.is_empty() && "dev".starts_with(word);
-        match word.to_str() {
-            Some("--") => behind.extend(rest.by_ref()),
-            Some("--netns") => kept.extend([word].into_iter().chain(rest.next())),
-            Some(text) if verb && is_dev(text) => {
-                names.extend([word].into_iter().chain(rest.next()));
-            }
-            text => {
-                // What comes first is `add` or another verb, which may be cut short, too.
-                verb |= !text.is_some_and(|text| text.starts_with('-'));
-                kept.push(word);
-            }
-        }
-    }
-    if !names.iter().any(|name| name.as_encoded_bytes().starts_with(b"-")) {
-        return arguments;
-    }
-    kept.push("--".into());
-    kept.into_iter().chain(names).chain(behind).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_an_interface_is_no_option() {
-        let table = [
-            ("add 192.0.2.1 dev e0 subflow", "add 192.0.2.1 dev e0 subflow"),
-            ("add 192.0.2.1 dev -v subflow", "add 192.0.2.1 subflow -- dev -v"),
-            ("add dev --help 192.0.2.1 -j", "add 192.0.2.1 -j -- dev --help"),
-            ("add d -v -f --netns dev 192.0.2.1", "add -f --netns dev 192.0.2.1 -- d -v"),
-            ("add dev -- id 3 --netns x", "add id 3 --netns x -- dev --"),
-            ("add dev a dev -b -- 192.0.2.1 dev c", "add -- dev a dev -b 192.0.2.1 dev c"),
-            ("-j d id 3", "-j d id 3"),
-            ("d -j id 3", "d -j id 3"),
-            ("add 192.0.2.1 dev", "add 192.0.2.1 dev"),
-            ("", ""),
-        ];
-        for (line, expected) in table {
-            let whole = format!("mptcpize endpoint {line}");
-            let made = names_last(whole.split_whitespace().map(OsString::from).collect());
-            let made: Vec<&str> = made[2..].iter().filter_map(|word| word.to_str()).collect();
-            assert_eq!(made.join(" "), expected, "{line}");
-        }
-    }
 }

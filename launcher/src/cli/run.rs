@@ -33,11 +33,15 @@ Exit status:
   1, 4  with --setup: the host could not be set up; with --relay: nothing leads CMD's connections there
 
 Environment:
-  MPTCPIZE=off  leave this program and its children alone: all sockets stay TCP
+  MPTCPIZE=off    leave this program and its children alone: all sockets stay TCP
+  MPTCPIZE_DEBUG  1 or a file: a line for each socket, as with -d
+  LD_PRELOAD, GODEBUG
+      kept; ours stands before it
+  XDG_CACHE_HOME  where a user's copy of the library is kept (default: ~/.cache)
 
 Files:
   /etc/mptcpize.toml  which sockets stay TCP, in its table [sockets]; options on the command line \
-win
+win. See mptcpize.toml(5)
 
 Examples:
   mptcpize run curl -O https://example.org/file
@@ -52,7 +56,7 @@ Examples:
       Leave connections to these ports, and listeners on them, on TCP.
 
 See also:
-  mptcpize-setup(1), mptcpize-enable(1), mptcpize-status(1), ld.so(8)";
+  mptcpize-setup(8), mptcpize-enable(8), mptcpize-status(8), mptcpize.toml(5), ld.so(8)";
 
 /// `mptcpize run`.
 #[derive(Debug, Default, Args)]

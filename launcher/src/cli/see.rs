@@ -31,7 +31,11 @@ const STATUS_MORE: &str = "\
 Exit status:
   0  fine
   3  something wants attention: a line with `!`, which ends in a command to paste
+  2  wrong usage, or the settings file has a mistake
   5  the kernel has no MPTCP
+
+Environment:
+  NO_COLOR, COLUMNS  no colour, and how wide the screen is
 
 Examples:
   mptcpize status
@@ -44,7 +48,7 @@ Examples:
       Show the connections of containers too.
 
 See also:
-  mptcpize-top(1), mptcpize-check(1), ss(8)";
+  mptcpize-top(8), mptcpize-check(8), ss(8)";
 
 /// `mptcpize status`.
 #[derive(Clone, Debug, Default, Args)]
@@ -99,6 +103,14 @@ root). The key ? shows the keys, q ends it. It changes nothing.";
 /// The sections below the options of `top`.
 #[cfg(feature = "top")]
 const TOP_MORE: &str = "\
+Exit status:
+  0  it was told to end
+  1  the terminal cannot be used
+  2  wrong usage, or standard output is no terminal
+
+Environment:
+  NO_COLOR  no colour
+
 Examples:
   sudo mptcpize top
       Watch this host, with the events that only root may read.
@@ -106,7 +118,7 @@ Examples:
       Print one frame and end.
 
 See also:
-  mptcpize-status(1), mptcpize-monitor(1)";
+  mptcpize-status(8), mptcpize-monitor(8)";
 
 /// `mptcpize top`.
 #[cfg(feature = "top")]

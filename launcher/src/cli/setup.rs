@@ -28,6 +28,7 @@ pub const MORE: &str = "\
 Exit status:
   0  the host is set up
   1  it failed; the host is as it was
+  2  wrong usage, or the settings file has a mistake
   3  --dry-run --exit-code: something would change
   4  not permitted: CAP_NET_ADMIN is missing
   5  the kernel has no MPTCP
@@ -35,7 +36,7 @@ Exit status:
 
 Files:
   /etc/mptcpize.toml  the settings, under the names of the options: role = \"client\", backup = \
-[\"wwan0\"]
+[\"wwan0\"]; see mptcpize.toml(5)
   /run/mptcpize       the journal; it ends with the boot, as the set-up does
 
 Examples:
@@ -50,7 +51,7 @@ logged in to over its network.
       Undo it.
 
 See also:
-  mptcpize-check(1), mptcpize-run(1), ip-mptcp(8), ip-rule(8), ip-route(8)";
+  mptcpize-check(8), mptcpize-run(8), mptcpize-daemon(8), mptcpize.toml(5), ip-mptcp(8), ip-rule(8), ip-route(8)";
 
 /// What `setup undo` does and when one wants it.
 const UNDO_LONG: &str = "\
@@ -61,11 +62,23 @@ connections go on over those that are left.";
 
 /// The sections below the options of `setup undo`.
 const UNDO_MORE: &str = "\
+Exit status:
+  0  done, or nothing was to be done
+  1  the journal is damaged: --salvage undoes what can be read of it
+  4  not permitted: CAP_NET_ADMIN is missing
+  6  the kernel refuses a change; the rest is undone, and the command that goes on is printed
+
+Files:
+  /run/mptcpize  the journal, from which it is undone
+
 Examples:
   sudo mptcpize setup undo -v
       Undo everything, and print each change.
   sudo mptcpize setup undo --netns lab
-      Undo what was set up in the network namespace lab (ip-netns(8)).";
+      Undo what was set up in the network namespace lab (ip-netns(8)).
+
+See also:
+  mptcpize-gateway-undo(8), mptcpize-disable(8)";
 
 /// What `setup confirm` does and when one wants it.
 const CONFIRM_LONG: &str = "\
@@ -75,11 +88,16 @@ time is over: so a mistake that cuts the administrator off mends itself.";
 /// The sections below the options of `setup confirm`.
 const CONFIRM_MORE: &str = "\
 Exit status:
+  0  the set-up stays
   1  nothing waits to be confirmed, or it was undone already
+  4  not permitted
 
 Examples:
   sudo mptcpize setup confirm
-      Keep the set-up, when the host still answers.";
+      Keep the set-up, when the host still answers.
+
+See also:
+  mptcpize-setup-undo(8)";
 
 /// `mptcpize setup`.
 #[derive(Debug, Args)]

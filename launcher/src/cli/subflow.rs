@@ -6,6 +6,19 @@ use clap::{Args, Subcommand};
 
 use mptcpize_model::net::IfName;
 
+/// The exit status, for the sections below.
+macro_rules! changes {
+    () => {
+        "\
+Exit status:
+  0  done, or nothing was to be done
+  1  no such connection, or the kernel refuses
+  2  wrong usage
+  4  not permitted: CAP_NET_ADMIN is missing
+  5  the kernel has no MPTCP"
+    };
+}
+
 /// What `subflow` does and when one wants it.
 pub const LONG: &str = "\
 Opens and ends subflows of one connection, announces addresses to its peer and withdraws them: \
@@ -17,7 +30,10 @@ A connection is named by its token, eight hexadecimal digits, as `mptcpize statu
 monitor` and `ss -M` show it. What is changed ends with the connection.";
 
 /// The sections below the options of `subflow`.
-const MORE: &str = "\
+const MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   sudo sysctl -w net.mptcp.path_manager=userspace
       Leave connections that begin from now on to user space; `=kernel` undoes it.
@@ -27,7 +43,8 @@ Examples:
       End it.
 
 See also:
-  mptcpize-status(1), mptcpize-monitor(1), mptcpize-endpoint(1)";
+  mptcpize-status(8), mptcpize-monitor(8), mptcpize-endpoint(8)"
+);
 
 /// What `subflow create` does.
 const CREATE_LONG: &str = "\
@@ -37,14 +54,20 @@ peer has answered; if it does not, that is an error. `subflow destroy` ends it a
 /// The sections below the options of `subflow create`.
 const CREATE_MORE: &str = "\
 Exit status:
+  0  the subflow carries data
   1  no such connection, or the kernel or the peer refuses
+  2  wrong usage
+  4  not permitted: CAP_NET_ADMIN is missing
 
 Examples:
   sudo mptcpize subflow create --token 9f3a01c2 --from 10.64.9.2
       To where the connection goes.
   sudo mptcpize subflow create --token 9f3a01c2 --from 10.64.9.2 --to 203.0.113.9:443 --dev wwan0 \
 --backup
-      To another address of the peer, over wwan0, to be used only while no other can carry data.";
+      To another address of the peer, over wwan0, to be used only while no other can carry data.
+
+See also:
+  mptcpize-subflow-destroy(8), mptcpize-monitor(8)";
 
 /// What `subflow destroy` does.
 const DESTROY_LONG: &str = "\
@@ -54,13 +77,19 @@ connection without a way to carry data. `subflow create` opens another.";
 /// The sections below the options of `subflow destroy`.
 const DESTROY_MORE: &str = "\
 Exit status:
+  0  it is ended
   1  no such connection or subflow, or several fit: name a port, or --to
+  2  wrong usage
+  4  not permitted: CAP_NET_ADMIN is missing
 
 Examples:
   sudo mptcpize subflow destroy --token 9f3a01c2 --from 10.64.9.2
       End the only subflow from this address.
   sudo mptcpize subflow destroy --token 9f3a01c2 --from 10.64.9.2:40002 --to 203.0.113.9:443
-      End the one between these ends.";
+      End the one between these ends.
+
+See also:
+  mptcpize-subflow-create(8), mptcpize-status(8)";
 
 /// What `subflow announce` does.
 const ANNOUNCE_LONG: &str = "\
@@ -68,10 +97,17 @@ Announces an address of this host to the peer of one connection (ADD_ADDR), so t
 open a subflow to it. `subflow remove` withdraws it, by its id.";
 
 /// The sections below the options of `subflow announce`.
-const ANNOUNCE_MORE: &str = "\
+const ANNOUNCE_MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   sudo mptcpize subflow announce --token 9f3a01c2 --address 192.0.2.7 --id 5
-      Announce it under the id 5.";
+      Announce it under the id 5.
+
+See also:
+  mptcpize-subflow-remove(8), mptcpize-endpoint-add(8)"
+);
 
 /// What `subflow remove` does.
 const REMOVE_LONG: &str = "\
@@ -79,10 +115,17 @@ Withdraws an address of this host from the peer of one connection by its id (REM
 ends the subflows from it. `subflow announce` announces it again.";
 
 /// The sections below the options of `subflow remove`.
-const REMOVE_MORE: &str = "\
+const REMOVE_MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   sudo mptcpize subflow remove --token 9f3a01c2 --id 5
-      Withdraw the address that was announced under the id 5.";
+      Withdraw the address that was announced under the id 5.
+
+See also:
+  mptcpize-subflow-announce(8)"
+);
 
 /// What `subflow backup` does.
 const BACKUP_LONG: &str = "\
@@ -90,12 +133,19 @@ Makes a subflow carry data only while no other can, and tells the peer (MP_PRIO)
 all others again.";
 
 /// The sections below the options of `subflow backup`.
-const BACKUP_MORE: &str = "\
+const BACKUP_MORE: &str = concat!(
+    changes!(),
+    "
+
 Examples:
   sudo mptcpize subflow backup --token 9f3a01c2 --from 10.64.9.2
       Make the subflow from this address a backup.
   sudo mptcpize subflow backup --token 9f3a01c2 --from 10.64.9.2 --off
-      Use it as all others.";
+      Use it as all others.
+
+See also:
+  mptcpize-endpoint-change(8), mptcpize-status(8)"
+);
 
 /// `mptcpize subflow`.
 #[derive(Debug, Args)]

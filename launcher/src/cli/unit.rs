@@ -29,6 +29,7 @@ and others that no library reaches use MPTCP in containers with that profile.
 /// The sections below the options of `enable`.
 const ENABLE_MORE: &str = "\
 Exit status:
+  0  done, or it was so already
   1  a unit is masked, transient or broken, or did not stay up (it is as it was)
   2  a unit has neither programs nor sockets of IP
   4  not permitted
@@ -36,7 +37,10 @@ Exit status:
   6  units that a pattern met did not stay up, and are as they were; the others are on
 
 Environment:
-  MPTCPIZE=off  in a unit's Environment=, or a program's environment: leave it alone
+  MPTCPIZE=off  leave a program and its children alone: in a unit's Environment=, with --system in the \
+environment of any program, with --containers in that of a container (podman run --env MPTCPIZE=off)
+  LD_PRELOAD, GODEBUG
+      what is set in a unit is kept; ours stands before it
 
 Files:
   /etc/systemd/system/UNIT.d/50-mptcpize.conf
@@ -47,8 +51,9 @@ Files:
   /etc/containers/mptcpize-seccomp.json, /etc/systemd/system/mptcpize-containers.service
       --containers --via seccomp: the profile, and what answers its calls
   /usr/lib/mptcpize   what is enabled needs of mptcpize, where no package has installed it
-  /etc/mptcpize.toml  what --system leaves alone ([system]), which sockets stay TCP ([sockets]),
-                      and devices for containers with settings of their own ([containers.NAME])
+  /etc/mptcpize.toml  what --system leaves alone ([system]), which sockets stay TCP \
+([sockets]), and devices for containers with settings of their own ([containers.NAME]); see \
+mptcpize.toml(5)
 
 Examples:
   mptcpize enable --dry-run nginx
@@ -67,7 +72,7 @@ Examples:
       The same for programs that no library reaches.
 
 See also:
-  mptcpize-disable(1), mptcpize-list(1), systemctl(1), systemd.unit(5), ld.so(8)";
+  mptcpize-disable(8), mptcpize-list(8), mptcpize.toml(5), systemctl(1), systemd.unit(5), ld.so(8)";
 
 /// What `disable` does and when one wants it.
 pub const DISABLE_LONG: &str = "\
@@ -81,8 +86,15 @@ that run keep MPTCP until they end, and those that were made with the profile do
 /// The sections below the options of `disable`.
 const DISABLE_MORE: &str = "\
 Exit status:
+  0  done, or it was so already
+  1  a unit did not come up again; a file cannot be changed
+  2  wrong usage
   4  not permitted
   5  no such unit, or none that is enabled fits the pattern
+
+Files:
+  /etc/systemd/system/UNIT.d/50-mptcpize.conf, /etc/ld.so.preload, /etc/cdi/mptcpize.json
+      what `enable` wrote: it is taken away
 
 Examples:
   sudo mptcpize disable --now nginx
@@ -95,7 +107,7 @@ Examples:
       Remove the devices for containers.
 
 See also:
-  mptcpize-enable(1), mptcpize-list(1), systemctl(1)";
+  mptcpize-enable(8), mptcpize-list(8), systemctl(1)";
 
 /// What `list` does and when one wants it.
 pub const LIST_LONG: &str = "\
@@ -114,6 +126,14 @@ In effect:
   ready   it has no socket yet, and what opens one has what it needs
   ?       its processes may not be looked at
 
+Exit status:
+  0  shown, also where there is none
+  1  systemd does not answer
+  2  wrong usage
+
+Environment:
+  NO_COLOR, COLUMNS  no colour, and how wide the screen is
+
 Examples:
   sudo mptcpize list
       Show all units; as root, because only root may look at the processes of others.
@@ -123,7 +143,7 @@ Examples:
       Print one JSON object, for scripts.
 
 See also:
-  mptcpize-enable(1), mptcpize-status(1), systemctl(1)";
+  mptcpize-enable(8), mptcpize-status(8), systemctl(1)";
 
 /// `mptcpize enable`.
 #[derive(Clone, Debug, Args)]

@@ -12,6 +12,7 @@ use crate::cli::shell::{Complete, Completions, Man, Shell};
 use crate::error::{Error, Exit, reason};
 use crate::host::completions;
 use crate::locations::Locations;
+use crate::output::man::{Page, Tool};
 use crate::output::{self, completion, man};
 use mptcpize_model::shell;
 
@@ -67,26 +68,21 @@ pub fn complete(arguments: &Complete, locations: &Locations) -> anyhow::Result<E
 pub fn man(arguments: &Man) -> anyhow::Result<Exit> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
+    let tool = Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") };
     match &arguments.directory {
-        Some(directory) => pages(&root, directory)?,
-        None => output::text(&page(&root))?,
+        Some(directory) => {
+            man::pages(&root, tool).iter().try_for_each(|page| write(directory, page))?;
+        }
+        None => output::text(&man::page(&root, tool).text)?,
     }
     Ok(Exit::Done)
 }
 
-/// The page of a verb, and those of the verbs below it.
-fn pages(verb: &clap::Command, directory: &Path) -> Result<(), Error> {
-    for below in verb.get_subcommands().filter(|below| !below.is_hide_set()) {
-        pages(below, directory)?;
-    }
-    let file = directory.join(format!("{}.1", man::title(verb)));
-    fs::write(&file, page(verb)).map_err(|error| {
+fn write(directory: &Path, page: &Page) -> Result<(), Error> {
+    let file = directory.join(&page.file);
+    fs::write(&file, &page.text).map_err(|error| {
         Error::new(Exit::Failed, format!("cannot write {}", file.display()))
             .why(reason(&error))
             .fix(format!("mkdir -p {0} && mptcpize man {0}", shell::operand(directory.display())))
     })
-}
-
-fn page(verb: &clap::Command) -> String {
-    man::page(verb, env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::output::term::{Term, Tone};
 use crate::output::wrap;
+use mptcpize_model::checks::next::next;
 use mptcpize_model::checks::{Finding, Observed, Severity};
 use mptcpize_model::phrase;
 use mptcpize_model::shell;
@@ -75,6 +76,7 @@ impl Screen<'_> {
             }
         }
         let _ = writeln!(text, "\n{}", self.summary(term.width));
+        self.next(term, &mut text);
         term.finish(text)
     }
 
@@ -101,6 +103,42 @@ impl Screen<'_> {
                 let line = term.paint(Tone::Strong, &self.commands(commands).join(" && "));
                 let _ = writeln!(text, "{:indent$}{label}  {line}", "");
             }
+        }
+    }
+
+    /// What to do next: the commands alone in their lines, which every shell takes as they are.
+    fn next(&self, term: &Term, text: &mut String) {
+        let Some((what, commands)) = self.steps() else { return };
+        text.push('\n');
+        for line in wrap(&format!("Next, {what}:"), term.width) {
+            let _ = writeln!(text, "{line}");
+        }
+        for command in commands {
+            let _ = writeln!(text, "  {}", term.paint(Tone::Strong, &command));
+        }
+    }
+
+    /// What is to be done next, and the commands that do it.
+    fn steps(&self) -> Option<(String, Vec<String>)> {
+        let next = next(self.findings, self.peer().as_deref())?;
+        let then = next.then.iter().map(|command| self.of_the_tool(command));
+        Some((next.what, self.commands(&next.by_root).into_iter().chain(then).collect()))
+    }
+
+    /// The peer, as `check` takes it.
+    fn peer(&self) -> Option<String> {
+        self.peer.map(|(name, port)| match name.contains(':') {
+            true => shell::word(format_args!("[{name}]:{port}")).to_string(),
+            false => shell::word(format_args!("{name}:{port}")).to_string(),
+        })
+    }
+
+    /// A command of the tool that needs no root, in the namespace.
+    fn of_the_tool(&self, command: &str) -> String {
+        let takes = !command.ends_with("--help") && !command.starts_with("mptcpize run");
+        match self.netns.filter(|_| takes) {
+            Some(netns) => format!("{command} {}", shell::option("--netns", netns)),
+            None => command.to_owned(),
         }
     }
 
@@ -137,10 +175,7 @@ impl Screen<'_> {
         parts.push(format!("{} fine", of(Severity::Fine)));
         let mut line = format!("{}.", parts.join(", "));
         if problems + warnings > 0 {
-            let peer = self.peer.map(|(name, port)| match name.contains(':') {
-                true => format!(" {}", shell::word(format_args!("[{name}]:{port}"))),
-                false => format!(" {}", shell::word(format_args!("{name}:{port}"))),
-            });
+            let peer = self.peer().map(|peer| format!(" {peer}"));
             let place = self.netns.map(|netns| format!(" {}", shell::option("--netns", netns)));
             let (peer, place) = (peer.unwrap_or_default(), place.unwrap_or_default());
             let report = format!("For a report: mptcpize check --json{peer}{place}");
@@ -170,6 +205,7 @@ impl Screen<'_> {
                 })
             })
             .collect();
+        let next = self.steps().map(|(_, commands)| commands).unwrap_or_default();
         json!({
             "version": 1,
             "problems": of(Severity::Problem),
@@ -179,6 +215,7 @@ impl Screen<'_> {
             "notes": of(Severity::Note),
             "fine": of(Severity::Fine),
             "findings": findings,
+            "next": next,
             "observed": seen,
         })
     }

@@ -10,6 +10,7 @@ pub mod container;
 mod fixable;
 pub mod gateway;
 mod host;
+pub mod next;
 pub mod peer;
 mod relays;
 mod routing;

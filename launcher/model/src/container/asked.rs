@@ -69,6 +69,10 @@ impl fmt::Display for DeviceName {
     }
 }
 
+crate::kind! {
+    Preload: "the path of a library",
+}
+
 /// A library that an image preloads itself, as it stands in `LD_PRELOAD`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -102,34 +106,38 @@ impl From<Preload> for String {
     }
 }
 
-/// One section `[containers.NAME]`: the settings of `[sockets]`, and variables that the image has.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Container {
-    /// Libraries that the image preloads, behind ours. The interface replaces variables of an image.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub preload: Vec<Preload>,
-    /// What the image has in `GODEBUG`, beside ours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub godebug: Option<String>,
-    /// As in `[sockets]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loopback: Option<Loopback>,
-    /// As in `[sockets]`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub only_ports: Vec<Ports>,
-    /// As in `[sockets]`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub except_ports: Vec<Ports>,
-    /// As in `[sockets]`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub except_net: Vec<Prefix>,
-    /// As in `[sockets]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub side: Option<Side>,
-    /// As in `[sockets]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tcp_programs: Option<Vec<Program>>,
+crate::settings! {
+    /// One section `[containers.NAME]`: the settings of `[sockets]`, and variables that the image has.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Container {
+        /// Libraries that the image has in LD_PRELOAD, which a device replaces. They stand behind ours.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub preload: Vec<Preload> {
+            default "[]", example "[\"/usr/lib/x86_64-linux-gnu/libjemalloc.so.2\"]"
+        },
+        /// What the image has in GODEBUG, which a device replaces.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub godebug: Option<String> { default "nothing", example "\"http2client=0\"" },
+        /// As in `[sockets]`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub loopback: Option<Loopback> { default "that of [sockets]", example "\"tcp\"" },
+        /// As in `[sockets]`.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub only_ports: Vec<Ports> { default "that of [sockets]", example "[6379]" },
+        /// As in `[sockets]`.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub except_ports: Vec<Ports> { default "that of [sockets]", example "[22, \"8000-8099\"]" },
+        /// As in `[sockets]`.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub except_net: Vec<Prefix> { default "that of [sockets]", example "[\"10.0.0.0/8\"]" },
+        /// As in `[sockets]`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub side: Option<Side> { default "that of [sockets]", example "\"server\"" },
+        /// As in `[sockets]`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub tcp_programs: Option<Vec<Program>> { default "that of [sockets]", example "[\"bgpd\"]" },
+    }
 }
 
 impl Container {

@@ -16,35 +16,44 @@ use crate::net::{Family, IfName, Prefix};
 use crate::relay::name::Name;
 use crate::socket_policy::Ports;
 
-/// The settings of a gateway.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Asked {
-    /// The interfaces of the LAN.
-    #[serde(deserialize_with = "names")]
-    pub lan: Vec<IfName>,
-    /// Addresses that the one LAN interface gets while the gateway runs, with their networks.
-    pub lan_address: Vec<Prefix>,
-    /// Give addresses and names to the LAN, by dnsmasq(8).
-    pub dhcp: bool,
-    /// What is done with QUIC.
-    pub quic: Quic,
-    /// The shares of uplinks in new connections to servers without MPTCP; 1 where nothing is said.
-    pub weights: BTreeMap<IfName, u32>,
-    /// How much the relay takes on.
-    pub limits: Limits,
-    /// A line for each connection that ended.
-    pub log: bool,
-    /// Networks to which the relay gets nothing.
-    pub except_net: Vec<Prefix>,
-    /// Ports to which it gets nothing.
-    pub except_ports: Vec<Ports>,
-    /// Clients of which it gets nothing.
-    pub except_clients: Vec<Prefix>,
-    /// The relay on a rented server through which the LAN goes: a stored one's name, or `auto` for the
-    /// fastest of all. What goes through it is said in the section `[relay]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub relay: Option<Name>,
+crate::settings! {
+    /// The settings of a gateway.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Asked {
+        /// The interfaces of the LAN.
+        #[serde(deserialize_with = "names")]
+        pub lan: Vec<IfName> { default "none: they are asked for", example "[\"br0\"]" },
+        /// Addresses that the one LAN interface gets while the gateway runs, with their networks.
+        pub lan_address: Vec<Prefix> { default "[]", example "[\"192.168.77.1/24\"]" },
+        /// Give addresses and names to the LAN, by dnsmasq(8).
+        pub dhcp: bool { default "false", example "true" },
+        /// What is done with QUIC (UDP to port 443), which no kernel bonds: it passes over one uplink, or it
+        /// is refused, so that browsers take TCP, which is bonded.
+        pub quic: Quic { default "\"pass\"", example "\"block\"" },
+        /// The shares of uplinks in new connections to servers without MPTCP.
+        pub weights: BTreeMap<IfName, u32> {
+            links "The share of this uplink.", default "1", examples [("wwan0", "1"), ("eth1", "5")]
+        },
+        /// How much the relay takes on. At a limit new connections are refused and old ones live.
+        pub limits: Limits { section },
+        /// Write a line for each connection that ended.
+        pub log: bool { default "false", example "true" },
+        /// Networks to which the relay gets nothing: what goes there is forwarded.
+        pub except_net: Vec<Prefix> { default "[]", example "[\"192.0.2.0/24\"]" },
+        /// Ports to which it gets nothing.
+        pub except_ports: Vec<Ports> { default "[]", example "[22, \"6881-6889\"]" },
+        /// Clients of which it gets nothing.
+        pub except_clients: Vec<Prefix> { default "[]", example "[\"192.168.77.9\"]" },
+        /// The relay on a rented server through which the LAN goes: the name of a stored one, or auto for
+        /// the fastest of all. What goes through it is said in the section `[relay]`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub relay: Option<Name> { default "none: servers are reached directly", example "\"home\"" },
+    }
+}
+
+crate::kind! {
+    Quic: "\"pass\" or \"block\"",
 }
 
 /// Reads a list of links; whoever writes one without brackets is shown them.
@@ -90,21 +99,6 @@ pub struct Bypass {
     /// From these addresses of the LAN.
     pub except_clients: Vec<Prefix>,
 }
-
-/// The names of the settings, by which they are told from links in the section.
-pub const NAMES: [&str; 11] = [
-    "lan",
-    "lan_address",
-    "dhcp",
-    "quic",
-    "weights",
-    "limits",
-    "log",
-    "except_net",
-    "except_ports",
-    "except_clients",
-    "relay",
-];
 
 impl Asked {
     /// What the relay does not get.

@@ -106,6 +106,11 @@ pub enum Fallback {
     Refuse,
 }
 
+crate::kind! {
+    Policy: "\"always\" or \"without-mptcp\"",
+    Fallback: "\"direct\" or \"refuse\"",
+}
+
 impl Terms {
     /// Checks what types cannot.
     ///

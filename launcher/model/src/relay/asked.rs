@@ -8,24 +8,26 @@ use super::agent::{Fallback, Policy};
 use super::name::Name;
 use crate::net::Prefix;
 
-/// The settings. Which relays there are stands in a file of its own ([`super::stored`]), for that holds
-/// keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Asked {
-    /// All TCP of this host goes through a relay, while `mptcpize relay agent` runs.
-    pub host: bool,
-    /// Where the agent speaks SOCKS5 and HTTP CONNECT, an address of the loopback interface.
-    pub proxy: Option<SocketAddr>,
-    /// The one relay to use; the best of all stored ones where nothing is said.
-    #[serde(rename = "use")]
-    pub only: Option<Name>,
-    /// What goes through it.
-    pub policy: Policy,
-    /// Networks to which nothing goes through it.
-    pub never: Vec<Prefix>,
-    /// What is done when no relay can be reached.
-    pub fallback: Fallback,
+crate::settings! {
+    /// The settings. Which relays there are stands in a file of its own ([`super::stored`]), for that holds
+    /// keys.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Asked {
+        /// Send all TCP of this host through a relay, while `mptcpize relay agent` runs.
+        pub host: bool { default "false", example "true" },
+        /// Where the agent speaks SOCKS5 and HTTP CONNECT: an address of the loopback interface.
+        pub proxy: Option<SocketAddr> { default "nowhere", example "\"127.0.0.1:1080\"" },
+        /// The one relay to use.
+        pub only as "use": Option<Name> { default "the fastest of all stored ones", example "\"home\"" },
+        /// What goes through it: all that leaves over an uplink, or what goes to a server that was found not
+        /// to speak MPTCP. The first connection to such a server goes directly.
+        pub policy: Policy { default "\"always\"", example "\"without-mptcp\"" },
+        /// Networks to which nothing goes through it.
+        pub never: Vec<Prefix> { default "[]", example "[\"192.0.2.0/24\"]" },
+        /// What is done when no relay can be reached: new connections go directly, or are refused.
+        pub fallback: Fallback { default "\"direct\"", example "\"refuse\"" },
+    }
 }
 
 impl Asked {

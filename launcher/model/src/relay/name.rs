@@ -14,6 +14,10 @@ const LONGEST: usize = 32;
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
+crate::kind! {
+    Name: "the name of a relay",
+}
+
 impl Name {
     /// The text.
     pub fn as_str(&self) -> &str {

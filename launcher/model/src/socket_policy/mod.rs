@@ -20,28 +20,43 @@ pub const VARIABLE: &str = "MPTCPIZE_POLICY";
 /// BGP (RFC 2385), which MPTCP has not. The library has the same list.
 const BY_DEFAULT: [&str; 4] = ["bird", "bird6", "bgpd", "gobgpd"];
 
-/// The settings, each unset by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sockets {
-    /// What connections within the host are; MPTCP when unset.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loopback: Option<Loopback>,
-    /// MPTCP for these ports and no others.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub only_ports: Vec<Ports>,
-    /// TCP for these ports.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub except_ports: Vec<Ports>,
-    /// TCP to these networks.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub except_net: Vec<Prefix>,
-    /// MPTCP for one side of connections.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub side: Option<Side>,
-    /// The programs that stay TCP.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tcp_programs: Option<Vec<Program>>,
+crate::settings! {
+    /// The settings, each unset by default.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Sockets {
+        /// What connections within the host are, those on 127.0.0.0/8 and ::1. MPTCP gains nothing there, and
+        /// TCP is faster.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub loopback: Option<Loopback> {
+            default "\"mptcp\"; with `enable --system` \"tcp\"", example "\"tcp\""
+        },
+        /// MPTCP for these ports and no others. A port is the peer's for a socket that connects, and its own
+        /// for one that listens.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub only_ports: Vec<Ports> { default "all", example "[443, \"8000-8099\"]" },
+        /// TCP for these ports.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub except_ports: Vec<Ports> { default "[]", example "[22]" },
+        /// TCP to these networks.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub except_net: Vec<Prefix> { default "[]", example "[\"10.0.0.0/8\", \"2001:db8::/32\"]" },
+        /// MPTCP for one side of connections: for sockets that connect, or for those that listen.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub side: Option<Side> { default "both", example "\"client\"" },
+        /// Programs that stay TCP, by their names (ps -o comm); an empty list for none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub tcp_programs: Option<Vec<Program>> {
+            default "[\"bird\", \"bird6\", \"bgpd\", \"gobgpd\"]", example "[\"bird\", \"vsftpd\"]"
+        },
+    }
+}
+
+crate::kind! {
+    Loopback: "\"mptcp\" or \"tcp\"",
+    Side: "\"client\" or \"server\"",
+    Ports: "a port, or a range of ports as a text",
+    Program: "the name of a program",
 }
 
 /// What connections within the host are.

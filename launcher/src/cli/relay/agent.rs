@@ -33,6 +33,10 @@ Files:
       host = true, proxy = \"127.0.0.1:1080\", use = \"NAME\", policy = \"without-mptcp\", \
 never = [\"198.51.100.0/24\"], fallback = \"refuse\"
 
+Environment:
+  MPTCPIZE=off  has no effect here: with --host the packet filter leads connections to the relay, \
+whatever program opens them; never, in the section [relay] of the settings file, leaves networks out
+
 Examples:
   mptcpize relay agent --proxy 127.0.0.1:1080
       As any user: a port for programs that have a proxy setting.
@@ -42,7 +46,7 @@ Examples:
       All TCP of this host, now and at each boot.
 
 See also:
-  mptcpize-relay(1), mptcpize-run(1), mptcpize-gateway(1), nft(8)";
+  mptcpize-relay(8), mptcpize-run(8), mptcpize-gateway(8), mptcpize.toml(5), nft(8)";
 
 /// `mptcpize relay agent`.
 #[derive(Clone, Debug, Default, Args)]

@@ -18,6 +18,20 @@ On the rented server: `relay serve`. It prints the line to paste on the hosts th
 
 /// The sections below the verbs.
 const MORE: &str = "\
+Exit status:
+  0  done
+  1  it failed
+  2  wrong usage
+  3  relay test: something wants attention
+  4  not permitted
+  5  something is missing: a stored relay, mptcpize-relay, systemd for --enable
+
+Files:
+  /etc/mptcpize-relays.toml, ~/.config/mptcpize/relays.toml
+      the relays that root and a user have stored, with their keys; mode 0600
+  /var/lib/mptcpize/relay/server.json
+      what this host is as a relay
+
 Examples:
   sudo mptcpize relay serve
       On a rented server: be a relay, until Ctrl-C, and print the line for the other side.
@@ -29,7 +43,7 @@ Examples:
       On the other side: a port for programs that have a proxy setting.
 
 See also:
-  mptcpize-run(1), mptcpize-gateway(1), mptcpize-status(1); SIP022 at https://shadowsocks.org";
+  mptcpize-run(8), mptcpize-gateway(8), mptcpize-status(8), mptcpize.toml(5); SIP022 at https://shadowsocks.org";
 
 /// `mptcpize relay`.
 #[derive(Debug, Args)]

@@ -50,7 +50,7 @@ Examples:
       Be one as an ordinary user.
 
 See also:
-  mptcpize-relay(1), mptcpize-setup(1), mptcpize-status(1), systemd.exec(5)";
+  mptcpize-relay(8), mptcpize-setup(8), mptcpize-status(8), systemd.exec(5)";
 
 /// What `relay serve undo` does and when one wants it.
 const UNDO_LONG: &str = "\
@@ -59,9 +59,21 @@ key and the users stay. A relay that runs is not touched: end it instead.";
 
 /// The sections below the options of `relay serve undo`.
 const UNDO_MORE: &str = "\
+Exit status:
+  0  done, or nothing was to be done
+  1  a relay runs
+  4  not permitted
+  6  the kernel refuses a change; the rest is taken back
+
+Files:
+  /run/mptcpize/relay-server  the journal, from which it is taken back
+
 Examples:
   sudo mptcpize relay serve undo -v
-      Take everything back, and print each change.";
+      Take everything back, and print each change.
+
+See also:
+  mptcpize-setup-undo(8)";
 
 /// `mptcpize relay serve`.
 #[derive(Clone, Debug, Default, Args)]

@@ -21,6 +21,10 @@ Exit status:
   1  a relay of that name is stored and differs; the file cannot be trusted
   2  it is no URL of a relay: cut short, a key of the wrong length, a method older than 2022, a plugin
 
+Files:
+  /etc/mptcpize-relays.toml, ~/.config/mptcpize/relays.toml
+      the relays that root and a user have stored, with their keys; mode 0600
+
 Examples:
   sudo mptcpize relay add -
       Ask for the URL, and store it for root: for gateway, for the whole host, for sudo.
@@ -28,7 +32,7 @@ Examples:
       Store it for this user as home.
 
 See also:
-  mptcpize-relay-test(1), mptcpize-run(1)";
+  mptcpize-relay-test(8), mptcpize-run(8)";
 
 /// What `relay list` does and when one wants it.
 pub const LIST_LONG: &str = "\
@@ -37,11 +41,22 @@ their own.";
 
 /// The sections below the options of `relay list`.
 const LIST_MORE: &str = "\
+Exit status:
+  0  shown, also where there is none
+  1  the file cannot be trusted
+
+Files:
+  /etc/mptcpize-relays.toml, ~/.config/mptcpize/relays.toml
+      the relays that root and a user have stored, with their keys; mode 0600
+
 Examples:
   mptcpize relay list
       Those of this user.
   sudo mptcpize relay list --json
-      Those of root, for a program.";
+      Those of root, for a program.
+
+See also:
+  mptcpize-relay-add(8), mptcpize-relay-test(8)";
 
 /// What `relay remove` does and when one wants it.
 pub const REMOVE_LONG: &str = "\
@@ -49,9 +64,23 @@ Forgets a stored relay, and its key with it. Connections that go through it stay
 
 /// The sections below the options of `relay remove`.
 const REMOVE_MORE: &str = "\
+Exit status:
+  0  it is forgotten
+  1  the file cannot be trusted
+  2  it is no name of a relay
+  4  not permitted
+  5  there is no relay of that name
+
+Files:
+  /etc/mptcpize-relays.toml, ~/.config/mptcpize/relays.toml
+      the relays that root and a user have stored, with their keys; mode 0600
+
 Examples:
   sudo mptcpize relay remove home
-      Forget the relay home.";
+      Forget the relay home.
+
+See also:
+  mptcpize-relay-list(8), mptcpize-relay-add(8)";
 
 /// `mptcpize relay add`.
 #[derive(Clone, Debug, Args)]

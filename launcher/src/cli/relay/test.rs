@@ -27,6 +27,9 @@ Exit status:
   3  something wants attention: the last line says what, and what mends it
   5  there is no such relay, or no mptcpize-relay
 
+Environment:
+  NO_COLOR, COLUMNS  no colour, and how wide the screen is
+
 Examples:
   mptcpize relay test
       Try all stored relays.
@@ -36,7 +39,7 @@ Examples:
       One object for a program.
 
 See also:
-  mptcpize-check(1), mptcpize-status(1)";
+  mptcpize-check(8), mptcpize-status(8)";
 
 /// `mptcpize relay test`.
 #[derive(Clone, Debug, Args)]

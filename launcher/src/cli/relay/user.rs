@@ -5,6 +5,23 @@ use clap::{Args, Subcommand};
 use mptcpize_model::budget;
 use mptcpize_model::relay::name::Name;
 
+/// The exit status, and where users are kept, for the sections below.
+macro_rules! ends {
+    () => {
+        "\
+Exit status:
+  0  done
+  1  a file cannot be trusted or written, or the relay's method has no users
+  2  wrong usage, or what changes who may connect was not confirmed
+  4  not permitted
+  5  this host is no relay, or there is no such user
+
+Files:
+  /var/lib/mptcpize/relay/server.json
+      the users with their keys and limits; mode 0600"
+    };
+}
+
 /// What `relay user` does and when one wants it.
 pub const LONG: &str = "\
 Users of the relay that this host is: each has a key of its own (SIP023), so that one can be taken away \
@@ -14,12 +31,19 @@ Without users whoever has the server's key may use the relay. With the first use
 key alone opens nothing then.";
 
 /// The sections below the verbs.
-const MORE: &str = "\
+const MORE: &str = concat!(
+    ends!(),
+    "
+
 Examples:
   sudo mptcpize relay user add alice
       Make a key for alice, and print the line to paste on her side.
   sudo mptcpize relay user list
-      Show users, their limits, and what they have carried.";
+      Show users, their limits, and what they have carried.
+
+See also:
+  mptcpize-relay-serve(8)"
+);
 
 /// What `relay user add` does and when one wants it.
 const ADD_LONG: &str = "\
@@ -31,12 +55,19 @@ The first user changes who may connect: the server's own key opens nothing alone
 for on a terminal, elsewhere --yes is wanted.";
 
 /// The sections below the options of `relay user add`.
-const ADD_MORE: &str = "\
+const ADD_MORE: &str = concat!(
+    ends!(),
+    "
+
 Examples:
   sudo mptcpize relay user add alice
       A key without limits.
   sudo mptcpize relay user add bob --connections 200 --month 100GB --rate 50
-      A key with limits: connections at a time, bytes in a calendar month, Mbit/s.";
+      A key with limits: connections at a time, bytes in a calendar month, Mbit/s.
+
+See also:
+  mptcpize-relay-user-remove(8), mptcpize-relay-add(8)"
+);
 
 /// What `relay user remove` does and when one wants it.
 const REMOVE_LONG: &str = "\
@@ -44,10 +75,17 @@ Takes a user's key away. Its connections end at once where a relay runs. With th
 the server's key may use the relay again: that is asked for, as with the first one.";
 
 /// The sections below the options of `relay user remove`.
-const REMOVE_MORE: &str = "\
+const REMOVE_MORE: &str = concat!(
+    ends!(),
+    "
+
 Examples:
   sudo mptcpize relay user remove bob
-      End bob's connections, and take no more.";
+      End bob's connections, and take no more.
+
+See also:
+  mptcpize-relay-user-add(8)"
+);
 
 /// What `relay user list` does and when one wants it.
 const LIST_LONG: &str = "\
@@ -55,10 +93,17 @@ Shows users, their limits, their open connections, and what they have carried in
 and in all. No key is shown.";
 
 /// The sections below the options of `relay user list`.
-const LIST_MORE: &str = "\
+const LIST_MORE: &str = concat!(
+    ends!(),
+    "
+
 Examples:
   sudo mptcpize relay user list --json
-      The same for a program.";
+      The same for a program.
+
+See also:
+  mptcpize-relay-user-add(8), mptcpize-status(8)"
+);
 
 /// `mptcpize relay user`.
 #[derive(Debug, Args)]
