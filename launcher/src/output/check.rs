@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::output::term::{Term, Tone};
 use crate::output::wrap;
-use mptcpize_model::checks::{Finding, Observed, Severity};
+use mptcpize_model::checks::{Finding, Judged, Observed, Place, Severity};
 use mptcpize_model::phrase;
 use mptcpize_model::shell;
 
@@ -19,14 +19,12 @@ const NARROW_AT: usize = 4;
 const NARROW: usize = 60;
 
 /// What to show.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Screen<'a> {
     /// The findings, in their order.
-    pub findings: &'a [Finding],
-    /// Fixes need `sudo` before them.
-    pub sudo: bool,
-    /// They are for this network namespace.
-    pub netns: Option<&'a str>,
+    pub judged: &'a Judged,
+    /// By whom and where the fixes are pasted.
+    pub place: Place,
     /// The peer that was asked for.
     pub peer: Option<(&'a str, u16)>,
 }
@@ -50,7 +48,7 @@ impl Screen<'_> {
         let room = term.width.saturating_sub(indent).max(20);
         let mut text = String::new();
         let mut last = None;
-        for finding in self.findings {
+        for finding in &self.judged.findings {
             let (mark, tone) = symbol(finding.severity);
             let topic = &finding.topic;
             // The same reason and the same remedy are read once.
@@ -98,29 +96,15 @@ impl Screen<'_> {
         for (label, commands) in [("fix", &finding.fix), ("or", &finding.or)] {
             if !commands.is_empty() {
                 let label = term.paint(Tone::Quiet, &format!("{label:<3}"));
-                let line = term.paint(Tone::Strong, &self.commands(commands).join(" && "));
+                let line = term.paint(Tone::Strong, &self.place.commands(commands).join(" && "));
                 let _ = writeln!(text, "{:indent$}{label}  {line}", "");
             }
         }
     }
 
-    /// Commands as they are to be typed: as root, in the namespace.
-    fn commands(&self, commands: &[String]) -> Vec<String> {
-        let sudo = if self.sudo { "sudo " } else { "" };
-        commands
-            .iter()
-            .map(|command| match self.netns {
-                None => format!("{sudo}{command}"),
-                Some(netns) if command.starts_with("mptcpize ") => {
-                    format!("{sudo}{command} {}", shell::option("--netns", netns))
-                }
-                Some(netns) => format!("{sudo}{} {command}", enter(netns)),
-            })
-            .collect()
-    }
-
     fn summary(&self, width: usize) -> String {
-        let of = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
+        let of =
+            |severity| self.judged.findings.iter().filter(|it| it.severity == severity).count();
         let plural = phrase::count;
         let (problems, warnings) = (of(Severity::Problem), of(Severity::Warning));
         let skipped = of(Severity::Skipped) + of(Severity::Unknown);
@@ -141,7 +125,8 @@ impl Screen<'_> {
                 true => format!(" {}", shell::word(format_args!("[{name}]:{port}"))),
                 false => format!(" {}", shell::word(format_args!("{name}:{port}"))),
             });
-            let place = self.netns.map(|netns| format!(" {}", shell::option("--netns", netns)));
+            let netns = self.place.netns.as_ref();
+            let place = netns.map(|netns| format!(" {}", shell::option("--netns", netns)));
             let (peer, place) = (peer.unwrap_or_default(), place.unwrap_or_default());
             let report = format!("For a report: mptcpize check --json{peer}{place}");
             let fits = line.chars().count() + 3 + report.chars().count() <= width;
@@ -152,8 +137,10 @@ impl Screen<'_> {
 
     /// The findings and everything that they follow from, as one object.
     pub fn json(&self, seen: &Observed) -> Value {
-        let of = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
+        let of =
+            |severity| self.judged.findings.iter().filter(|it| it.severity == severity).count();
         let findings: Vec<Value> = self
+            .judged
             .findings
             .iter()
             .map(|finding| {
@@ -164,14 +151,16 @@ impl Screen<'_> {
                     "title": finding.title,
                     "why": finding.why,
                     "advice": finding.advice,
-                    "fix": self.commands(&finding.fix),
-                    "or": self.commands(&finding.or),
+                    "fix": self.place.commands(&finding.fix),
+                    "or": self.place.commands(&finding.or),
                     "depends_on": finding.depends_on,
                 })
             })
             .collect();
         json!({
             "version": 1,
+            "verdict": self.judged.verdict(),
+            "usable_paths": self.judged.usable_paths,
             "problems": of(Severity::Problem),
             "warnings": of(Severity::Warning),
             "skipped": of(Severity::Skipped),
@@ -181,15 +170,5 @@ impl Screen<'_> {
             "findings": findings,
             "observed": seen,
         })
-    }
-}
-
-/// What runs a command in a network namespace that `--netns` names so.
-fn enter(netns: &str) -> String {
-    let is_number = netns.bytes().all(|byte| byte.is_ascii_digit());
-    match (netns.contains('/'), is_number) {
-        (true, _) => format!("nsenter {}", shell::word(format_args!("--net={netns}"))),
-        (false, true) => format!("nsenter --net=/proc/{netns}/ns/net"),
-        (false, false) => format!("ip netns exec {}", shell::word(netns)),
     }
 }
