@@ -41,7 +41,7 @@ fn one_dual_stack_link() -> Uplinks {
     lab
 }
 
-const HOSTS: [Host; 8] = [
+const HOSTS: [Host; 10] = [
     Host {
         name: "as setup left it",
         build: || Uplinks::two_subnets(RATE),
@@ -104,6 +104,37 @@ const HOSTS: [Host; 8] = [
         },
         found: &["endpoints.vanished", "endpoints.missing", "routing.elsewhere"],
         paths: &["w1", "w2"],
+    },
+    Host {
+        name: "somebody flushed the table of a link",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| ip(lab, "route flush table 8685"),
+        found: &["routing.elsewhere"],
+        paths: &["w1", "w2"],
+    },
+    Host {
+        name: "a link over another one that was switched off",
+        build: || {
+            let lab = Uplinks::two_subnets(RATE);
+            ip(&lab, "address flush dev w2");
+            ip(&lab, "link add m2 link w2 type macvlan mode bridge");
+            ip(&lab, "address add 10.2.0.1/24 dev m2");
+            ip(&lab, "link set m2 up");
+            ip(&lab, "route add default via 10.2.0.254 dev m2 metric 200");
+            lab.client.net.settle();
+            lab
+        },
+        set_up: true,
+        make: |lab| {
+            ip(lab, "link set w2 down");
+            wait::until("m2 without carrier", || {
+                let shown = lab.client.net.ip("link show dev m2");
+                shown.contains("NO-CARRIER") || shown.contains("LOWERLAYERDOWN")
+            });
+        },
+        found: &["paths.carrier"],
+        paths: &["w1"],
     },
     Host {
         name: "no link at all",

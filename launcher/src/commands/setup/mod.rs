@@ -8,6 +8,7 @@ pub mod undo;
 use std::time::{Duration, Instant};
 
 use crate::cli::setup::{Setup, SetupCommand};
+use crate::commands::system::state as system;
 use crate::daemon::published::{self, Running};
 use crate::error::{Error, Exit};
 use crate::host::Host;
@@ -18,6 +19,7 @@ use crate::host::observe::check;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
 use crate::output::{self, diff, judged};
+use crate::root::Root;
 use mptcpize_model::HostState;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::change::Change;
@@ -136,6 +138,7 @@ fn dry_run(arguments: &Setup, terms: &Terms) -> anyhow::Result<Exit> {
     let observed = Observed {
         daemon: daemon.is_some_and(|daemon| daemon.status.healed.is_some()),
         followed: daemon.is_some(),
+        system: Root::host().ok().as_deref().and_then(system::standing),
         ..check::glance(seen.state.clone(), config, filter)
     };
     let found = judge(&observed, Scope::Glance);
