@@ -78,6 +78,20 @@ fn the_switch_is_seen_with_its_way_its_library_and_its_release() {
 }
 
 #[test]
+fn the_switch_for_containers_is_seen_where_one_looks() {
+    let script = format!("{LOOK} mptcpize enable --containers >/dev/null 2>&1; look");
+    let text = copy(&script).run().ok().stdout;
+    let devices = json(&text, "list -j")["containers"].clone();
+    let first = devices[0].as_str().expect("a device").to_owned();
+    assert_eq!(json(&text, "status -j")["containers"], devices, "{text}");
+    let line = format!("\ncontainers  they may be given {first}");
+    assert!(said(&text, "status").contains(&line), "{line}: {text}");
+    let observed = json(&text, "check -j")["observed"]["containers"].clone();
+    assert_eq!(observed[0], first.as_str(), "{text}");
+    assert!(said(&text, "check").contains(&format!("they may be given {first}")), "{text}");
+}
+
+#[test]
 fn where_it_was_never_on_nothing_is_said_of_it() {
     let text = copy(&format!("{LOOK} look")).run().ok().stdout;
     assert_eq!(json(&text, "list -j")["system"], Value::Null);

@@ -115,7 +115,7 @@ type Check = fn(&Context) -> Vec<Finding>;
 type Part = (&'static str, &'static [&'static str], Scope, Check);
 
 /// All parts, in the order of the screen.
-const PARTS: [Part; 16] = [
+const PARTS: [Part; 17] = [
     ("kernel", &[], Scope::Glance, host::kernel),
     ("shim", &["kernel"], Scope::Whole, host::shim),
     ("container", &["kernel"], Scope::Whole, container::container),
@@ -129,6 +129,7 @@ const PARTS: [Part; 16] = [
     ("firewall", &[], Scope::Glance, traffic::firewall),
     ("counters", &["kernel"], Scope::Whole, traffic::counters),
     ("system", &[], Scope::Glance, system::system),
+    ("containers", &[], Scope::Whole, system::containers),
     ("services", &["kernel"], Scope::Whole, host::services),
     ("gateway", &[], Scope::Whole, gateway::gateway),
     ("relays", &[], Scope::Whole, relays::relays),

@@ -87,6 +87,9 @@ pub struct Observed {
     /// What there is of `enable --system`, where it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<Standing>,
+    /// What containers may be given, as their engines take it: devices, and the seccomp profile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<String>,
     /// The gateway that was set up here, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<gateway::Gateway>,

@@ -1,5 +1,5 @@
-//! Does every program of the host get the library as `enable --system` left it? A host on which it was never
-//! switched on has no finding here.
+//! Does every program of the host get the library as `enable --system` left it, and what may containers be given
+//! (`enable --containers`)? A host on which neither was ever switched on has no finding here.
 
 use super::{Context, Finding};
 use crate::phrase::list;
@@ -33,4 +33,12 @@ pub(super) fn system(context: &Context) -> Vec<Finding> {
         found.push(Finding::fine("system", title));
     }
     found
+}
+
+/// That the switch for containers is on; what is in a container is judged there.
+pub(super) fn containers(context: &Context) -> Vec<Finding> {
+    match context.seen.containers.as_slice() {
+        [] => vec![],
+        all => vec![Finding::fine("containers", format!("they may be given {}", list(all)))],
+    }
 }

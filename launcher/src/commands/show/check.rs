@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::cli::check::Check;
 use crate::commands::setup::settings;
+use crate::commands::show::observe::Switches;
 use crate::commands::show::progress::Progress;
 use crate::commands::show::{observe, selftest, trial};
-use crate::commands::system::state as system;
 use crate::commands::units::judged;
 use crate::daemon::published;
 use crate::error::Exit;
@@ -18,7 +18,6 @@ use crate::host::observe::kernel_host::KernelHost;
 use crate::host::{Host, agents, counters_baseline, netns, relay};
 use crate::locations::Locations;
 use crate::output::{self, check as screen};
-use crate::root::Root;
 use mptcpize_model::checks::peer::Report;
 use mptcpize_model::checks::{self, Place, Scope, Socket, Verdict};
 use mptcpize_model::status::relays::bounded;
@@ -46,7 +45,9 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     seen.followed = daemon.is_some();
     seen.daemon = daemon.is_some_and(|daemon| daemon.status.healed.is_some());
     seen.container = container::look();
-    seen.system = Root::host().ok().as_deref().and_then(system::standing);
+    let switches = Switches::look(locations);
+    seen.containers = switches.containers();
+    seen.system = switches.system;
     seen.stayed_tcp = judged::stayed(locations);
     // A mistake in the section is for `gateway` to tell.
     seen.lan = settings::gateway(None, locations).map(|asked| asked.lan).unwrap_or_default();

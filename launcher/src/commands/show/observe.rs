@@ -76,21 +76,45 @@ impl Counted {
 #[derive(Clone, Debug, Default)]
 pub(in crate::commands) struct Surroundings {
     firewall: Firewall,
-    system: Option<Standing>,
-    containers: Vec<String>,
-    seccomp_profile: Option<&'static str>,
+    switches: Switches,
+}
+
+/// The switches for the whole host, as files have them.
+#[derive(Clone, Debug, Default)]
+pub(in crate::commands) struct Switches {
+    /// What there is of `enable --system`.
+    pub(in crate::commands) system: Option<Standing>,
+    /// The devices of `enable --containers`.
+    devices: Vec<String>,
+    /// Its seccomp profile.
+    profile: Option<&'static str>,
+}
+
+impl Switches {
+    /// Reads the files.
+    pub(in crate::commands) fn look(locations: &Locations) -> Self {
+        let host = Root::host().ok();
+        let site = Site::new(false, None, locations).ok();
+        Switches {
+            system: host.as_deref().and_then(system::standing),
+            devices: host.as_deref().map(containers::devices).unwrap_or_default(),
+            profile: site.as_ref().and_then(containers::profile),
+        }
+    }
+
+    /// What containers may be given.
+    pub(in crate::commands) fn containers(&self) -> Vec<String> {
+        let profile = self.profile.map(|file| format!("seccomp={file}"));
+        self.devices.iter().cloned().chain(profile).collect()
+    }
 }
 
 impl Surroundings {
     /// Looks at them.
     pub(in crate::commands) fn look(locations: &Locations) -> Self {
-        let host = Root::host().ok();
-        let site = Site::new(false, None, locations).ok();
         Surroundings {
             firewall: check::packet_filter(Instant::now() + FILTER),
-            system: host.as_deref().and_then(system::standing),
-            containers: host.as_deref().map(containers::devices).unwrap_or_default(),
-            seccomp_profile: site.as_ref().and_then(containers::profile),
+            switches: Switches::look(locations),
         }
     }
 }
@@ -116,14 +140,14 @@ pub(in crate::commands) fn look(
     let observed = Observed {
         daemon: daemon.as_ref().is_some_and(|daemon| daemon.status.healed.is_some()),
         followed: daemon.is_some(),
-        system: around.system,
+        system: around.switches.system,
         ..check::glance(state, config, around.firewall)
     };
     let mut seen = Seen {
         observed,
         place: Place { sudo: !rustix::process::geteuid().is_root(), netns: None },
-        containers: around.containers,
-        seccomp_profile: around.seccomp_profile,
+        containers: around.switches.devices,
+        seccomp_profile: around.switches.profile,
         links: bound_links(connections.as_deref().unwrap_or_default()),
         connections,
         services: services::services_on(&locations.units()),
