@@ -13,7 +13,9 @@ use serde_json::Value;
 use crate::support::observed::{counted, laptop, name, peer, service, troubled};
 use mptcpize::output::check::Screen;
 use mptcpize::output::term::{Colour, Term};
-use mptcpize_model::checks::{self, Finding, FirewallRule, Harm, Observed, Severity, Shim, Socket};
+use mptcpize_model::checks::{
+    self, Finding, FirewallRule, Harm, Observed, Place, Scope, Severity, Shim, Socket, judge,
+};
 use mptcpize_model::config::Role;
 use mptcpize_model::lacks::Lack;
 use mptcpize_model::net::MAIN;
@@ -285,9 +287,9 @@ fn observations_survive_their_json() {
 }
 
 fn text(seen: &Observed, term: &Term) -> String {
-    let findings = checks::run(seen);
+    let judged = judge(seen, Scope::Whole);
     let peer = seen.peer.as_ref().map(|report| (report.name.as_str(), report.port));
-    Screen { findings: &findings, sudo: true, netns: None, peer }.text(term)
+    Screen { judged: &judged, place: Place::default(), peer }.text(term)
 }
 
 /// Compares with a file of tests/screens, or writes it.
@@ -330,9 +332,9 @@ fn the_screen_fits_every_reader() {
 
 #[test]
 fn in_another_namespace_every_command_names_it() {
-    let findings = checks::run(&troubled());
-    let shown = |netns| Screen { findings: &findings, sudo: false, netns: Some(netns), peer: None };
-    let text = shown("lab").text(&Term::PLAIN);
+    let judged = judge(&troubled(), Scope::Whole);
+    let place = Place { sudo: false, netns: Some("lab".to_owned()) };
+    let text = Screen { judged: &judged, place, peer: None }.text(&Term::PLAIN);
     assert!(text.contains("fix  mptcpize setup --netns lab\n"), "{text}");
     assert!(text.contains("For a report: mptcpize check --json --netns lab\n"), "{text}");
     let next =
@@ -340,14 +342,14 @@ fn in_another_namespace_every_command_names_it() {
     assert!(text.ends_with(next), "{text}");
     let mut off = laptop(true);
     off.socket = Socket::Off;
-    let findings = checks::run(&off);
+    let judged = judge(&off, Scope::Whole);
     for (netns, prefix) in [
         ("lab", "ip netns exec lab"),
         ("4711", "nsenter --net=/proc/4711/ns/net"),
         ("/run/x", "nsenter --net=/run/x"),
     ] {
-        let text = Screen { findings: &findings, sudo: true, netns: Some(netns), peer: None }
-            .text(&Term::PLAIN);
+        let place = Place { sudo: true, netns: Some(netns.to_owned()) };
+        let text = Screen { judged: &judged, place, peer: None }.text(&Term::PLAIN);
         let line = format!("fix  sudo {prefix} sysctl -w net.mptcp.enabled=1\n");
         assert!(text.contains(&line), "{text}");
     }
@@ -381,8 +383,8 @@ fn the_json_keeps_its_keys() {
         joins_only: true,
         delete: "nft".into(),
     });
-    let findings = checks::run(&seen);
-    let screen = Screen { findings: &findings, sudo: true, netns: None, peer: None };
+    let judged = judge(&seen, Scope::Whole);
+    let screen = Screen { judged: &judged, place: Place::default(), peer: None };
     let mut found = BTreeSet::new();
     let value = screen.json(&seen);
     assert_eq!(value["version"], 1);

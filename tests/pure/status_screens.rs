@@ -7,6 +7,7 @@ use crate::support::recorded::same;
 use crate::support::states::{absent, crowd, fresh, gateway, laptop, off, shared, told, troubled};
 use mptcpize::output::status;
 use mptcpize::output::term::Term;
+use mptcpize_model::Manager;
 use mptcpize_model::net::IfName;
 use mptcpize_model::status::lan::{Heard, Silence};
 use mptcpize_model::status::{Container, Elsewhere, Program, Report, Seen, report};
@@ -124,7 +125,11 @@ fn the_faults_that_want_attention_and_those_that_do_not() {
     }
     let mut foreign = laptop();
     foreign.path_manager = Some("userspace".into());
-    foreign.state.endpoints.clear();
+    foreign.observed.host.managers = vec![Manager::Mptcpd];
+    foreign.observed.host.ours.clear();
+    let parameter = ("net.mptcp.path_manager".to_owned(), "userspace".to_owned());
+    foreign.observed.host.sysctls.extend([parameter]);
+    foreign.observed.host.endpoints.clear();
     assert!(!report(&foreign, 20).attention, "a path manager in user space needs no endpoints");
 }
 

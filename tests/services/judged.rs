@@ -177,9 +177,12 @@ fn list_says_when_every_program_is_on() {
         ),
     ] {
         machine.tool(&format!("enable --system --no-trial --via {way}")).ok();
-        let expected =
-            format!("{by} (off: sudo mptcpize disable --system)\nno unit is on besides\n");
-        assert_eq!(machine.tool("list").ok().stdout, expected);
+        let list = machine.tool("list").ok().stdout;
+        let lines: Vec<&str> = list.lines().collect();
+        let [first, library, last] = lines.as_slice() else { panic!("{list}") };
+        assert_eq!(*first, format!("{by} (off: sudo mptcpize disable --system)"));
+        assert!(library.starts_with("  its library: /usr/$LIB/mptcpize/"), "{list}");
+        assert_eq!(*last, "no unit is on besides");
         let told = machine.tool("list -j").ok().stdout;
         let told: serde_json::Value = serde_json::from_str(&told).expect("an object");
         assert_eq!(told["system"], json, "{told}");

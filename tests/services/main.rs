@@ -29,6 +29,7 @@ mod seen;
 mod shipped;
 mod system;
 mod system_off;
+mod system_seen;
 mod system_steps;
 #[cfg(feature = "trixie")]
 mod trixie;

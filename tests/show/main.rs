@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agree;
 mod check_faults;
 mod check_fixes;
 mod check_peer;

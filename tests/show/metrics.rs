@@ -55,11 +55,12 @@ fn bytes_paths_and_the_kernels_counters_are_those_of_the_kernel() {
         assert!(sent.is_some_and(|sent| sent > 0 && sent <= now), "{link} {now}: {text}");
     }
     let path = |name: &str, link: u32| {
-        let labels = format!("link=\"w{link}\",address=\"10.{link}.0.1\"");
+        let labels = format!("link=\"w{link}\"");
         sample(&text, &format!("mptcpize_path_{name}{{{labels}}}"))
     };
     assert_eq!([path("backup", 1), path("backup", 2)], [Some(0), Some(1)], "{text}");
     assert_eq!([path("up", 1), path("up", 2)], [Some(1), Some(1)], "{text}");
+    assert_eq!(sample(&text, "mptcpize_usable_paths"), Some(2), "{text}");
     let joins = sample(&text, "mptcpize_kernel_events_total{event=\"MPJoinSynTx\"}");
     assert_eq!(joins, Some(counter(&lab.client.net, "MPTcpExt", "MPJoinSynTx")), "{text}");
     assert_eq!(sample(&text, "mptcpize_daemon_up"), Some(0), "{text}");

@@ -158,8 +158,9 @@ fn a_host_that_is_not_set_up_wants_attention_and_its_fix_helps() {
     let lab = crate::support::uplinks::Uplinks::two_subnets("50mbit");
     let before = lab.client.tool("status").env("LC_ALL", "C.UTF-8").run();
     assert_eq!(before.code(), 3, "{before}");
-    assert!(before.stdout.contains("\n! w2 is not used"), "{before}");
-    assert!(before.stdout.contains("fix: sudo mptcpize setup"), "{before}");
+    let told = "\n✗ endpoints: none on w2: connections never use it ";
+    assert!(before.stdout.contains(told), "{before}");
+    assert!(before.stdout.contains("fix: mptcpize setup\n"), "{before}");
     lab.client.setup("");
     let after = lab.client.tool("status").env("LC_ALL", "C.UTF-8").run();
     assert_eq!(after.code(), 0, "{after}");
@@ -168,11 +169,11 @@ fn a_host_that_is_not_set_up_wants_attention_and_its_fix_helps() {
     lab.client.net.ip("address del 10.2.0.1/24 dev w2");
     let gone = lab.client.tool("status").run();
     assert_eq!(gone.code(), 3, "{gone}");
-    assert!(gone.stdout.contains("the endpoint 10.2.0.1 leads nowhere"), "{gone}");
-    let fix = gone.stdout.split("fix: sudo mptcpize ").find(|rest| rest.starts_with("endpoint"));
+    assert!(gone.stdout.contains("endpoints: 10.2.0.1 (id 2) is on no link"), "{gone}");
+    let fix = gone.stdout.split("fix: mptcpize ").find(|rest| rest.starts_with("endpoint"));
     let fix = fix.and_then(|fix| fix.lines().next()).expect("it has a fix");
     lab.client.tool(fix).run().silent();
-    assert!(!lab.client.tool("status").run().stdout.contains("leads nowhere"));
+    assert!(!lab.client.tool("status").run().stdout.contains("is on no link"));
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn it_shows_a_connection_its_subflows_and_events_and_obeys_its_keys() {
     lab.client.ip("route add default via 10.2.0.254 dev w2 metric 100");
     let terminal = Terminal::new(&lab.client);
     let empty = terminal.shows("no MPTCP connection");
-    assert!(empty.starts_with("mptcpize top  2 paths  0 connections  "), "{empty}");
+    assert!(empty.starts_with("mptcpize top  ● 2 paths  0 connections  "), "{empty}");
     let listener = listener(&lab.server, "10.99.0.1:0");
     let at = listener.local_addr().expect("it is bound").to_string();
     let ends = connection(&lab.client, &at, &listener);
@@ -208,7 +208,7 @@ fn without_a_terminal_it_says_what_to_do_instead() {
          fix: mptcpize top --once, or mptcpize status --watch\n",
     );
     let frame = tool(&["top", "--once"]).env("LC_ALL", "C.UTF-8").within(&host).run().silent();
-    assert!(frame.stdout.starts_with("mptcpize top  0 paths  0 connections  "), "{frame}");
+    assert!(frame.stdout.starts_with("mptcpize top  ✗ 0 paths  0 connections  "), "{frame}");
     assert!(frame.stdout.contains("no path: no link has"), "{frame}");
 }
 

@@ -15,6 +15,7 @@
 #![allow(unreachable_pub, reason = "the same: an interface, though no crate exports it")]
 #![allow(missing_docs, reason = "a test file's crate has no readers of its documentation")]
 
+pub mod agree;
 pub mod cc;
 pub mod check;
 pub mod hold;

@@ -1,12 +1,18 @@
 //! States of hosts made up for the screens: what a look would have found.
 
+use std::net::IpAddr;
+
+use mptcpize_model::checks::Socket;
+use mptcpize_model::config::Config;
 use mptcpize_model::connection::{Connection, Fallback, Phase, Subflow};
 use mptcpize_model::daemon::Code;
+use mptcpize_model::desired;
 use mptcpize_model::gateway_status::{self, Amounts, Client, State, VERSION, reason};
 use mptcpize_model::metrics::Metrics;
 use mptcpize_model::mptcp::{Endpoint, Flags, Limits};
 use mptcpize_model::net::Bytes;
 use mptcpize_model::net::{Address, Family, IfName, Link, Route};
+use mptcpize_model::plan::plan;
 use mptcpize_model::status::daemon::{Daemon, Held, Told};
 use mptcpize_model::status::lan::Heard;
 use mptcpize_model::status::{Container, Program, Rates, Seen};
@@ -100,26 +106,41 @@ pub fn connection(inode: u32, subflows: Vec<Subflow>) -> Connection {
     }
 }
 
-/// A laptop at home: Wi-Fi, and a modem as the backup.
+/// A laptop at home: Wi-Fi, and a modem as the backup. It is set up, beside NetworkManager.
 pub fn laptop() -> Seen {
+    let mut seen = bare();
+    let host = &mut seen.observed.host;
+    let desired = desired::desired(host, &Config::default());
+    for step in plan(host, &desired).steps {
+        step.change.apply_to(host);
+    }
+    for (endpoint, id) in host.endpoints.iter_mut().zip(1..) {
+        endpoint.id = id;
+    }
+    seen
+}
+
+/// The same before it is set up.
+fn bare() -> Seen {
     let mut seen = Seen::default();
+    seen.observed.host.kernel.release = "6.18.0".into();
     let wifi = |port: u16| format!("192.168.1.23:{port}");
-    seen.state.links = ["lo", "wlan0", "wwan0"].map(link).into();
-    seen.state.addresses = vec![
+    seen.observed.host.links = ["lo", "wlan0", "wwan0"].map(link).into();
+    seen.observed.host.addresses = vec![
         address("lo", "127.0.0.1", 8),
         address("wlan0", "192.168.1.23", 24),
         address("wwan0", "10.64.9.2", 30),
     ];
-    seen.state.routes =
+    seen.observed.host.routes =
         vec![default_route("wlan0", "192.168.1.1", 600), default_route("wwan0", "10.64.9.1", 700)];
-    seen.state.endpoints = vec![
+    seen.observed.host.endpoints = vec![
         endpoint(1, "wlan0", "192.168.1.23", Flags::SUBFLOW),
         endpoint(2, "wwan0", "10.64.9.2", Flags::SUBFLOW.with(Flags::BACKUP)),
     ];
-    seen.state.limits = Some(Limits { subflows: 8, add_addr_accepted: 8 });
-    seen.state.sysctls.insert("net.mptcp.enabled".into(), "1".into());
-    seen.state.managers = vec![Manager::NetworkManager];
-    seen.state.ours = vec!["192.168.1.23".parse().expect("a literal address")];
+    seen.observed.host.limits = Some(Limits { subflows: 8, add_addr_accepted: 8 });
+    seen.observed.host.sysctls.insert("net.mptcp.enabled".into(), "1".into());
+    seen.observed.host.managers = vec![Manager::NetworkManager];
+    seen.observed.host.ours = vec!["192.168.1.23".parse().expect("a literal address")];
     let backup = Subflow {
         backup: true,
         idle_ms: 600_000,
@@ -229,10 +250,10 @@ pub fn gateway() -> Seen {
 
 /// One link only, nothing set up, no connection, an ordinary user.
 pub fn fresh() -> Seen {
-    let mut seen = laptop();
-    seen.state.endpoints.clear();
-    seen.state.managers.clear();
-    seen.state.limits = Some(Limits { subflows: 0, add_addr_accepted: 0 });
+    let mut seen = bare();
+    seen.observed.host.endpoints.clear();
+    seen.observed.host.managers.clear();
+    seen.observed.host.limits = Some(Limits { subflows: 0, add_addr_accepted: 0 });
     seen.connections = Some(Vec::new());
     seen.programs.clear();
     seen.rates = None;
@@ -245,9 +266,10 @@ pub fn fresh() -> Seen {
 pub fn troubled() -> Seen {
     let mut seen = laptop();
     let gone = endpoint(3, "eth7", "198.18.0.1", Flags::SUBFLOW);
-    seen.state.endpoints.remove(1);
-    seen.state.endpoints.push(gone);
-    seen.state.links[2].carrier = false;
+    let modem: IpAddr = "10.64.9.2".parse().expect("a literal address");
+    seen.observed.host.endpoints.retain(|endpoint| endpoint.address != modem);
+    seen.observed.host.endpoints.push(gone);
+    seen.observed.host.links[2].carrier = false;
     seen.programs.clear();
     seen.programs_hidden = Some("programs of other users are hidden: sudo mptcpize status");
     let connections = seen.connections.as_mut().expect("a laptop has some");
@@ -288,14 +310,15 @@ fn flapping() -> Daemon {
 
 pub fn off() -> Seen {
     let mut seen = fresh();
-    seen.state.sysctls.insert("net.mptcp.enabled".into(), "0".into());
+    seen.observed.host.sysctls.insert("net.mptcp.enabled".into(), "0".into());
+    seen.observed.socket = Socket::Off;
     seen
 }
 
 pub fn absent() -> Seen {
     let mut seen = fresh();
-    seen.state.kernel.mptcp = Flavour::Absent;
-    seen.state.limits = None;
+    seen.observed.host.kernel.mptcp = Flavour::Absent;
+    seen.observed.host.limits = None;
     seen.connections = None;
     seen.scheduler = None;
     seen.path_manager = None;

@@ -11,6 +11,9 @@ const END: &str = "# mptcpize: end";
 /// The last line of a file of ours whose directory was not there before.
 pub const MADE_DIRECTORY: &str = "# The directory was made with this file.\n";
 
+/// A dollar sign, for environment.d(5).
+const DOLLAR: &str = "${MPTCPIZE_DOLLAR:-$}";
+
 /// Our variables: the library, and what Go takes instead of one.
 fn variables(library: &str, with_go: bool) -> Vec<String> {
     let mut all = vec![format!("LD_PRELOAD={library}")];
@@ -32,6 +35,20 @@ pub fn sets(text: &str, variable: &str) -> bool {
     })
 }
 
+/// The libraries that lines which are no comments preload: the values of `LD_PRELOAD` as their readers take them.
+pub fn preloads(text: &str) -> Vec<String> {
+    let is_code = |line: &&str| !line.trim_start().starts_with(['#', ';']);
+    let value = |line: &str| {
+        let (before, value) = line.split_once("LD_PRELOAD=")?;
+        let ends = before.chars().next_back();
+        let value = value.trim_start_matches('"').split(['"', ' ', '\t']).next()?;
+        let is_name = ends.is_none_or(|letter| !letter.is_alphanumeric() && letter != '_');
+        is_name.then(|| value.replace(DOLLAR, "$"))
+    };
+    let all = text.lines().filter(is_code).filter_map(value);
+    all.flat_map(|value| value.split(':').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
 /// The drop-in of the system's service manager (systemd-system.conf(5)). Services of another
 /// `LD_PRELOAD=` have that one.
 pub fn manager(library: &str) -> String {
@@ -50,7 +67,7 @@ pub fn manager(library: &str) -> String {
 pub fn users(library: &str) -> String {
     // No escape of a dollar sign holds in every place there; but the default of a variable that
     // nobody sets can be one.
-    let library = library.replace('$', "${MPTCPIZE_DOLLAR:-$}");
+    let library = library.replace('$', DOLLAR);
     format!(
         "# Every program of a session uses MPTCP: mptcpize enable --system --via environment\n\
          # Off: mptcpize disable --system\n\

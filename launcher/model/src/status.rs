@@ -6,24 +6,27 @@
 pub mod daemon;
 mod findings;
 pub mod lan;
+mod paths;
 mod rates;
 pub mod relays;
 mod seen;
 pub mod served;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::checks::{Scope, Verdict, judge};
 use crate::connection::{Connection, Fallback, Phase, Subflow};
-use crate::mptcp::{Flags, Limits};
-use crate::net::{Family, IfName};
-use crate::uplinks::Path;
+use crate::mptcp::Limits;
+use crate::net::IfName;
+use crate::system::Standing;
 use crate::{Flavour, HostState, Manager};
 
 pub use crate::program::{Container, Program};
 pub use findings::Finding;
+pub use paths::{AddressRow, PathRow, Use};
 pub use rates::Rates;
 pub use seen::Seen;
 
@@ -40,44 +43,6 @@ pub enum Availability {
     Absent,
     /// The kernel has the out-of-tree one.
     OutOfTree,
-}
-
-/// What a path is used for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Use {
-    /// As the flags of its endpoint say.
-    Endpoint(Flags),
-    /// It has no endpoint, and connections begin here.
-    Initial,
-    /// It has no endpoint, and nothing leads here.
-    Nothing,
-    /// A path manager in user space decides.
-    Userspace,
-}
-
-/// A path on the screen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PathRow {
-    /// Its link.
-    pub link: IfName,
-    /// Its address.
-    pub address: IpAddr,
-    /// Its next hop.
-    pub gateway: Option<IpAddr>,
-    /// What it is used for.
-    #[serde(rename = "use")]
-    pub usage: Use,
-    /// Open subflows on the link, in this family.
-    pub subflows: usize,
-    /// Does the link have a carrier?
-    pub carrier: bool,
-    /// What the link receives, all programs together; on the first path of a link.
-    pub received_bit_s: Option<u64>,
-    /// What it sends.
-    pub sent_bit_s: Option<u64>,
-    /// Since when no subflow here has carried data; none without one.
-    pub idle_ms: Option<u32>,
 }
 
 /// What a connection is.
@@ -185,9 +150,13 @@ pub struct Report {
     pub mptcp: Availability,
     /// Does anything want attention?
     pub attention: bool,
+    /// The worst of the findings; `mptcpize check` says the same of what both look at.
+    pub verdict: Verdict,
     /// What wants it, and what is worth knowing.
     pub findings: Vec<Finding>,
-    /// The paths, best first.
+    /// The links that are paths and have a carrier, best first: what is counted.
+    pub usable_paths: Vec<IfName>,
+    /// The paths, best first, those without a carrier too.
     pub paths: Vec<PathRow>,
     /// How long the rates were measured; none where nothing had moved for a second.
     pub rates_over_ms: Option<u64>,
@@ -222,6 +191,12 @@ pub struct Report {
     /// The relay that this host is, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub served: Option<served::Served>,
+    /// What there is of `enable --system`; none where it is off.
+    pub system: Option<Standing>,
+    /// The names by which engines give containers the library, as devices; none where that is off.
+    pub containers: Vec<String>,
+    /// The seccomp profile that containers can be given; none where that is off.
+    pub seccomp_profile: Option<&'static str>,
     /// Units that are switched on.
     pub services: Vec<String>,
     /// What those of them are that the kernel knows not to be wholly MPTCP.
@@ -240,31 +215,37 @@ pub fn connection_rows(seen: &Seen, shown: usize) -> Vec<ConnectionRow> {
 pub fn report(seen: &Seen, shown: usize) -> Report {
     let all = seen.connections.as_deref().unwrap_or_default();
     let whereabouts = Whereabouts::of(seen);
-    let proposal = seen.proposal();
-    let paths = path_rows(seen, &proposal.uplinks, &whereabouts);
-    let mptcp = availability(&seen.state);
-    let findings = findings::find(seen, &proposal, mptcp, &paths, &whereabouts);
+    let judged = judge(&seen.observed, Scope::Glance);
+    let paths = paths::path_rows(seen, &judged.proposal.uplinks, &whereabouts);
+    let mptcp = availability(&seen.observed.host);
+    let findings = findings::find(seen, &judged, mptcp, &paths, &whereabouts);
+    let worst = findings.iter().map(|finding| Verdict::by(finding.severity)).max();
     Report {
         version: 1,
         mptcp,
         attention: findings.iter().any(|finding| finding.attention),
+        verdict: worst.unwrap_or_default(),
         findings,
+        usable_paths: judged.usable_paths,
         paths,
         rates_over_ms: seen.rates.as_ref().map(|rates| rates.over_ms),
         counts: seen.connections.as_deref().map(counts),
         connections: all.iter().take(shown).map(|one| row(one, seen, &whereabouts)).collect(),
         elsewhere: None,
         programs_hidden: seen.programs_hidden,
-        limits: seen.state.limits,
+        limits: seen.observed.host.limits,
         scheduler: seen.scheduler.clone(),
         path_manager: seen.path_manager.clone(),
-        foreign_endpoints: seen.state.foreign_endpoints().count(),
-        managers: seen.state.managers.clone(),
+        foreign_endpoints: seen.observed.host.foreign_endpoints().count(),
+        managers: seen.observed.host.managers.clone(),
         set_up_s: seen.set_up_s,
         daemon: seen.daemon.clone(),
         gateway: lan::lan(&seen.relay, seen.relay_before.as_deref()),
         relays: relays::through(seen),
         served: served::served(seen),
+        system: seen.observed.system.clone(),
+        containers: seen.containers.clone(),
+        seccomp_profile: seen.seccomp_profile,
         services: seen.services.clone(),
         services_tcp: seen.services_tcp.clone(),
     }
@@ -305,12 +286,18 @@ pub struct Whereabouts<'a> {
 impl<'a> Whereabouts<'a> {
     /// Of this host.
     pub fn of(seen: &'a Seen) -> Self {
-        let addresses = &seen.state.addresses;
+        let addresses = &seen.observed.host.addresses;
         Whereabouts {
             bound: &seen.links,
             // Of links with the same address the first has it; the others have one from us.
             by_address: addresses.iter().rev().map(|one| (one.address, &one.dev)).collect(),
-            loopback: seen.state.links.iter().find(|link| link.loopback).map(|link| &link.name),
+            loopback: seen
+                .observed
+                .host
+                .links
+                .iter()
+                .find(|link| link.loopback)
+                .map(|link| &link.name),
         }
     }
 
@@ -322,56 +309,6 @@ impl<'a> Whereabouts<'a> {
             .and_then(|index| self.bound.get(&index))
             .or_else(|| self.by_address.get(&address).copied())
             .or(self.loopback.filter(|_| address.is_loopback()))
-    }
-}
-
-fn path_rows(seen: &Seen, paths: &[Path], whereabouts: &Whereabouts<'_>) -> Vec<PathRow> {
-    // One walk over all subflows, however many paths there are.
-    let mut carried: BTreeMap<(&IfName, bool), (usize, u32)> = BTreeMap::new();
-    for connection in seen.connections.iter().flatten() {
-        for subflow in connection.open_subflows() {
-            if let Some(link) = whereabouts.link(subflow) {
-                let of_link =
-                    carried.entry((link, subflow.local.is_ipv4())).or_insert((0, u32::MAX));
-                of_link.0 += 1;
-                of_link.1 = of_link.1.min(subflow.idle_ms);
-            }
-        }
-    }
-    let mut rows: Vec<PathRow> = Vec::new();
-    for path in paths {
-        let carried = carried.get(&(&path.dev, path.family == Family::V4));
-        let first_of_link = !rows.iter().any(|row| row.link == path.dev);
-        let rates = seen.rates.as_ref().filter(|_| first_of_link);
-        let rates = rates.map(|rates| rates.of(path.dev.as_str()));
-        let first_of_family =
-            !rows.iter().any(|row| row.address.is_ipv4() == path.address.is_ipv4());
-        rows.push(PathRow {
-            link: path.dev.clone(),
-            address: path.address,
-            gateway: path.gateway,
-            usage: usage(seen, path, first_of_family),
-            subflows: carried.map_or(0, |(count, _)| *count),
-            carrier: seen.state.link(&path.dev).is_none_or(|link| link.carrier),
-            received_bit_s: rates.map(|(received, _)| received),
-            sent_bit_s: rates.map(|(_, sent)| sent),
-            idle_ms: carried.map(|(_, idle)| *idle),
-        });
-    }
-    rows
-}
-
-fn usage(seen: &Seen, path: &Path, first_of_family: bool) -> Use {
-    // A daemon that opens subflows goes by the endpoints, as the kernel's own path manager does.
-    let daemons = seen.daemon.as_ref().is_some_and(|daemon| daemon.healed.is_some());
-    if seen.path_manager.as_deref() == Some("userspace") && !daemons {
-        return Use::Userspace;
-    }
-    let of_path = |address: &IpAddr| *address == path.source() || path.others.contains(address);
-    match seen.state.endpoints.iter().find(|endpoint| of_path(&endpoint.address)) {
-        Some(endpoint) => Use::Endpoint(endpoint.flags),
-        None if first_of_family => Use::Initial,
-        None => Use::Nothing,
     }
 }
 
@@ -404,9 +341,4 @@ pub fn row(connection: &Connection, seen: &Seen, whereabouts: &Whereabouts<'_>) 
         received_bytes: connection.received,
         subflows: connection.subflows.iter().map(subflow).collect(),
     }
-}
-
-/// The distinct links of paths.
-fn links(paths: &[PathRow]) -> BTreeSet<&IfName> {
-    paths.iter().map(|path| &path.link).collect()
 }

@@ -1,9 +1,14 @@
 //! What the administrator asked for every program of the host: `[system]` in /etc/mptcpize.toml.
 
+mod standing;
+
+pub use standing::Standing;
+
 use serde::{Deserialize, Serialize};
 
 /// How every program of the host gets the library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SystemMechanism {
     /// By `/etc/ld.so.preload`.
     Preload,

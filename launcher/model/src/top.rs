@@ -8,14 +8,15 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
+use crate::checks::Verdict;
 use crate::connection::Connection;
-use crate::mptcp::Flags;
 use crate::net::Bytes;
 use crate::net::IfName;
 use crate::status::lan::{Lan, lan};
 use crate::status::relays::{self, Through};
 use crate::status::{
-    ConnectionRow, Program, Rates, Seen, State, SubflowRow, Use, Whereabouts, report, row,
+    ConnectionRow, Finding, PathRow, Program, Rates, Seen, State, SubflowRow, Whereabouts, report,
+    row,
 };
 
 pub use moved::{Moved, Rate};
@@ -30,6 +31,9 @@ pub const FOLLOWED: usize = 500;
 /// Events that are remembered.
 const EVENTS: usize = 50;
 
+/// What rounds to 0.0 Mbit/s is no traffic: neighbours that ask for each other, and the like.
+pub const STILL_BIT_S: u64 = 50_000;
+
 /// A path on the screen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PathLine {
@@ -39,14 +43,16 @@ pub struct PathLine {
     pub rtt_us: Option<u32>,
     /// The part of its bytes that were sent again since the last look, in thousandths.
     pub loss_permille: Option<u32>,
+    /// It has no carrier.
+    pub cut: bool,
     /// What the link receives, in bits a second.
     pub received_bit_s: u64,
     /// What it sends.
     pub sent_bit_s: u64,
     /// Both together, look by look, the latest last.
     pub history: Vec<u64>,
-    /// Its part of what all paths carry, in thousandths.
-    pub share_permille: u32,
+    /// Its part of what all paths carry, in thousandths; none where they carry nothing worth a share.
+    pub share_permille: Option<u32>,
     /// It carries data only when no other can.
     pub backup: bool,
 }
@@ -75,6 +81,12 @@ pub struct Snapshot {
     pub up_s: u64,
     /// How many connections there are.
     pub connections_all: usize,
+    /// The worst of the findings, as in `status`.
+    pub verdict: Verdict,
+    /// What wants attention, as in `status`.
+    pub findings: Vec<Finding>,
+    /// How many links are paths and have a carrier.
+    pub usable_paths: usize,
     /// The paths, best first.
     pub paths: Vec<PathLine>,
     /// The LAN behind this host, if it is a gateway.
@@ -214,12 +226,17 @@ impl Tracker {
         let mut view = view.clone();
         view.selected = view.selected.min(connections.len().saturating_sub(1));
         let all = seen.connections.as_ref().map_or(0, Vec::len);
-        let paths = self.paths(seen);
+        let mut report = report(seen, 0);
+        let paths = self.paths(seen, &report.paths);
+        report.findings.retain(|finding| finding.attention);
         Snapshot {
             clock,
             up_s: now_ms.saturating_sub(self.began_ms.unwrap_or(now_ms)) / 1_000,
             connections_all: all,
             remark: remark(&paths, all),
+            verdict: report.verdict,
+            findings: report.findings,
+            usable_paths: report.usable_paths.len(),
             paths,
             lan: lan(&seen.relay, seen.relay_before.as_deref()),
             relays: relays::through(seen),
@@ -254,8 +271,7 @@ impl Tracker {
     }
 
     /// One line for each link that is a path, in the order of `status`.
-    fn paths(&self, seen: &Seen) -> Vec<PathLine> {
-        let rows = report(seen, 0).paths;
+    fn paths(&self, seen: &Seen, rows: &[PathRow]) -> Vec<PathLine> {
         let mut lines: Vec<PathLine> = Vec::new();
         let mut round_trips: BTreeMap<&IfName, u32> = BTreeMap::new();
         let whereabouts = Whereabouts::of(seen);
@@ -265,10 +281,7 @@ impl Tracker {
                 *lowest = (*lowest).min(subflow.rtt_us);
             }
         }
-        for row in &rows {
-            if lines.iter().any(|line| line.link == row.link.as_str()) {
-                continue;
-            }
+        for row in rows {
             let link = row.link.as_str();
             let (received_bit_s, sent_bit_s) = self.rates.of(link);
             let history = self.histories.get(link);
@@ -276,18 +289,19 @@ impl Tracker {
                 link: link.to_owned(),
                 rtt_us: round_trips.get(&row.link).copied(),
                 loss_permille: self.losses.get(&row.link).and_then(|(_, part)| *part),
+                cut: !row.carrier,
                 received_bit_s,
                 sent_bit_s,
                 history: history.map(|all| all.iter().copied().collect()).unwrap_or_default(),
-                share_permille: 0,
-                backup: matches!(row.usage, Use::Endpoint(flags) if flags.has(Flags::BACKUP)),
+                share_permille: None,
+                backup: row.is_backup(),
             });
         }
         let of = |line: &PathLine| u128::from(line.received_bit_s) + u128::from(line.sent_bit_s);
         let all: u128 = lines.iter().map(of).sum();
-        for line in &mut lines {
-            let share = (of(line) * 1_000 + all / 2).checked_div(all).unwrap_or(0);
-            line.share_permille = u32::try_from(share).unwrap_or(1_000);
+        for line in lines.iter_mut().filter(|_| all >= u128::from(STILL_BIT_S)) {
+            let share = (of(line) * 1_000 + all / 2) / all;
+            line.share_permille = Some(u32::try_from(share).unwrap_or(1_000));
         }
         lines
     }

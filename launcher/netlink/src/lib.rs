@@ -48,6 +48,7 @@
 //! (`NLM_F_DUMP_INTR`), it is read again, eight times at most; then the error is `EINTR`, and the
 //! caller may ask again.
 
+pub mod netfilter;
 pub mod pm;
 pub mod rtnl;
 pub mod sock_diag;

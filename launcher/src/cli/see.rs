@@ -22,6 +22,10 @@ programs, limits and services beside them; and where connections go through rela
 how each is doing. Everybody may ask; the programs of other users show as \
 `?`, except to root. It changes nothing.
 
+A path is a link with an address and a gateway, however many addresses it has: those of the other \
+family stand below it. Paths without a carrier are shown and not counted. What is wrong with paths, \
+endpoints, routing, limits and packet filter is what `mptcpize check` finds; `check` looks further.
+
 Rates are the byte counters of the link, whoever sends. They are measured for 0.2 s, and only \
 while MPTCP connections carry data, else the columns say `idle`; with --watch, from one look to \
 the next.";
@@ -30,7 +34,7 @@ the next.";
 const STATUS_MORE: &str = "\
 Exit status:
   0  fine
-  3  something wants attention: a line with `!`, which ends in a command to paste
+  3  something wants attention: lines with a cross (a problem) or `!`
   2  wrong usage, or the settings file has a mistake
   5  the kernel has no MPTCP
 

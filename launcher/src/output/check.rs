@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::output::term::{Term, Tone};
 use crate::output::wrap;
 use mptcpize_model::checks::next::next;
-use mptcpize_model::checks::{Finding, Observed, Severity};
+use mptcpize_model::checks::{Finding, Judged, Observed, Place, Severity};
 use mptcpize_model::phrase;
 use mptcpize_model::shell;
 
@@ -20,14 +20,12 @@ const NARROW_AT: usize = 4;
 const NARROW: usize = 60;
 
 /// What to show.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Screen<'a> {
     /// The findings, in their order.
-    pub findings: &'a [Finding],
-    /// Fixes need `sudo` before them.
-    pub sudo: bool,
-    /// They are for this network namespace.
-    pub netns: Option<&'a str>,
+    pub judged: &'a Judged,
+    /// By whom and where the fixes are pasted.
+    pub place: Place,
     /// The peer that was asked for.
     pub peer: Option<(&'a str, u16)>,
 }
@@ -51,7 +49,7 @@ impl Screen<'_> {
         let room = term.width.saturating_sub(indent).max(20);
         let mut text = String::new();
         let mut last = None;
-        for finding in self.findings {
+        for finding in &self.judged.findings {
             let (mark, tone) = symbol(finding.severity);
             let topic = &finding.topic;
             // The same reason and the same remedy are read once.
@@ -100,7 +98,7 @@ impl Screen<'_> {
         for (label, commands) in [("fix", &finding.fix), ("or", &finding.or)] {
             if !commands.is_empty() {
                 let label = term.paint(Tone::Quiet, &format!("{label:<3}"));
-                let line = term.paint(Tone::Strong, &self.commands(commands).join(" && "));
+                let line = term.paint(Tone::Strong, &self.place.commands(commands).join(" && "));
                 let _ = writeln!(text, "{:indent$}{label}  {line}", "");
             }
         }
@@ -120,9 +118,9 @@ impl Screen<'_> {
 
     /// What is to be done next, and the commands that do it.
     fn steps(&self) -> Option<(String, Vec<String>)> {
-        let next = next(self.findings, self.peer().as_deref())?;
+        let next = next(&self.judged.findings, self.peer().as_deref())?;
         let then = next.then.iter().map(|command| self.of_the_tool(command));
-        Some((next.what, self.commands(&next.by_root).into_iter().chain(then).collect()))
+        Some((next.what, self.place.commands(&next.by_root).into_iter().chain(then).collect()))
     }
 
     /// The peer, as `check` takes it.
@@ -136,29 +134,15 @@ impl Screen<'_> {
     /// A command of the tool that needs no root, in the namespace.
     fn of_the_tool(&self, command: &str) -> String {
         let takes = !command.ends_with("--help") && !command.starts_with("mptcpize run");
-        match self.netns.filter(|_| takes) {
+        match self.place.netns.as_ref().filter(|_| takes) {
             Some(netns) => format!("{command} {}", shell::option("--netns", netns)),
             None => command.to_owned(),
         }
     }
 
-    /// Commands as they are to be typed: as root, in the namespace.
-    fn commands(&self, commands: &[String]) -> Vec<String> {
-        let sudo = if self.sudo { "sudo " } else { "" };
-        commands
-            .iter()
-            .map(|command| match self.netns {
-                None => format!("{sudo}{command}"),
-                Some(netns) if command.starts_with("mptcpize ") => {
-                    format!("{sudo}{command} {}", shell::option("--netns", netns))
-                }
-                Some(netns) => format!("{sudo}{} {command}", enter(netns)),
-            })
-            .collect()
-    }
-
     fn summary(&self, width: usize) -> String {
-        let of = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
+        let of =
+            |severity| self.judged.findings.iter().filter(|it| it.severity == severity).count();
         let plural = phrase::count;
         let (problems, warnings) = (of(Severity::Problem), of(Severity::Warning));
         let skipped = of(Severity::Skipped) + of(Severity::Unknown);
@@ -176,7 +160,8 @@ impl Screen<'_> {
         let mut line = format!("{}.", parts.join(", "));
         if problems + warnings > 0 {
             let peer = self.peer().map(|peer| format!(" {peer}"));
-            let place = self.netns.map(|netns| format!(" {}", shell::option("--netns", netns)));
+            let netns = self.place.netns.as_ref();
+            let place = netns.map(|netns| format!(" {}", shell::option("--netns", netns)));
             let (peer, place) = (peer.unwrap_or_default(), place.unwrap_or_default());
             let report = format!("For a report: mptcpize check --json{peer}{place}");
             let fits = line.chars().count() + 3 + report.chars().count() <= width;
@@ -187,8 +172,10 @@ impl Screen<'_> {
 
     /// The findings and everything that they follow from, as one object.
     pub fn json(&self, seen: &Observed) -> Value {
-        let of = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
+        let of =
+            |severity| self.judged.findings.iter().filter(|it| it.severity == severity).count();
         let findings: Vec<Value> = self
+            .judged
             .findings
             .iter()
             .map(|finding| {
@@ -199,8 +186,8 @@ impl Screen<'_> {
                     "title": finding.title,
                     "why": finding.why,
                     "advice": finding.advice,
-                    "fix": self.commands(&finding.fix),
-                    "or": self.commands(&finding.or),
+                    "fix": self.place.commands(&finding.fix),
+                    "or": self.place.commands(&finding.or),
                     "depends_on": finding.depends_on,
                 })
             })
@@ -208,6 +195,8 @@ impl Screen<'_> {
         let next = self.steps().map(|(_, commands)| commands).unwrap_or_default();
         json!({
             "version": 1,
+            "verdict": self.judged.verdict(),
+            "usable_paths": self.judged.usable_paths,
             "problems": of(Severity::Problem),
             "warnings": of(Severity::Warning),
             "skipped": of(Severity::Skipped),
@@ -218,15 +207,5 @@ impl Screen<'_> {
             "next": next,
             "observed": seen,
         })
-    }
-}
-
-/// What runs a command in a network namespace that `--netns` names so.
-fn enter(netns: &str) -> String {
-    let is_number = netns.bytes().all(|byte| byte.is_ascii_digit());
-    match (netns.contains('/'), is_number) {
-        (true, _) => format!("nsenter {}", shell::word(format_args!("--net={netns}"))),
-        (false, true) => format!("nsenter --net=/proc/{netns}/ns/net"),
-        (false, false) => format!("ip netns exec {}", shell::word(netns)),
     }
 }

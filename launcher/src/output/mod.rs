@@ -10,6 +10,7 @@ mod daemon;
 pub mod decision;
 pub mod diff;
 mod help;
+pub mod judged;
 mod lan;
 pub mod man;
 pub mod monitor;

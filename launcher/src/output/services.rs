@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use mptcpize_model::plain;
 use mptcpize_model::shell;
-use mptcpize_model::system::SystemMechanism;
+use mptcpize_model::system::{Standing, SystemMechanism};
 use mptcpize_model::unit::judge::{Count, Judgement, Verdict};
 
 /// One unit that `enable` or `disable` was about.
@@ -184,8 +184,8 @@ pub struct Row {
 }
 
 /// The table, below what counts for every program.
-pub fn list(rows: &[Row], system: Option<SystemMechanism>) -> String {
-    let every = match system {
+pub fn list(rows: &[Row], system: Option<&Standing>) -> String {
+    let every = match system.map(|on| on.mechanism) {
         Some(SystemMechanism::Preload) => "every program of this host is on, by /etc/ld.so.preload",
         Some(SystemMechanism::Environment) => {
             "every service and log-in of this host is on, by the environment"
@@ -195,6 +195,14 @@ pub fn list(rows: &[Row], system: Option<SystemMechanism>) -> String {
     let mut text = String::new();
     if !every.is_empty() {
         let _ = writeln!(text, "{every} (off: sudo mptcpize disable --system)");
+    }
+    if let Some(on) = system {
+        let _ = writeln!(text, "  its library: {} ({})", plain::words(&on.library), on.release());
+        let flaws = on.gone.iter().map(|file| format!("{file} is gone"));
+        let flaws = flaws.chain(on.unnamed.iter().map(|file| format!("{file} does not name it")));
+        for flaw in flaws {
+            let _ = writeln!(text, "  ! {}: sudo {}", plain::words(&flaw), on.again());
+        }
     }
     if rows.is_empty() {
         text.push_str(match system {
@@ -245,7 +253,7 @@ pub fn sockets(judgement: &Judgement) -> String {
 }
 
 /// The units of `list -j`, as one JSON object.
-pub fn list_json(rows: &[Row], system: Option<SystemMechanism>) -> Value {
+pub fn list_json(rows: &[Row], system: Option<&Standing>) -> Value {
     let units: Vec<Value> = rows
         .iter()
         .map(|row| {
@@ -275,11 +283,8 @@ pub fn list_json(rows: &[Row], system: Option<SystemMechanism>) -> Value {
             })
         })
         .collect();
-    let system = system.map(|mechanism| match mechanism {
-        SystemMechanism::Preload => "preload",
-        SystemMechanism::Environment => "environment",
-    });
-    json!({ "version": 1, "system": system, "units": units })
+    let mechanism = system.map(|on| on.mechanism);
+    json!({ "version": 1, "system": mechanism, "system_details": system, "units": units })
 }
 
 fn stayed(judgement: &Judgement) -> Vec<Value> {

@@ -8,7 +8,8 @@ use crate::output::lan;
 use crate::output::table::{Cell, Column, cell, column, numbers, table};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
-use crate::output::{relays, served};
+use crate::output::{relays, served, wrap};
+use mptcpize_model::checks::Verdict;
 use mptcpize_model::connection::Fallback;
 use mptcpize_model::mptcp::Flags;
 use mptcpize_model::phrase;
@@ -51,7 +52,7 @@ pub fn json(report: &Report) -> String {
 pub fn screen(report: &Report, term: &Term) -> String {
     let mut text = headline(report, term);
     if !report.paths.is_empty() {
-        let rows: Vec<_> = report.paths.iter().map(|row| path(row, report)).collect();
+        let rows: Vec<_> = report.paths.iter().flat_map(|row| path(row, report)).collect();
         let _ = write!(text, "\n{}", table(term, &PATHS, &rows));
     }
     if let Some(elsewhere) = &report.elsewhere {
@@ -83,21 +84,24 @@ pub fn screen(report: &Report, term: &Term) -> String {
     if let Some(running) = &report.daemon {
         text.push_str(&daemon::lines(running, term));
     }
-    for finding in &report.findings {
-        remark(finding, term, &mut text);
+    let mut findings = report.findings.iter().peekable();
+    while let Some(finding) = findings.next() {
+        // One remedy for several faults is read once, below the last.
+        let again = findings.peek().is_some_and(|next| next.fix == finding.fix);
+        remark(finding, again, term, &mut text);
     }
     term.finish(text)
 }
 
 fn headline(report: &Report, term: &Term) -> String {
-    let (symbol, tone, state) = match (report.mptcp, report.attention) {
-        (Availability::On, false) => ("●", Tone::Good, "MPTCP is on"),
-        (Availability::On, true) => ("!", Tone::Warning, "MPTCP is on"),
-        (Availability::Off, _) => ("✗", Tone::Bad, "MPTCP is off"),
-        (Availability::Absent, _) => ("✗", Tone::Bad, "this kernel has no MPTCP"),
-        (Availability::OutOfTree, _) => ("✗", Tone::Bad, "this kernel has the out-of-tree MPTCP"),
+    let (symbol, tone) = (report.verdict.mark(), tone(report.verdict));
+    let state = match report.mptcp {
+        Availability::On => "MPTCP is on",
+        Availability::Off => "MPTCP is off",
+        Availability::Absent => "this kernel has no MPTCP",
+        Availability::OutOfTree => "this kernel has the out-of-tree MPTCP",
     };
-    let mut line = format!("{state} · {}", plural(report.paths.len(), "path"));
+    let mut line = format!("{state} · {}", plural(report.usable_paths.len(), "path"));
     let room = term.width.saturating_sub(2);
     match report.counts {
         Some(counts) => {
@@ -110,6 +114,15 @@ fn headline(report: &Report, term: &Term) -> String {
         None => line.push_str(" · connections unknown"),
     }
     format!("{} {}\n", term.paint(tone, symbol), clip(&line, room))
+}
+
+/// How a verdict is painted.
+pub(super) fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Fine => Tone::Good,
+        Verdict::Warning => Tone::Warning,
+        Verdict::Problem => Tone::Bad,
+    }
 }
 
 fn plural(count: usize, noun: &str) -> String {
@@ -128,31 +141,36 @@ fn kinds(counts: Counts) -> String {
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
-fn path(row: &PathRow, report: &Report) -> Vec<Cell> {
-    let usage = match &row.usage {
-        Use::Endpoint(flags) if flags.has(Flags::BACKUP) => cell("backup"),
-        Use::Endpoint(flags) => cell(flags.words().join(" ")),
-        Use::Initial => cell("initial"),
-        Use::Nothing => ("not used".into(), Some(Tone::Warning)),
-        Use::Userspace => cell("userspace"),
-    };
+/// The lines of a path: one for each of its addresses, and what is of the link on the first.
+fn path(row: &PathRow, report: &Report) -> Vec<Vec<Cell>> {
     let rate = |bits: Option<u64>| match (bits, report.rates_over_ms) {
-        (Some(bits), _) => units::rate(bits),
-        // The link's other path has it.
-        (None, Some(_)) => String::new(),
-        (None, None) => "idle".into(),
+        (Some(bits), Some(_)) => units::rate(bits),
+        _ => "idle".into(),
     };
-    let link =
-        if row.carrier { cell(row.link.as_str()) } else { (row.link.to_string(), Some(Tone::Bad)) };
-    vec![
-        link,
-        cell(row.address.to_string()),
-        cell(row.gateway.map_or_else(|| "–".into(), |gateway| gateway.to_string())),
-        usage,
-        cell(units::count(row.subflows)),
-        cell(rate(row.received_bit_s)),
-        cell(rate(row.sent_bit_s)),
-    ]
+    let link = match row.carrier {
+        true => cell(row.link.as_str()),
+        false => (row.link.to_string(), Some(Tone::Bad)),
+    };
+    let of_link = [link, cell(rate(row.received_bit_s)), cell(rate(row.sent_bit_s))];
+    let below = || [cell(""), cell(""), cell("")];
+    row.addresses()
+        .enumerate()
+        .map(|(at, address)| {
+            let [link, received, sent] = if at == 0 { of_link.clone() } else { below() };
+            let usage = match &address.usage {
+                _ if !row.carrier => ("no carrier".into(), Some(Tone::Bad)),
+                Use::Endpoint(flags) if flags.has(Flags::BACKUP) => cell("backup"),
+                Use::Endpoint(flags) => cell(flags.words().join(" ")),
+                Use::Initial => cell("initial"),
+                Use::Nothing => ("not used".into(), Some(Tone::Warning)),
+                Use::Userspace => cell("userspace"),
+            };
+            let gateway = address.gateway.map_or_else(|| "–".into(), |gateway| gateway.to_string());
+            let subflows = cell(units::count(address.subflows));
+            let own = cell(address.address.to_string());
+            vec![link, own, cell(gateway), usage, subflows, received, sent]
+        })
+        .collect()
 }
 
 /// A connection, and what its program shall be called.
@@ -311,32 +329,57 @@ fn footer(report: &Report, term: &Term, text: &mut String) {
         (true, false) => line("endpoints", foreign, String::new()),
         (true, true) => {}
     }
+    if let Some(on) = &report.system {
+        let state = if on.complete { on.release() } else { "not whole, see below".to_owned() };
+        line("system", format!("every program, {} ({state})", on.by()), String::new());
+    }
+    if !report.containers.is_empty() || report.seccomp_profile.is_some() {
+        let profile = report.seccomp_profile.map(|file| format!("seccomp={file}"));
+        let all: Vec<&str> =
+            report.containers.iter().map(String::as_str).chain(profile.as_deref()).collect();
+        line("containers", format!("they may be given {}", all.join(", ")), String::new());
+    }
     if let Some(why) = report.programs_hidden {
         let (why, remedy) = why.split_once(": ").unwrap_or((why, ""));
         line("?", why.to_owned(), remedy.to_owned());
     }
 }
 
-/// A remark: on one line where it fits, else what helps below it.
-fn remark(finding: &Finding, term: &Term, text: &mut String) {
-    let (symbol, tone) =
-        if finding.attention { ("!", Tone::Warning) } else { ("–", Tone::Quiet) };
+/// A remark: on one line where it fits, else what helps below it. `again`: the next one has the same remedy.
+fn remark(finding: &Finding, again: bool, term: &Term, text: &mut String) {
+    let symbol = match finding.attention {
+        true => {
+            term.paint(tone(Verdict::by(finding.severity)), Verdict::by(finding.severity).mark())
+        }
+        false => term.paint(Tone::Quiet, "–"),
+    };
     let label = if finding.attention { "fix" } else { "more" };
-    let why = finding.why.iter().map(|why| format!("why: {why}"));
-    let rest: Vec<String> =
-        why.chain(finding.fix.iter().map(|fix| format!("{label}: {fix}"))).collect();
-    let first = clip(&finding.what, term.width.saturating_sub(2));
-    let one_line = format!("{first:<width$}{}", rest.join("      "), width = SECOND - 2);
-    let symbol = term.paint(tone, symbol);
-    if rest.is_empty() {
-        let _ = writeln!(text, "{symbol} {first}");
-    } else if one_line.chars().count() + 2 <= term.width && first.chars().count() < SECOND - 2 {
+    let why = finding.why.iter().map(|why| ("why", why));
+    let advice = finding.advice.iter().map(|advice| ("do", advice));
+    let fix = finding.fix.iter().filter(|_| !again).map(|fix| (label, fix));
+    let rest: Vec<(&str, &String)> = why.chain(advice).chain(fix).collect();
+    let first = &finding.what;
+    let words: Vec<String> = rest.iter().map(|(label, text)| format!("{label}: {text}")).collect();
+    let one_line = format!("{first:<width$}{}", words.join("      "), width = SECOND - 2);
+    let fits = one_line.chars().count() + 2 <= term.width && first.chars().count() < SECOND - 2;
+    if fits && !rest.is_empty() {
         let _ = writeln!(text, "{symbol} {one_line}");
-    } else {
-        let _ = writeln!(text, "{symbol} {first}");
-        // What can be pasted is never cut.
-        for line in rest {
-            let _ = writeln!(text, "    {line}");
+        return;
+    }
+    let mut mark = symbol;
+    for line in wrap(first, term.width.saturating_sub(2).max(20)) {
+        let _ = writeln!(text, "{mark} {line}");
+        mark = " ".to_owned();
+    }
+    for (label, words) in rest {
+        // What can be pasted is never broken.
+        let lines = match label {
+            "fix" | "more" => vec![words.clone()],
+            _ => wrap(words, term.width.saturating_sub(6 + label.len()).max(20)),
+        };
+        for (at, line) in lines.iter().enumerate() {
+            let start = if at == 0 { format!("{label}: ") } else { " ".repeat(label.len() + 2) };
+            let _ = writeln!(text, "    {start}{line}");
         }
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::output::term::{Piece, Term, Tone, clip};
 use crate::output::units;
-use crate::output::{top_lan, top_relays};
+use crate::output::{status, top_lan, top_relays};
+use mptcpize_model::checks::Verdict;
 use mptcpize_model::phrase;
-use mptcpize_model::top::{ConnectionLine, PathLine, Snapshot, is_alive, name};
+use mptcpize_model::top::{ConnectionLine, PathLine, STILL_BIT_S, Snapshot, is_alive, name};
 
 /// The heights of a little graph.
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -19,6 +20,9 @@ const NARROW: usize = 70;
 
 /// Events that are shown where there is room for them.
 const EVENTS: usize = 5;
+
+/// Findings that are shown; `status` has all.
+const FINDINGS: usize = 3;
 
 /// Clients of a gateway's LAN that are shown where there is room for them.
 const CLIENTS: usize = 4;
@@ -86,6 +90,7 @@ fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Pi
         "path", "rtt", "loss", "▼ Mbit/s", "▲"
     )));
     lines.extend(snapshot.paths.iter().map(|line| path(line, width)));
+    lines.extend(findings(snapshot));
     lines.push(rule());
     if let Some(lan) = &snapshot.lan {
         // Its clients leave room for connections and events.
@@ -143,31 +148,60 @@ fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Pi
     lines.extend(snapshot.events[skipped..].iter().map(|event| vec![(format!(" {event}"), None)]));
 }
 
+/// What wants attention, the worst first: what is the case, and the line that mends it, which is not cut but by
+/// the terminal.
+fn findings(snapshot: &Snapshot) -> Vec<Vec<Piece>> {
+    let mut lines = Vec::new();
+    let mut all = snapshot.findings.iter().take(FINDINGS).peekable();
+    while let Some(finding) = all.next() {
+        let verdict = Verdict::by(finding.severity);
+        let mark = (format!(" {} ", verdict.mark()), Some(status::tone(verdict)));
+        lines.push(vec![mark, (finding.what.clone(), None)]);
+        let again = all.peek().is_some_and(|next| next.fix == finding.fix);
+        let remedy = match (&finding.fix, &finding.advice) {
+            (Some(fix), _) => Some(format!("   fix: {fix}")),
+            (None, Some(advice)) => Some(format!("   do: {advice}")),
+            (None, None) => None,
+        };
+        lines.extend(remedy.filter(|_| !again).map(|line| vec![(line, Some(Tone::Strong))]));
+    }
+    if snapshot.findings.len() > FINDINGS {
+        let more = snapshot.findings.len() - FINDINGS;
+        lines.push(vec![(format!("   and {more} more: mptcpize status"), Some(Tone::Quiet))]);
+    }
+    lines
+}
+
 fn title(snapshot: &Snapshot, width: usize) -> Vec<Piece> {
     let of = |amount: fn(&PathLine) -> u64| snapshot.paths.iter().map(amount).sum::<u64>();
     let plural = |count: usize, noun: &str| {
         format!("{} {noun}{}", units::count(count), phrase::plural(count))
     };
     let left = format!(
-        "  {}  {}  {}{}",
-        plural(snapshot.paths.len(), "path"),
+        " {}  {}  {}{}",
+        plural(snapshot.usable_paths, "path"),
         plural(snapshot.connections_all, "connection"),
         snapshot.clock,
         if snapshot.view.paused { "  paused" } else { "" }
     );
     let minutes = snapshot.up_s / 60;
-    let rates = format!(
-        "▲ {}  ▼ {}",
-        units::megabits(of(|line| line.sent_bit_s)),
-        units::megabits(of(|line| line.received_bit_s))
-    );
-    let up = format!("up {:02}:{:02}  {rates} Mbit/s", minutes / 60, minutes % 60);
-    let used = "mptcpize top".len() + left.chars().count();
+    let (sent, received) = (of(|line| line.sent_bit_s), of(|line| line.received_bit_s));
+    let up = format!("up {:02}:{:02}", minutes / 60, minutes % 60);
+    let rates = format!("▲ {}  ▼ {}", units::megabits(sent), units::megabits(received));
+    let all = match sent.saturating_add(received) < STILL_BIT_S {
+        true => [format!("{up}  idle"), "idle".to_owned(), String::new()],
+        false => [format!("{up}  {rates} Mbit/s"), format!("{rates} Mbit/s"), rates],
+    };
+    let mark = format!("  {}", snapshot.verdict.mark());
+    let used = "mptcpize top".len() + mark.chars().count() + left.chars().count();
     let room = width.saturating_sub(used + 2);
-    let all = [up, format!("{rates} Mbit/s"), rates];
     let fitting = all.into_iter().find(|text| text.chars().count() <= room).unwrap_or_default();
     let gap = " ".repeat(width.saturating_sub(used + fitting.chars().count()));
-    vec![("mptcpize top".into(), Some(Tone::Strong)), (format!("{left}{gap}{fitting}"), None)]
+    vec![
+        ("mptcpize top".into(), Some(Tone::Strong)),
+        (mark, Some(status::tone(snapshot.verdict))),
+        (format!("{left}{gap}{fitting}"), None),
+    ]
 }
 
 fn path(line: &PathLine, width: usize) -> Vec<Piece> {
@@ -177,25 +211,40 @@ fn path(line: &PathLine, width: usize) -> Vec<Piece> {
     let loss = line
         .loss_permille
         .map_or_else(|| "–".into(), |loss| format!("{}.{} %", loss / 10, loss % 10));
-    let percent = (line.share_permille + 5) / 10;
-    let whole = line.share_permille as usize * longest / 1_000;
+    let permille = line.share_permille.unwrap_or(0);
+    let whole = permille as usize * longest / 1_000;
     // A little is not nothing.
-    let bar =
-        if whole == 0 && line.share_permille > 0 { "▏".into() } else { "█".repeat(whole) };
+    let bar = if whole == 0 && permille > 0 { "▏".into() } else { "█".repeat(whole) };
+    let percent =
+        line.share_permille.map_or_else(|| "–  ".into(), |share| format!("{} %", (share + 5) / 10));
+    // Without a share the links are idle, whatever a neighbour asked.
+    let rate = |bits: u64| match line.share_permille {
+        Some(_) => units::megabits(bits),
+        None => "–".to_owned(),
+    };
+    let remark = match (line.cut, line.backup) {
+        (true, _) => "  no carrier",
+        (false, true) => "  backup",
+        (false, false) => "",
+    };
     vec![
         (format!(" {:<8}", clip(&line.link, 8)), None),
         (format!("{rtt:>7}{loss:>7} "), None),
-        (format!("{:>6}  ", units::megabits(line.received_bit_s)), None),
+        (format!("{:>6}  ", rate(line.received_bit_s)), None),
         (graph(&line.history), Some(Tone::Good)),
-        (format!("{:>7}  ", units::megabits(line.sent_bit_s)), None),
+        (format!("{:>7}  ", rate(line.sent_bit_s)), None),
         (format!("{bar:<longest$}"), Some(Tone::Good)),
-        (format!(" {percent:>3} %{}", if line.backup { "  backup" } else { "" }), None),
+        (format!(" {percent:>5}{remark}"), None),
     ]
 }
 
 /// A graph of 16 columns, the latest value at its right end; its own highest value is full.
 fn graph(history: &[u64]) -> String {
     let highest = history.iter().copied().max().unwrap_or(0).max(1);
+    // A path that never carried anything has no graph: its asking neighbours are not drawn as full.
+    if highest < STILL_BIT_S {
+        return format!("{:>16}", LEVELS[0].to_string().repeat(history.len()));
+    }
     let level = |value: &u64| LEVELS[(u128::from(*value) * 7 / u128::from(highest)) as usize];
     let drawn: String = history.iter().map(level).collect();
     format!("{drawn:>16}")

@@ -147,9 +147,10 @@ fn endpoints_of_network_manager_that_lead_around_a_vpn_are_told_first_with_what_
         let status = host.machine.tool("status");
         assert_eq!(status.code(), 3, "{style:?}: {status}");
         // The first line is about MPTCP as such.
-        let message = |line: &&str| line.starts_with("! ") || line.starts_with("- ");
+        let message = |line: &&str| ["x ", "! ", "- "].iter().any(|mark| line.starts_with(mark));
         let warned = status.stdout.lines().skip(1).find(message).unwrap_or_default();
-        assert!(warned.starts_with("! connections through tun0 leave by "), "{style:?}: {status}");
+        let told = "x vpn: connections through tun0 leave by ";
+        assert!(warned.starts_with(told), "{style:?}: {status}");
         assert!(fix.iter().all(|line| status.stdout.contains(line)), "{style:?}: {status}");
 
         let said = host.run();

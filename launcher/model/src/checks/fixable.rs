@@ -2,7 +2,7 @@
 
 /// The codes of all findings that a command mends. A test executes each of these commands, so a fix
 /// that is missing here is one that nobody has tried.
-pub const FIXABLE: [&str; 40] = [
+pub const FIXABLE: [&str; 42] = [
     "arp.announce",
     "arp.filter",
     "arp.flux",
@@ -42,5 +42,7 @@ pub const FIXABLE: [&str; 40] = [
     "rp_filter.static_route",
     "services.without",
     "setup.stale",
+    "system.gone",
+    "system.partly",
     "vpn.leak",
 ];

@@ -1,13 +1,9 @@
-//! The host itself: kernel, library, paths, endpoints, limits, other managers, services.
-
-use std::net::IpAddr;
+//! The host itself: kernel, library, paths, limits, other managers, services.
 
 use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket};
-use crate::change::{Change, Item};
+use crate::change::Change;
 use crate::config::Role;
 use crate::desired::{self, Refused};
-use crate::mptcp::{Endpoint, Flags};
-use crate::net::{Family, IfName};
 use crate::phrase::{count, list};
 use crate::{Flavour, Manager, lacks, path_manager, shell, sysctl};
 
@@ -138,14 +134,18 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
             Finding::problem("paths.none", "no link has a usable address and a gateway")
                 .advice("connect one: ip address, ip route    (show what there is)"),
         ),
-        ([only], _) => found.push(Finding::fine(
-            "paths.one",
-            format!("one, {only}: connections can be MPTCP, and there is nothing to bond"),
-        )),
-        _ => {
-            let names = list(links);
-            found.push(Finding::fine("paths", format!("{}, {names}", count(links.len(), "path"))));
-        }
+        _ => match context.usable.as_slice() {
+            // What is wrong with them is told below.
+            [] => {}
+            [only] => found.push(Finding::fine(
+                "paths.one",
+                format!("one, {only}: connections can be MPTCP, and there is nothing to bond"),
+            )),
+            usable => {
+                let (number, names) = (count(usable.len(), "path"), list(usable));
+                found.push(Finding::fine("paths", format!("{number}, {names}")));
+            }
+        },
     }
     let lost = links.iter().filter(|dev| host.link(dev).is_some_and(|link| !link.carrier));
     for dev in lost {
@@ -158,159 +158,10 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
     found
 }
 
-pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
-    let host = &context.seen.host;
-    let real = || host.endpoints.iter().filter(|it| !it.flags.has(Flags::IMPLICIT));
-    let mut found: Vec<Finding> = real().filter_map(|endpoint| broken(context, endpoint)).collect();
-    // The best path needs none: connections start there.
-    let uses = |dev: &IfName| {
-        real().any(|endpoint| {
-            let own = |address: &&crate::net::Address| address.address == endpoint.address;
-            host.addresses.iter().find(own).is_some_and(|address| address.dev == *dev)
-        })
-    };
-    let adds = |change: &Change| matches!(change, Change::Add(Item::Endpoint(_)));
-    let steps = &context.proposal.plan.steps;
-    let full = host.endpoints.len() + steps.iter().filter(|step| adds(&step.change)).count()
-        >= host.kernel.most_endpoints;
-    let gets = |dev: &IfName| {
-        let own =
-            |address| context.paths.iter().any(|path| path.dev == *dev && path.source() == address);
-        context.setup_makes(
-            |change| matches!(change, Change::Add(Item::Endpoint(it)) if own(it.address)),
-        )
-    };
-    let (without_room, unused): (Vec<IfName>, Vec<IfName>) = context
-        .links
-        .iter()
-        .skip(1)
-        .filter(|dev| !uses(dev))
-        .cloned()
-        .partition(|dev| full && !gets(dev));
-    if !unused.is_empty() {
-        let them = if unused.len() == 1 { "it" } else { "them" };
-        let mut finding = Finding::problem(
-            "endpoints.missing",
-            format!("none on {}: connections never use {them}", list(&unused)),
-        );
-        finding = finding.why("the path manager opens subflows from endpoints alone");
-        let by_hand: Vec<String> = context
-            .paths
-            .iter()
-            .filter(|path| unused.contains(&path.dev))
-            .map(|path| add(path.source(), &path.dev, Flags::SUBFLOW))
-            .collect();
-        let by_hand: Vec<&str> = by_hand.iter().map(String::as_str).collect();
-        found.push(match context.setup_makes(adds) {
-            true => finding.fix(&[SETUP]).or(&by_hand),
-            false => finding.fix(&by_hand),
-        });
-    }
-    if found.is_empty() {
-        let all: Vec<String> = real().map(|endpoint| describe(context, endpoint)).collect();
-        found.extend(match (all.is_empty(), context.bonds()) {
-            (true, _) => None,
-            (false, _) => Some(Finding::fine("endpoints", all.join(", "))),
-        });
-    }
-    found.extend((!without_room.is_empty()).then(|| full_house(context, &without_room)));
-    found
-}
-
-/// There are more links than the kernel takes endpoints.
-fn full_house(context: &Context, without: &[IfName]) -> Finding {
-    let with: Vec<&IfName> = context.links.iter().filter(|dev| !without.contains(dev)).collect();
-    let most = context.seen.host.kernel.most_endpoints;
-    let title = format!("none on {}: this kernel takes {most}", list(without));
-    Finding::note("endpoints.full", title)
-        .why(format!("{} have the best default routes, and no room is left", list(&with)))
-        .advice("mptcpize setup --exclude IF,…    # gives the place of one to another")
-}
-
-/// `w2 10.2.0.1 (id 2, backup)`
-fn describe(context: &Context, endpoint: &Endpoint) -> String {
-    let holder =
-        context.seen.host.addresses.iter().find(|address| address.address == endpoint.address);
-    let dev = holder.map(|address| format!("{} ", address.dev)).unwrap_or_default();
-    let special: Vec<String> = endpoint
-        .flags
-        .without(Flags::SUBFLOW)
-        .words()
-        .into_iter()
-        .map(|word| format!(", {word}"))
-        .collect();
-    format!("{dev}{} (id {}{})", endpoint.address, endpoint.id, special.concat())
-}
-
-/// The command that makes an endpoint.
-fn add(address: IpAddr, dev: &IfName, flags: Flags) -> String {
-    format!("mptcpize endpoint add {address} dev {} {flags}", shell::word(dev))
-}
-
-/// What is wrong with one endpoint.
-fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
-    let host = &context.seen.host;
-    let Endpoint { id, address, flags, .. } = endpoint;
-    let delete = format!("mptcpize endpoint delete id {id}");
-    let holders: Vec<&IfName> =
-        host.addresses.iter().filter(|it| it.address == *address).map(|it| &it.dev).collect();
-    let Some(dev) = holders.first() else {
-        return Some(
-            Finding::problem("endpoints.vanished", format!("{address} (id {id}) is on no link"))
-                .why("it was removed, or the link is gone: subflows from it never open")
-                .fix(&[&delete]),
-        );
-    };
-    if let Some(said) = endpoint.dev.as_ref().filter(|said| !holders.contains(said)) {
-        let again = add(*address, dev, *flags);
-        return Some(
-            Finding::problem(
-                "endpoints.wrong_link",
-                format!("{address} (id {id}) is on {dev}, and its endpoint says {said}"),
-            )
-            .why("subflows are bound to a link that does not have their address")
-            .fix(&[&delete, &again]),
-        );
-    }
-    if flags.without(Flags::BACKUP).0 == 0 {
-        let again = add(*address, dev, flags.with(Flags::SUBFLOW));
-        return Some(
-            Finding::problem("endpoints.idle", format!("{address} (id {id}) is not used"))
-                .why("it has neither of the flags subflow and signal")
-                .fix(&[&delete, &again]),
-        );
-    }
-    if host.link(dev).is_some_and(|link| !link.up) {
-        return Some(
-            Finding::problem(
-                "endpoints.link_down",
-                format!("{dev}, with {address}, is switched off"),
-            )
-            .fix(&[&format!("ip link set dev {} up", shell::word(dev))]),
-        );
-    }
-    let family = Family::of(*address);
-    let is_path = context.paths.iter().any(|path| path.dev == **dev && path.family == family);
-    let meant = !context.seen.asked.exclude.contains(dev);
-    if !is_path && meant && host.link(dev).is_some_and(|link| !link.loopback) {
-        return Some(
-            Finding::warning(
-                "endpoints.no_gateway",
-                format!("{dev}, with {address}, has no gateway"),
-            )
-            .why("subflows from it reach its own network alone")
-            .advice(format!(
-                "mptcpize setup {}    # of its router",
-                shell::option("--gateway", format_args!("{dev}=ADDRESS"))
-            )),
-        );
-    }
-    None
-}
-
 pub(super) fn limits(context: &Context) -> Vec<Finding> {
     let host = &context.seen.host;
-    let Some(limits) = host.limits.filter(|_| context.bonds()) else { return vec![] };
+    let bonds = context.bonds() && !context.is_managed();
+    let Some(limits) = host.limits.filter(|_| bonds) else { return vec![] };
     let most = host.kernel.most_subflows;
     let by_hand = format!("mptcpize limits set subflows {most} add_addr_accepted {most}");
     let remedy = |finding: Finding| {

@@ -1,5 +1,6 @@
 //! Is MPTCP working here, and if not, why not: from what was observed to findings, each with its
-//! reason and the line that mends it.
+//! reason and the line that mends it. One judge for every verb ([`judge`]): `status`, `top`, `setup --dry-run`
+//! and `metrics` ask it at a [`Scope`] that costs little, `check` at the whole.
 //!
 //! Pure: [`Observed`] is all that the checks know, and `check --json` prints it, so that a report
 //! is a test case. What depends on something that is broken is not judged, and says on what it
@@ -7,14 +8,19 @@
 
 mod beyond;
 pub mod container;
+mod endpoints;
 mod fixable;
 pub mod gateway;
 mod host;
+mod judge;
+mod paste;
 pub mod next;
 pub mod peer;
 mod relays;
 mod routing;
+mod system;
 mod traffic;
+mod verdict;
 mod vpn;
 
 use std::collections::BTreeMap;
@@ -24,18 +30,20 @@ use serde::{Deserialize, Serialize};
 
 pub use self::beyond::{Beyond, Covered};
 pub use self::fixable::FIXABLE;
+pub use self::judge::{Judged, Scope, judge, run};
+pub use self::paste::Place;
+pub use self::verdict::Verdict;
 
+use self::judge::{Context, SETUP, broken};
 use crate::HostState;
-use crate::change::Change;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::desired;
 use crate::lacks::Lack;
 use crate::net::{IfName, Route};
-use crate::proposal::Proposal;
 use crate::relay::status::Relays;
 use crate::status::relays::Asked;
-use crate::uplinks::Path;
+use crate::system::Standing;
 
 /// Everything that the checks look at.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -48,6 +56,9 @@ pub struct Observed {
     /// `mptcpize daemon` runs here and opens the subflows that the kernel does not.
     #[serde(skip)]
     pub daemon: bool,
+    /// `mptcpize daemon` runs here: what is due it does by itself.
+    #[serde(skip)]
+    pub followed: bool,
     /// What the kernel said to `socket(…, IPPROTO_MPTCP)`.
     pub socket: Socket,
     /// What this kernel lacks that later ones have.
@@ -74,6 +85,12 @@ pub struct Observed {
     /// What of units that are switched on is TCP all the same, and why: a line each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stayed_tcp: BTreeMap<String, Vec<String>>,
+    /// What there is of `enable --system`, where it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<Standing>,
+    /// What containers may be given, as their engines take it: devices, and the seccomp profile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<String>,
     /// The gateway that was set up here, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<gateway::Gateway>,
@@ -263,6 +280,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Should something be done about it?
+    pub fn is_fault(&self) -> bool {
+        self.severity >= Severity::Warning
+    }
+
     fn new(severity: Severity, code: &'static str, title: impl Into<String>) -> Self {
         // The topic of `routing.elsewhere` is `routing`.
         let topic = code.split('.').next().unwrap_or(code).to_owned();
@@ -322,125 +344,7 @@ impl Finding {
     }
 }
 
-/// The command that mends most.
-const SETUP: &str = "mptcpize setup";
-
-/// What the checks share.
-struct Context<'a> {
-    seen: &'a Observed,
-    /// The paths, best first.
-    paths: Vec<Path>,
-    /// Their links, best first.
-    links: Vec<IfName>,
-    /// What `mptcpize setup` would do.
-    proposal: Proposal,
-}
-
-impl Context<'_> {
-    /// Would `mptcpize setup` make such a change?
-    fn setup_makes(&self, wanted: impl Fn(&Change) -> bool) -> bool {
-        self.proposal.plan.steps.iter().any(|step| wanted(&step.change))
-    }
-
-    /// There is something to bond.
-    fn bonds(&self) -> bool {
-        self.links.len() > 1
-    }
-
-    /// Where packets leave from a path's address to anywhere beyond the gateways, or to the peer.
-    fn lookup(&self, path: &Path, bound: bool) -> Option<&SourceLookup> {
-        let (oif, to) = (bound.then_some(&path.dev), self.seen.beyond.of(path.family));
-        let mut lookups = self.seen.ways.iter();
-        lookups.find(|lookup| {
-            lookup.from == path.source() && lookup.oif.as_ref() == oif && lookup.to == to
-        })
-    }
-
-    /// Does a packet from the path's address leave as it should?
-    fn leaves_well(&self, path: &Path, bound: bool) -> bool {
-        let hop = self.lookup(path, bound).and_then(|lookup| lookup.hop.as_ref());
-        hop.is_some_and(|hop| hop.dev == path.dev && (path.gateway.is_none() || hop.via.is_some()))
-    }
-
-    /// The larger of a sysctl's values for all links and for this one (`IN_DEV_MAXCONF`).
-    fn conf(&self, dev: &IfName, name: &str) -> u32 {
-        let host = &self.seen.host;
-        let all = host.sysctl(&format!("net.ipv4.conf.all.{name}"));
-        all.max(host.sysctl(&conf_key(dev, name)))
-    }
-}
-
 /// The dotted name of a parameter of a link, as sysctl(8) takes it.
 pub fn conf_key(dev: &IfName, name: &str) -> String {
     format!("net.ipv4.conf.{}.{name}", desired::sysctl_name(dev))
-}
-
-/// What a host needs that is set up, and one that a VPN has captured does not.
-const OF_A_SET_UP: [&str; 5] = ["endpoints", "routing", "arp", "rp_filter", "limits"];
-
-/// Judges. The order is that of the screen.
-pub fn run(seen: &Observed) -> Vec<Finding> {
-    let proposal = Proposal::of(&seen.host, &seen.asked);
-    let paths = proposal.desired.paths.clone();
-    let mut links: Vec<IfName> = Vec::new();
-    for path in &paths {
-        if !links.contains(&path.dev) {
-            links.push(path.dev.clone());
-        }
-    }
-    let context = Context { seen, paths, links, proposal };
-    // First of all, for it is about what leaves the host unprotected.
-    let mut found = vpn::vpn(&context);
-    let captured = context.proposal.captured().is_some();
-    found.extend(host::kernel(&context));
-    // Each part with the topics that must work for it to mean anything.
-    type Check = fn(&Context) -> Vec<Finding>;
-    let parts: [(&'static str, &[&str], Check); 14] = [
-        ("shim", &["kernel"], host::shim),
-        ("container", &["kernel"], container::container),
-        ("paths", &[], host::paths),
-        ("endpoints", &["kernel"], host::endpoints),
-        ("routing", &[], routing::routing),
-        ("arp", &[], routing::arp),
-        ("rp_filter", &["routing"], routing::rp_filter),
-        ("limits", &["kernel"], host::limits),
-        ("managers", &[], host::managers),
-        ("firewall", &[], traffic::firewall),
-        ("counters", &["kernel"], traffic::counters),
-        ("services", &["kernel"], host::services),
-        ("gateway", &[], gateway::gateway),
-        ("relays", &[], relays::relays),
-    ];
-    for (topic, needs, check) in parts {
-        let result = check(&context);
-        if captured && OF_A_SET_UP.contains(&topic) {
-            if !result.is_empty() {
-                found.push(Finding::skipped(topic, "vpn"));
-            }
-            continue;
-        }
-        match broken(&found, needs) {
-            // A part with nothing to say has nothing to skip.
-            Some(_) if result.is_empty() => {}
-            Some(because) => found.push(Finding::skipped(topic, &because)),
-            None => found.extend(result),
-        }
-    }
-    let due = vpn::setup(&context, &found);
-    found.extend(due);
-    if let Some(report) = &seen.peer {
-        found.extend(peer::check(&context, report, &found));
-        found.extend(relays::way(seen, report));
-    }
-    found
-}
-
-/// The first of the topics that has a problem.
-fn broken(found: &[Finding], topics: &[&str]) -> Option<String> {
-    let broken = |topic: &&&str| {
-        found
-            .iter()
-            .any(|finding| finding.topic == **topic && finding.severity == Severity::Problem)
-    };
-    topics.iter().find(broken).map(|topic| (*topic).to_owned())
 }

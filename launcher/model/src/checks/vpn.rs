@@ -30,6 +30,10 @@ pub(super) fn vpn(context: &Context) -> Vec<Finding> {
 /// The set-up as a whole, where no finding has told of a fault: whatever `setup` would change is one.
 pub(super) fn setup(context: &Context, told: &[Finding]) -> Vec<Finding> {
     let proposal = &context.proposal;
+    // A daemon changes what it has its own reasons to: budgets, links that pass nothing or block others.
+    if context.seen.followed || context.is_managed() {
+        return vec![];
+    }
     let wrong = |finding: &Finding| finding.severity >= Severity::Warning;
     if !proposal.desired.bonds || proposal.plan.is_empty() || told.iter().any(wrong) {
         return vec![];

@@ -272,6 +272,7 @@ impl Daemon {
             since: self.since,
             standing: self.standing.clone(),
             held: self.held(),
+            left_out: self.links.held(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
             budgets: self.budgets.shown(),
             decisions: self.log.counts().clone(),

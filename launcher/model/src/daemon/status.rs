@@ -1,7 +1,7 @@
 //! What a running daemon lets others know: a file in the run directory that `mptcpize status`
 //! reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ pub struct Status {
     pub standing: String,
     /// The links that are held back.
     pub held: Vec<Held>,
+    /// Those of them that are no paths meanwhile.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_out: BTreeSet<IfName>,
     /// How many subflows were lost and came back; nothing where the kernel opens them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healed: Option<u64>,

@@ -242,6 +242,7 @@ fn a_link_that_flaps_is_held_back_with_growing_pauses_and_the_others_are_followe
     flap(&mut lab, 3, 1);
     let held = lab.daemon.status().held;
     assert_eq!((held.len(), held[0].link.as_str()), (1, "w3"), "{:?}", lab.said);
+    assert_eq!(lab.daemon.status().left_out, [held[0].link.clone()].into());
     assert!(!lab.endpoints().contains(&"10.3.0.1".to_owned()), "{:?}", lab.endpoints());
     let text = "w3 is held back for 30 s: it came and went more than 5 times within a minute";
     assert!(lab.said.iter().any(|line| line == text), "{:?}", lab.said);

@@ -10,9 +10,8 @@ use super::Measured;
 use super::text::{Family, Kind, Number, Samples};
 use crate::counters::{self, known};
 use crate::daemon::Code;
-use crate::mptcp::Flags;
 use crate::net::Bytes;
-use crate::status::{Availability, PathRow, Use};
+use crate::status::{Availability, PathRow};
 
 use Kind::{Counter, Gauge, Info};
 
@@ -39,26 +38,35 @@ pub(super) const TABLE: &[Family] = &[
         "Whether mptcpize status has a line that wants attention",
         |from, into| into.add(&[], from.report.attention),
     ),
-    row("path", Info, "A path: a link and an address that connections may use", |from, into| {
+    row(
+        "usable_paths",
+        Gauge,
+        "Links that connections may use and that have a carrier",
+        |from, into| {
+            into.add(&[], from.report.usable_paths.len());
+        },
+    ),
+    row("path", Info, "A path: a link that connections may use", |from, into| {
+        each_path(from, into, |_| true);
+    }),
+    row("path_address", Info, "An address of a path, one for each family", |from, into| {
         for path in &from.report.paths {
-            let gateway = path.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
-            let address = path.address.to_string();
-            let link = path.link.as_str();
-            into.add(&[("link", link), ("address", &address), ("gateway", &gateway)], true);
+            for row in path.addresses() {
+                let gateway = row.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+                let address = row.address.to_string();
+                let link = path.link.as_str();
+                into.add(&[("link", link), ("address", &address), ("gateway", &gateway)], true);
+            }
         }
     }),
     row("path_up", Gauge, "Whether the link of a path has a carrier", |from, into| {
         each_path(from, into, |path| path.carrier);
     }),
     row("path_backup", Gauge, "Whether a path is used only while no other can be", |from, into| {
-        each_path(
-            from,
-            into,
-            |path| matches!(&path.usage, Use::Endpoint(flags) if flags.has(Flags::BACKUP)),
-        );
+        each_path(from, into, PathRow::is_backup);
     }),
     row("path_subflows", Gauge, "Open subflows over a path", |from, into| {
-        each_path(from, into, |path| path.subflows);
+        each_path(from, into, PathRow::subflows);
     }),
     row(
         "link_received_bytes",
@@ -170,11 +178,10 @@ pub(super) const TABLE: &[Family] = &[
     ),
 ];
 
-/// A sample for each path, told apart by link and address.
+/// A sample for each path, told apart by link.
 fn each_path<N: Number>(from: &Measured<'_>, into: &mut Samples, value: impl Fn(&PathRow) -> N) {
     for path in &from.report.paths {
-        let address = path.address.to_string();
-        into.add(&[("link", path.link.as_str()), ("address", &address)], value(path));
+        into.add(&[("link", path.link.as_str())], value(path));
     }
 }
 

@@ -1,31 +1,37 @@
-//! What `status` remarks on: faults that can be seen at a glance, each with its remedy, and what is
-//! worth knowing though nothing is wrong.
+//! What `status` remarks on: what the judge found at a glance ([`checks::judge`]), and beside that what the
+//! connections of this moment, relays and a gateway show.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::checks::gateway;
+use crate::checks::{self, Judged, Place, Severity, Verdict, gateway};
 use crate::connection::Fallback;
-use crate::mptcp::Flags;
 use crate::net::IfName;
 use crate::phrase;
-use crate::proposal::{self, Proposal};
 use crate::shell;
 use crate::status::lan::{Heard, lan};
-use crate::status::{Availability, PathRow, Seen, State, Use, Whereabouts, links, state_of};
+use crate::status::paths::links;
+use crate::status::{Availability, PathRow, Seen, State, Whereabouts, state_of};
 use crate::status::{relays, served};
-use crate::vpn::Captured;
+use crate::uplinks;
 
 /// A remark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    /// A name that stays; that of `check` for what both look at.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
     /// Something is wrong; otherwise it is only worth knowing.
     pub attention: bool,
     /// A clause that a person reads.
     pub what: String,
     /// Its cause, where that is known.
     pub why: Option<String>,
+    /// What a person can do where no command helps.
+    pub advice: Option<String>,
     /// A command line that mends it, or finds out more.
     pub fix: Option<String>,
 }
@@ -36,63 +42,67 @@ const SILENT_MS: u32 = 10_000;
 /// A connection that moved data within this time is busy.
 const BUSY_MS: u32 = 1_000;
 
-/// The line that sets everything up.
-const SETUP: &str = "sudo mptcpize setup";
 /// The line that finds out more.
 const CHECK: &str = "mptcpize check";
 
-/// All remarks, faults first.
+/// All remarks, faults first, the worst of them first.
 pub(super) fn find(
     seen: &Seen,
-    proposal: &Proposal,
+    judged: &Judged,
     mptcp: Availability,
     paths: &[PathRow],
     whereabouts: &Whereabouts<'_>,
 ) -> Vec<Finding> {
-    let mut all = Vec::new();
-    kernel(mptcp, &mut all);
+    let mut all = of_the_judge(judged, &seen.place);
     if mptcp == Availability::On {
-        around_a_vpn(seen, &mut all);
         unlisted(seen, &mut all);
-        match proposal.captured() {
-            Some(captured) => captured_by(captured, &mut all),
-            None => {
-                paths_unused(seen, paths, &mut all);
-                stale(seen, proposal, &mut all);
-            }
-        }
-        endpoints_gone(seen, &mut all);
-        links_dead(paths, &mut all);
         subflows_stale(seen, whereabouts, &mut all);
         paths_silent(seen, paths, whereabouts, &mut all);
         on_the_way(seen, &mut all);
-        single(seen, paths, &mut all);
+        // Where a fault is told, it is the reason.
+        if !all.iter().any(|finding| finding.attention) {
+            single(seen, judged, &mut all);
+        }
     }
     relay_silent(seen, &mut all);
     uplinks_unused(seen, &mut all);
-    relays_away(seen, &mut all);
+    relays_away(seen, judged, &mut all);
     served(seen, &mut all);
-    all.sort_by_key(|finding| !finding.attention);
+    all.sort_by_key(|finding| (!finding.attention, Reverse(Verdict::by(finding.severity))));
     all
+}
+
+/// What `check` says of the same. Of what is only worth knowing, that which explains the paths on the screen.
+fn of_the_judge(judged: &Judged, place: &Place) -> Vec<Finding> {
+    let explains = |finding: &checks::Finding| {
+        finding.severity == Severity::Note && ["vpn", "endpoints"].contains(&finding.topic.as_str())
+    };
+    let told = judged.findings.iter().filter(|one| one.is_fault() || explains(one));
+    told.map(|finding| Finding {
+        code: finding.code,
+        severity: finding.severity,
+        attention: finding.is_fault(),
+        what: format!("{}: {}", finding.topic, finding.title),
+        why: finding.why.clone(),
+        advice: finding.advice.clone(),
+        fix: place.line(&finding.fix),
+    })
+    .collect()
 }
 
 /// What is wrong with the relay that this host is.
 fn served(seen: &Seen, all: &mut Vec<Finding>) {
-    let wrong = |what: &str, why: String, fix: &str| Finding {
-        attention: true,
-        what: what.to_owned(),
-        why: Some(why),
-        fix: Some(fix.to_owned()),
-    };
     match &seen.served {
-        served::Heard::Silent(why) => all.push(wrong(
+        served::Heard::Silent(why) => all.push(fault(
+            "served.silent",
             "the relay that this host is does not answer",
-            why.clone(),
+            why,
             "journalctl -u mptcpize-relay    # what it said; or: sudo mptcpize relay serve undo",
         )),
-        served::Heard::State(told) if !told.mptcp => all.push(wrong(
+        served::Heard::State(told) if !told.mptcp => all.push(fault(
+            "served.no_mptcp",
             "the relay that this host is speaks TCP alone: its clients use one path",
-            "the kernel had no MPTCP, or it was off, when the relay was started".to_owned(),
+            "the kernel had no MPTCP, or it was off, when the relay was started",
             "sudo sysctl net.mptcp.enabled=1 && sudo systemctl restart mptcpize-relay",
         )),
         served::Heard::State(told) if !told.clocks.is_empty() => {
@@ -101,12 +111,12 @@ fn served(seen: &Seen, all: &mut Vec<Finding>) {
                 format!("{address} is {} s {way}", off.unsigned_abs())
             };
             let clocks: Vec<String> = told.clocks.iter().take(4).map(clock).collect();
-            all.push(Finding {
-                attention: false,
-                what: "clients of the relay have clocks that are off, and get no answer".to_owned(),
-                why: Some(phrase::list(&clocks)),
-                fix: Some("timedatectl set-ntp true    # there; here: timedatectl".to_owned()),
-            });
+            all.push(note(fault(
+                "served.clocks",
+                "clients of the relay have clocks that are off, and get no answer",
+                &phrase::list(&clocks),
+                "timedatectl set-ntp true    # there; here: timedatectl",
+            )));
         }
         _ => {}
     }
@@ -124,7 +134,7 @@ fn uplinks_unused(seen: &Seen, all: &mut Vec<Finding>) {
             let what = format!("{} carries nothing for the LAN", row.uplink.dev);
             let why =
                 "connections that others share have no subflow there: joins are refused on its way";
-            all.push(fault(what, why, CHECK));
+            all.push(fault("gateway.unused", what, why, CHECK));
         }
     }
 }
@@ -135,7 +145,7 @@ const MUCH: u64 = 20_000_000;
 /// The relay of a gateway that should answer, on a host that has the interfaces of its LAN.
 fn relay_silent(seen: &Seen, all: &mut Vec<Finding>) {
     let Heard::Silent(silence) = &seen.relay else { return };
-    if silence.links.iter().any(|dev| seen.state.link(dev).is_some()) {
+    if silence.links.iter().any(|dev| seen.observed.host.link(dev).is_some()) {
         let what = match silence.gone {
             true => "the relay of the gateway does not run",
             false => "the relay of the gateway does not answer",
@@ -144,123 +154,37 @@ fn relay_silent(seen: &Seen, all: &mut Vec<Finding>) {
             true => "journalctl -u mptcpize-gateway".to_owned(),
             false => gateway::anew(&silence.links),
         };
-        all.push(fault(what, &silence.why, fix));
+        all.push(fault("gateway.relay", what, &silence.why, fix));
     }
 }
 
-fn fault(what: impl Into<String>, why: &str, fix: impl Into<String>) -> Finding {
+fn fault(
+    code: &'static str,
+    what: impl Into<String>,
+    why: &str,
+    fix: impl Into<String>,
+) -> Finding {
     Finding {
+        code,
+        severity: Severity::Warning,
         attention: true,
         what: what.into(),
         why: (!why.is_empty()).then(|| why.to_owned()),
+        advice: None,
         fix: Some(fix.into()),
     }
 }
 
-/// Subflows that leave beside the VPN which takes the host's traffic. First of all faults.
-fn around_a_vpn(seen: &Seen, all: &mut Vec<Finding>) {
-    if let Some(leak) = proposal::leak(&seen.state, &seen.config) {
-        let fix: Vec<String> = leak.fix.iter().map(|command| format!("sudo {command}")).collect();
-        all.insert(0, fault(leak.what, &leak.why, fix.join(" && ")));
-    }
-}
-
-/// Worth knowing: why nothing is set up.
-fn captured_by(captured: &Captured, all: &mut Vec<Finding>) {
-    all.push(Finding { attention: false, ..fault(captured.what(), &captured.why(), CHECK) });
-}
-
-/// What was set up is no longer as it was made, and no other fault says so.
-fn stale(seen: &Seen, proposal: &Proposal, all: &mut Vec<Finding>) {
-    let told = all.iter().any(|finding| finding.attention);
-    if proposal.is_stale(&seen.state) && !told {
-        let count = proposal.plan.steps.len();
-        let plural = if count == 1 { "change is" } else { "changes are" };
-        let why = format!("{count} {plural} due: a manager or an event undid part of it");
-        all.push(fault("the set-up is no longer whole", &why, SETUP));
-    }
-}
-
-fn kernel(mptcp: Availability, all: &mut Vec<Finding>) {
-    let newer = "boot a kernel 5.6 or newer built with CONFIG_MPTCP";
-    all.extend(match mptcp {
-        Availability::On => None,
-        Availability::Off => Some(fault(
-            "every program gets plain TCP",
-            "net.mptcp.enabled is 0",
-            "sudo sysctl -w net.mptcp.enabled=1",
-        )),
-        Availability::Absent => {
-            Some(fault("every program gets plain TCP", "this kernel has no MPTCP", newer))
-        }
-        Availability::OutOfTree => Some(fault(
-            "nothing can be shown",
-            "this kernel has the out-of-tree MPTCP (v0), which has other interfaces",
-            newer,
-        )),
-    });
+/// The same, and only worth knowing.
+fn note(finding: Finding) -> Finding {
+    Finding { severity: Severity::Note, attention: false, ..finding }
 }
 
 fn unlisted(seen: &Seen, all: &mut Vec<Finding>) {
     if seen.connections.is_none() {
         let why = "the kernel does not list them";
-        all.push(fault("the connections are not known", why, "sudo modprobe mptcp_diag"));
-    }
-}
-
-fn paths_unused(seen: &Seen, paths: &[PathRow], all: &mut Vec<Finding>) {
-    if paths.is_empty() {
-        let why = "no link has both an address and a gateway";
-        all.push(fault("there is no path to the world", why, CHECK));
-    }
-    let several = links(paths).len() > 1;
-    let is_userspace = paths.iter().any(|path| path.usage == Use::Userspace);
-    if !several || is_userspace {
-        return;
-    }
-    if seen.state.limits.is_some_and(|limits| limits.subflows == 0) {
-        let what = "no connection gets a second subflow";
-        all.push(fault(what, "the limit of subflows is 0", SETUP));
-    }
-    for link in links(paths) {
-        let unused = |path: &&PathRow| path.link == *link;
-        if !paths.iter().filter(unused).all(|path| path.usage == Use::Nothing) {
-            continue;
-        }
-        let what = format!("{link} is not used");
-        let most = seen.state.kernel.most_endpoints;
-        all.push(match seen.state.endpoints.len() < most {
-            true => fault(what, "it has no endpoint", SETUP),
-            false => Finding {
-                attention: false,
-                fix: None,
-                ..fault(what, &format!("this kernel takes {most} endpoints, and has them"), "")
-            },
-        });
-    }
-}
-
-fn endpoints_gone(seen: &Seen, all: &mut Vec<Finding>) {
-    for endpoint in &seen.state.endpoints {
-        let there = seen.state.addresses.iter().any(|one| one.address == endpoint.address);
-        // What is only announced may be another host's: that of a NAT in front of this one.
-        if !there && endpoint.flags.has(Flags::SUBFLOW) {
-            all.push(fault(
-                format!("the endpoint {} leads nowhere", endpoint.address),
-                "no link of this host has that address",
-                format!("sudo mptcpize endpoint delete id {}", endpoint.id),
-            ));
-        }
-    }
-}
-
-fn links_dead(paths: &[PathRow], all: &mut Vec<Finding>) {
-    for link in links(paths) {
-        if paths.iter().any(|path| path.link == *link && !path.carrier) {
-            let why = "its cable, or its radio link";
-            let fix = format!("ip link show dev {}", shell::word(link));
-            all.push(fault(format!("{link} has no carrier"), why, fix));
-        }
+        let fix = "sudo modprobe mptcp_diag";
+        all.push(fault("traffic.unlisted", "the connections are not known", why, fix));
     }
 }
 
@@ -274,7 +198,7 @@ fn subflows_stale(seen: &Seen, whereabouts: &Whereabouts<'_>, all: &mut Vec<Find
     for (link, count) in stale {
         let on = link.map_or_else(String::new, |link| format!(" on {link}"));
         let what = format!("{}{on} get{} no answer", phrase::count(count, "subflow"), third(count));
-        all.push(fault(what, "data is sent again and again", CHECK));
+        all.push(fault("traffic.stale", what, "data is sent again and again", CHECK));
     }
 }
 
@@ -313,10 +237,11 @@ fn paths_silent(
             if seconds < 60 { format!("{seconds} s") } else { format!("{} min", seconds / 60) };
         let what = format!("{link} has carried nothing for {time}");
         all.push(match backup {
-            true => {
-                Finding { attention: false, fix: None, ..fault(what, "it is a backup path", "") }
-            }
-            false => fault(what, "its connections use other paths alone", CHECK),
+            true => Finding {
+                fix: None,
+                ..note(fault("traffic.silent_backup", what, "it is a backup path", ""))
+            },
+            false => fault("traffic.silent", what, "its connections use other paths alone", CHECK),
         });
     }
 }
@@ -329,71 +254,50 @@ fn on_the_way(seen: &Seen, all: &mut Vec<Finding>) {
     let count = fell(Fallback::OnTheWay);
     if count > 0 {
         let what = format!("{} had to give MPTCP up", phrase::count(count, "connection"));
-        all.push(fault(what, "something on the way changes options or data", CHECK));
+        let why = "something on the way changes options or data";
+        all.push(fault("traffic.lost_on_the_way", what, why, CHECK));
     }
 }
 
 /// Relays that connections of this host should go through, and cannot.
-fn relays_away(seen: &Seen, all: &mut Vec<Finding>) {
-    let several = has_several_links(seen);
+fn relays_away(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
+    let several = uplinks::links(&judged.proposal.uplinks).len() > 1;
     for one in relays::through(seen) {
         let whose = relays::whose(&one.agent);
         if let Some(why) = &one.why {
-            all.push(Finding {
-                attention: true,
-                what: format!("the agent of {whose} does not answer"),
-                why: Some(why.clone()),
-                fix: Some("journalctl -u mptcpize-relay-agent".to_owned()),
-            });
+            let what = format!("the agent of {whose} does not answer");
+            all.push(fault("relays.silent", what, why, "journalctl -u mptcpize-relay-agent"));
         }
         let Some(told) = &one.told else { continue };
         if one.fallback_in_force {
             let faults: Vec<_> =
                 told.relays.iter().map(|it| format!("{}: {}", it.name, it.fault)).collect();
-            all.push(Finding {
-                attention: true,
-                what: format!("{} ({whose})", one.goes()),
-                why: Some(phrase::list(&faults)),
-                fix: Some("mptcpize relay test".to_owned()),
-            });
+            let what = format!("{} ({whose})", one.goes());
+            let why = phrase::list(&faults);
+            all.push(fault("relays.fallback", what, &why, "mptcpize relay test"));
             continue;
         }
         for relay in &told.relays {
             let test = format!("mptcpize relay test {}", shell::word(&relay.name));
             if !relay.fault.is_empty() {
-                all.push(Finding {
-                    attention: false,
-                    what: format!("the relay {} is not used ({whose})", relay.name),
-                    why: Some(relay.fault.clone()),
-                    fix: Some(test),
-                });
+                let what = format!("the relay {} is not used ({whose})", relay.name);
+                all.push(note(fault("relays.fault", what, &relay.fault, test)));
             } else if relay.mptcp == Some(false) && several {
-                all.push(Finding {
-                    attention: true,
-                    what: format!("the relay {} speaks TCP alone", relay.name),
-                    why: Some("connections through it use one path at a time".to_owned()),
-                    fix: Some(test),
-                });
+                let what = format!("the relay {} speaks TCP alone", relay.name);
+                let why = "connections through it use one path at a time";
+                all.push(fault("relays.no_mptcp", what, why, test));
             }
         }
     }
 }
 
-/// Is there more than one link that a connection could use?
-fn has_several_links(seen: &Seen) -> bool {
-    let uplinks = seen.proposal().uplinks;
-    uplinks.iter().any(|path| uplinks.iter().any(|other| other.dev != path.dev))
-}
-
 /// MPTCP connections to elsewhere, and none of them on two paths though there are two.
-fn single(seen: &Seen, paths: &[PathRow], all: &mut Vec<Finding>) {
+fn single(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
     let away = seen.connections.iter().flatten().filter(|one| !one.remote.ip().is_loopback());
     let states: Vec<State> = away.map(state_of).collect();
     let single = states.iter().filter(|state| **state == State::SinglePath).count();
-    if links(paths).len() > 1 && single > 0 && !states.contains(&State::Multipath) {
-        all.push(Finding {
-            attention: false,
-            ..fault("no connection uses more than one path", "", CHECK)
-        });
+    if judged.usable_paths.len() > 1 && single > 0 && !states.contains(&State::Multipath) {
+        let what = "no connection uses more than one path";
+        all.push(note(fault("traffic.single", what, "", CHECK)));
     }
 }

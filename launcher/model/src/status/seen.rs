@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::{Program, Rates, daemon, lan, relays, served};
-use crate::config::Config;
+use crate::checks::{Observed, Place};
 use crate::connection::Connection;
+use crate::gateway_status;
 use crate::net::IfName;
 use crate::proposal::Proposal;
-use crate::{HostState, gateway_status};
 
 /// Everything that was looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The host.
-    pub state: HostState,
-    /// The administrator's settings.
-    pub config: Config,
+    /// What the judge goes by: the host, the administrator's settings, and what the kernel said when asked.
+    pub observed: Observed,
+    /// By whom and where the fixes are pasted.
+    pub place: Place,
     /// Every connection, the busiest first; none where the kernel does not list them.
     pub connections: Option<Vec<Connection>>,
     /// The programs of the connections that are shown, by inode.
@@ -26,6 +26,10 @@ pub struct Seen {
     pub links: BTreeMap<u32, IfName>,
     /// Rates, where anything moved.
     pub rates: Option<Rates>,
+    /// The names of devices that give containers the library.
+    pub containers: Vec<String>,
+    /// The seccomp profile that containers can be given.
+    pub seccomp_profile: Option<&'static str>,
     /// Units that are switched on.
     pub services: Vec<String>,
     /// What those of them are that the kernel knows not to be wholly MPTCP, by name.
@@ -51,6 +55,6 @@ pub struct Seen {
 impl Seen {
     /// What follows for a set-up.
     pub fn proposal(&self) -> Proposal {
-        Proposal::of(&self.state, &self.config)
+        Proposal::of(&self.observed.host, &self.observed.asked)
     }
 }

@@ -129,6 +129,24 @@ pub fn find(state: &HostState, config: &Config) -> (Vec<Path>, Vec<LeftOut>) {
     (paths, left_out)
 }
 
+/// The links of the paths, each once, in their order. A path is a link: one with addresses of both families is
+/// one path.
+pub fn links(paths: &[Path]) -> Vec<IfName> {
+    let mut links: Vec<IfName> = Vec::new();
+    for path in paths {
+        if !links.contains(&path.dev) {
+            links.push(path.dev.clone());
+        }
+    }
+    links
+}
+
+/// Those of them that have a carrier: what any verb counts as paths.
+pub fn usable(state: &HostState, paths: &[Path]) -> Vec<IfName> {
+    let has_carrier = |dev: &IfName| state.link(dev).is_none_or(|link| link.carrier);
+    links(paths).into_iter().filter(has_carrier).collect()
+}
+
 /// Is this a link that carries traffic inside that of other links?
 pub fn is_tunnel(link: &Link) -> bool {
     TUNNELS.contains(&link.kind.as_deref().unwrap_or_default())

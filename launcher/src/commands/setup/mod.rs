@@ -8,17 +8,22 @@ pub mod undo;
 use std::time::{Duration, Instant};
 
 use crate::cli::setup::{Setup, SetupCommand};
+use crate::commands::system::state as system;
+use crate::daemon::published::{self, Running};
 use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::host::apply::journal;
 use crate::host::apply::transaction::{self, Outcome};
 use crate::host::netns::identity;
+use crate::host::observe::check;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
-use crate::output::{self, diff};
+use crate::output::{self, diff, judged};
+use crate::root::Root;
 use mptcpize_model::HostState;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::change::Change;
+use mptcpize_model::checks::{Observed, Place, Scope, judge};
 use mptcpize_model::config::Config;
 use mptcpize_model::desired::{self, Refused};
 use mptcpize_model::net::{Address, Family, IfName};
@@ -31,6 +36,8 @@ use session::{enter, open_journal};
 /// How long a link that was set up before may be without its address: a manager that configures it
 /// anew takes 20 to 90 ms between taking and giving it.
 const GAP: Duration = Duration::from_secs(2);
+/// How long the tools of the packet filter may take for a dry run.
+const LOOKING: Duration = Duration::from_secs(2);
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -86,6 +93,8 @@ struct Terms {
     strict: Config,
     /// All of it.
     config: Config,
+    /// The daemon that runs here, if one does.
+    daemon: Option<Running>,
 }
 
 impl Terms {
@@ -99,7 +108,8 @@ impl Terms {
         let strict = line.over(file.clone());
         let stalled = settings::stalled(locations);
         let config = Config { stalled, ..settings::with_spent(asked.over(file), locations) };
-        Ok(Terms { record, before, asked, strict, config })
+        let daemon = published::running(&locations.run(), identity::netns());
+        Ok(Terms { record, before, asked, strict, config, daemon })
     }
 
     /// Can this host be set up so?
@@ -122,11 +132,25 @@ fn dry_run(arguments: &Setup, terms: &Terms) -> anyhow::Result<Exit> {
     let seen = Observation::of(state, &terms.config);
     refuse(&seen, &terms.config)?;
     let plan = &seen.proposal.plan;
+    let filter = check::packet_filter(Instant::now() + LOOKING);
+    let daemon = terms.daemon.as_ref();
+    let config = settings::under(terms.config.clone(), daemon);
+    let observed = Observed {
+        daemon: daemon.is_some_and(|daemon| daemon.status.healed.is_some()),
+        followed: daemon.is_some(),
+        system: Root::host().ok().as_deref().and_then(system::standing),
+        ..check::glance(seen.state.clone(), config, filter)
+    };
+    let found = judge(&observed, Scope::Glance);
+    let sudo = !rustix::process::geteuid().is_root();
+    let place = Place { sudo, netns: arguments.place.netns.clone() };
     if arguments.place.json {
-        output::line(&serde_json::to_string_pretty(&diff::json(plan, &seen.state))?)?;
+        let shown = judged::json(diff::json(plan, &seen.state), &found, &place);
+        output::line(&serde_json::to_string_pretty(&shown)?)?;
     } else {
         let reminder = terms.reminder().map(|line| format!("{line}\n")).unwrap_or_default();
-        output::text(&format!("{reminder}{}", preview(plan)))?;
+        let rest = judged::rest(&found, &place);
+        output::text(&format!("{reminder}{}{rest}", preview(plan)))?;
     }
     Ok(if arguments.exit_code && !plan.is_empty() { Exit::Attention } else { Exit::Done })
 }

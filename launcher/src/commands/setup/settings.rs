@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::config_file;
-use crate::daemon::published;
+use crate::daemon::published::{self, Running};
 use crate::daemon::usage;
 use crate::error::{Error, Exit, reason};
 use crate::host::netns::identity;
@@ -83,6 +83,12 @@ pub fn with_spent(mut config: Config, locations: &Locations) -> Config {
         let usage = usage::load(&locations.usage()).unwrap_or_default();
         config.backup.extend(spent(&config.budget, &usage, Day::at(clock::local_s())));
     }
+    config
+}
+
+/// The settings as the daemon that runs here goes by them: links that come and go too often are no paths.
+pub fn under(mut config: Config, daemon: Option<&Running>) -> Config {
+    config.exclude.extend(daemon.iter().flat_map(|daemon| daemon.status.left_out.iter().cloned()));
     config
 }
 

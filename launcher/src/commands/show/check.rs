@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::check::Check;
 use crate::commands::setup::settings;
+use crate::commands::show::observe::Switches;
 use crate::commands::show::progress::Progress;
 use crate::commands::show::{observe, selftest, trial};
 use crate::commands::units::judged;
@@ -18,7 +19,7 @@ use crate::host::{Host, agents, counters_baseline, netns, relay};
 use crate::locations::Locations;
 use crate::output::{self, check as screen};
 use mptcpize_model::checks::peer::Report;
-use mptcpize_model::checks::{self, Severity, Socket};
+use mptcpize_model::checks::{self, Place, Scope, Socket, Verdict};
 use mptcpize_model::status::relays::bounded;
 
 /// Prints the findings.
@@ -33,15 +34,20 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     }
     let (run, id) = (locations.run(), identity::netns());
     let record = journal::look(&run, id)?;
-    let config = settings::of_host(&record, locations)?;
+    let daemon = published::running(&run, id);
+    let config = settings::under(settings::of_host(&record, locations)?, daemon.as_ref());
     let state = KernelHost::open()?.observe(&record.entries)?;
     let user = rustix::process::geteuid();
     let kept = counters_baseline::read(&locations.own_run(user.as_raw()), id);
     let mut progress = Progress::new(start);
     progress.tell("looking at this host");
     let mut seen = check::observe(state, config, kept.as_ref(), locations, until);
-    seen.daemon = published::running(&run, id).is_some_and(|daemon| daemon.status.healed.is_some());
+    seen.followed = daemon.is_some();
+    seen.daemon = daemon.is_some_and(|daemon| daemon.status.healed.is_some());
     seen.container = container::look();
+    let switches = Switches::look(locations);
+    seen.containers = switches.containers();
+    seen.system = switches.system;
     seen.stayed_tcp = judged::stayed(locations);
     // A mistake in the section is for `gateway` to tell.
     seen.lan = settings::gateway(None, locations).map(|asked| asked.lan).unwrap_or_default();
@@ -61,11 +67,10 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
         seen.peer = Some(Report { name: peer.name.clone(), port: peer.port, ..Report::default() });
     }
     drop(progress);
-    let findings = checks::run(&seen);
+    let judged = checks::judge(&seen, Scope::Whole);
     let shown = screen::Screen {
-        findings: &findings,
-        sudo: !user.is_root(),
-        netns: arguments.netns.as_deref(),
+        judged: &judged,
+        place: Place { sudo: !user.is_root(), netns: arguments.netns.clone() },
         peer: arguments.peer.as_ref().map(|peer| (peer.name.as_str(), peer.port)),
     };
     if arguments.json {
@@ -73,6 +78,5 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     } else {
         output::text(&shown.text(&observe::term(arguments.color)))?;
     }
-    let attention = findings.iter().any(|finding| finding.severity >= Severity::Warning);
-    Ok(if attention { Exit::Attention } else { Exit::Done })
+    Ok(if judged.verdict() > Verdict::Fine { Exit::Attention } else { Exit::Done })
 }

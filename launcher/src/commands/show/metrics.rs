@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
 use crate::cli::metrics::{self as cli, Metrics as Arguments};
-use crate::commands::show::observe;
+use crate::commands::show::observe::{self, Surroundings};
 use crate::daemon::published;
 use crate::error::{Error, Exit, reason};
 use crate::host::netns;
@@ -76,7 +76,7 @@ fn serve(listener: &TcpListener, locations: &Locations) -> anyhow::Result<Exit> 
 
 /// Looks at everything and writes it down.
 fn measure(form: Form, locations: &Locations) -> Result<String, Error> {
-    let seen = observe::look(locations, 0, 0)?;
+    let seen = observe::look(locations, 0, 0, Surroundings::look(locations))?;
     let daemon = published::running(&locations.run(), identity::netns());
     let release = kernel::release();
     let measured = Measured {

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::cli::see::Colour;
+use crate::commands::containers::state as containers;
 use crate::commands::setup::settings;
+use crate::commands::system::state as system;
+use crate::commands::units::Site;
 use crate::daemon::published;
 use crate::error::Error;
 use crate::host::Host;
@@ -15,7 +18,7 @@ use crate::host::netlink::diag;
 use crate::host::netlink::names::Names;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
-use crate::host::observe::{kernel, traffic};
+use crate::host::observe::{check, kernel, traffic};
 use crate::host::process::clock;
 use crate::host::procfs::programs;
 use crate::host::served::counts;
@@ -23,7 +26,9 @@ use crate::host::systemd::services;
 use crate::host::{agents, private_file, relay};
 use crate::locations::Locations;
 use crate::output::term::{self, Term};
+use crate::root::Root;
 use crate::syscall::timespec;
+use mptcpize_model::checks::{Firewall, Observed, Place};
 use mptcpize_model::connection::Connection;
 use mptcpize_model::gateway_status::State;
 use mptcpize_model::net::Bytes;
@@ -32,6 +37,7 @@ use mptcpize_model::status::daemon::Daemon;
 use mptcpize_model::status::lan::Heard;
 use mptcpize_model::status::served;
 use mptcpize_model::status::{Rates, Seen};
+use mptcpize_model::system::Standing;
 
 /// How long rates are measured where nothing was looked at before: long enough for some hundred
 /// packets on a slow link, short enough not to be waited for.
@@ -42,6 +48,9 @@ const MANY: usize = 1_000;
 
 /// Where no subflow has moved data for so long, there is no rate to measure.
 const STILL_MS: u32 = 1_000;
+
+/// How long the tools of the packet filter may take.
+const FILTER: Duration = Duration::from_secs(2);
 
 /// The counters of the links at one moment.
 pub(in crate::commands) struct Counted {
@@ -62,6 +71,54 @@ impl Counted {
     }
 }
 
+/// What the packet filter does, and what there is of the switches for the whole host. Programs are run and files
+/// read for it, so that whoever looks each second keeps it for a while.
+#[derive(Clone, Debug, Default)]
+pub(in crate::commands) struct Surroundings {
+    firewall: Firewall,
+    switches: Switches,
+}
+
+/// The switches for the whole host, as files have them.
+#[derive(Clone, Debug, Default)]
+pub(in crate::commands) struct Switches {
+    /// What there is of `enable --system`.
+    pub(in crate::commands) system: Option<Standing>,
+    /// The devices of `enable --containers`.
+    devices: Vec<String>,
+    /// Its seccomp profile.
+    profile: Option<&'static str>,
+}
+
+impl Switches {
+    /// Reads the files.
+    pub(in crate::commands) fn look(locations: &Locations) -> Self {
+        let host = Root::host().ok();
+        let site = Site::new(false, None, locations).ok();
+        Switches {
+            system: host.as_deref().and_then(system::standing),
+            devices: host.as_deref().map(containers::devices).unwrap_or_default(),
+            profile: site.as_ref().and_then(containers::profile),
+        }
+    }
+
+    /// What containers may be given.
+    pub(in crate::commands) fn containers(&self) -> Vec<String> {
+        let profile = self.profile.map(|file| format!("seccomp={file}"));
+        self.devices.iter().cloned().chain(profile).collect()
+    }
+}
+
+impl Surroundings {
+    /// Looks at them.
+    pub(in crate::commands) fn look(locations: &Locations) -> Self {
+        Surroundings {
+            firewall: check::packet_filter(Instant::now() + FILTER),
+            switches: Switches::look(locations),
+        }
+    }
+}
+
 /// Looks at everything; programs of the first `shown` connections, among `bound` descriptors where
 /// there are very many connections.
 ///
@@ -71,14 +128,26 @@ pub(in crate::commands) fn look(
     locations: &Locations,
     shown: usize,
     bound: usize,
+    around: Surroundings,
 ) -> Result<Seen, Error> {
     let record = journal::look(&locations.run(), identity::netns()).unwrap_or_default();
     let state = KernelHost::open()?.observe(&record.entries)?;
+    // A mistake in the file is for `setup` to tell.
+    let config = settings::of_host(&record, locations).unwrap_or_default();
     let connections = diag::connections().ok();
+    let daemon = published::running(&locations.run(), identity::netns());
+    let config = settings::under(config, daemon.as_ref());
+    let observed = Observed {
+        daemon: daemon.as_ref().is_some_and(|daemon| daemon.status.healed.is_some()),
+        followed: daemon.is_some(),
+        system: around.switches.system,
+        ..check::glance(state, config, around.firewall)
+    };
     let mut seen = Seen {
-        state,
-        // A mistake in the file is for `setup` to tell.
-        config: settings::of_host(&record, locations).unwrap_or_default(),
+        observed,
+        place: Place { sudo: !rustix::process::geteuid().is_root(), netns: None },
+        containers: around.switches.devices,
+        seccomp_profile: around.switches.profile,
         links: bound_links(connections.as_deref().unwrap_or_default()),
         connections,
         services: services::services_on(&locations.units()),
@@ -88,8 +157,7 @@ pub(in crate::commands) fn look(
             .map(|age| age.as_secs()),
         scheduler: kernel::scheduler(),
         path_manager: kernel::path_manager(),
-        daemon: published::running(&locations.run(), identity::netns())
-            .map(|running| Daemon::of(running.pid, &running.status, clock::since_boot())),
+        daemon: daemon.map(|running| Daemon::of(running.pid, &running.status, clock::since_boot())),
         relay: relay::ask(&locations.run(), identity::netns()),
         agents: agents::ask(locations, identity::netns()),
         served: served(locations),
@@ -114,7 +182,8 @@ pub(super) fn connections(shown: usize, bound: usize) -> Result<Seen, Error> {
     let state = KernelHost::open()?.observe(&[])?;
     let connections = diag::connections().ok();
     let links = bound_links(connections.as_deref().unwrap_or_default());
-    let mut seen = Seen { state, connections, links, ..Seen::default() };
+    let observed = Observed { host: state, ..Observed::default() };
+    let mut seen = Seen { observed, connections, links, ..Seen::default() };
     name_programs(&mut seen, shown, bound);
     Ok(seen)
 }

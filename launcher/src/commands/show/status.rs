@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cli::see::Status as Arguments;
 use crate::commands::show::elsewhere;
-use crate::commands::show::observe::{self, Counted};
+use crate::commands::show::observe::{self, Counted, Surroundings};
 use crate::commands::units::judged;
 use crate::error::{Error, Exit};
 use crate::host::netns;
@@ -64,7 +64,8 @@ fn look(
         true => (usize::MAX, usize::MAX),
         false => (SHOWN, programs::BOUND),
     };
-    let mut seen = observe::look(locations, shown, bound)?;
+    let mut seen = observe::look(locations, shown, bound, Surroundings::look(locations))?;
+    seen.place.netns.clone_from(&arguments.netns);
     seen.services_tcp = services(locations);
     seen.rates = match before {
         Some(before) => Some(now.since(before)),

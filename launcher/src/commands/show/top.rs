@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::cli::see::Top as Arguments;
-use crate::commands::show::observe;
+use crate::commands::show::observe::{self, Surroundings};
 use crate::error::{Error, Exit, reason};
 use crate::host::netlink::diag;
 use crate::host::netlink::events::{Events, News};
@@ -41,6 +41,9 @@ const NAMED: usize = 50;
 /// Looks after which a program that was not found is looked for again.
 const AGAIN: u32 = 10;
 
+/// Looks after which the packet filter, for which programs are run, is read again.
+const AROUND: u32 = 10;
+
 /// A frame where there is no terminal to ask.
 const SIZE: (usize, usize) = (80, 24);
 
@@ -60,7 +63,7 @@ pub fn top(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit>
     if let Some(name) = &arguments.netns {
         netns::enter(name)?;
     }
-    let mut live = Live::new(locations);
+    let mut live = Live::new(locations, arguments.netns.clone());
     if arguments.once {
         return once(&mut live, arguments);
     }
@@ -176,13 +179,15 @@ struct Live<'a> {
     pause: Duration,
     events: Option<Events>,
     knowledge: Knowledge,
+    around: Surroundings,
+    netns: Option<String>,
     /// Programs by inode, and when one that is missing is worth another look.
     programs: BTreeMap<u32, (Option<Program>, u32)>,
     looks: u32,
 }
 
 impl<'a> Live<'a> {
-    fn new(locations: &'a Locations) -> Self {
+    fn new(locations: &'a Locations, netns: Option<String>) -> Self {
         let mut tracker = Tracker::default();
         let events = Events::open();
         if events.is_err() {
@@ -197,6 +202,8 @@ impl<'a> Live<'a> {
             pause: SECOND,
             events: events.ok(),
             knowledge: Knowledge::default(),
+            around: Surroundings::default(),
+            netns,
             programs: BTreeMap::new(),
             looks: 0,
         }
@@ -219,7 +226,11 @@ impl<'a> Live<'a> {
     /// Looks at everything, and decides by what it cost when to look again.
     fn look(&mut self) -> Result<(), Error> {
         let before = processor_time();
-        let mut seen = observe::look(self.locations, 0, 0)?;
+        if self.looks.is_multiple_of(AROUND) {
+            self.around = Surroundings::look(self.locations);
+        }
+        let mut seen = observe::look(self.locations, 0, 0, self.around.clone())?;
+        seen.place.netns.clone_from(&self.netns);
         self.name(&mut seen);
         self.tracker.look(seen, self.now_ms());
         let cost = processor_time().saturating_sub(before);

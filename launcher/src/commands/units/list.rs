@@ -49,17 +49,17 @@ pub fn list(arguments: &List, locations: &Locations) -> anyhow::Result<Exit> {
         }
     }
     rows.extend(edited_by_the_c_tool(&site, locations)?);
-    let system = state::state(site.root());
+    let system = state::standing(site.root());
     // Engines read no file of a user's.
     let devices = if site.user { Vec::new() } else { containers::state::devices(site.root()) };
     let profile = if site.user { None } else { containers::state::profile(&site) };
     if arguments.json {
-        let mut all = list_json(&rows, system);
+        let mut all = list_json(&rows, system.as_ref());
         all["containers"] = devices.into();
         all["seccomp_profile"] = profile.into();
         output::line(&serde_json::to_string_pretty(&all)?)?;
     } else {
-        output::text(&format!("{}{}", listed(&devices, profile), table(&rows, system)))?;
+        output::text(&format!("{}{}", listed(&devices, profile), table(&rows, system.as_ref())))?;
     }
     Ok(Exit::Done)
 }

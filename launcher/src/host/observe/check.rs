@@ -1,4 +1,5 @@
-//! Observing all that `check` judges about this host, beyond what a plan needs.
+//! Observing what the judge goes by, beyond what a plan needs: at a glance for every verb, and all of it for
+//! `check`.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::host::systemd::enabled;
 use crate::locations::Locations;
 use mptcpize_model::HostState;
 use mptcpize_model::checks::{
-    Beyond, Covered, Hop, Observed, Shim, Socket, SourceLookup, conf_key,
+    Beyond, Covered, Firewall, Hop, Observed, Shim, Socket, SourceLookup, conf_key,
 };
 use mptcpize_model::config::Config;
 use mptcpize_model::counters::Kept;
@@ -27,6 +28,27 @@ const MOST_STATIC: usize = 64;
 /// How long another program may take to list its rules.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Observes what is judged at a glance: the kernel's answers, and the packet filter as it was read. No connection
+/// is made for it, not even within the host: the kernel would count it.
+pub fn glance(mut host: HostState, asked: Config, firewall: Firewall) -> Observed {
+    let (paths, _) = uplinks::find(&host, &asked);
+    more_sysctls(&mut host, &paths);
+    let mut observed = Observed { socket: socket(), firewall, host, asked, ..Observed::default() };
+    if let Ok(rtnl) = Rtnl::open() {
+        look_up_sources(rtnl, &paths, &mut observed);
+    }
+    observed
+}
+
+/// Reads the packet filter for a look that is to be quick: its tools are run only where it has a table, and
+/// never waited for longer than a moment.
+pub fn packet_filter(until: Instant) -> Firewall {
+    match firewall::is_empty() {
+        true => Firewall::default(),
+        false => firewall::read(until.min(Instant::now() + PATIENCE)),
+    }
+}
+
 /// Observes everything but the preload library and a peer.
 pub fn observe(
     mut host: HostState,
@@ -35,16 +57,14 @@ pub fn observe(
     places: &Locations,
     until: Instant,
 ) -> Observed {
-    let (paths, _) = uplinks::find(&host, &asked);
-    more_sysctls(&mut host, &paths);
     let gateway = gateway::observe(&mut host, places, until.min(Instant::now() + PATIENCE));
+    let firewall = firewall::read(until.min(Instant::now() + PATIENCE));
+    let observed = glance(host, asked, firewall);
     let netstat = Netstat::read().unwrap_or_default();
     let counters = netstat.mptcp();
-    let mut observed = Observed {
-        socket: socket(),
-        lacks: lacks::look(&host.kernel),
+    Observed {
         suspended: counters.get("Blackhole") > 0 && probe::is_suspended(until),
-        firewall: firewall::read(until.min(Instant::now() + PATIENCE)),
+        lacks: lacks::look(&observed.host.kernel),
         reverse_path_drops: netstat
             .reverse_path()
             .saturating_sub(kept.map_or(0, |kept| kept.reverse_path)),
@@ -52,14 +72,8 @@ pub fn observe(
         services: enabled::set_up(&places.units()),
         gateway,
         shim: Shim::Untried,
-        host,
-        asked,
-        ..Observed::default()
-    };
-    if let Ok(rtnl) = Rtnl::open() {
-        look_up_sources(rtnl, &paths, &mut observed);
+        ..observed
     }
-    observed
 }
 
 fn socket() -> Socket {

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io;
 use std::process::Command;
 use std::time::Instant;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::error::reason;
 use crate::host::process::helper;
+use mptcp_netlink::netfilter;
 use mptcpize_model::checks::{Firewall, FirewallRule, Harm};
 use mptcpize_model::shell;
 
@@ -52,6 +54,15 @@ pub fn read(until: Instant) -> Firewall {
         firewall.unread = Some("neither nft nor iptables-save is here".into());
     }
     firewall
+}
+
+/// The tables of iptables-legacy(8), which has each of them since it was first used in this namespace.
+const LEGACY: [&str; 2] = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
+
+/// Is it known that there is no table, and so no rule?
+pub(super) fn is_empty() -> bool {
+    let legacy = || LEGACY.iter().any(|file| fs::read(file).is_ok_and(|names| !names.is_empty()));
+    matches!(netfilter::has_tables(), Ok(false)) && !legacy()
 }
 
 fn refusal(stderr: &str) -> String {

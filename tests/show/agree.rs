@@ -1,0 +1,222 @@
+//! One host, one judgement: `status`, `check`, `top --once`, `setup --dry-run` and a daemon beside each other, on
+//! hosts with a fault and on hosts that only look odd.
+//!
+//! Not here: the faults of check_faults.rs, each of which is compared there in the same way.
+
+use serde_json::Value;
+
+use crate::support::agree::agree;
+use crate::support::tunnel::{self, Style};
+use crate::support::uplinks::Uplinks;
+use crate::support::wait;
+
+const RATE: &str = "15mbit";
+
+fn ip(lab: &Uplinks, line: &str) {
+    lab.client.net.ip(line);
+}
+
+/// A host: how it is built, whether it is set up, what happens to it, and all that is found then.
+struct Host {
+    name: &'static str,
+    build: fn() -> Uplinks,
+    set_up: bool,
+    make: fn(&Uplinks),
+    found: &'static [&'static str],
+    paths: &'static [&'static str],
+}
+
+/// Two links with addresses of both families.
+fn dual_stack() -> Uplinks {
+    let lab = Uplinks::two_subnets(RATE);
+    [1, 2].into_iter().for_each(|link| lab.number_v6(link));
+    lab
+}
+
+/// One link with addresses of both families.
+fn one_dual_stack_link() -> Uplinks {
+    let lab = Uplinks::new(&[RATE]);
+    lab.number_v4(1);
+    lab.number_v6(1);
+    lab
+}
+
+const HOSTS: [Host; 10] = [
+    Host {
+        name: "as setup left it",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |_| (),
+        found: &[],
+        paths: &["w1", "w2"],
+    },
+    Host {
+        name: "never set up",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: false,
+        make: |_| (),
+        found: &["endpoints.missing", "routing.elsewhere", "limits.no_addresses"],
+        paths: &["w1", "w2"],
+    },
+    Host {
+        name: "one link with both families is one path",
+        build: one_dual_stack_link,
+        set_up: false,
+        make: |_| (),
+        found: &[],
+        paths: &["w1"],
+    },
+    Host {
+        name: "two links with both families are two paths",
+        build: dual_stack,
+        set_up: true,
+        make: |_| (),
+        found: &[],
+        paths: &["w1", "w2"],
+    },
+    Host {
+        name: "a link that is switched off",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| ip(lab, "link set w2 down"),
+        found: &["endpoints.link_down"],
+        paths: &["w1"],
+    },
+    Host {
+        name: "a link that is cut",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| {
+            lab.cut(2);
+            lab.client.wait_for_lost_carrier("w2");
+        },
+        found: &["paths.carrier"],
+        paths: &["w1"],
+    },
+    Host {
+        name: "a link that has another address now",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| {
+            ip(lab, "address del 10.2.0.1/24 dev w2");
+            ip(lab, "address add 10.2.0.7/24 dev w2");
+            ip(lab, "route add default via 10.2.0.254 dev w2 metric 200");
+        },
+        found: &["endpoints.vanished", "endpoints.missing", "routing.elsewhere"],
+        paths: &["w1", "w2"],
+    },
+    Host {
+        name: "somebody flushed the table of a link",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| ip(lab, "route flush table 8685"),
+        found: &["routing.elsewhere"],
+        paths: &["w1", "w2"],
+    },
+    Host {
+        name: "a link over another one that was switched off",
+        build: || {
+            let lab = Uplinks::two_subnets(RATE);
+            ip(&lab, "address flush dev w2");
+            ip(&lab, "link add m2 link w2 type macvlan mode bridge");
+            ip(&lab, "address add 10.2.0.1/24 dev m2");
+            ip(&lab, "link set m2 up");
+            ip(&lab, "route add default via 10.2.0.254 dev m2 metric 200");
+            lab.client.net.settle();
+            lab
+        },
+        set_up: true,
+        make: |lab| {
+            ip(lab, "link set w2 down");
+            wait::until("m2 without carrier", || {
+                let shown = lab.client.net.ip("link show dev m2");
+                shown.contains("NO-CARRIER") || shown.contains("LOWERLAYERDOWN")
+            });
+        },
+        found: &["paths.carrier"],
+        paths: &["w1"],
+    },
+    Host {
+        name: "no link at all",
+        build: || Uplinks::new(&[RATE]),
+        set_up: false,
+        make: |_| (),
+        found: &["paths.none"],
+        paths: &[],
+    },
+];
+
+#[test]
+fn of_every_host_all_verbs_say_the_same() {
+    for Host { name, build, set_up, make, found, paths } in HOSTS {
+        let lab = build();
+        if set_up {
+            lab.client.setup("");
+        }
+        make(&lab);
+        let checked = agree(&lab.client, name);
+        checked.finds(found, name);
+        assert_eq!(checked.0["usable_paths"], serde_json::json!(paths), "{name}");
+    }
+}
+
+#[test]
+fn a_vpn_that_is_led_around_is_told_by_all_and_its_end_too() {
+    let lab = tunnel::host();
+    lab.client.setup("");
+    let _vpn = tunnel::connect(&lab, Style::LowerMetric);
+    agree(&lab.client, "led around").finds(&["vpn.leak"], "led around");
+    lab.client.setup("undo");
+    agree(&lab.client, "nothing is set up").finds(&[], "nothing is set up");
+}
+
+#[test]
+fn a_daemon_counts_the_paths_that_status_counts() {
+    let lab = Uplinks::two_subnets(RATE);
+    let daemon = lab.client.tool("daemon").start();
+    let standing = |expected: &str, count: usize| {
+        let mut last = String::new();
+        wait::until(expected, || {
+            last = lab.client.tool("status -j").run().stdout;
+            let seen: Value = serde_json::from_str(&last).expect("JSON");
+            seen["daemon"]["standing"] == expected
+        });
+        let seen: Value = serde_json::from_str(&last).expect("JSON");
+        assert_eq!(seen["usable_paths"].as_array().map(Vec::len), Some(count), "{seen:#}");
+    };
+    standing("w1 and w2 are set up", 2);
+    agree(&lab.client, "under a daemon").finds(&[], "under a daemon");
+    ip(&lab, "link set w2 down");
+    standing("only one path, w1: nothing to set up", 1);
+    agree(&lab.client, "w2 is down").finds(&["endpoints.link_down"], "w2 is down");
+    drop(daemon);
+}
+
+#[test]
+fn one_command_mends_an_address_that_changed_and_every_verb_names_it() {
+    let lab = Uplinks::two_subnets(RATE);
+    lab.client.setup("");
+    ip(&lab, "address del 10.2.0.1/24 dev w2");
+    ip(&lab, "address add 10.2.0.7/24 dev w2");
+    ip(&lab, "route add default via 10.2.0.254 dev w2 metric 200");
+    let checked = agree(&lab.client, "another address");
+    assert_eq!(checked.fixes(), ["mptcpize setup"]);
+    lab.client.setup("");
+    agree(&lab.client, "set up again").finds(&[], "set up again");
+    let shown = lab.client.net.ip("mptcp endpoint show");
+    assert!(!shown.contains("10.2.0.1 ") && shown.contains("10.2.0.7 "), "{shown}");
+}
+
+#[test]
+#[cfg(feature = "top")]
+fn links_that_carry_nothing_have_no_share_of_it() {
+    let lab = Uplinks::two_subnets(RATE);
+    lab.client.setup("");
+    let is_idle = |row: &&str| !row.contains('%') && !row.contains("0.0");
+    // What neighbours asked of each other when the links came up may still be counted.
+    wait::until("two idle links", || {
+        let frame = lab.client.tool("top --once").env("LC_ALL", "C.UTF-8").run().ok().stdout;
+        let rows: Vec<&str> = frame.lines().filter(|line| line.starts_with(" w")).collect();
+        rows.len() == 2 && rows.iter().all(is_idle)
+    });
+}
