@@ -222,7 +222,19 @@ fn mistakes_have_a_reason_and_a_fix() {
             "an address goes with id 0 alone",
             "endpoint delete id 7",
         ),
-        ("endpoint delete 192.0.2.2", 2, "the id is missing", "mptcpize endpoint show"),
+        ("endpoint delete", 2, "its id or address is missing", "mptcpize endpoint show"),
+        (
+            "endpoint delete 192.0.2.2 dev e1",
+            1,
+            "with this address there is: 192.0.2.2 id 7 subflow dev e0",
+            "mptcpize endpoint delete id 7",
+        ),
+        (
+            "endpoint delete 203.0.113.9",
+            1,
+            "no endpoint has this address",
+            "mptcpize endpoint show",
+        ),
         ("endpoint change id 9 backup", 1, "address not found", "mptcpize endpoint show"),
         (
             "endpoint change 203.0.113.9 backup",

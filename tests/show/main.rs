@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ascii;
 mod check_faults;
 mod check_fixes;
 mod check_peer;
@@ -13,10 +14,13 @@ mod check_programs;
 mod counters;
 mod gateway;
 mod gateway_check;
+mod json;
 mod metrics;
+mod mistakes;
 mod relay_names;
 mod relays;
 mod shell;
 mod status;
+mod surroundings;
 #[cfg(feature = "top")]
 mod top;

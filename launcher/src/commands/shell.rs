@@ -20,7 +20,7 @@ use mptcpize_model::shell;
 /// # Errors
 /// Standard output cannot be written.
 pub fn completions(arguments: &Completions) -> anyhow::Result<Exit> {
-    output::text(match arguments.shell {
+    output::data(match arguments.shell {
         Shell::Bash => completion::BASH,
         Shell::Zsh => completion::ZSH,
         Shell::Fish => completion::FISH,
@@ -56,7 +56,7 @@ pub fn complete(arguments: &Complete, locations: &Locations) -> anyhow::Result<E
     for candidate in answer.candidates {
         text.push_str(&format!("{}\t{}\n", candidate.word, candidate.help));
     }
-    output::text(&text)?;
+    output::data(&text)?;
     Ok(Exit::Done)
 }
 
@@ -69,7 +69,7 @@ pub fn man(arguments: &Man) -> anyhow::Result<Exit> {
     root.build();
     match &arguments.directory {
         Some(directory) => pages(&root, directory)?,
-        None => output::text(&page(&root))?,
+        None => output::data(&page(&root))?,
     }
     Ok(Exit::Done)
 }

@@ -8,6 +8,7 @@ use crate::output::lan;
 use crate::output::table::{Cell, Column, cell, column, numbers, table};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
+use crate::output::{NARROW, fitted};
 use crate::output::{relays, served};
 use mptcpize_model::connection::Fallback;
 use mptcpize_model::mptcp::Flags;
@@ -109,7 +110,7 @@ fn headline(report: &Report, term: &Term) -> String {
         }
         None => line.push_str(" · connections unknown"),
     }
-    format!("{} {}\n", term.paint(tone, symbol), clip(&line, room))
+    format!("{} {}\n", term.paint(tone, symbol), fitted(&line, room, 2))
 }
 
 fn plural(count: usize, noun: &str) -> String {
@@ -260,10 +261,10 @@ fn footer(report: &Report, term: &Term, text: &mut String) {
         let both =
             if second.is_empty() { first.clone() } else { format!("{first:<SECOND$}{second}") };
         if both.chars().count() <= term.width || second.is_empty() {
-            let _ = writeln!(text, "{}", clip(&both, term.width));
+            let _ = writeln!(text, "{}", fitted(&both, term.width, 12));
         } else {
-            let _ = writeln!(text, "{}", clip(&first, term.width));
-            let _ = writeln!(text, "{}", clip(&format!("{:<12}{second}", ""), term.width));
+            let _ = writeln!(text, "{}", fitted(&first, term.width, 12));
+            let _ = writeln!(text, "{}", fitted(&format!("{:<12}{second}", ""), term.width, 12));
         }
     };
     let limits = report.limits.map_or_else(
@@ -325,7 +326,7 @@ fn remark(finding: &Finding, term: &Term, text: &mut String) {
     let why = finding.why.iter().map(|why| format!("why: {why}"));
     let rest: Vec<String> =
         why.chain(finding.fix.iter().map(|fix| format!("{label}: {fix}"))).collect();
-    let first = clip(&finding.what, term.width.saturating_sub(2));
+    let first = fitted(&finding.what, term.width.saturating_sub(2), 2);
     let one_line = format!("{first:<width$}{}", rest.join("      "), width = SECOND - 2);
     let symbol = term.paint(tone, symbol);
     if rest.is_empty() {
@@ -336,7 +337,11 @@ fn remark(finding: &Finding, term: &Term, text: &mut String) {
         let _ = writeln!(text, "{symbol} {first}");
         // What can be pasted is never cut.
         for line in rest {
-            let _ = writeln!(text, "    {line}");
+            let line = format!("    {line}");
+            let is_why = finding.why.is_some() && line.starts_with("    why: ");
+            let shown =
+                if is_why && term.width < NARROW { fitted(&line, term.width, 4) } else { line };
+            let _ = writeln!(text, "{shown}");
         }
     }
 }

@@ -133,6 +133,6 @@ pub struct Remove {
 #[derive(Clone, Debug, Args)]
 pub struct List {
     /// Print JSON
-    #[arg(long)]
+    #[arg(short, long)]
     pub json: bool,
 }

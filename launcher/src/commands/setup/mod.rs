@@ -15,6 +15,7 @@ use crate::host::apply::transaction::{self, Outcome};
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
+use crate::output::term::{Colour, Term};
 use crate::output::{self, diff};
 use mptcpize_model::HostState;
 use mptcpize_model::asked::Asked;
@@ -190,7 +191,7 @@ fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
 
 /// The screen of a dry run.
 fn preview(plan: &Plan) -> String {
-    let lines = diff::plan(plan);
+    let lines = diff::plan(plan, &Term::of_stdout(Colour::Never));
     match plan.steps.len() {
         0 => format!("Nothing to change on this host.\n{}{lines}", gap(&lines)),
         count => format!(

@@ -60,7 +60,10 @@ fn read<T: Default>(
         }
         Err(error) => Err(Error::new(Exit::Usage, format!("cannot read {shown}"))
             .why(reason(&error))
-            .fix("name a file that exists, or leave --config out")),
+            .fix(match named {
+                Some(_) => "name a file that exists, or leave --config out".to_owned(),
+                None => format!("ls -ld {}    # shows what it is", shell::word(&shown)),
+            })),
     }
 }
 

@@ -10,5 +10,6 @@ pub mod privilege;
 pub mod resolve;
 pub mod signal_fd;
 pub mod signals;
+pub mod stdio;
 #[cfg(feature = "top")]
 pub mod terminal;
