@@ -48,6 +48,10 @@ pub struct Config {
     pub max_subflows: Option<u32>,
     /// Use the uplinks also where a VPN takes what programs leave unbound.
     pub beside_vpn: bool,
+    /// Whether `mptcpize run` sets the host up unasked: unset, it does where it may, and asks a user who
+    /// came over the network first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_setup: Option<bool>,
     /// `mptcpize daemon` opens the subflows of every connection, and again those that the network
     /// ended. Unless it is asked to, the kernel opens each once.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ pub mod handed;
 pub mod helper;
 #[cfg(feature = "top")]
 mod keys;
+pub mod login;
 pub mod privilege;
 pub mod resolve;
 pub mod signal_fd;
