@@ -85,7 +85,7 @@ pub fn endpoint(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         EndpointAction::Flush => {
             let attempt = attempt("cannot delete the endpoints".into(), "flush", &[])?;
-            attempt.open()?.flush().map_err(|error| attempt.refused(&error, ""))?;
+            flush(&attempt)?;
             changed(true, json!("all"))?;
         }
     }
@@ -103,6 +103,20 @@ fn shown(endpoint: &Endpoint) -> Value {
     let list = output::pm::endpoints_json(std::slice::from_ref(endpoint));
     let list: Value = serde_json::from_str(&list).unwrap_or_default();
     list[0].clone()
+}
+
+/// Deletes all, and nothing else: kernels before 6.17, but for stable releases with the fix ("do not reset
+/// ADD_ADDR limit"), set add_addr_accepted to 0 with it, which is a limit and no endpoint.
+fn flush(attempt: &Attempt) -> Result<(), Error> {
+    let refused = |error: KernelError| attempt.refused(&error, "");
+    let mut pm = attempt.open()?;
+    let before = pm.limits().map_err(refused)?;
+    pm.flush().map_err(refused)?;
+    let after = pm.limits().map_err(refused)?;
+    if after != before && after.add_addr_accepted == 0 {
+        pm.set_limits(before).map_err(refused)?;
+    }
+    Ok(())
 }
 
 fn delete(attempt: &Attempt, deleted: &Deleted) -> anyhow::Result<()> {
