@@ -98,6 +98,7 @@ fn the_answer_takes_nothing_of_what_the_program_reads() {
     let at = lab.client.command("script").args(["-qec", &run, "/dev/null"]);
     let at = at.env("SSH_TTY", "/dev/pts/0").input("y\nfor cat\nand more\n\u{4}");
     let said = at.run().ok();
+    assert!(said.stdout.contains("? [y/N] "), "{said}");
     assert!(said.stdout.contains("mptcpize: set up w1 and w2"), "{said}");
     assert!(said.stdout.ends_with("for cat\r\nand more\r\n"), "{said}");
 }

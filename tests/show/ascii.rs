@@ -60,6 +60,7 @@ fn without_utf8_no_screen_shows_anything_but_ascii() {
         // POSIX's locale by its name, by none, and another one without UTF-8.
         let environment: &[(&str, &str)] = match index % 3 {
             0 => &[("LANG", "C")],
+            1 if index % 2 == 0 => &[("LANG", "uk_UA.KOI8-U")],
             1 => &[],
             _ => &[("LANG", "en_US.UTF-8"), ("LC_ALL", "POSIX")],
         };
@@ -88,6 +89,11 @@ fn a_locale_that_this_host_does_not_have_is_what_its_name_says() {
     assert_eq!(status.stderr, "", "and nobody is told of locales");
     let status = line(&lab, "status", &[("LC_ALL", "xx_YY")]);
     assert!(status.stdout.is_ascii(), "{status}");
+    // As ssh(1) passes it on from another system; and a locale that is C for what is shown.
+    let status = line(&lab, "status", &[("LC_CTYPE", "UTF-8")]);
+    assert!(status.stdout.contains(" · "), "{status}");
+    let help = line(&lab, "setup --help", &[("LANG", "en_US.UTF-8"), ("LC_CTYPE", "C")]);
+    assert!(help.stdout.is_ascii(), "{help}");
     let plan = line(&lab, "setup --dry-run", &[("LANG", "xx_YY.utf8")]).stdout;
     assert!(plan.contains("subflows 2 → 8"), "{plan}");
 }
@@ -98,7 +104,8 @@ fn a_name_beyond_ascii_reaches_other_programs_whole() {
     lab.client.net.ip("link add wgü type veth peer name far");
     lab.client.net.ip("link set wgü up");
     lab.client.net.ip("link set far up");
-    lab.client.net.ip("address add 10.9.9.9/32 dev wgü");
+    lab.client.net.ip("address add 10.9.9.9/24 dev wgü");
+    lab.client.net.ip("route add default via 10.9.9.1 dev wgü metric 103");
     lab.client.net.ip("mptcp endpoint add 10.9.9.9 dev wgü subflow");
     let theirs = lab.client.net.ip("mptcp endpoint show");
     assert!(theirs.contains("wgü"), "{theirs}");
@@ -132,7 +139,8 @@ fn twenty_columns_are_enough_for_every_word() {
         }
     }
     let status = line(&lab, "status", &[("COLUMNS", "20")]).stdout;
-    assert!(status.contains("2 paths") && status.contains("scheduler"), "{status}");
+    let words = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("2 paths") && words.contains("subflows 2, add_addr"), "{status}");
     // A width that is none is as none.
     for columns in ["0", "-1", "wide", ""] {
         let help = line(&lab, "--help", &[("COLUMNS", columns)]).silent().stdout;

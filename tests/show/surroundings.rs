@@ -1,8 +1,11 @@
 //! What is unusual about the process that asks: its standard descriptors, its home, its terminal, a /proc
 //! and /sys that nobody may write. Each is told in a clear line, or does not matter.
 
-use crate::support::uplinks::Station;
-use crate::support::{Cmd, Outcome, scratch, tool};
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::support::uplinks::{Station, Uplinks, assert_same};
+use crate::support::{Cmd, Outcome, scratch, tool, wait};
 
 /// Verbs that print something where nothing is set up, and their exit status.
 const VERBS: [(&str, i32); 10] = [
@@ -61,28 +64,24 @@ fn a_reader_that_has_enough_and_closed_descriptors_do_not_matter() {
 }
 
 #[test]
-fn a_set_up_with_closed_descriptors_writes_its_lines_into_no_file_of_its_own() {
-    let mut station = station();
-    station.mounting("ip link show w1 2>&- >&- || :");
-    for link in ["w1", "w2"] {
-        station.net.ip(&format!("link add {link} type veth peer name peer-{link}"));
-        station.net.ip(&format!("link set {link} up"));
-        station.net.ip(&format!("link set peer-{link} up"));
-    }
-    for (link, number) in [("w1", 1), ("w2", 2)] {
-        station.net.ip(&format!("address add 10.{number}.0.1/24 dev {link}"));
-        station
-            .net
-            .ip(&format!("route add default via 10.{number}.0.254 dev {link} metric 10{number}"));
-    }
-    let before = station.state();
-    for words in ["setup -v", "run true", "run -v --setup true"] {
-        let said = shell(&station, words, "<&- >&- 2>&-");
-        assert_eq!(said.code(), 0, "{words}: {said}");
-        // The journal can be read: no line for a person stands in it.
-        let undone = station.tool("setup undo").run().ok();
-        assert!(undone.stdout.starts_with("undid "), "{words}: {undone}");
-        assert_eq!(before, station.state(), "{words}");
+fn no_socket_or_file_of_ours_takes_the_place_of_a_closed_descriptor() {
+    let station = station();
+    let line =
+        format!("exec {} metrics --listen 127.0.0.1:0 <&- >&- 2>&-", tool::binary().display());
+    let running = station.command("bash").args(["-c", &line]).start();
+    let open = || {
+        let entries = fs::read_dir(format!("/proc/{}/fd", running.pid())).into_iter().flatten();
+        let links = entries.flatten().filter_map(|entry| {
+            let number: u32 = entry.file_name().to_str()?.parse().ok()?;
+            Some((number, fs::read_link(entry.path()).ok()?.display().to_string()))
+        });
+        links.collect::<BTreeMap<u32, String>>()
+    };
+    // The socket that listens is opened after all that was filled.
+    wait::until("metrics to listen", || open().values().any(|link| link.starts_with("socket:")));
+    let open = open();
+    for number in 0..3 {
+        assert_eq!(open.get(&number).map(String::as_str), Some("/dev/null"), "{open:?}");
     }
 }
 
@@ -133,6 +132,63 @@ fn settings_that_cannot_be_read_are_named() {
             assert!(said.stderr.contains(why), "{make} {words}: {said}");
         }
     }
+}
+
+#[test]
+fn settings_that_only_root_may_read_are_told_with_what_lets_others_read_them() {
+    let mut station = station();
+    station.mounting(
+        "[ -d /run/etc ] || cp -a /etc /run/etc; mount --bind /run/etc /etc; \
+         echo 'role = \"client\"' >/etc/mptcpize.toml; chmod 600 /etc/mptcpize.toml",
+    );
+    let id = scratch::NOBODY.to_string();
+    for words in ["check", "setup --dry-run", "run true"] {
+        let set = ["--reuid", &id, "--regid", &id, "--clear-groups", "--"];
+        let command = station.command("setpriv").args(set).arg(tool::public_binary());
+        command.args(words.split_whitespace()).run().says(
+            4,
+            "error: cannot read /etc/mptcpize.toml\n  why: permission denied\n  \
+             fix: sudo chmod a+r /etc/mptcpize.toml\n",
+        );
+    }
+}
+
+#[test]
+fn kernel_settings_that_nobody_may_write_stay_and_the_rest_is_done_and_undone() {
+    let mut lab = Uplinks::two_subnets("15mbit");
+    let read_only = "mount --bind /sys /sys; mount -o remount,bind,ro /sys; \
+                     mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys";
+    let before = lab.client.state();
+    lab.client.mounting(read_only);
+    for (words, code) in [
+        ("status", 3),
+        ("run true", 0),
+        ("setup", 0),
+        ("run --setup true", 0),
+        ("status", 0),
+        ("check", 0),
+        ("setup undo", 0),
+    ] {
+        let said = lab.client.tool(words).run();
+        assert_eq!(said.code(), code, "{words}: {said}");
+        assert!(!said.stderr.contains("error"), "{words}: {said}");
+        if words == "setup" {
+            assert!(said.stdout.contains("/proc/sys is read-only here: 2 sysctls stay"), "{said}");
+        }
+    }
+    assert_same(&before, &lab.client.state(), "undone");
+    // Where they were written before, the undo says what it lacks, and keeps what is left to undo.
+    lab.client.mounting("");
+    lab.client.setup("");
+    lab.client.mounting(read_only);
+    let said = lab.client.tool("setup undo").run();
+    assert_eq!(said.code(), 6, "{said}");
+    assert!(said.stderr.contains("why: read-only file system\n"), "{said}");
+    let fix = "  fix: sudo mount -o remount,rw /proc/sys && sudo mptcpize setup undo\n";
+    assert!(said.stderr.ends_with(fix), "{said}");
+    lab.client.mounting("");
+    lab.client.tool("setup undo").run().ok();
+    assert_same(&before, &lab.client.state(), "undone in two steps");
 }
 
 #[test]

@@ -58,6 +58,14 @@ fn read<T: Default>(
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
             Ok(T::default())
         }
+        // It holds no secret: keys of relays have a file of their own.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let fix = format!("sudo chmod a+r {}", shell::word(&shown));
+            let error = Error::new(Exit::NotPermitted, format!("cannot read {shown}"))
+                .why(reason(&error))
+                .fix(fix);
+            Err(error)
+        }
         Err(error) => Err(Error::new(Exit::Usage, format!("cannot read {shown}"))
             .why(reason(&error))
             .fix(match named {
