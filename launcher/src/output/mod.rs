@@ -99,14 +99,20 @@ pub fn text(text: &str) -> anyhow::Result<()> {
     text.strip_suffix('\n').map_or_else(|| line(text), line)
 }
 
+/// Writes to standard error at once: what others write there, as a program and its children do, stands
+/// before or behind it and not within.
+fn to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// One line about what is being done, to standard error. Lost when nobody listens.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "mptcpize: {}", term::prose(&plain::words(text)));
+    to_stderr(&format!("mptcpize: {}\n", term::prose(&plain::words(text))));
 }
 
 /// A question at the end of which the cursor waits, on standard error.
 pub fn ask(question: &str) {
-    let _ = write!(io::stderr().lock(), "mptcpize: {}", term::prose(&plain::words(question)));
+    to_stderr(&format!("mptcpize: {}", term::prose(&plain::words(question))));
 }
 
 /// One line about what was not done, and the error that kept it from being done below it.
@@ -118,7 +124,7 @@ pub fn note_error(text: &str, error: &Error) {
 /// An error on standard error. Lost when nobody listens.
 fn told(error: &impl std::fmt::Display) {
     let text = error.to_string();
-    let _ = writeln!(io::stderr().lock(), "{}", term::prose(&plain::screen(&text, &[])));
+    to_stderr(&format!("{}\n", term::prose(&plain::screen(&text, &[]))));
 }
 
 /// Turns the outcome of a verb into the exit code of the process, and prints an error.
