@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 
 use mptcpize_model::plain;
+use serde_json::{Value, json};
 
 /// How far the lines of a cause are set in, under its first.
 const INDENT: &str = "       ";
@@ -88,6 +89,11 @@ impl Error {
     pub fn clause(&self) -> String {
         let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         format!("{}{why}", self.what)
+    }
+
+    /// It as an object, for `-j`: `what`, `why` and `fix` as they are printed, null where there is none.
+    pub fn json(&self) -> Value {
+        json!({ "what": self.what, "why": self.why, "fix": self.fix, "exit": self.exit as i32 })
     }
 
     /// The exit code that belongs to it.

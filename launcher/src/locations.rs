@@ -202,6 +202,17 @@ impl Locations {
         own.filter(|_| user != 0).into_iter().chain([self.run()]).collect()
     }
 
+    /// Where a user's last look at the counters is kept, best first: nobody else's is looked at, so that
+    /// two users do not take each other's.
+    pub fn counters(&self, user: u32) -> Vec<PathBuf> {
+        if user == 0 {
+            return vec![self.run()];
+        }
+        let caches = [self.xdg_cache.clone(), self.home.as_ref().map(|home| home.join(".cache"))];
+        let bases = [self.runtime.clone()].into_iter().chain(caches).flatten();
+        bases.map(|base| base.join("mptcpize")).collect()
+    }
+
     /// The mark that a user has had the hint of this boot; the runtime directory ends with it.
     pub fn hinted(&self) -> Option<PathBuf> {
         self.runtime.as_ref().map(|runtime| runtime.join("mptcpize/hinted"))

@@ -26,6 +26,11 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
             OsStr::from_bytes(text.to_bytes()).to_owned()
         })
         .collect();
-    let outcome = cli::parse(arguments).and_then(commands::dispatch);
-    output::finish(outcome)
+    let parsed = cli::parse(arguments.clone());
+    // What cannot be parsed says by its words alone that JSON is wanted.
+    output::json::want(
+        parsed.as_ref().map_or_else(|_| cli::asks_for_json(&arguments), |cli| cli.json),
+    );
+    let parsed = parsed.map_err(|error| commands::mistake::explained(error, &arguments));
+    output::finish(parsed.and_then(commands::dispatch))
 }

@@ -104,7 +104,7 @@ fn a_dry_run_shows_each_change_and_makes_none() {
     let before = lan.state();
     let shown = lan.router().tool("gateway --lan br0 --dry-run").run().silent().stdout;
     for line in [
-        "~ sysctl    net.ipv4.conf.br0.forwarding 0 → 1 ",
+        "~ sysctl    net.ipv4.conf.br0.forwarding 0 -> 1 ",
         "+ rule      fwmark 0x8684 lookup 8683",
         "+ endpoint  192.168.0.13 subflow",
         "+ nft       table inet mptcpize: TCP from br0 to port 8684, masquerade on w1, w2 and w3",

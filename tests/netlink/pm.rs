@@ -87,7 +87,31 @@ fn the_list_is_in_the_kernels_order() {
     succeeds(&host, "endpoint delete id 9");
     host.ip("mptcp endpoint delete id 3");
     assert_eq!(agree(&host), "2001:db8:1::2 id 10 subflow laminar \n");
+    succeeds(&host, "limits set subflows 4 add_addr_accepted 5");
     succeeds(&host, "endpoint flush");
+    assert_eq!(agree(&host), "");
+    // Which some kernels forget with the endpoints.
+    assert_eq!(succeeds(&host, "limits show"), "add_addr_accepted 5 subflows 4 \n");
+}
+
+#[test]
+fn an_endpoint_is_deleted_by_its_address_where_that_is_one_endpoints_alone() {
+    let host = host();
+    succeeds(&host, "endpoint add 198.51.100.2 dev e1 id 9 subflow");
+    succeeds(&host, "endpoint add 192.0.2.2 dev e0 id 3 subflow");
+    succeeds(&host, "endpoint add 192.0.2.2 id 4 port 8080 signal");
+    assert_eq!(succeeds(&host, "endpoint delete 198.51.100.2"), "");
+    let before = agree(&host);
+    ours(&host, "endpoint delete 192.0.2.2").says(
+        1,
+        "error: cannot delete the endpoint 192.0.2.2\n  why: several have this address: 192.0.2.2 id \
+         3 subflow dev e0; 192.0.2.2 port 8080 id 4 signal\n  fix: mptcpize endpoint delete id 3    \
+         # or: mptcpize endpoint delete id 4\n",
+    );
+    assert_eq!(agree(&host), before, "nothing is guessed");
+    succeeds(&host, "endpoint delete 192.0.2.2 dev e0");
+    assert_eq!(agree(&host), "192.0.2.2 port 8080 id 4 signal \n");
+    succeeds(&host, "endpoint d 192.0.2.2 po 8080");
     assert_eq!(agree(&host), "");
 }
 
@@ -222,7 +246,19 @@ fn mistakes_have_a_reason_and_a_fix() {
             "an address goes with id 0 alone",
             "endpoint delete id 7",
         ),
-        ("endpoint delete 192.0.2.2", 2, "the id is missing", "mptcpize endpoint show"),
+        ("endpoint delete", 2, "its id or address is missing", "mptcpize endpoint show"),
+        (
+            "endpoint delete 192.0.2.2 dev e1",
+            1,
+            "with this address there is: 192.0.2.2 id 7 subflow dev e0",
+            "mptcpize endpoint delete id 7",
+        ),
+        (
+            "endpoint delete 203.0.113.9",
+            1,
+            "no endpoint has this address",
+            "mptcpize endpoint show",
+        ),
         ("endpoint change id 9 backup", 1, "address not found", "mptcpize endpoint show"),
         (
             "endpoint change 203.0.113.9 backup",

@@ -16,6 +16,7 @@ use mptcpize::host::apply::journal::Journal;
 use mptcpize::host::apply::transaction::{self, Outcome};
 use mptcpize::host::netlink::KernelError;
 use mptcpize::output::diff;
+use mptcpize::output::term::Term;
 use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
 use mptcpize_model::plan::{Plan, plan};
@@ -71,7 +72,7 @@ fn every_case_gives_the_expected_changes_and_undo() {
         let plan = case.plan();
         let undo: String =
             plan.undo().iter().map(|change| format!("{}\n", diff::change_line(change))).collect();
-        for (file, text) in [("plan.txt", diff::plan(&plan)), ("undo.txt", undo)] {
+        for (file, text) in [("plan.txt", diff::plan(&plan, &Term::PLAIN)), ("undo.txt", undo)] {
             let path = case.directory.join(file);
             if update {
                 fs::write(&path, &text).expect("the case can be written");

@@ -153,7 +153,7 @@ fn a_dry_run_changes_nothing_and_makes_no_key() {
     let host = Host::new();
     let before = host.station().state();
     let shown = host.tool("relay serve --dry-run").run().ok().stdout;
-    for part in ["~ limits    subflows 2 → 8", "+ key ", "+ listener  port 8686, by "] {
+    for part in ["~ limits    subflows 2 -> 8", "+ key ", "+ listener  port 8686, by "] {
         assert!(shown.contains(part), "{part:?} in {shown}");
     }
     assert!(!host.file().exists());

@@ -53,7 +53,7 @@ fn bad_input_is_told_with_its_fix_and_changes_nothing() {
         ("enable good nowhere", 5, "there is no unit nowhere.service", "systemctl list-unit-files"),
         ("enable masked", 1, "masked.service is masked", "systemctl unmask masked.service"),
         ("enable broken", 1, "systemd cannot load broken.service", "systemd-analyze verify"),
-        ("enable passing", 1, "passing.service is transient", "systemd-run … mptcpize run"),
+        ("enable passing", 1, "passing.service is transient", "systemd-run ... mptcpize run"),
         ("enable sysinit.target", 2, "has no program", "mptcpize enable"),
         ("enable tick.timer", 2, "tick.timer has no program", "enable tick.service"),
         ("enable datagram.socket", 2, "has no stream socket", "enable good.service"),

@@ -12,6 +12,7 @@ mod crash;
 mod events;
 mod failover;
 mod hosts;
+mod login;
 mod managers;
 mod paths;
 mod repair;

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::support::kernel::{self, counter};
 use crate::support::scratch::{self, scratch};
 use crate::support::uplinks::{PORT, Station, transfer_py};
-use crate::support::{Netns, Outcome, serve, tool, wait};
+use crate::support::{Cmd, Netns, Outcome, serve, tool, wait};
 use mptcpize::output::counters::Screen;
 use mptcpize_model::counters::Counters;
 
@@ -57,13 +58,33 @@ fn every_counter_of_this_kernel_is_shown_with_its_value_and_meaning() {
             assert!(counter[key].is_string(), "{key} of {counter}");
         }
     }
-    let screen = station.tool("counters").run().silent().stdout;
+    let screen = station.tool("counters --all").run().silent().stdout;
     assert_eq!(screen.lines().count(), all.len());
     assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
     let line = "  MPCapableSYNTX                  1  asked a server for MPTCP (SYN)\n";
     assert!(screen.contains(line), "{screen}");
     let explained = station.tool("counters --explain").run().silent().stdout;
     assert!(explained.lines().all(|line| line.chars().count() <= 80), "{explained}");
+}
+
+#[test]
+fn counters_that_are_0_are_left_out_and_counted() {
+    let station = Station::new();
+    let nothing = station.tool("counters").run().silent().stdout;
+    assert!(nothing.starts_with("Nothing of MPTCP has happened in this network namespace"));
+    assert_eq!(nothing.lines().count(), 1, "{nothing}");
+    connect(&station);
+    let all = shown(&json(&station, ""));
+    let some: Vec<&String> = all.iter().filter(|it| it.1 > 0).map(|it| &it.0).collect();
+    let screen = station.tool("counters").run().silent().stdout;
+    let names: Vec<&str> = screen
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.get(2..)?.split_whitespace().next())
+        .collect();
+    assert_eq!(names, some);
+    let rest = format!("\n{} others are 0    (mptcpize counters --all)\n", all.len() - some.len());
+    assert!(screen.ends_with(&rest), "{screen}");
 }
 
 #[test]
@@ -130,7 +151,7 @@ fn by_nobody(station: &Station, runtime: Option<&std::path::Path>, arguments: &s
 #[test]
 fn an_ordinary_user_looks_and_keeps_values_of_their_own() {
     let station = Station::new();
-    assert!(by_nobody(&station, None, "").silent().stdout.contains("MPCapableSYNRX"));
+    assert!(by_nobody(&station, None, "--all").silent().stdout.contains("MPCapableSYNRX"));
     let runtime = scratch::of_nobody(scratch("runtime"));
     fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("we are root");
     let first = by_nobody(&station, Some(&runtime), "--since-last").ok();
@@ -138,10 +159,57 @@ fn an_ordinary_user_looks_and_keeps_values_of_their_own() {
     by_nobody(&station, Some(&runtime), "--since-last").silent();
     // Root's are not theirs to write.
     station.tool("counters --since-last").run().ok();
+    // A home is enough; and the tests' own is root's.
     let refused = by_nobody(&station, None, "--since-last");
     assert_eq!(refused.code(), 4, "{refused}");
     assert!(refused.stderr.starts_with("error: cannot keep the counters"), "{refused}");
     assert!(refused.stderr.contains("\n  fix: set XDG_RUNTIME_DIR"), "{refused}");
+}
+
+#[test]
+fn each_user_has_a_last_look_of_their_own() {
+    let station = Station::new();
+    let home = scratch::of_nobody(scratch("home"));
+    let look = |user: u32, home: &Path| {
+        let (id, home) = (user.to_string(), home.to_path_buf());
+        let look = station.command("setpriv").args(["--reuid", &id, "--regid", &id]);
+        let look = look.args(["--clear-groups", "--"]).arg(tool::public_binary());
+        let look = look.args(["counters", "--since-last"]).env_remove("XDG_CACHE_HOME");
+        look.env("HOME", home).run()
+    };
+    let first = |outcome: Outcome| outcome.ok().stderr.contains("the first look");
+    assert!(first(look(0, &home)), "root");
+    // Root's look is none of theirs.
+    assert!(first(look(scratch::NOBODY, &home)), "an ordinary user");
+    assert!(!first(look(0, &home)) && !first(look(scratch::NOBODY, &home)));
+    let kept = home.join(".cache/mptcpize");
+    assert!(kept.is_dir());
+    // As su(1) leaves it: a home and a directory of this boot that are another's.
+    let other = scratch::NOBODY - 1;
+    let refused = look(other, &home);
+    assert!(refused.code() == 4 && refused.stdout.is_empty(), "{refused}");
+    let name = fs::read_dir(&kept).expect("it is there").flatten().next().expect("one").path();
+    // What is no regular file holds nobody up, and is no last look.
+    for bad in ["fifo", "link", "large"] {
+        fs::remove_file(&name).expect("we are root");
+        let path = name.display();
+        let make = match bad {
+            "fifo" => format!("mkfifo -m 600 {path}"),
+            "link" => format!("ln -s /dev/zero {path}"),
+            _ => format!("truncate -s 1T {path}"),
+        };
+        Cmd::line(&make).run().silent();
+        let mine = format!("chown -h {}:{} {path}", scratch::NOBODY, scratch::NOBODY);
+        Cmd::line(&mine).run().silent();
+        let outcome = look(scratch::NOBODY, &home);
+        if bad == "large" {
+            assert!(first(outcome));
+        } else {
+            assert!(outcome.code() == 1 && outcome.stderr.contains("  fix: "), "{bad}: {outcome}");
+            fs::remove_file(&name).expect("we are root");
+            assert!(first(look(scratch::NOBODY, &home)));
+        }
+    }
 }
 
 #[test]
@@ -151,11 +219,21 @@ fn trouble_is_marked_and_unknown_names_are_kept() {
     };
     let counters =
         of(&[("MPJoinSynTx", 12), ("Blackhole", 2), ("DataCsumErr", 0), ("FromTomorrow", 7)]);
-    let screen = |explain, changed_only, since_s| {
-        Screen { counters: &counters, explain, changed_only, since_s, up_s: 9 }.text()
+    let of = |width, explain, all, since_s| {
+        Screen { counters: &counters, explain, all, since_s, up_s: 9 }.text(width)
     };
+    let screen = |explain, all, since_s| of(80, explain, all, since_s);
     assert_eq!(
-        screen(false, false, None),
+        of(30, false, false, None).lines().take(4).collect::<Vec<_>>(),
+        [
+            "  MPJoinSynTx  12",
+            "      joins sent",
+            "! Blackhole  2",
+            "      MPTCP was suspended: its"
+        ]
+    );
+    assert_eq!(
+        screen(false, true, None),
         "  MPJoinSynTx                    12  joins sent
 ! Blackhole                       2  MPTCP was suspended: its SYNs vanish
   DataCsumErr                     0  data with a wrong MPTCP checksum
@@ -163,7 +241,7 @@ fn trouble_is_marked_and_unknown_names_are_kept() {
 "
     );
     assert_eq!(
-        screen(true, true, Some(7_300)),
+        screen(true, false, Some(7_300)),
         "In the last 2 h:
 
   MPJoinSynTx                    12  joins sent
@@ -172,6 +250,8 @@ fn trouble_is_marked_and_unknown_names_are_kept() {
       a firewall drops SYNs with MPTCP: mptcpize check HOST finds the link.
       The kernel tries again after net.mptcp.blackhole_timeout seconds
   FromTomorrow                    7  newer than this mptcpize
+
+1 other is 0    (mptcpize counters --all)
 "
     );
 }

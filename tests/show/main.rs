@@ -7,6 +7,7 @@
 mod support;
 
 mod agree;
+mod ascii;
 mod check_faults;
 mod check_fixes;
 mod check_peer;
@@ -14,11 +15,14 @@ mod check_programs;
 mod counters;
 mod gateway;
 mod gateway_check;
+mod json;
 mod manual;
 mod metrics;
+mod mistakes;
 mod relay_names;
 mod relays;
 mod shell;
 mod status;
+mod surroundings;
 #[cfg(feature = "top")]
 mod top;

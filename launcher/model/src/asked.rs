@@ -127,6 +127,7 @@ impl Asked {
             fullmesh: all.fullmesh,
             max_subflows: all.max_subflows,
             beside_vpn: all.beside_vpn,
+            run_setup: file.run_setup,
             heal: file.heal,
             probe: file.probe,
             stalled: file.stalled,

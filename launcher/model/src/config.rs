@@ -60,6 +60,10 @@ crate::settings! {
         pub max_subflows: Option<u32> { default "8", example "4" },
         /// Set up also where a VPN takes what programs leave unbound. Subflows then leave outside of it.
         pub beside_vpn: bool { default "false", example "true" },
+        /// Whether `mptcpize run` sets the host up unasked. Where it is not said, it does so where it may, and asks
+        /// a user who came over the network first.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub run_setup: Option<bool> { default "true, but over ssh it asks", example "false" },
         /// Let `mptcpize daemon` open the subflows of every connection, and again those that the network
         /// ended. While it runs net.mptcp.path_manager is "userspace". Otherwise the kernel opens each once.
         #[serde(skip_serializing_if = "Option::is_none")]

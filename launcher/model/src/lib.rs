@@ -26,6 +26,7 @@ pub mod lacks;
 pub mod metrics;
 pub mod mptcp;
 pub mod nat;
+pub mod nearest;
 pub mod net;
 pub mod openmetrics;
 pub mod ours;

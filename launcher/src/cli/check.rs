@@ -128,7 +128,11 @@ fn peer(text: &str) -> Result<Peer, String> {
 pub const COUNTERS_LONG: &str = "\
 Prints the kernel's MPTCP counters (MPTcpExt of nstat(8)) of this network namespace since it \
 began, each with what it means; `!` stands before those that count something that went wrong. It \
-changes nothing of the host; --since-last keeps what it printed, below /run.";
+changes nothing of the host. Those that are 0 are left out, as nstat(8) does; --all shows them.
+
+With --since-last it keeps what the kernel has counted, for the next time: a file for each network \
+namespace, root's in /run/mptcpize, a user's in mptcpize below $XDG_RUNTIME_DIR, $XDG_CACHE_HOME or \
+~/.cache, whichever can be written first. Each user has their own, and root's is none of theirs.";
 
 /// The sections below the options of `counters`.
 const COUNTERS_MORE: &str = "\
@@ -157,6 +161,12 @@ See also:
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_long_help = COUNTERS_MORE)]
 pub struct Counters {
+    /// Print those that are 0, too
+    ///
+    /// JSON has all of them in any case; with --since-last, those that changed.
+    #[arg(short, long)]
+    pub all: bool,
+
     /// Say of each counter also what to do when it grows
     #[arg(long)]
     pub explain: bool,

@@ -28,6 +28,24 @@ pub struct Words {
     pub without: Flags,
 }
 
+/// What `endpoint delete` deletes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// The endpoint with this id.
+    Id(u8),
+    /// The subflows on which connections from this address began: id 0 of ip-mptcp(8).
+    First(IpAddr),
+    /// The endpoint with this address, and this port and interface where they are named.
+    Address {
+        /// The address.
+        address: IpAddr,
+        /// The port.
+        port: Option<u16>,
+        /// The link.
+        dev: Option<IfName>,
+    },
+}
+
 /// The flags that `change` takes.
 const CHANGEABLE: Flags = Flags(Flags::BACKUP.0 | Flags::FULLMESH.0);
 
@@ -109,30 +127,39 @@ impl Words {
         Ok((found, address))
     }
 
-    /// The words of `endpoint delete`: the id, and for id 0 the address.
+    /// The words of `endpoint delete`: the id, and for id 0 the address, as ip-mptcp(8) has it; or the
+    /// address alone, with its port or interface.
     ///
     /// # Errors
-    /// 2: as ip-mptcp(8) has it, an address with id 0 and only then.
-    pub fn to_delete(words: &[String]) -> Result<(u8, Option<IpAddr>), Error> {
-        let usage = "mptcpize endpoint delete id N [ADDRESS]";
+    /// 2: neither of them, both, or a flag.
+    pub fn to_delete(words: &[String]) -> Result<Deleted, Error> {
+        let usage = "mptcpize endpoint delete {id N | ADDRESS [port N] [dev IF]}";
         let what = "cannot delete the endpoint";
         let found = Self::read(words, what, usage)?;
         let wrong = |why| Error::new(Exit::Usage, what).why(why);
-        if found != (Words { id: found.id, address: found.address, ..Words::default() }) {
-            return Err(
-                wrong("only an id, and an address for id 0, say what is deleted").fix(usage)
-            );
+        let Words { id, address, port, ref dev, flags, without } = found;
+        if flags != Flags::default() || without != Flags::default() {
+            return Err(wrong("an endpoint is not found by its flags").fix(usage));
         }
-        match (found.id, found.address) {
+        match (id, address) {
+            (Some(_), _) if port.is_some() || dev.is_some() => {
+                Err(wrong("port and dev go with an address, and not with an id").fix(usage))
+            }
             (Some(0), None) => {
                 Err(wrong("id 0 stands for the address on which a connection began: which?")
                     .fix("mptcpize endpoint delete id 0 ADDRESS"))
             }
-            (Some(0), Some(address)) => Ok((0, Some(address))),
-            (Some(id), None) => Ok((id, None)),
-            (Some(id), Some(_)) => Err(wrong("an address goes with id 0 alone")
-                .fix(format!("mptcpize endpoint delete id {id}"))),
-            (None, _) => Err(wrong("the id is missing").fix("mptcpize endpoint show")),
+            (Some(0), Some(address)) => Ok(Deleted::First(address)),
+            (Some(id), None) => Ok(Deleted::Id(id)),
+            (Some(id), Some(address)) => {
+                Err(wrong("an address goes with id 0 alone").fix(format!(
+                    "mptcpize endpoint delete id {id}    # or: mptcpize endpoint delete {address}"
+                )))
+            }
+            (None, Some(address)) => Ok(Deleted::Address { address, port, dev: dev.clone() }),
+            (None, None) => {
+                Err(wrong("its id or address is missing").fix("mptcpize endpoint show"))
+            }
         }
     }
 
@@ -248,6 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_deleted_is_named_by_id_or_by_address() {
+        let delete = |text| Words::to_delete(&split(text)).unwrap_or_else(|e| panic!("{e}"));
+        let address: IpAddr = "192.0.2.1".parse().expect("a literal address");
+        assert_eq!(delete("i 7"), Deleted::Id(7));
+        assert_eq!(delete("192.0.2.1 id 0"), Deleted::First(address));
+        let (port, dev) = (Some(80), IfName::new("e0").ok());
+        let expected = Deleted::Address { address, port: None, dev: None };
+        assert_eq!(delete("192.0.2.1"), expected);
+        let expected = Deleted::Address { address, port, dev };
+        assert_eq!(delete("dev e0 192.0.2.1 port 80"), expected);
+    }
+
+    #[test]
     fn the_last_of_backup_and_nobackup_counts() {
         let change = |text| Words::to_change(&split(text)).unwrap_or_else(|e| panic!("{e}"));
         let last = change("id 1 backup nobackup fullmesh");
@@ -297,11 +337,13 @@ mod tests {
                 delete,
                 &[
                     "",
-                    "192.0.2.1",
+                    "dev eth0",
                     "id 0",
                     "id 1 192.0.2.1",
                     "id 1 backup",
+                    "192.0.2.1 nobackup",
                     "id 1 dev eth0",
+                    "id 1 port 80",
                     "id 256",
                 ],
             ),

@@ -19,9 +19,10 @@ pub mod unit;
 
 use std::ffi::OsString;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::run::Run;
+use crate::error::{Error, Exit};
 
 /// What the tool is for, on top of `mptcpize --help` and of mptcpize(8).
 const LONG: &str = "\
@@ -94,6 +95,14 @@ pub struct Cli {
     /// Print version, library hash, and what the kernel has
     #[arg(short = 'V', long)]
     pub version: bool,
+
+    /// Print one JSON object, whatever comes of it
+    ///
+    /// What a verb says becomes an object with `version`, `exit` and `text`, an error one with
+    /// `version` and `error`: `what`, `why`, `fix` and `exit`. Verbs that print state have keys of
+    /// their own. Exit statuses are the same.
+    #[arg(short, long, global = true)]
+    pub json: bool,
 
     /// What to do.
     #[command(subcommand)]
@@ -183,13 +192,53 @@ pub fn parse(mut arguments: Vec<OsString>) -> anyhow::Result<Cli> {
         let command = arguments.split_off(2);
         let plain = command.first().is_some_and(|cmd| !cmd.as_encoded_bytes().starts_with(b"-"));
         let run = if plain { Run { command, ..Run::default() } } else { options_of_run(command)? };
-        return Ok(Cli { version: false, command: Some(Command::Run(run)) });
+        return Ok(Cli { version: false, json: run.json, command: Some(Command::Run(run)) });
     }
     if arguments.get(1).is_some_and(|verb| verb == "endpoint") {
         arguments = names_last::names_last(arguments);
     }
     let matches = Cli::command().try_get_matches_from(arguments)?;
-    Ok(Cli::from_arg_matches(&matches)?)
+    let parsed = Cli::from_arg_matches(&matches)?;
+    if parsed.command.is_none() && !parsed.version {
+        return Err(Error::new(Exit::Usage, "no verb is named").fix("mptcpize --help").into());
+    }
+    Ok(Cli { json: json(&matches), ..parsed })
+}
+
+/// Does the verb, or one above it, have `-j`?
+fn json(matches: &ArgMatches) -> bool {
+    let here = matches.try_get_one::<bool>("json").ok().flatten().copied();
+    here == Some(true) || matches.subcommand().is_some_and(|(_, below)| json(below))
+}
+
+/// Does a command line that cannot be parsed ask for JSON? As far as words tell: what follows `--`, or
+/// the CMD of `run`, is no option.
+pub fn asks_for_json(arguments: &[OsString]) -> bool {
+    let is_run = arguments.get(1).is_some_and(|verb| verb == "run");
+    let run = Run::augment_args(clap::Command::new("run"));
+    let takes_next = |word: &str| {
+        let named = |option: &&clap::Arg| {
+            option.get_long().map(|long| format!("--{long}")) == Some(word.into())
+        };
+        run.get_arguments().find(named).is_some_and(|option| {
+            option.get_action().takes_values() && !option.is_require_equals_set()
+        })
+    };
+    let mut words = arguments.iter().skip(if is_run { 2 } else { 1 });
+    while let Some(word) = words.next() {
+        let Some(word) = word.to_str() else { continue };
+        match word.strip_prefix('-') {
+            Some("-") => return false,
+            Some("-json") => return true,
+            Some(letters) if letters.contains('j') && letters.chars().all(char::is_alphabetic) => {
+                return true;
+            }
+            None if is_run => return false,
+            _ if is_run && takes_next(word) => drop(words.next()),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn options_of_run(arguments: Vec<OsString>) -> Result<Run, clap::Error> {

@@ -101,7 +101,7 @@ See also:
 
 /// What `endpoint delete` does.
 const DELETE_LONG: &str = "\
-Deletes the endpoint with this id, and ends its subflows in every connection; those go on over \
+Deletes the endpoint with this id or address, and ends its subflows in every connection; those go on over \
 what is left. Id 0 with an address ends the subflows on which connections began. `endpoint add` \
 brings an endpoint back.";
 
@@ -281,6 +281,9 @@ pub struct Common {
     pub netns: Option<String>,
 
     /// Print JSON; of `monitor` an object a line
+    ///
+    /// `endpoint show` and `limits show` print what `ip -j mptcp` prints. Verbs that change something
+    /// print an object with what has become of it.
     #[arg(short, long, global = true)]
     pub json: bool,
 }
@@ -318,12 +321,12 @@ pub enum EndpointAction {
     },
     /// Delete an endpoint and its subflows
     #[command(
-        override_usage = "mptcpize endpoint delete id N [ADDRESS]",
+        override_usage = "mptcpize endpoint delete {id N | id 0 ADDRESS | ADDRESS [port N] [dev IF]}",
         long_about = DELETE_LONG,
         after_long_help = DELETE_MORE
     )]
     Delete {
-        /// An id; for id 0 an address too.
+        /// An id, and for id 0 an address too; or an address.
         #[arg(value_name = "WORD", hide = true)]
         words: Vec<String>,
     },

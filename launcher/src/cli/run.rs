@@ -17,8 +17,9 @@ starts inherit them. Where the kernel or the peer has no MPTCP, a socket is plai
 CMD is reached by the cheapest mechanism that fits: a preloaded library for dynamically linked \
 programs, GODEBUG for Go 1.21 and later, a seccomp filter for static, 32-bit and older Go \
 programs. With the privilege to configure the network, and two links or more, `run` also sets the \
-host up first, as `mptcpize setup` does and `mptcpize setup undo` undoes; without the privilege \
-it leaves the host alone.
+host up first, as `mptcpize setup` does and `mptcpize setup undo` undoes; over ssh it asks before \
+that, or leaves the host alone where nobody can be asked. Without the privilege it leaves the host \
+alone.
 
 For a service use `mptcpize enable`.";
 
@@ -125,7 +126,8 @@ pub struct Run {
     ///
     /// As `mptcpize setup`, also beside another manager of endpoints. Without this option and
     /// --no-setup the host is set up where that is permitted and needed, and where neither a VPN nor
-    /// another manager takes care of its links.
+    /// another manager takes care of its links; over ssh not without a yes. run_setup in
+    /// /etc/mptcpize.toml says always (true) or never (false).
     #[arg(long, conflicts_with = "no_setup")]
     pub setup: bool,
 

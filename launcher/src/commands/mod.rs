@@ -5,6 +5,7 @@
 pub mod containers;
 pub mod daemon;
 pub mod gateway;
+pub mod mistake;
 pub mod pm;
 pub mod relay;
 pub mod run;
@@ -19,7 +20,7 @@ pub mod version;
 
 use crate::cli::{Cli, Command};
 use crate::error::Exit;
-use crate::host::process::signals;
+use crate::host::process::{signals, stdio};
 use crate::locations::Locations;
 
 /// Carries out what the command line asks.
@@ -28,7 +29,9 @@ use crate::locations::Locations;
 /// The verb's own; see each file.
 pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     // A program under `run` inherits the signals, so before it they stay as they are.
-    if !matches!(cli.command, Some(Command::Run(_))) {
+    let is_run = matches!(cli.command, Some(Command::Run(_)));
+    stdio::fill(is_run);
+    if !is_run {
         signals::ignore_broken_pipes();
     }
     match cli.command {

@@ -21,7 +21,7 @@ use mptcpize_model::shell;
 /// # Errors
 /// Standard output cannot be written.
 pub fn completions(arguments: &Completions) -> anyhow::Result<Exit> {
-    output::text(match arguments.shell {
+    output::data(match arguments.shell {
         Shell::Bash => completion::BASH,
         Shell::Zsh => completion::ZSH,
         Shell::Fish => completion::FISH,
@@ -57,7 +57,7 @@ pub fn complete(arguments: &Complete, locations: &Locations) -> anyhow::Result<E
     for candidate in answer.candidates {
         text.push_str(&format!("{}\t{}\n", candidate.word, candidate.help));
     }
-    output::text(&text)?;
+    output::data(&text)?;
     Ok(Exit::Done)
 }
 
@@ -73,7 +73,7 @@ pub fn man(arguments: &Man) -> anyhow::Result<Exit> {
         Some(directory) => {
             man::pages(&root, tool).iter().try_for_each(|page| write(directory, page))?;
         }
-        None => output::text(&man::page(&root, tool).text)?,
+        None => output::data(&man::page(&root, tool).text)?,
     }
     Ok(Exit::Done)
 }

@@ -1,5 +1,7 @@
 //! `mptcpize --version`: the tool, the library inside it, and what the kernel offers.
 
+use serde_json::json;
+
 use crate::error::Exit;
 use crate::host::observe::kernel::{MptcpSocket, release};
 use crate::host::observe::lacks;
@@ -13,6 +15,20 @@ use mptcpize_model::Kernel;
 /// Standard output cannot be written.
 pub fn version() -> anyhow::Result<Exit> {
     let kernel = Kernel { release: release(), ..Kernel::default() };
+    let lacks = mptcpize_model::lacks::words(&lacks::look(&kernel));
+    let object = || {
+        json!({
+            "version": 1,
+            "release": env!("CARGO_PKG_VERSION"),
+            "library_sha256": library::SHA256,
+            "kernel": kernel.release,
+            "mptcp": MptcpSocket::probe().to_string(),
+            "lacks": lacks,
+        })
+    };
+    if output::json::answer(object)? {
+        return Ok(Exit::Done);
+    }
     output::line(&format!(
         "mptcpize {}\nshim     sha256 {} ({} bytes)\nkernel   {}: {}",
         env!("CARGO_PKG_VERSION"),
@@ -21,7 +37,7 @@ pub fn version() -> anyhow::Result<Exit> {
         kernel.release,
         MptcpSocket::probe(),
     ))?;
-    if let Some(lacks) = mptcpize_model::lacks::words(&lacks::look(&kernel)) {
+    if let Some(lacks) = lacks {
         output::line(&format!("lacks    {lacks}"))?;
     }
     Ok(Exit::Done)

@@ -36,7 +36,12 @@ pub fn read(file: &Path, most: u64) -> Result<Option<String>, Error> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let open = match OpenOptions::new().read(true).custom_flags(flags).open(file) {
         Ok(open) => open,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // The home of a service account is often /dev/null.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(failed(&error)),
     };
     let found = open.metadata().map_err(|error| failed(&error))?;

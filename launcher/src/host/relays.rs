@@ -11,6 +11,7 @@ use crate::error::{Error, Exit};
 use crate::host::apply::lock;
 use crate::host::private_file::{self, user};
 use crate::locations::Locations;
+use mptcpize_model::nearest::nearest;
 use mptcpize_model::relay::agent::{MOST_RELAYS, Relay};
 use mptcpize_model::relay::name::Name;
 use mptcpize_model::relay::stored::Stored;
@@ -92,7 +93,14 @@ pub fn unknown(name: &Name, stored: &Stored, locations: &Locations) -> Error {
     let names: Vec<_> = stored.relays.iter().map(|relay| relay.name.as_str()).collect();
     match names.is_empty() {
         true => error.why(nowhere(locations)).fix(ADD),
-        false => error.why(format!("stored are: {}", names.join(", "))).fix("mptcpize relay list"),
+        false => {
+            let near = nearest(name.as_str(), names.iter().copied());
+            let near = match near.as_slice() {
+                [] => String::new(),
+                near => format!("; the nearest is {}", near.join(" or ")),
+            };
+            error.why(format!("stored are: {}{near}", names.join(", "))).fix("mptcpize relay list")
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::output::term::{Term, Tone};
-use crate::output::wrap;
+use crate::output::{fitted, wrap};
 use mptcpize_model::checks::next::next;
 use mptcpize_model::checks::{Finding, Judged, Observed, Place, Severity};
 use mptcpize_model::phrase;
@@ -46,7 +46,7 @@ impl Screen<'_> {
     pub fn text(&self, term: &Term) -> String {
         let narrow = term.width < NARROW;
         let indent = if narrow { NARROW_AT } else { TEXT_AT };
-        let room = term.width.saturating_sub(indent).max(20);
+        let room = term.width.saturating_sub(indent).max(12);
         let mut text = String::new();
         let mut last = None;
         for finding in &self.judged.findings {
@@ -89,7 +89,7 @@ impl Screen<'_> {
         let prose = [("why", &finding.why), ("do", &finding.advice)];
         for (label, what) in prose {
             let Some(what) = what else { continue };
-            for (at, line) in wrap(what, room.saturating_sub(5).max(20)).iter().enumerate() {
+            for (at, line) in wrap(what, room.saturating_sub(5).max(12)).iter().enumerate() {
                 let label = if at == 0 { label } else { "" };
                 let label = term.paint(Tone::Quiet, &format!("{label:<3}"));
                 let _ = writeln!(text, "{:indent$}{label}  {line}", "");
@@ -157,7 +157,7 @@ impl Screen<'_> {
             parts.push(format!("{skipped} not tried"));
         }
         parts.push(format!("{} fine", of(Severity::Fine)));
-        let mut line = format!("{}.", parts.join(", "));
+        let mut line = fitted(&format!("{}.", parts.join(", ")), width, 0);
         if problems + warnings > 0 {
             let peer = self.peer().map(|peer| format!(" {peer}"));
             let netns = self.place.netns.as_ref();

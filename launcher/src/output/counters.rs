@@ -17,8 +17,8 @@ pub struct Screen<'a> {
     pub counters: &'a Counters,
     /// With the advice for each.
     pub explain: bool,
-    /// Only those above 0.
-    pub changed_only: bool,
+    /// Also those that are 0.
+    pub all: bool,
     /// Since when, in seconds; none is since the namespace was made.
     pub since_s: Option<u64>,
     /// How long the machine has been up, in seconds.
@@ -27,33 +27,54 @@ pub struct Screen<'a> {
 
 impl Screen<'_> {
     fn shown(&self) -> impl Iterator<Item = &(String, u64)> {
-        self.counters.0.iter().filter(|(_, value)| *value > 0 || !self.changed_only)
+        self.counters.0.iter().filter(|(_, value)| *value > 0 || self.all)
     }
 
-    /// One line a counter: a mark where it is a sign of trouble, name, value, meaning.
-    pub fn text(&self) -> String {
+    /// One line a counter: a mark where it is a sign of trouble, name, value, meaning. On a screen too
+    /// narrow for that, the meaning stands below.
+    pub fn text(&self, width: usize) -> String {
         let mut text = String::new();
         if let Some(seconds) = self.since_s {
             let _ = writeln!(text, "In the last {}:\n", period(seconds));
         }
-        let mut none = true;
+        let mut shown = 0;
         for (name, value) in self.shown() {
-            none = false;
+            shown += 1;
             let known = known(name);
             let trouble = known.is_some_and(|known| known.kind == Kind::Trouble) && *value > 0;
             let mark = if trouble { '!' } else { ' ' };
             let means = known.map_or("newer than this mptcpize", |known| known.means);
-            let _ = writeln!(text, "{mark} {name:<24}{value:>9}  {means}");
+            let line = format!("{mark} {name:<24}{value:>9}  {means}");
+            if line.chars().count() <= width {
+                let _ = writeln!(text, "{line}");
+            } else {
+                let _ = writeln!(text, "{mark} {name}  {value}");
+                below(&mut text, means, width);
+            }
             if let Some(known) = known.filter(|_| self.explain) {
-                for line in wrap(known.advice, ADVICE) {
-                    let _ = writeln!(text, "      {line}");
-                }
+                below(&mut text, known.advice, width);
             }
         }
-        if none {
-            text.push_str("Nothing was counted.\n");
+        match self.counters.0.len() - shown {
+            0 => {}
+            hidden if shown == 0 => text.push_str(&self.nothing(hidden)),
+            hidden => {
+                let are = if hidden == 1 { "other is" } else { "others are" };
+                let _ = writeln!(text, "\n{hidden} {are} 0    (mptcpize counters --all)");
+            }
         }
         text
+    }
+
+    /// What is said where every counter is 0.
+    fn nothing(&self, count: usize) -> String {
+        match self.since_s {
+            Some(_) => "Nothing was counted.\n".to_owned(),
+            None => format!(
+                "Nothing of MPTCP has happened in this network namespace since it began: all {count} \
+                 counters are 0.\n"
+            ),
+        }
     }
 
     /// The counters of `counters -j`, as one JSON object.
@@ -77,6 +98,14 @@ impl Screen<'_> {
             "uptime_s": self.up_s,
             "counters": list,
         })
+    }
+}
+
+/// A text below its counter, in lines.
+fn below(text: &mut String, said: &str, width: usize) {
+    const MARGIN: usize = 6;
+    for line in wrap(said, ADVICE.min(width.saturating_sub(MARGIN))) {
+        let _ = writeln!(text, "{:MARGIN$}{line}", "");
     }
 }
 

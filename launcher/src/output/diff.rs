@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::output::term::Term;
+use crate::output::wrap;
 use mptcpize_model::HostState;
 use mptcpize_model::change::{Change, Item};
 use mptcpize_model::net::Family;
@@ -12,11 +14,15 @@ use mptcpize_model::plan::{Plan, Step};
 /// Where the reasons begin at the latest; longer lines push theirs to the right.
 const REASONS_AT: usize = 52;
 
-/// The lines of a plan: changes, what is kept, what is left out, notes.
-pub fn plan(plan: &Plan) -> String {
+/// How far a reason below its change is set in.
+const BELOW: usize = 6;
+
+/// The lines of a plan: changes, what is kept, what is left out, notes. A reason that has no room beside
+/// its change stands below it; a change itself is never broken, so that it can be searched for.
+pub fn plan(plan: &Plan, term: &Term) -> String {
     let mut rows: Vec<(String, &str)> = Vec::new();
     for Step { change, reason } in &plan.steps {
-        rows.push((change_line(change), reason));
+        rows.push((term.prose(&change_line(change)).into_owned(), reason));
     }
     for (endpoint, reason) in &plan.kept {
         rows.push((format!("= {:<9} {endpoint}", "endpoint"), reason));
@@ -28,16 +34,32 @@ pub fn plan(plan: &Plan) -> String {
     for (line, reason) in &rows {
         // The same reason twice in a row is read once.
         let shown = if *reason == last { "" } else { reason };
-        let _ = writeln!(text, "{}", format!("  {line:<column$}  {shown}").trim_end());
+        let row = format!("  {line:<column$}  {shown}");
+        if row.trim_end().chars().count() <= term.width {
+            let _ = writeln!(text, "{}", row.trim_end());
+        } else {
+            let _ = writeln!(text, "  {line}");
+            for part in wrap(shown, term.width.saturating_sub(BELOW)) {
+                let _ = writeln!(text, "{:BELOW$}{part}", "");
+            }
+        }
         last = reason;
     }
     if !plan.left_out.is_empty() {
+        text.push('\n');
+    }
+    let mut paragraph = |line: String| {
+        for part in wrap(&line, term.width) {
+            let _ = writeln!(text, "{part}");
+        }
+    };
+    if !plan.left_out.is_empty() {
         let all: Vec<String> =
             plan.left_out.iter().map(|left| format!("{} ({})", left.what, left.why)).collect();
-        let _ = writeln!(text, "\nLeft out: {}", all.join(", "));
+        paragraph(format!("Left out: {}", all.join(", ")));
     }
     for note in &plan.notes {
-        let _ = writeln!(text, "Note: {note}");
+        paragraph(format!("Note: {note}"));
     }
     text
 }

@@ -3,15 +3,15 @@
 //! Each line of clap's text is a paragraph or a row of a table, so a line that is too long is broken
 //! at blanks, and what follows is set under the row's last column.
 
-use crate::output::term::{Colour, Term};
+use crate::output::term::{self, Colour, Term};
 use crate::output::wrap;
 
 /// The width for a file or a pipe, as that of a manual page.
 const WIDTH: usize = 80;
 
 /// Longer lines than this are hard to read on however wide a terminal; shorter ones than the least
-/// leave no room for a column beside the options.
-const WIDTHS: std::ops::RangeInclusive<usize> = 40..=100;
+/// hold no word.
+const WIDTHS: std::ops::RangeInclusive<usize> = 20..=100;
 
 /// The text for standard output.
 pub(super) fn shown(text: &str) -> String {
@@ -19,7 +19,7 @@ pub(super) fn shown(text: &str) -> String {
         usize::MAX => WIDTH,
         width => width.clamp(*WIDTHS.start(), *WIDTHS.end()),
     };
-    fold(text, width)
+    fold(&term::prose(text), width)
 }
 
 /// The text with no line longer than `width` characters, but for words that are longer.

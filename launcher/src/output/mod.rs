@@ -10,6 +10,7 @@ mod daemon;
 pub mod decision;
 pub mod diff;
 mod help;
+pub mod json;
 pub mod judged;
 mod lan;
 pub mod man;
@@ -31,14 +32,12 @@ pub mod units;
 
 use std::io::{self, Write};
 
-use clap::error::ContextValue;
-
 use crate::error::{Error, Exit, reason};
 use mptcpize_model::plain;
 
 /// What leaves: whatever the text was made of, a terminal obeys nothing in it but our own colours.
-fn shown(text: &str) -> std::borrow::Cow<'_, str> {
-    plain::screen(text, term::sequences())
+fn shown(text: &str) -> String {
+    term::prose(&plain::screen(text, term::sequences())).into_owned()
 }
 
 /// Empties the terminal's screen before the next picture of it.
@@ -54,7 +53,7 @@ pub fn clear() -> anyhow::Result<()> {
 
 /// Replaces the last line on a terminal's standard error; an empty text takes it away.
 pub fn progress(text: &str) {
-    let _ = write!(io::stderr().lock(), "\r\x1b[K{}", plain::words(text));
+    let _ = write!(io::stderr().lock(), "\r\x1b[K{}", term::prose(&plain::words(text)));
 }
 
 /// Prints `text` and a line feed to standard output. A reader that went away is not an error of
@@ -63,7 +62,29 @@ pub fn progress(text: &str) {
 /// # Errors
 /// Any other failure to write.
 pub fn line(text: &str) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{}", shown(text)) {
+    if !json::passes(text) {
+        return Ok(());
+    }
+    match json::is_wanted() {
+        true => write(&plain::screen(text, &[])),
+        false => write(&shown(text)),
+    }
+}
+
+/// Prints text that other programs read, in UTF-8 whatever the locale is: names stay what they are.
+///
+/// # Errors
+/// As [`line()`].
+pub fn data(text: &str) -> anyhow::Result<()> {
+    match json::passes(text) {
+        true => write(&plain::screen(text.strip_suffix('\n').unwrap_or(text), &[])),
+        false => Ok(()),
+    }
+}
+
+/// Writes a line to standard output as it is.
+fn write(text: &str) -> anyhow::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| {
             Error::new(Exit::Failed, "cannot write to standard output").why(reason(&error)).into()
@@ -79,56 +100,77 @@ pub fn text(text: &str) -> anyhow::Result<()> {
     text.strip_suffix('\n').map_or_else(|| line(text), line)
 }
 
+/// Writes to standard error at once: what others write there, as a program and its children do, stands
+/// before or behind it and not within.
+fn to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// One line about what is being done, to standard error. Lost when nobody listens.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "mptcpize: {}", plain::words(text));
+    to_stderr(&format!("mptcpize: {}\n", term::prose(&plain::words(text))));
+}
+
+/// A question at the end of which the cursor waits, on standard error.
+pub fn ask(question: &str) {
+    to_stderr(&format!("mptcpize: {}", term::prose(&plain::words(question))));
 }
 
 /// One line about what was not done, and the error that kept it from being done below it.
 pub fn note_error(text: &str, error: &Error) {
     note(text);
-    let _ = writeln!(io::stderr().lock(), "{}", plain::screen(&error.to_string(), &[]));
+    told(error);
+}
+
+/// An error on standard error. Lost when nobody listens.
+fn told(error: &impl std::fmt::Display) {
+    let text = error.to_string();
+    to_stderr(&format!("{}\n", term::prose(&plain::screen(&text, &[]))));
 }
 
 /// Turns the outcome of a verb into the exit code of the process, and prints an error.
 pub fn finish(outcome: anyhow::Result<Exit>) -> i32 {
     let error = match outcome {
-        Ok(exit) => return exit as i32,
+        Ok(exit) => return last(json::done(exit).as_ref(), exit),
         Err(error) => error,
     };
-    if let Some(usage) = error.downcast_ref::<clap::Error>() {
-        // clap tells help (standard output, 0) from mistakes (standard error, 2).
-        let text = usage_text(usage);
-        let _ = match usage.use_stderr() {
-            true => write!(io::stderr().lock(), "{}", plain::screen(&text, &[])),
-            false => {
-                write!(io::stdout().lock(), "{}", plain::screen(&help::shown(&text), &[]))
-            }
-        };
-        return usage.exit_code();
-    }
-    let (text, exit) = match error.downcast_ref::<Error>() {
-        Some(known) => (known.to_string(), known.exit()),
-        None => (format!("error: {error:#}"), Exit::Failed),
+    let known = match error.downcast::<clap::Error>() {
+        Ok(help) => return self::help(&help),
+        Err(error) => error.downcast::<Error>(),
     };
-    let _ = writeln!(io::stderr().lock(), "{}", plain::screen(&text, &[]));
-    exit as i32
+    let known = known.unwrap_or_else(|error| Error::new(Exit::Failed, format!("{error:#}")));
+    told(&known);
+    last(json::failed(&known).as_ref(), known.exit())
 }
 
-/// What clap says, with the arguments that it repeats made plain: a file's name may be one.
-fn usage_text(usage: &clap::Error) -> String {
-    let mut text = usage.render().to_string();
-    for (_, value) in usage.context() {
-        let repeated: &[String] = match value {
-            ContextValue::String(one) => std::slice::from_ref(one),
-            ContextValue::Strings(all) => all,
-            _ => &[],
-        };
-        for one in repeated.iter().filter(|one| one.contains('\n')) {
-            text = text.replace(one.as_str(), &plain::words(one));
+/// Prints the object that ends the process, if one is wanted. A full disk is a failure, too.
+fn last(object: Option<&serde_json::Value>, exit: Exit) -> i32 {
+    let written = object.map_or(Ok(()), |object| write(&object.to_string()));
+    match written {
+        Err(error) if exit == Exit::Done => {
+            told(&error);
+            Exit::Failed as i32
+        }
+        _ => exit as i32,
+    }
+}
+
+/// Prints help: what was asked for to standard output, what stands in for a missing verb to standard
+/// error.
+fn help(help: &clap::Error) -> i32 {
+    let text = help::shown(&help.render().to_string());
+    let text = plain::screen(&text, &[]);
+    if help.use_stderr() {
+        let _ = write!(io::stderr().lock(), "{text}");
+        return help.exit_code();
+    }
+    match write(text.trim_end_matches('\n')) {
+        Ok(()) => help.exit_code(),
+        Err(error) => {
+            told(&error);
+            Exit::Failed as i32
         }
     }
-    text
 }
 
 /// Lines of at most `width` characters, broken at blanks; a longer word has a line of its own.
@@ -146,6 +188,29 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Below so many columns lines are broken rather than cut: so little is left of them otherwise.
+const NARROW: usize = 60;
+
+/// A line for the screen: what is too long is cut, and on a narrow screen goes on below, set in by `margin`
+/// or less.
+fn fitted(line: &str, width: usize, margin: usize) -> String {
+    let line = term::clip(line, usize::MAX);
+    if line.chars().count() <= width {
+        return line;
+    }
+    if width >= NARROW {
+        return term::clip(&line, width);
+    }
+    let margin = margin.min(width / 4);
+    let begin = line.chars().take_while(|letter| *letter == ' ').count().min(margin);
+    let lines = wrap(&line, width - margin);
+    let set_in = lines.iter().enumerate().map(|(index, line)| {
+        let by = if index == 0 { begin } else { margin };
+        format!("{:by$}{line}", "")
+    });
+    set_in.collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +220,13 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("unbreakable it is", 5), ["unbreakable", "it is"]);
         assert!(wrap(" ", 9).is_empty());
+    }
+
+    #[test]
+    fn a_narrow_screen_breaks_what_a_wide_one_cuts() {
+        let line = "limits      subflows 8, add_addr_accepted 8";
+        assert_eq!(fitted(line, 60, 12), line);
+        assert_eq!(fitted(line, 24, 12), "limits subflows 8,\n      add_addr_accepted\n      8");
+        assert_eq!(fitted(&line.repeat(2), 60, 12).chars().count(), 60);
     }
 }

@@ -5,12 +5,20 @@ use qrcodegen::{QrCode, QrCodeEcc};
 /// Light modules around it, as readers want (ISO/IEC 18004 section 9.1).
 const QUIET: i32 = 2;
 
-/// The code of a text, in lines; nothing where it is too long for one.
-pub fn code(text: &str) -> Option<String> {
+/// The code of a text, in lines; nothing where it is too long for one. Where no more than ASCII is
+/// shown a module is two characters wide, as high as it is wide on most screens.
+pub fn code(text: &str, utf8: bool) -> Option<String> {
     let code = QrCode::encode_text(text, QrCodeEcc::Low).ok()?;
     let light = |x, y| !code.get_module(x, y);
     let all = -QUIET..code.size() + QUIET;
     let mut lines = String::new();
+    if !utf8 {
+        for y in all.clone() {
+            lines.extend(all.clone().map(|x| if light(x, y) { "##" } else { "  " }));
+            lines.push('\n');
+        }
+        return Some(lines);
+    }
     for y in all.clone().step_by(2) {
         for x in all.clone() {
             lines.push(match (light(x, y), y + 1 < all.end && light(x, y + 1)) {
@@ -32,11 +40,15 @@ mod tests {
     /// What a reader makes of the drawn code.
     fn read(lines: &str) -> String {
         let rows: Vec<Vec<char>> = lines.lines().map(|line| line.chars().collect()).collect();
-        let dark =
-            |x: usize, y: usize| !matches!((rows[y / 2][x], y % 2), ('█', _) | ('▀', 0) | ('▄', 1));
+        let ascii = lines.is_ascii();
+        let dark = |x: usize, y: usize| match ascii {
+            true => rows[y][2 * x] == ' ',
+            false => !matches!((rows[y / 2][x], y % 2), ('█', _) | ('▀', 0) | ('▄', 1)),
+        };
         // A reader wants modules of several pixels.
         const PIXELS: usize = 4;
-        let (width, height) = (rows[0].len() * PIXELS, rows.len() * 2 * PIXELS);
+        let (across, down) = if ascii { (2, 1) } else { (1, 2) };
+        let (width, height) = (rows[0].len() / across * PIXELS, rows.len() * down * PIXELS);
         let shade = |x: usize, y: usize| if dark(x / PIXELS, y / PIXELS) { 0 } else { 255 };
         let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, shade);
         let grids = image.detect_grids();
@@ -54,12 +66,14 @@ mod tests {
             ),
             "x".to_owned(),
         ] {
-            assert_eq!(read(&code(&text).expect("it fits")), text);
+            for utf8 in [true, false] {
+                assert_eq!(read(&code(&text, utf8).expect("it fits")), text, "{utf8}");
+            }
         }
     }
 
     #[test]
     fn a_text_that_is_too_long_has_no_code() {
-        assert_eq!(code(&"x".repeat(4_000)), None);
+        assert_eq!(code(&"x".repeat(4_000), true), None);
     }
 }

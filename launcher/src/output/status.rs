@@ -8,7 +8,7 @@ use crate::output::lan;
 use crate::output::table::{Cell, Column, cell, column, numbers, table};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
-use crate::output::{relays, served, wrap};
+use crate::output::{fitted, relays, served, wrap};
 use mptcpize_model::checks::Verdict;
 use mptcpize_model::connection::Fallback;
 use mptcpize_model::mptcp::Flags;
@@ -113,7 +113,7 @@ fn headline(report: &Report, term: &Term) -> String {
         }
         None => line.push_str(" · connections unknown"),
     }
-    format!("{} {}\n", term.paint(tone, symbol), clip(&line, room))
+    format!("{} {}\n", term.paint(tone, symbol), fitted(&line, room, 2))
 }
 
 /// How a verdict is painted.
@@ -278,10 +278,10 @@ fn footer(report: &Report, term: &Term, text: &mut String) {
         let both =
             if second.is_empty() { first.clone() } else { format!("{first:<SECOND$}{second}") };
         if both.chars().count() <= term.width || second.is_empty() {
-            let _ = writeln!(text, "{}", clip(&both, term.width));
+            let _ = writeln!(text, "{}", fitted(&both, term.width, 12));
         } else {
-            let _ = writeln!(text, "{}", clip(&first, term.width));
-            let _ = writeln!(text, "{}", clip(&format!("{:<12}{second}", ""), term.width));
+            let _ = writeln!(text, "{}", fitted(&first, term.width, 12));
+            let _ = writeln!(text, "{}", fitted(&format!("{:<12}{second}", ""), term.width, 12));
         }
     };
     let limits = report.limits.map_or_else(
@@ -367,7 +367,7 @@ fn remark(finding: &Finding, again: bool, term: &Term, text: &mut String) {
         return;
     }
     let mut mark = symbol;
-    for line in wrap(first, term.width.saturating_sub(2).max(20)) {
+    for line in wrap(first, term.width.saturating_sub(2).max(12)) {
         let _ = writeln!(text, "{mark} {line}");
         mark = " ".to_owned();
     }
@@ -375,7 +375,7 @@ fn remark(finding: &Finding, again: bool, term: &Term, text: &mut String) {
         // What can be pasted is never broken.
         let lines = match label {
             "fix" | "more" => vec![words.clone()],
-            _ => wrap(words, term.width.saturating_sub(6 + label.len()).max(20)),
+            _ => wrap(words, term.width.saturating_sub(6 + label.len()).max(12)),
         };
         for (at, line) in lines.iter().enumerate() {
             let start = if at == 0 { format!("{label}: ") } else { " ".repeat(label.len() + 2) };

@@ -2,8 +2,16 @@
 //!
 //! A screen is composed once, in UTF-8 and without width, and this says how it comes out: colour
 //! never carries a meaning alone, and each symbol has an ASCII stand-in of the same width.
+//!
+//! Whether UTF-8 is shown is what the name of the locale says, and not whether this host has that
+//! locale: a name that came over ssh(1) is that of the terminal in front of the user, and says what it
+//! shows although nobody has generated the locale here. systemctl(1) does so too; ls(1) asks the
+//! C library instead, which falls back to ASCII. No locale at all is POSIX's own, which is ASCII.
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Are colours in use in this process? Only then may their sequences leave it.
@@ -72,10 +80,10 @@ impl Tone {
 }
 
 /// Symbols and what stands for them where only ASCII is shown; each as wide as the other.
-const STAND_INS: [(char, char); 28] = [
+const STAND_INS: [(char, char); 30] = [
     ('●', '*'),
     ('○', 'o'),
-    ('·', ','),
+    ('·', '.'),
     ('✓', '+'),
     ('✗', 'x'),
     ('–', '-'),
@@ -87,13 +95,15 @@ const STAND_INS: [(char, char); 28] = [
     ('▲', '^'),
     ('▼', 'v'),
     ('─', '-'),
-    ('↵', '/'),
+    ('↵', '<'),
     ('×', 'x'),
     ('≥', '>'),
     ('▁', '.'),
     ('▂', '.'),
     ('▃', ':'),
     ('▄', '-'),
+    ('▀', '"'),
+    ('µ', 'u'),
     ('▅', '='),
     ('▆', '+'),
     ('▇', '*'),
@@ -102,6 +112,61 @@ const STAND_INS: [(char, char); 28] = [
     ('▌', '='),
     ('▏', '|'),
 ];
+
+/// Symbols that have room to be spelled out, outside of screens with columns.
+const SPELLED: [(char, &str); 4] = [('…', "..."), ('→', "->"), ('≥', ">="), ('↵', "Enter")];
+
+/// What stands between the parts of a line reads as a comma.
+const PARTS: (&str, &str) = (" · ", ", ");
+
+/// Does what the user sees show more than ASCII? Of this process, by its environment.
+pub fn shows_utf8() -> bool {
+    static SHOWS: OnceLock<bool> = OnceLock::new();
+    *SHOWS.get_or_init(|| is_utf8(|name| std::env::var(name).ok()))
+}
+
+/// The first of these variables that is set counts (locale(7)).
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// Can the cursor be moved on this terminal? Not on one that says nothing of itself, as a serial line.
+pub fn can_move_cursor() -> bool {
+    can_draw(|name| std::env::var(name).ok())
+}
+
+fn can_draw(variable: impl Fn(&str) -> Option<String>) -> bool {
+    variable("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// A text of lines as this process may show it: without UTF-8 what has a stand-in is spelled out, and
+/// any other character is written as its number, which no shell takes for a pattern.
+pub fn prose(text: &str) -> Cow<'_, str> {
+    if shows_utf8() { Cow::Borrowed(text) } else { spelled(text) }
+}
+
+fn spelled(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.replace(PARTS.0, PARTS.1).chars() {
+        let spelled = SPELLED.iter().find(|(symbol, _)| *symbol == letter);
+        let one = STAND_INS.iter().find(|(symbol, _)| *symbol == letter);
+        match (spelled, one) {
+            (Some((_, spelled)), _) => plain.push_str(spelled),
+            (None, Some((_, one))) => plain.push(*one),
+            (None, None) if letter.is_ascii() => plain.push(letter),
+            (None, None) => drop(write!(plain, "\\u{:04x}", u32::from(letter))),
+        }
+    }
+    Cow::Owned(plain)
+}
 
 impl Term {
     /// Without colour, in UTF-8, of any width: what a file gets.
@@ -128,22 +193,21 @@ impl Term {
             Colour::Always => true,
             Colour::Never => false,
             Colour::Auto => {
-                let able = columns.is_some() && is_set("TERM").is_none_or(|term| term != "dumb");
-                able && is_set("NO_COLOR").is_none()
+                columns.is_some() && can_draw(&variable) && is_set("NO_COLOR").is_none()
             }
         };
         if colour {
             COLOURED.store(true, Ordering::Relaxed);
         }
-        // The first of these that is set counts (locale(7)).
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| is_set(name));
-        let utf8 = locale.is_some_and(|locale| {
-            let locale = locale.to_ascii_lowercase();
-            locale.contains("utf-8") || locale.contains("utf8")
-        });
+        let utf8 = is_utf8(&variable);
         let asked = is_set("COLUMNS").and_then(|value| value.parse().ok());
         let width = asked.or(columns).filter(|width| *width > 0).unwrap_or(usize::MAX);
         Term { colour, utf8, width }
+    }
+
+    /// A text of lines, as [`prose`] has it.
+    pub fn prose<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.utf8 { Cow::Borrowed(text) } else { spelled(text) }
     }
 
     /// The text in a tone.
@@ -157,7 +221,10 @@ impl Term {
 
     /// A whole screen, with what the reader cannot show replaced.
     pub fn finish(&self, screen: String) -> String {
-        if self.utf8 || screen.is_ascii() { screen } else { screen.chars().map(ascii).collect() }
+        if self.utf8 || screen.is_ascii() {
+            return screen;
+        }
+        screen.replace(PARTS.0, PARTS.1).chars().map(ascii).collect()
     }
 }
 
@@ -198,8 +265,7 @@ mod tests {
     fn colour_is_for_terminals_unless_somebody_says_otherwise() {
         for (wanted, columns, variable, expected) in [
             (Colour::Auto, Some(80), ("TERM", "xterm"), true),
-            (Colour::Auto, Some(80), ("NO_COLOR", "1"), false),
-            (Colour::Auto, Some(80), ("NO_COLOR", ""), true),
+            (Colour::Auto, Some(80), ("TERM", ""), false),
             (Colour::Auto, Some(80), ("TERM", "dumb"), false),
             (Colour::Auto, None, ("TERM", "xterm"), false),
             (Colour::Always, None, ("NO_COLOR", "1"), true),
@@ -207,6 +273,10 @@ mod tests {
         ] {
             let term = term(wanted, columns, &[variable]);
             assert_eq!(term.colour, expected, "{wanted:?} {columns:?} {variable:?}");
+        }
+        for (value, expected) in [("1", false), ("", true)] {
+            let term = term(Colour::Auto, Some(80), &[("TERM", "xterm"), ("NO_COLOR", value)]);
+            assert_eq!(term.colour, expected, "NO_COLOR={value}");
         }
         let painted = term(Colour::Always, None, &[]).paint(Tone::Good, "on");
         assert_eq!(painted, "\x1b[32mon\x1b[0m");
@@ -219,6 +289,10 @@ mod tests {
             (&[("LANG", "de_DE.UTF-8")][..], true),
             (&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")], false),
             (&[("LC_CTYPE", "C.utf8")], true),
+            // No host has it: the user's terminal may.
+            (&[("LC_ALL", "xx_YY.UTF-8")], true),
+            (&[("LC_ALL", "xx_YY")], false),
+            (&[("LC_ALL", ""), ("LANG", "POSIX")], false),
             (&[], false),
         ] {
             assert_eq!(term(Colour::Auto, None, variables).utf8, expected, "{variables:?}");
@@ -236,8 +310,22 @@ mod tests {
     #[test]
     fn without_utf8_every_symbol_has_a_stand_in_of_its_width() {
         let term = Term { utf8: false, ..Term::PLAIN };
-        assert_eq!(term.finish("● on · 2 ↓ é".into()), "* on , 2 v ?");
+        assert_eq!(term.finish("● on · 2 ↓ é".into()), "* on, 2 v ?");
         assert!(STAND_INS.iter().all(|(symbol, plain)| !symbol.is_ascii() && plain.is_ascii()));
+    }
+
+    #[test]
+    fn prose_without_utf8_still_reads() {
+        for (text, expected) in [
+            ("subflows 2 → 8", "subflows 2 -> 8"),
+            ("--only <IF,…>", "--only <IF,...>"),
+            ("MPTCP is on · 2 paths", "MPTCP is on, 2 paths"),
+            ("· a note", ". a note"),
+            ("about 15 µs", "about 15 us"),
+            ("wg\u{fc}", "wg\\u00fc"),
+        ] {
+            assert_eq!(spelled(text), expected);
+        }
     }
 
     #[test]

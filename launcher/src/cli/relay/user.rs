@@ -178,6 +178,6 @@ pub struct Remove {
 #[derive(Clone, Debug, Args)]
 pub struct List {
     /// Print JSON
-    #[arg(long)]
+    #[arg(short, long)]
     pub json: bool,
 }

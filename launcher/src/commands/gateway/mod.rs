@@ -15,6 +15,7 @@ use crate::cli::gateway::{Gateway, GatewayCommand, GatewayPlace};
 use crate::error::{Error, Exit};
 use crate::host::netns;
 use crate::locations::Locations;
+use crate::output::term::{Colour, Term};
 use crate::output::{self, diff};
 use mptcpize_model::phrase;
 
@@ -68,7 +69,7 @@ fn dry_run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
         phrase::list(&programs)
     );
     for plan in set_up.into_iter().chain([own]) {
-        text.push_str(&diff::plan(plan));
+        text.push_str(&diff::plan(plan, &Term::of_stdout(Colour::Never)));
     }
     for hint in look.hints(&terms.asked) {
         text.push_str(&format!("! {hint}\n"));

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::commands::gateway::pass::made_set_up;
 use crate::commands::setup::undo;
 use crate::daemon::published;
@@ -32,19 +34,25 @@ pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
         && !directory.exists()
         && made::marked(&host.observe(&[])?).is_empty()
     {
-        output::line("nothing to undo: no gateway has left anything")?;
+        if !output::json::answer(|| json!({ "version": 1, "undone": [] }))? {
+            output::line("nothing to undo: no gateway has left anything")?;
+        }
         return Ok(Exit::Done);
     }
     // A crash may have left less than a directory.
     lock::make(&locations.run())?;
     let place = place::take(locations)?;
+    let mut undone = Vec::new();
     let done = take_back(locations, |change| {
+        undone.push(change.clone());
         if verbose {
             output::note(&diff::change_line(change));
         }
     })?;
     clear(locations, place);
-    output::line(&format!("undid {}", phrase::count(done, "change")))?;
+    if !output::json::answer(|| json!({ "version": 1, "undone": undone }))? {
+        output::line(&format!("undid {}", phrase::count(done, "change")))?;
+    }
     Ok(Exit::Done)
 }
 

@@ -6,7 +6,9 @@
 
 use std::net::IpAddr;
 
-use crate::cli::ip_mptcp::Words;
+use serde_json::{Value, json};
+
+use crate::cli::ip_mptcp::{Deleted, Words};
 use crate::cli::pm::{Endpoint as Arguments, EndpointAction};
 use crate::commands::pm::session::Attempt;
 use crate::error::{Error, Exit};
@@ -48,20 +50,19 @@ pub fn endpoint(arguments: Arguments) -> anyhow::Result<Exit> {
                 dev: wanted.dev,
                 flags: wanted.flags,
             };
-            add(
-                &attempt(what, if force { "add --force" } else { "add" }, &words)?,
-                &endpoint,
-                force,
-            )?;
+            let verb = if force { "add --force" } else { "add" };
+            let new = add(&attempt(what, verb, &words)?, &endpoint, force)?;
+            changed(new, shown(&endpoint))?;
         }
         EndpointAction::Delete { words } => {
-            let (id, address) = Words::to_delete(&words)?;
-            let attempt =
-                attempt(format!("cannot delete the endpoint with id {id}"), "delete", &words)?;
-            attempt
-                .open()?
-                .delete(id, address)
-                .map_err(|error| attempt.refused(&error, &attempt.command(SHOW)))?;
+            let deleted = Words::to_delete(&words)?;
+            let which = match &deleted {
+                Deleted::Id(id) => format!("with id {id}"),
+                Deleted::First(_) => "with id 0".to_owned(),
+                Deleted::Address { address, .. } => address.to_string(),
+            };
+            let attempt = attempt(format!("cannot delete the endpoint {which}"), "delete", &words)?;
+            delete(&attempt, &deleted)?;
         }
         EndpointAction::Change { words } => {
             let wanted = Words::to_change(&words)?;
@@ -69,10 +70,9 @@ pub fn endpoint(arguments: Arguments) -> anyhow::Result<Exit> {
                 (None, Some(address)) => address.to_string(),
                 (id, _) => format!("with id {}", id.unwrap_or(0)),
             };
-            change(
-                &attempt(format!("cannot change the endpoint {which}"), "change", &words)?,
-                &wanted,
-            )?;
+            let attempt = attempt(format!("cannot change the endpoint {which}"), "change", &words)?;
+            let (new, endpoint) = change(&attempt, &wanted)?;
+            changed(new, shown(&endpoint))?;
         }
         EndpointAction::Show { words } => {
             let id = Words::to_show(&words)?;
@@ -85,13 +85,92 @@ pub fn endpoint(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         EndpointAction::Flush => {
             let attempt = attempt("cannot delete the endpoints".into(), "flush", &[])?;
-            attempt.open()?.flush().map_err(|error| attempt.refused(&error, ""))?;
+            flush(&attempt)?;
+            changed(true, json!("all"))?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn add(attempt: &Attempt, endpoint: &Endpoint, force: bool) -> Result<(), Error> {
+/// What a verb that changes endpoints answers with `-j`: silence is the answer for a person.
+fn changed(changed: bool, endpoint: Value) -> anyhow::Result<()> {
+    let object = || json!({ "version": 1, "changed": changed, "endpoint": endpoint });
+    output::json::answer(object).map(drop)
+}
+
+/// An endpoint as `endpoint show -j` has it.
+fn shown(endpoint: &Endpoint) -> Value {
+    let list = output::pm::endpoints_json(std::slice::from_ref(endpoint));
+    let list: Value = serde_json::from_str(&list).unwrap_or_default();
+    list[0].clone()
+}
+
+/// Deletes all, and nothing else: kernels before 6.17, but for stable releases with the fix ("do not reset
+/// ADD_ADDR limit"), set add_addr_accepted to 0 with it, which is a limit and no endpoint.
+fn flush(attempt: &Attempt) -> Result<(), Error> {
+    let refused = |error: KernelError| attempt.refused(&error, "");
+    let mut pm = attempt.open()?;
+    let before = pm.limits().map_err(refused)?;
+    pm.flush().map_err(refused)?;
+    let after = pm.limits().map_err(refused)?;
+    if after != before && after.add_addr_accepted == 0 {
+        pm.set_limits(before).map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn delete(attempt: &Attempt, deleted: &Deleted) -> anyhow::Result<()> {
+    let mut pm = attempt.open()?;
+    let refused = |error: &KernelError| attempt.refused(error, &attempt.command(SHOW));
+    let (id, first, endpoint) = match deleted {
+        Deleted::Id(id) => (*id, None, json!({ "id": id })),
+        Deleted::First(address) => (0, Some(*address), json!({ "id": 0, "address": address })),
+        Deleted::Address { .. } => {
+            let all = pm.endpoints().map_err(|error| attempt.refused(&error, ""))?;
+            let one = the_one(attempt, &all, deleted)?;
+            (one.id, None, shown(one))
+        }
+    };
+    pm.delete(id, first).map_err(|error| refused(&error))?;
+    changed(true, endpoint)
+}
+
+/// The one endpoint that is meant by an address.
+fn the_one<'a>(
+    attempt: &Attempt,
+    all: &'a [Endpoint],
+    deleted: &Deleted,
+) -> Result<&'a Endpoint, Error> {
+    let Deleted::Address { address, port, dev } = deleted else {
+        unreachable!("an id needs no look-up");
+    };
+    let same: Vec<&Endpoint> = all.iter().filter(|one| one.address == *address).collect();
+    let fits = |one: &&&Endpoint| {
+        (port.is_none() || one.port == *port) && (dev.is_none() || one.dev == *dev)
+    };
+    let found: Vec<&Endpoint> = same.iter().filter(fits).copied().collect();
+    let command = |one: &&Endpoint| attempt.command(&format!("endpoint delete id {}", one.id));
+    let told = |list: &[&Endpoint]| {
+        let lines = list.iter().map(|one| output::pm::endpoint(one).trim_end().to_owned());
+        lines.collect::<Vec<_>>().join("; ")
+    };
+    match (found.as_slice(), same.as_slice()) {
+        ([only], _) => Ok(only),
+        ([], []) => Err(attempt.not_so("no endpoint has this address", attempt.command(SHOW))),
+        ([], [other, ..]) => {
+            let why = format!("with this address there is: {}", told(&same));
+            Err(attempt.not_so(why, command(other)))
+        }
+        (several, _) => {
+            let lines: Vec<String> = several.iter().map(command).collect();
+            let why = format!("several have this address: {}", told(several));
+            Err(attempt.not_so(why, lines.join("    # or: ")))
+        }
+    }
+}
+
+/// Adds it; false where it is there already.
+fn add(attempt: &Attempt, endpoint: &Endpoint, force: bool) -> Result<bool, Error> {
     let mut pm = attempt.open()?;
     let there = pm.endpoints().map_err(|error| attempt.refused(&error, ""))?;
     if let Some(dev) = &endpoint.dev {
@@ -105,7 +184,7 @@ fn add(attempt: &Attempt, endpoint: &Endpoint, force: bool) -> Result<(), Error>
         let fix = match differences(other, endpoint) {
             Some(words) if words.is_empty() => {
                 output::note(&format!("it is already there: {}", shown.trim_end()));
-                return Ok(());
+                return Ok(false);
             }
             Some(words) => format!("endpoint change id {} {}", other.id, words.join(" ")),
             None => format!("endpoint delete id {}", other.id),
@@ -121,7 +200,8 @@ fn add(attempt: &Attempt, endpoint: &Endpoint, force: bool) -> Result<(), Error>
         is_on_this_host(attempt, endpoint)?;
     }
     pm.add(endpoint)
-        .map_err(|error| attempt.refused(&error, &remedy(&error, endpoint, there.len())))
+        .map_err(|error| attempt.refused(&error, &remedy(&error, endpoint, there.len())))?;
+    Ok(true)
 }
 
 /// The kernel takes two for the same by their addresses, and by their ports where one has a port.
@@ -198,7 +278,8 @@ fn is_on_this_host(attempt: &Attempt, endpoint: &Endpoint) -> Result<(), Error> 
     }
 }
 
-fn change(attempt: &Attempt, wanted: &Words) -> Result<(), Error> {
+/// Changes it, and says whether it was not so already.
+fn change(attempt: &Attempt, wanted: &Words) -> Result<(bool, Endpoint), Error> {
     let mut pm = attempt.open()?;
     let current = match (wanted.id, wanted.address) {
         (Some(id), _) => get(attempt, &mut pm, id)?,
@@ -215,9 +296,11 @@ fn change(attempt: &Attempt, wanted: &Words) -> Result<(), Error> {
     let flags = current.flags.with(wanted.flags).without(wanted.without);
     if flags == current.flags {
         output::note(&format!("the endpoint {} is already so", current.address));
-        return Ok(());
+        return Ok((false, current));
     }
-    pm.set_flags(current.id, flags).map_err(|error| attempt.refused(&error, &attempt.command(SHOW)))
+    pm.set_flags(current.id, flags)
+        .map_err(|error| attempt.refused(&error, &attempt.command(SHOW)))?;
+    Ok((true, Endpoint { flags, ..current }))
 }
 
 fn show(attempt: &Attempt, id: Option<u8>, json: bool) -> anyhow::Result<()> {
@@ -229,7 +312,7 @@ fn show(attempt: &Attempt, id: Option<u8>, json: bool) -> anyhow::Result<()> {
     if json {
         return output::line(&output::pm::endpoints_json(&list));
     }
-    list.iter().try_for_each(|endpoint| output::line(&output::pm::endpoint(endpoint)))
+    list.iter().try_for_each(|endpoint| output::data(&output::pm::endpoint(endpoint)))
 }
 
 fn get(attempt: &Attempt, pm: &mut Pm, id: u8) -> Result<Endpoint, Error> {

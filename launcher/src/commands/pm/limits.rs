@@ -1,5 +1,7 @@
 //! `mptcpize limits`: how much the path manager may do in one connection, as `ip mptcp limits`.
 
+use serde_json::json;
+
 use crate::cli::ip_mptcp;
 use crate::cli::pm::{Limits as Arguments, LimitsAction};
 use crate::commands::pm::session::Attempt;
@@ -29,6 +31,7 @@ pub fn limits(arguments: Arguments) -> anyhow::Result<Exit> {
                 add_addr_accepted: accepted.unwrap_or(before.add_addr_accepted),
             };
             pm.set_limits(limits).map_err(|error| attempt.refused(&error, FIX))?;
+            output::json::answer(|| json!({ "version": 1, "limits": limits, "before": before }))?;
         }
         LimitsAction::Show => {
             let attempt =

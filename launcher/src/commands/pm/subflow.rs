@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::cli::pm::Common;
 use crate::cli::subflow::{Action, Place, Subflow as Arguments};
 use crate::commands::pm::session::Attempt;
@@ -161,7 +163,11 @@ fn create(
         match event.kind {
             Kind::SubflowEstablished if ours => {
                 let port = event.local_port.unwrap_or_default();
-                output::line(&format!("{} > {remote}", SocketAddr::new(endpoint.address, port)))?;
+                let local = SocketAddr::new(endpoint.address, port);
+                let object = || json!({ "version": 1, "local": local, "remote": remote });
+                if !output::json::answer(object)? {
+                    output::line(&format!("{local} > {remote}"))?;
+                }
                 return Ok(());
             }
             Kind::SubflowClosed if ours => break,

@@ -60,6 +60,10 @@ pub fn add(arguments: &Add, locations: &Locations) -> anyhow::Result<Exit> {
         }
         Ok(true)
     })?;
+    let object = || json!({ "version": 1, "added": new, "name": relay.name, "host": relay.host, "port": relay.port });
+    if output::json::answer(object)? {
+        return Ok(Exit::Done);
+    }
     let sign = if new { "+" } else { "=" };
     let already = if new { "" } else { "    already there" };
     output::line(&format!("{sign} relay  {}  {}{already}", relay.name, address(&relay)))?;
@@ -160,6 +164,8 @@ pub fn remove(arguments: &Remove, locations: &Locations) -> anyhow::Result<Exit>
             false => Err(relays::unknown(name, &before, locations)),
         }
     })?;
-    output::line(&format!("- relay  {}", shell::word(name)))?;
+    if !output::json::answer(|| json!({ "version": 1, "removed": name }))? {
+        output::line(&format!("- relay  {}", shell::word(name)))?;
+    }
     Ok(Exit::Done)
 }

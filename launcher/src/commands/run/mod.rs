@@ -3,6 +3,7 @@
 //! Silent when all is well, because the terminal is the program's. One line on standard error
 //! when the program will stay on plain TCP; with `--strict` that is a refusal instead.
 
+pub mod consent;
 pub mod explain;
 pub mod mechanism;
 pub mod relay;

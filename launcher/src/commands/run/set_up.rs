@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 
 use rustix::thread::CapabilitySet;
 
+use crate::commands::run::consent;
 use crate::commands::setup;
 use crate::commands::setup::settings;
 use crate::error::{Error, Exit};
@@ -87,6 +88,10 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     if seen.proposal.plan.is_empty() {
         return Ok(());
     }
+    if !asked && !consent::is_given(&seen.proposal, &config, locations) {
+        return Ok(());
+    }
+    let first = !asked && record.entries.is_empty() && config.run_setup.is_none();
     let blocked = seen.proposal.plan.blocked.clone();
     let mut journal = setup::session::open_journal(locations)?;
     let seen = transaction::up_to_date(seen, &record.entries, &mut host, &journal, &config)?;
@@ -94,6 +99,9 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     if !done.plan.is_empty() {
         let links = setup::links(&done.now.proposal);
         output::note(&setup::done_line(&links, done.plan.steps.len()));
+        if first {
+            consent::explain();
+        }
     }
     for blocked in &blocked {
         output::note(&blocked.to_string());

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::error::{Error, Exit, reason};
 use crate::host::netns::identity;
 use crate::locations::Locations;
@@ -120,7 +122,10 @@ pub fn is_armed(locations: &Locations) -> bool {
 /// Nothing waits for it.
 pub fn confirm(locations: &Locations) -> anyhow::Result<()> {
     match fs::remove_file(marker(locations)) {
-        Ok(()) => output::line("kept: the set-up stays until mptcpize setup undo"),
+        Ok(()) => match output::json::answer(|| json!({ "version": 1, "confirmed": true }))? {
+            true => Ok(()),
+            false => output::line("kept: the set-up stays until mptcpize setup undo"),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::new(Exit::Failed, "there is nothing to confirm")
                 .why("no setup --confirm is waiting, or it was undone already")

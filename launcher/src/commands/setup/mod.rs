@@ -18,6 +18,7 @@ use crate::host::netns::identity;
 use crate::host::observe::check;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
+use crate::output::term::{Colour, Term};
 use crate::output::{self, diff, judged};
 use crate::root::Root;
 use mptcpize_model::HostState;
@@ -214,7 +215,7 @@ fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
 
 /// The screen of a dry run.
 fn preview(plan: &Plan) -> String {
-    let lines = diff::plan(plan);
+    let lines = diff::plan(plan, &Term::of_stdout(Colour::Never));
     match plan.steps.len() {
         0 => format!("Nothing to change on this host.\n{}{lines}", gap(&lines)),
         count => format!(

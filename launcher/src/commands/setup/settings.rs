@@ -58,9 +58,20 @@ fn read<T: Default>(
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
             Ok(T::default())
         }
+        // It holds no secret: keys of relays have a file of their own.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let fix = format!("sudo chmod a+r {}", shell::word(&shown));
+            let error = Error::new(Exit::NotPermitted, format!("cannot read {shown}"))
+                .why(reason(&error))
+                .fix(fix);
+            Err(error)
+        }
         Err(error) => Err(Error::new(Exit::Usage, format!("cannot read {shown}"))
             .why(reason(&error))
-            .fix("name a file that exists, or leave --config out")),
+            .fix(match named {
+                Some(_) => "name a file that exists, or leave --config out".to_owned(),
+                None => format!("ls -ld {}    # shows what it is", shell::word(&shown)),
+            })),
     }
 }
 

@@ -38,7 +38,10 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     let config = settings::under(settings::of_host(&record, locations)?, daemon.as_ref());
     let state = KernelHost::open()?.observe(&record.entries)?;
     let user = rustix::process::geteuid();
-    let kept = counters_baseline::read(&locations.own_run(user.as_raw()), id);
+    let kept = counters_baseline::read(
+        &[locations.counters(user.as_raw()), vec![locations.run()]].concat(),
+        id,
+    );
     let mut progress = Progress::new(start);
     progress.tell("looking at this host");
     let mut seen = check::observe(state, config, kept.as_ref(), locations, until);

@@ -7,6 +7,7 @@ use crate::host::procfs::network;
 use crate::host::procfs::network::Netstat;
 use crate::host::{counters_baseline, netns};
 use crate::locations::Locations;
+use crate::output::term::{Colour, Term};
 use crate::output::{self, counters::Screen};
 
 /// Prints them. With `--since-last` also keeps them, for the next time.
@@ -31,12 +32,10 @@ pub fn counters(arguments: &Arguments, locations: &Locations) -> anyhow::Result<
     let mut since_s = None;
     if arguments.since_last {
         let user = rustix::process::geteuid().as_raw();
-        let (directories, netns) = (locations.own_run(user), identity::netns());
+        let (directories, netns) = (locations.counters(user), identity::netns());
         let before = counters_baseline::read(&directories, netns);
         let now = counters_baseline::now(counters.clone(), netstat.reverse_path());
-        if let Some(directory) = directories.first() {
-            counters_baseline::write(directory, netns, &now)?;
-        }
+        counters_baseline::write(&directories, netns, &now)?;
         match before {
             Some(before) => {
                 counters = counters.since(&before.counters);
@@ -48,14 +47,14 @@ pub fn counters(arguments: &Arguments, locations: &Locations) -> anyhow::Result<
     let screen = Screen {
         counters: &counters,
         explain: arguments.explain,
-        changed_only: arguments.since_last,
+        all: arguments.all || (arguments.json && !arguments.since_last),
         since_s,
         up_s: network::uptime_s(),
     };
     if arguments.json {
         output::line(&serde_json::to_string_pretty(&screen.json())?)?;
     } else {
-        output::text(&screen.text())?;
+        output::text(&screen.text(Term::of_stdout(Colour::Never).width))?;
     }
     Ok(Exit::Done)
 }

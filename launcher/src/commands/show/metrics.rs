@@ -40,7 +40,7 @@ pub fn metrics(arguments: &Arguments, locations: &Locations) -> anyhow::Result<E
     };
     let text = measure(form, locations)?;
     match &arguments.output {
-        None => output::text(&text)?,
+        None => output::data(&text)?,
         Some(path) => file::write(path, &text).map_err(|error| {
             let exit = match error.kind() {
                 ErrorKind::PermissionDenied => Exit::NotPermitted,

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use crate::output;
+use crate::output::term::can_move_cursor;
 
 /// A wait shorter than this needs no word.
 const QUIET: Duration = Duration::from_secs(1);
@@ -18,7 +19,11 @@ pub(in crate::commands) struct Progress {
 impl Progress {
     /// Nothing is told as yet.
     pub(in crate::commands) fn new(start: Instant) -> Self {
-        Progress { start, terminal: stderr().is_terminal(), shown: String::new() }
+        Progress {
+            start,
+            terminal: stderr().is_terminal() && can_move_cursor(),
+            shown: String::new(),
+        }
     }
 
     /// What is being done now.

@@ -100,7 +100,9 @@ fn show(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
         return output::line(&status::json(report));
     }
     let screen = status::screen(report, &observe::term(arguments.color));
-    let clear = arguments.watch.is_some() && std::io::stdout().is_terminal();
+    let clear = arguments.watch.is_some()
+        && std::io::stdout().is_terminal()
+        && output::term::can_move_cursor();
     if clear {
         output::clear()?;
     }

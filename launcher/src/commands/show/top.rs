@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::cli::see::Top as Arguments;
-use crate::commands::show::observe::{self, Surroundings};
+use crate::commands::show::observe::{self, Counted, Surroundings};
 use crate::error::{Error, Exit, reason};
 use crate::host::netlink::diag;
 use crate::host::netlink::events::{Events, News};
@@ -26,7 +26,7 @@ use crate::output::term::{Piece, Term, Tone, ascii};
 use crate::output::{self, top as frame};
 use crate::syscall::timespec;
 use mptcpize_model::event::Event;
-use mptcpize_model::status::{Program, Seen};
+use mptcpize_model::status::{Program, Seen, report};
 use mptcpize_model::top::{FOLLOWED, Tracker, View};
 
 /// Between two readings of the counters.
@@ -53,11 +53,23 @@ const SIZE: (usize, usize) = (80, 24);
 /// 2 standard output is no terminal, 1 the kernel cannot be asked, 4 the namespace may not be
 /// entered.
 pub fn top(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit> {
+    if output::json::is_wanted() && !arguments.once {
+        return Err(Error::new(Exit::Usage, "top is a screen, and no JSON")
+            .why("-j goes with --once: one object")
+            .fix("mptcpize top --once -j, or mptcpize status --watch -j for one object a second")
+            .into());
+    }
     let interactive = io::stdout().is_terminal() && stdin().is_terminal();
     if !arguments.once && !interactive {
         return Err(Error::new(Exit::Usage, "cannot show top")
             .why("standard input and output must be a terminal")
             .fix("mptcpize top --once, or mptcpize status --watch")
+            .into());
+    }
+    if !arguments.once && !output::term::can_move_cursor() {
+        return Err(Error::new(Exit::Usage, "cannot show top on this terminal")
+            .why("TERM is dumb or not set: nothing is known of how to draw on it")
+            .fix("mptcpize top --once, or: TERM=xterm mptcpize top    # where it is one")
             .into());
     }
     if let Some(name) = &arguments.netns {
@@ -85,6 +97,16 @@ pub fn top(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit>
 
 /// Prints one frame, with rates of a moment.
 fn once(live: &mut Live<'_>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if output::json::is_wanted() {
+        // Of one look there is nothing that `status` does not tell as well.
+        let now = Counted::now();
+        let around = Surroundings::look(live.locations);
+        let mut seen = observe::look(live.locations, usize::MAX, usize::MAX, around)?;
+        seen.place.netns.clone_from(&live.netns);
+        seen.rates = observe::rates(&seen, &now);
+        output::line(&output::status::json(&report(&seen, usize::MAX)))?;
+        return Ok(Exit::Done);
+    }
     let mut term = observe::term(arguments.color);
     if term.width == usize::MAX {
         term.width = SIZE.0;

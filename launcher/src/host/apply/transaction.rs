@@ -4,6 +4,7 @@
 use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::host::apply::journal::Journal;
+use crate::host::apply::sysctl;
 use crate::host::netlink::KernelError;
 use crate::host::process::privilege;
 use mptcpize_model::HostState;
@@ -307,7 +308,12 @@ fn roll_back(host: &mut dyn Host, journal: &mut Journal, done: &[Step], error: E
 }
 
 fn partial(error: Error) -> Error {
-    error.with_exit(Exit::Partial).fix("sudo mptcpize setup undo")
+    let again = "sudo mptcpize setup undo";
+    error.with_exit(Exit::Partial).fix(match sysctl::are_read_only() {
+        // As container engines mount it: trying again would fail again.
+        true => format!("sudo mount -o remount,rw /proc/sys && {again}"),
+        false => again.to_owned(),
+    })
 }
 
 /// What to do about a link that was there when the plan was made.

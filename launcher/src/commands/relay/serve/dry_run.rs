@@ -9,6 +9,7 @@ use crate::host::served::kept::Kept;
 use crate::host::served::key;
 use crate::inject::relay;
 use crate::locations::Locations;
+use crate::output::term::{Colour, Term};
 use crate::output::{self, diff};
 use mptcpize_model::phrase;
 
@@ -40,7 +41,12 @@ pub fn dry_run(arguments: &Serve, locations: &Locations) -> anyhow::Result<Exit>
         } else {
             text.push_str("Nothing to change on this host. It would have:\n\n");
         }
-        text.push_str(&look.plan().map(diff::plan).unwrap_or_default());
+        text.push_str(
+            &look
+                .plan()
+                .map(|plan| diff::plan(plan, &Term::of_stdout(Colour::Never)))
+                .unwrap_or_default(),
+        );
         own.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
         for hint in supervise::hints(&look, port) {
             text.push_str(&format!("! {hint}\n"));

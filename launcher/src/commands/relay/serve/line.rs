@@ -3,7 +3,10 @@
 use std::io::IsTerminal;
 use std::net::IpAddr;
 
+use serde_json::json;
+
 use crate::host::served::address;
+use crate::output::term::{Colour, Term};
 use crate::output::{self, qr};
 use mptcpize_model::relay::agent::Relay;
 use mptcpize_model::relay::served::{Served, name_of};
@@ -62,11 +65,29 @@ pub fn print(served: &Served, user: Option<&User>, code: bool) -> anyhow::Result
         return Ok(());
     };
     let relay = served.known(name_of(&address::host_name()), &host, user);
+    let object = || {
+        json!({
+            "version": 1,
+            "user": user.map(|user| &user.name),
+            "url": url::write(&relay),
+            "command": command(&relay),
+            "hint": hint,
+        })
+    };
+    if output::json::answer(object)? {
+        return Ok(());
+    }
     let side =
         user.map_or("the other side".to_owned(), |user| format!("the side of {}", user.name));
     output::line(&format!("paste on {side}:\n  {}", command(&relay)))?;
     if code {
-        match qr::code(&url::write(&relay)) {
+        let term = Term::of_stdout(Colour::Never);
+        match qr::code(&url::write(&relay), term.utf8) {
+            Some(code)
+                if code.lines().next().map_or(0, |line| line.chars().count()) > term.width =>
+            {
+                output::note("this terminal is too narrow for the QR code");
+            }
             Some(code) => output::text(&code)?,
             None => output::note("the line is too long for a QR code"),
         }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use crate::commands::relay::serve::pass;
 use crate::error::Exit;
 use crate::host::apply::lock::{self, Lock};
@@ -20,17 +22,23 @@ use mptcpize_model::phrase;
 pub fn undo(locations: &Locations, verbose: bool) -> anyhow::Result<Exit> {
     let directory = locations.served_run(private_file::user()).filter(|it| it.exists());
     let Some(directory) = directory else {
-        output::line("nothing to undo: no relay has left anything")?;
+        if !output::json::answer(|| json!({ "version": 1, "undone": [] }))? {
+            output::line("nothing to undo: no relay has left anything")?;
+        }
         return Ok(Exit::Done);
     };
     let place = place::take_in(&held(&directory), SERVER)?;
+    let mut undone = Vec::new();
     let count = pass::take_back(locations, &directory, |change| {
+        undone.push(change.clone());
         if verbose {
             output::note(&diff::change_line(change));
         }
     })?;
     clear(locations, &directory, place);
-    output::line(&format!("undid {}", phrase::count(count, "change")))?;
+    if !output::json::answer(|| json!({ "version": 1, "undone": undone }))? {
+        output::line(&format!("undid {}", phrase::count(count, "change")))?;
+    }
     Ok(Exit::Done)
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use serde_json::json;
+
 use crate::cli::relay::user::{Add, Remove};
 use crate::commands::relay::serve::line;
 use crate::commands::relay::user::{none, running};
@@ -96,7 +98,9 @@ pub fn remove(arguments: &Remove, locations: &Locations) -> anyhow::Result<Exit>
         served.settings.users.retain(|user| user.name != *name);
         Ok(())
     })?;
-    output::line(&format!("- user  {name}"))?;
+    if !output::json::answer(|| json!({ "version": 1, "removed": name }))? {
+        output::line(&format!("- user  {name}"))?;
+    }
     running::reload(locations, name, false)?;
     Ok(Exit::Done)
 }
