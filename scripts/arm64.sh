@@ -17,25 +17,24 @@ arm64_packages() {
 }
 
 # arm64_unpack [OPTION…] PACKAGE…: into the tools' directory. Of qemu, which emulates forty processors, one.
-arm64_unpack() {
+# A shell of its own, so that what was fetched goes however it ends: the caller says `|| exit`.
+arm64_unpack() (
 	local tools debs file said
 	tools=$(arm64_tools)
 	debs=$(mktemp -d)
-	said=$(cd "$debs" && apt-get download -qq "$@" 2>&1) || {
-		rm -rf "$debs"
-		die 5 "cannot fetch $*" "$said" "sudo apt-get update"
-	}
+	trap 'rm -rf "$debs"' EXIT
+	said=$(cd "$debs" && apt-get download -qq "$@" 2>&1) || die 5 "cannot fetch $*" "$said" "sudo apt-get update"
 	for file in "$debs"/*.deb; do
 		if [[ $file == */qemu-user* ]]; then
 			mkdir -p "$tools/usr/bin"
 			dpkg-deb --fsys-tarfile "$file" |
 				tar -x -C "$tools" --wildcards './usr/bin/qemu-aarch64' './usr/bin/qemu-aarch64-static' 2>/dev/null || true
 		else
-			dpkg-deb -x "$file" "$tools"
+			dpkg-deb -x "$file" "$tools" || die 5 "cannot unpack ${file##*/} in $tools" "dpkg-deb says why above" \
+				"make room there, or CARGO_TARGET_DIR=/var/tmp/mptcpize"
 		fi
 	done
-	rm -rf "$debs"
-}
+)
 
 # Unpacks compiler and emulator where they are not yet, and prints the compiler's name.
 arm64_compiler() {
@@ -49,13 +48,15 @@ arm64_compiler() {
 		done
 		mapfile -t packages < <(arm64_packages)
 		((${#packages[@]} >= 6)) || die 5 "apt knows no cross compiler for 64-bit ARM" "" "sudo apt-get update"
-		arm64_unpack "${packages[@]}" qemu-user-static
+		arm64_unpack "${packages[@]}" qemu-user-static || exit
 		# Debian 13 has it in the package that had the dynamic ones before.
-		[[ -f $tools/usr/bin/qemu-aarch64-static ]] || arm64_unpack qemu-user
-		[[ -f $tools/usr/bin/qemu-aarch64-static ]] || mv "$tools/usr/bin/qemu-aarch64" "$tools/usr/bin/qemu-aarch64-static"
+		[[ -f $tools/usr/bin/qemu-aarch64-static ]] || arm64_unpack qemu-user || exit
+		[[ -f $tools/usr/bin/qemu-aarch64-static ]] || mv "$tools/usr/bin/qemu-aarch64" "$tools/usr/bin/qemu-aarch64-static" ||
+			die 5 "the package qemu-user has no qemu-aarch64" "mv says it above" "run it on Debian 12 or 13"
 		# It is told where it lies, for it was made to lie in /.
 		mkdir -p "$tools/bin"
-		for tool in gcc ar; do
+		# gcc last: with it all of this is taken for done.
+		for tool in ar gcc; do
 			cat >"$tools/bin/.new" <<-'EOT'
 				#!/bin/sh
 				tools=$(dirname "$(dirname "$(readlink -f "$0")")")
@@ -78,18 +79,25 @@ arm64_compiler() {
 # The compiler for C that is linked with musl; Rust brings the library itself. Prints its name.
 # Debian's musl-dev for the other processor is in lists of packages that this machine's apt does not read.
 arm64_musl_compiler() {
-	local tools compiler lists options
+	local tools compiler
 	tools=$(arm64_tools)
 	compiler=$tools/bin/aarch64-linux-musl-gcc
 	if [[ ! -x $compiler ]]; then
-		lists=$(mktemp -d)
-		mkdir "$lists/partial"
-		options=(-qq -o "Dir::State::Lists=$lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
-			-o "APT::Architectures::=$(dpkg --print-architecture)" -o APT::Architectures::=arm64)
-		apt-get "${options[@]}" -o APT::Sandbox::User=root update && arm64_unpack "${options[@]}" musl-dev:arm64
-		rm -rf "$lists"
+		(
+			lists=$(mktemp -d)
+			trap 'rm -rf "$lists"' EXIT
+			mkdir "$lists/partial"
+			options=(-qq -o "Dir::State::Lists=$lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
+				-o "APT::Architectures::=$(dpkg --print-architecture)" -o APT::Architectures::=arm64)
+			apt-get "${options[@]}" -o APT::Sandbox::User=root update ||
+				die 5 "no lists of packages for 64-bit ARM" \
+					"apt-get says why above; Ubuntu has those packages on another mirror, ports.ubuntu.com" \
+					"run it on Debian, or in a container of it: podman run -it debian:13"
+			arm64_unpack "${options[@]}" musl-dev:arm64
+		) || exit
 		[[ -d $tools/usr/include/aarch64-linux-musl ]] ||
-			die 5 "there is no musl-dev for 64-bit ARM" "apt has none in its lists"
+			die 5 "there is no musl-dev for 64-bit ARM" "Debian's package has no usr/include/aarch64-linux-musl" \
+				"run it on Debian 12 or 13"
 		cat >"$tools/bin/.new" <<-'EOT'
 			#!/bin/sh
 			tools=$(dirname "$(dirname "$(readlink -f "$0")")")
