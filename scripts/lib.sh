@@ -38,7 +38,7 @@ value_of() {
 }
 
 # rust_wanted CRATE…: the oldest Rust that builds the crates in these directories of the tree, as their
-# Cargo.toml say. The caller defines root.
+# Cargo.toml say.
 rust_wanted() {
 	local crate version all=
 	for crate in "$@"; do
@@ -50,7 +50,7 @@ rust_wanted() {
 }
 
 # missing_rust CRATE…: one line, what of Rust is missing to build the crates in these directories and
-# what to do about it. Nothing where nothing is missing. The caller defines root.
+# what to do about it. Nothing where nothing is missing.
 missing_rust() {
 	local wanted found
 	wanted=$(rust_wanted "$@")
