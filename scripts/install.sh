@@ -97,6 +97,13 @@ settle_install() {
 	rm -f "$dir/before"
 }
 
+# end_install DIR: when the script that installs ends, however it does. An apt-get that outlives it has more to
+# install, and then it is for the next that installs.
+end_install() {
+	((EUID == 0)) && ! pgrep -P $$ -x apt-get >/dev/null 2>&1 || return 0
+	settle_install "$1"
+}
+
 # is_new FILE LIST: it is of a package in the list. dpkg names files as packages do, before or after /usr
 # was merged.
 is_new() {
