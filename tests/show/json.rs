@@ -193,6 +193,19 @@ fn the_json_of_a_program_is_the_programs() {
 }
 
 #[test]
+fn help_is_the_text_of_an_object() {
+    for words in
+        [&["-j", "help"][..], &["-j", "--help"], &["status", "-j", "-h"], &["run", "-j", "-h"]]
+    {
+        let outcome = tool(words).run().silent();
+        let value = one_value(&outcome);
+        assert_eq!(value["exit"], 0, "{words:?}: {outcome}");
+        let text = value["text"].as_str().unwrap_or_default();
+        assert!(text.contains("Usage: mptcpize"), "{words:?}: {outcome}");
+    }
+}
+
+#[test]
 fn an_option_before_the_verb_counts_too() {
     let outcome: Outcome = Cmd::new(tool::binary()).args(["-j", "limits", "show"]).run().silent();
     assert!(one_value(&outcome)["subflows"].is_u64(), "{outcome}");

@@ -31,6 +31,13 @@ fn the_nearest_verb_option_or_value_is_named_in_the_whole_line() {
         ("status --color=nevr", "mptcpize status --color=never"),
         ("run --via preld true", "mptcpize run --via preload true"),
         ("setup --exit-code", "mptcpize setup --dry-run --exit-code"),
+        // Options that stand before the verb that has them.
+        ("--dry-run setup", "mptcpize setup --dry-run"),
+        ("--dry-run --backup=w1 setup", "mptcpize setup --dry-run --backup=w1"),
+        ("setup --salvage undo", "mptcpize setup undo --salvage"),
+        ("help stauts", "mptcpize help status"),
+        ("help relay lsit", "mptcpize help relay list"),
+        ("help nosuch", "mptcpize --help"),
         // Nothing is near: where all of them are listed.
         ("frobnicate", "mptcpize --help"),
         ("setup frobnicate", "mptcpize setup --help"),
@@ -45,6 +52,10 @@ fn the_nearest_verb_option_or_value_is_named_in_the_whole_line() {
     }
     let said = says("stauts");
     assert_eq!(said.stderr, "error: there is no verb stauts\n  fix: mptcpize status\n");
+    let said = says("help nosuch");
+    assert!(said.stderr.starts_with("error: there is no verb nosuch\n"), "{said}");
+    let said = says("--dry-run setup");
+    assert!(said.stderr.contains("it is an option of mptcpize setup"), "{said}");
 }
 
 #[test]
@@ -83,6 +94,28 @@ fn a_key_on_the_command_line_is_not_said_again() {
     assert!(!said.stderr.contains(secret), "{said}");
     let said = tool(&["relya", "add", &url]).run();
     assert!(said.code() == 2 && !said.stderr.contains(secret), "{said}");
+    let upper = url.replace("ss://", "SS://");
+    let assigned = format!("--relay={url}");
+    for words in [
+        &["relay", &url][..],
+        &["relay", "list", &url],
+        &["relay", "serve", &url],
+        &["setup", &url],
+        &["setup", &upper],
+        &["setup", "--dry-run", &url],
+        &["check", &url],
+        &["status", &assigned],
+        &["run", "--via", &url, "true"],
+        &["run", "--vai", &url, "true"],
+        &[&url],
+    ] {
+        let said = tool(words).run();
+        assert_eq!(said.code(), 2, "{words:?}: {said}");
+        assert!(!said.stderr.contains(secret), "{words:?}: {said}");
+        let said = tool(&[&["-j"], words].concat()).run();
+        let all = format!("{}{}", said.stdout, said.stderr);
+        assert!(said.code() == 2 && !all.contains(secret), "{words:?}: {said}");
+    }
 }
 
 #[test]

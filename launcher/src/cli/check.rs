@@ -21,11 +21,12 @@ never finished (TLS or HTTP, by the port), so that the server has nothing to ans
 /// The sections below the options of `check`.
 const CHECK_MORE: &str = "\
 Findings:
-  cross, !    a problem, a warning; a line after `fix` can be pasted as it is
-  dot         worth knowing
-  check mark  as it should be
-  dash        not looked at, because it depends on the finding that is named
-  ?           could not be looked at
+  cross (x in ASCII)  a problem; a line after `fix` can be pasted as it is
+  !                   a warning
+  dot (.)             worth knowing
+  check mark (+)      as it should be
+  dash (-)            not looked at, because it depends on the finding that is named
+  ?                   could not be looked at
 
 Exit status:
   0  fine
@@ -140,13 +141,18 @@ Exit status:
   0  printed
   1  what was printed last cannot be kept
   2  wrong usage
+  4  not permitted to keep it, or to enter the namespace
   5  the kernel has no MPTCP
 
 Environment:
   NO_COLOR, COLUMNS  no colour, and how wide the screen is
+  XDG_RUNTIME_DIR, XDG_CACHE_HOME
+      where a user's --since-last is kept
 
 Files:
-  /run/mptcpize  what --since-last printed
+  /run/mptcpize  what --since-last has kept for root
+  $XDG_RUNTIME_DIR/mptcpize, $XDG_CACHE_HOME/mptcpize, ~/.cache/mptcpize
+      the same for a user, in the first that can be written
 
 Examples:
   mptcpize counters --explain

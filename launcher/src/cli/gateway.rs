@@ -34,9 +34,9 @@ Exit status:
   6  it ended, and something could not be taken back; the command that does is printed
 
 Files:
-  /etc/mptcpize.toml    the settings, in the section [gateway]: lan = [\"br0\"], quic = \"block\", weights, \
+  /etc/mptcpize.toml     the settings, in the section [gateway]: lan = [\"br0\"], quic = \"block\", weights, \
 limits, and what the relay does not get (except_net, except_ports, except_clients); see mptcpize.toml(5)
-  /run/mptcpize/gateway what the relay is told, where it tells its state, and the journal of what was \
+  /run/mptcpize/gateway  what the relay is told, where it tells its state, and the journal of what was \
 changed
 
 Examples:

@@ -96,11 +96,12 @@ pub struct Cli {
     #[arg(short = 'V', long)]
     pub version: bool,
 
-    /// Print one JSON object, whatever comes of it
+    /// Print JSON, also of an error
     ///
     /// What a verb says becomes an object with `version`, `exit` and `text`, an error one with
     /// `version` and `error`: `what`, `why`, `fix` and `exit`. Verbs that print state have keys of
-    /// their own. Exit statuses are the same.
+    /// their own; `endpoint show` prints an array, as ip(8) does, and `monitor` an object a line. What
+    /// a program under `run` prints stays the program's. Exit statuses are the same.
     #[arg(short, long, global = true)]
     pub json: bool,
 

@@ -24,7 +24,7 @@ macro_rules! changes {
   1  the kernel refuses, in its own words
   2  wrong usage
   4  not permitted: CAP_NET_ADMIN is missing
-  5  the kernel has no MPTCP"
+  5  the kernel has no MPTCP\n\n"
     };
 }
 
@@ -35,7 +35,7 @@ macro_rules! shows {
   0  shown
   1  the kernel refuses, in its own words
   2  wrong usage
-  5  the kernel has no MPTCP"
+  5  the kernel has no MPTCP\n\n"
     };
 }
 
@@ -57,9 +57,7 @@ const ENDPOINT_MORE: &str = concat!(
 
 ",
     changes!(),
-    "
-
-Examples:
+    "Examples:
   mptcpize endpoint
       Show the endpoints, as `endpoint show` does.
   sudo mptcpize endpoint add 10.64.9.2 dev wwan0 subflow backup
@@ -67,7 +65,8 @@ Examples:
   sudo mptcpize endpoint change id 1 nobackup
       Use them as all others.
   sudo mptcpize endpoint delete id 1
-      Delete it, and end its subflows.
+  sudo mptcpize endpoint delete 192.0.2.1
+      Delete one, by its id or its address, and end its subflows.
 
 See also:
   ip-mptcp(8), mptcpize-limits(8), mptcpize-setup(8), mptcpize-subflow(8)"
@@ -87,9 +86,7 @@ const ADD_MORE: &str = concat!(
 
 ",
     changes!(),
-    "
-
-Examples:
+    "Examples:
   sudo mptcpize endpoint add 10.64.9.2 dev wwan0 subflow backup
       A client's second link, to be used only while no other can carry data.
   sudo mptcpize endpoint add 192.0.2.7 signal
@@ -108,11 +105,11 @@ brings an endpoint back.";
 /// The sections below the options of `endpoint delete`.
 const DELETE_MORE: &str = concat!(
     changes!(),
-    "
-
-Examples:
+    "Examples:
   sudo mptcpize endpoint delete id 2
       Delete the endpoint with id 2.
+  sudo mptcpize endpoint delete 192.0.2.1
+      Delete the endpoint with this address.
   sudo mptcpize endpoint delete id 0 192.0.2.1
       End the first subflows of connections from this address.
 
@@ -128,9 +125,7 @@ are not named stay as they are; `nobackup` and `nofullmesh` undo it.";
 /// The sections below the options of `endpoint change`.
 const CHANGE_MORE: &str = concat!(
     changes!(),
-    "
-
-Examples:
+    "Examples:
   sudo mptcpize endpoint change id 2 backup
       Use its subflows only while no other can carry data.
   sudo mptcpize endpoint change 10.64.9.2 nobackup
@@ -148,9 +143,7 @@ order in which the kernel uses them.";
 /// The sections below the options of `endpoint show`.
 const SHOW_MORE: &str = concat!(
     shows!(),
-    "
-
-Examples:
+    "Examples:
   mptcpize endpoint show id 2
       Show one.
   mptcpize endpoint show --json
@@ -168,9 +161,7 @@ those of `mptcpize setup` come with the next one.";
 /// The sections below the options of `endpoint flush`.
 const FLUSH_MORE: &str = concat!(
     changes!(),
-    "
-
-Examples:
+    "Examples:
   sudo mptcpize endpoint flush
       Delete all.
 
@@ -189,9 +180,7 @@ boot.";
 /// The sections below the options of `limits`.
 const LIMITS_MORE: &str = concat!(
     changes!(),
-    "
-
-Examples:
+    "Examples:
   mptcpize limits
       Show the limits, as `limits show` does.
   sudo mptcpize limits set subflows 4 add_addr_accepted 4
@@ -210,9 +199,7 @@ Subflows that are open stay. To undo it, set the numbers that `limits show` show
 /// The sections below the options of `limits set`.
 const SET_MORE: &str = concat!(
     changes!(),
-    "
-
-Examples:
+    "Examples:
   sudo mptcpize limits set subflows 4 add_addr_accepted 4
       Allow four of each.
   sudo mptcpize limits set add_addr_accepted 0
@@ -228,9 +215,7 @@ const LIMITS_SHOW_LONG: &str = "Shows both limits on a line, in the words of `li
 /// The sections below the options of `limits show`.
 const LIMITS_SHOW_MORE: &str = concat!(
     shows!(),
-    "
-
-Examples:
+    "Examples:
   mptcpize limits show --json
       Show them as JSON, as `ip -j mptcp limits show` does.
 
@@ -258,6 +243,9 @@ Exit status:
   2  wrong usage
   4  not permitted: CAP_NET_ADMIN is missing
   5  the kernel has no MPTCP, or none that tells events (before Linux 5.12)
+
+Files:
+  /run/mptcpize  the state of this boot, in which the daemon tells its decisions
 
 Examples:
   sudo mptcpize monitor

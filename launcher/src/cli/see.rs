@@ -41,6 +41,10 @@ Exit status:
 Environment:
   NO_COLOR, COLUMNS  no colour, and how wide the screen is
 
+Files:
+  /etc/mptcpize.toml  the settings; see mptcpize.toml(5)
+  /run/mptcpize       the state of this boot: what the daemon, the gateway and relays tell
+
 Examples:
   mptcpize status
       Show paths, and the 20 connections that carried most.
@@ -114,6 +118,10 @@ Exit status:
 
 Environment:
   NO_COLOR  no colour
+
+Files:
+  /etc/mptcpize.toml  the settings; see mptcpize.toml(5)
+  /run/mptcpize       the state of this boot: what the daemon, the gateway and relays tell
 
 Examples:
   sudo mptcpize top

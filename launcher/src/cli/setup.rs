@@ -26,7 +26,7 @@ after a crash. Where a VPN takes the traffic of the host, `setup` refuses and na
 /// The sections below the options.
 pub const MORE: &str = "\
 Exit status:
-  0  the host is set up
+  0  the host is set up, or has nothing to bond
   1  it failed; the host is as it was
   2  wrong usage, or the settings file has a mistake
   3  --dry-run --exit-code: something would change
@@ -91,6 +91,9 @@ Exit status:
   0  the set-up stays
   1  nothing waits to be confirmed, or it was undone already
   4  not permitted
+
+Files:
+  /run/mptcpize  what waits to be confirmed
 
 Examples:
   sudo mptcpize setup confirm

@@ -134,6 +134,10 @@ Exit status:
 Environment:
   NO_COLOR, COLUMNS  no colour, and how wide the screen is
 
+Files:
+  /etc/systemd/system/UNIT.d/50-mptcpize.conf, /etc/ld.so.preload, /etc/cdi/mptcpize.json
+      what `enable` wrote
+
 Examples:
   sudo mptcpize list
       Show all units; as root, because only root may look at the processes of others.

@@ -4,6 +4,7 @@
 //! The parser says what is wrong; what was meant is looked for here, and the fix is the whole line once
 //! more with that in it. Nothing is run.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 
@@ -43,6 +44,10 @@ struct Mistake<'a> {
     /// The verb that they lead to, and its name with those above it.
     verb: clap::Command,
     name: String,
+    /// How many words there are up to the verb, with it.
+    depth: usize,
+    /// `help` stands before it.
+    of_help: bool,
 }
 
 impl<'a> Mistake<'a> {
@@ -52,13 +57,20 @@ impl<'a> Mistake<'a> {
         let mut verb = Cli::command();
         verb.build();
         let mut name = "mptcpize".to_owned();
+        let (mut depth, mut of_help) = (0, false);
         // The verbs stand before anything that they take.
-        for word in words.iter().filter(|word| !word.starts_with('-')) {
+        for (at, word) in words.iter().enumerate().filter(|(_, word)| !word.starts_with('-')) {
             let Some(below) = verb.find_subcommand(word) else { break };
+            if below.get_name() == "help" {
+                // What follows are verbs of the one that has it.
+                of_help = true;
+                continue;
+            }
             name = format!("{name} {}", below.get_name());
             verb = below.clone();
+            depth = at + 1;
         }
-        Mistake { said, words, verb, name }
+        Mistake { said, words, verb, name, depth, of_help }
     }
 
     fn text(&self, kind: ContextKind) -> Option<&str> {
@@ -92,6 +104,7 @@ impl<'a> Mistake<'a> {
             ErrorKind::ArgumentConflict => {
                 let others = self.list(ContextKind::PriorArg);
                 let wrong = self.text(ContextKind::InvalidSubcommand).unwrap_or(wrong);
+                let wrong = &*without_key(wrong);
                 let what = match others.as_slice() {
                     [] => format!("{wrong} cannot be used more than once"),
                     [one] if *one == wrong => format!("{wrong} cannot be used more than once"),
@@ -113,14 +126,15 @@ impl<'a> Mistake<'a> {
             _ => {
                 let said = self.said.render().to_string();
                 let first = said.lines().next().unwrap_or_default();
-                usage(first.trim_start_matches("error: ")).fix(self.form())
+                usage(without_key(first.trim_start_matches("error: "))).fix(self.form())
             }
         }
     }
 
     /// There is no such verb.
     fn verb_of(&self, word: &str) -> Error {
-        let shown = plain::words(word);
+        let shown = without_key(word);
+        let shown = plain::words(&shown);
         let mut verbs = Vec::new();
         for one in self.verb.get_subcommands().filter(|one| !one.is_hide_set()) {
             verbs.push(one.get_name());
@@ -134,7 +148,7 @@ impl<'a> Mistake<'a> {
             true => format!("there is no verb {shown}"),
             false => format!("{} has no verb {shown}", self.name),
         });
-        if is_root && !word.is_empty() && find(word).is_ok() {
+        if is_root && !self.of_help && !word.is_empty() && find(word).is_ok() {
             let nearest = match near.as_slice() {
                 [] => String::new(),
                 near => format!("; the nearest verb is {}", near.join(" or ")),
@@ -151,7 +165,13 @@ impl<'a> Mistake<'a> {
 
     /// There is no such option, or a word too many.
     fn option(&self, wrong: &str) -> Error {
-        let shown = plain::words(wrong);
+        let shown = without_key(wrong);
+        let shown = plain::words(&shown);
+        if let Some(line) = self.behind_the_verb(wrong) {
+            return usage(format!("{shown} stands before the verb"))
+                .why(format!("it is an option of {}, and stands behind it", self.name))
+                .fix(line);
+        }
         let name = wrong.split_once('=').map_or(wrong, |(name, _)| name);
         let longs: Vec<String> = self
             .verb
@@ -190,13 +210,13 @@ impl<'a> Mistake<'a> {
         let possible = self.list(ContextKind::ValidValue);
         let what = match given.is_empty() {
             true => format!("'{option}' wants a value"),
-            false => format!("invalid value '{given}' for '{option}'"),
+            false => format!("invalid value '{}' for '{option}'", without_key(given)),
         };
         let what = match (self.said.source(), possible.as_slice()) {
             // What the reader of the value said stays with it.
-            (Some(source), _) => usage(format!("{what}: {source}")),
-            (None, []) => usage(what),
-            (None, all) => usage(what).why(format!("possible values: {}", all.join(", "))),
+            (Some(source), _) if without_key(given) == given => usage(format!("{what}: {source}")),
+            (_, []) => usage(what),
+            (_, all) => usage(what).why(format!("possible values: {}", all.join(", "))),
         };
         match nearest(given, possible).as_slice() {
             [meant] => what.fix(self.with(given, meant)),
@@ -236,20 +256,40 @@ impl<'a> Mistake<'a> {
 
     /// The whole line with options behind the verb.
     fn with_options(&self, options: &[&str]) -> String {
-        let depth = self.name.split(' ').count() - 1;
+        let (before, behind) = self.words.split_at(self.depth);
         let mut words = vec!["mptcpize".to_owned()];
-        words.extend(self.words.iter().take(depth).cloned());
+        words.extend(before.iter().cloned());
         words.extend(options.iter().map(|option| (*option).to_owned()));
-        words.extend(self.words.iter().skip(depth).cloned());
+        words.extend(behind.iter().cloned());
         self.line(&words)
     }
 
-    /// A line to paste; without what may be a key, which has no place in a log.
+    /// The whole line with the verb's options behind it, if this is one of them and stands before it.
+    fn behind_the_verb(&self, wrong: &str) -> Option<String> {
+        let of_verb = |word: &str| {
+            let name = word.split_once('=').map_or(word, |(name, _)| name);
+            self.verb.get_arguments().filter(|option| !option.is_hide_set()).any(|option| {
+                option.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
+                    || option.get_short().is_some_and(|short| name == format!("-{short}"))
+            })
+        };
+        let (before, behind) = self.words.split_at(self.depth);
+        let is_wrong = |word: &String| {
+            word.strip_prefix(wrong).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        if !of_verb(wrong) || !before.iter().any(is_wrong) {
+            return None;
+        }
+        let (moved, kept): (Vec<&String>, Vec<&String>) =
+            before.iter().partition(|word| of_verb(word));
+        let first = "mptcpize".to_owned();
+        let words = [&first].into_iter().chain(kept).chain(moved).chain(behind);
+        Some(self.line(&words.cloned().collect::<Vec<String>>()))
+    }
+
+    /// A line to paste.
     fn line(&self, words: &[String]) -> String {
-        let shown = words.iter().map(|word| match word.contains("ss://") {
-            true => "URL".to_owned(),
-            false => shell::word(word),
-        });
+        let shown = words.iter().map(|word| shell::word(&without_key(word)));
         shown.collect::<Vec<_>>().join(" ")
     }
 
@@ -262,6 +302,14 @@ impl<'a> Mistake<'a> {
 
     fn help(&self) -> String {
         format!("{} --help", self.name)
+    }
+}
+
+/// A word without what may be a key, which has no place in a log: from the scheme of a relay's URL on.
+fn without_key(word: &str) -> Cow<'_, str> {
+    match word.to_ascii_lowercase().find("ss://") {
+        Some(at) => Cow::Owned(format!("{}URL", &word[..at])),
+        None => Cow::Borrowed(word),
     }
 }
 

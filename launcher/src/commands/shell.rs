@@ -71,11 +71,24 @@ pub fn man(arguments: &Man) -> anyhow::Result<Exit> {
     let tool = Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") };
     match &arguments.directory {
         Some(directory) => {
-            man::pages(&root, tool).iter().try_for_each(|page| write(directory, page))?;
+            let pages = man::pages(&root, tool);
+            pages.iter().try_for_each(|page| {
+                write(directory, page).map_err(|error| match of_verb(directory, &pages) {
+                    Some(title) => error.fix(format!("man {title}")),
+                    None => error,
+                })
+            })?;
         }
         None => output::data(&man::page(&root, tool).text)?,
     }
     Ok(Exit::Done)
+}
+
+/// The page that was meant, where a verb stands in place of a directory that is not there.
+fn of_verb(directory: &Path, pages: &[Page]) -> Option<String> {
+    let word = directory.to_str().filter(|_| !directory.exists())?;
+    let title = format!("mptcpize-{}", word.strip_prefix("mptcpize-").unwrap_or(word));
+    pages.iter().any(|page| page.file == format!("{title}.8")).then_some(title)
 }
 
 fn write(directory: &Path, page: &Page) -> Result<(), Error> {

@@ -156,8 +156,14 @@ fn last(object: Option<&serde_json::Value>, exit: Exit) -> i32 {
 }
 
 /// Prints help: what was asked for to standard output, what stands in for a missing verb to standard
-/// error.
+/// error; where JSON is wanted, it is the text of an object.
 fn help(help: &clap::Error) -> i32 {
+    if json::is_wanted() && !help.use_stderr() {
+        // Not in the width of a terminal, nor in its letters: a program reads it.
+        let raw = help.render().to_string();
+        let _ = json::passes(&plain::screen(&raw, &[]));
+        return last(json::done(Exit::Done).as_ref(), Exit::Done);
+    }
     let text = help::shown(&help.render().to_string());
     let text = plain::screen(&text, &[]);
     if help.use_stderr() {

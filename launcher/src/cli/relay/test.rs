@@ -30,6 +30,11 @@ Exit status:
 Environment:
   NO_COLOR, COLUMNS  no colour, and how wide the screen is
 
+Files:
+  /etc/mptcpize-relays.toml, ~/.config/mptcpize/relays.toml
+      the relays that root and a user have stored
+  /run/mptcpize  the state of this boot
+
 Examples:
   mptcpize relay test
       Try all stored relays.

@@ -14,6 +14,23 @@ const SEE_ALSO: &str = "See also";
 /// The heading of commands.
 const EXAMPLES: &str = "Examples";
 
+/// The heading of what may be set around a program.
+const ENVIRONMENT: &str = "Environment";
+
+/// The heading of files.
+const FILES: &str = "Files";
+
+/// What keeps programs on TCP: whoever looks for it begins on the page of whatever verb is at work.
+const OFF: &str = "  MPTCPIZE=off";
+
+/// What is said of it on pages that have nothing of their own to say.
+const OFF_BY_DEFAULT: &str = "  MPTCPIZE=off  a program that is started with it stays on TCP, and so do \
+its children, whatever is enabled; see mptcpize(8)";
+
+/// The row of verbs that keep all they do in the kernel.
+const FILES_BY_DEFAULT: &str = "  /run/mptcpize  the state of this boot, with the journal of `mptcpize \
+setup`; nothing is read from it or written to it here";
+
 /// A heading, and the lines below it.
 struct Section<'a> {
     heading: &'a str,
@@ -32,6 +49,24 @@ fn read(written: &str) -> Vec<Section<'_>> {
     all
 }
 
+/// Adds what every page has to the sections of one that lacks it.
+fn complete(all: &mut Vec<Section<'_>>) {
+    let mut of = |heading| match all.iter().position(|section| section.heading == heading) {
+        Some(at) => at,
+        None => {
+            all.push(Section { heading, lines: Vec::new() });
+            all.len() - 1
+        }
+    };
+    let (environment, files) = (of(ENVIRONMENT), of(FILES));
+    if !all[environment].lines.first().is_some_and(|line| line.starts_with(OFF)) {
+        all[environment].lines.insert(0, OFF_BY_DEFAULT);
+    }
+    if all[files].lines.is_empty() {
+        all[files].lines.push(FILES_BY_DEFAULT);
+    }
+}
+
 /// Adds the sections of a text. `above` is the page of the verb above, the first that is seen also;
 /// `examples` are those that are made already.
 ///
@@ -39,6 +74,7 @@ fn read(written: &str) -> Vec<Section<'_>> {
 /// examples such rows are commands, and what is said stands below them. Other lines are paragraphs.
 pub(super) fn add(page: &mut String, written: &str, above: Option<&str>, examples: Option<&str>) {
     let mut all = read(written);
+    complete(&mut all);
     let has = |all: &[Section<'_>], name| all.iter().any(|section| section.heading == name);
     if !has(&all, SEE_ALSO) && above.is_some() {
         all.push(Section { heading: SEE_ALSO, lines: Vec::new() });
