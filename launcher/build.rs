@@ -27,6 +27,10 @@ strip = true
 
 fn main() {
     println!("cargo::rerun-if-changed=shim");
+    // In the tree; a crate from a registry has none.
+    for file in ["../Cargo.toml", "../Cargo.lock"].iter().filter(|file| Path::new(file).exists()) {
+        println!("cargo::rerun-if-changed={file}");
+    }
     let shim = &package();
     let library = build(shim, "shim", &[]);
     let bytes = fs::read(&library)

@@ -10,6 +10,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, reason};
+use crate::host::apply::run_directory::{again, made};
 use crate::host::apply::{journal, lock};
 use crate::host::process::privilege;
 use crate::host::procfs::network;
@@ -85,15 +86,23 @@ fn write_in(directory: &Path, netns: u64, kept: &Kept) -> Result<(), Error> {
         };
         Error::new(exit, WHAT).why(format!("{}: {}", path.display(), reason(&error))).fix(fix())
     };
+    // What cannot be trusted is told as such, and how that is mended.
+    if fs::symlink_metadata(directory).is_ok() {
+        lock::check(directory)?;
+    }
     lock::make(directory)
         .map_err(|error| Error::new(error.exit(), WHAT).why(error.clause()).fix(fix()))?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".counters-")
-        .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(directory)
-        .map_err(failed)?;
     let text = serde_json::to_vec(kept).unwrap_or_default();
-    temporary.write_all(&text).map_err(failed)?;
-    temporary.persist(&path).map_err(|error| failed(error.error))?;
-    Ok(())
+    // Another mptcpize may have let go of the last lock in the directory, and removed it.
+    again(|| {
+        made(directory)?;
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".counters-")
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(directory)?;
+        temporary.write_all(&text)?;
+        temporary.persist(&path).map_err(|error| error.error)?;
+        Ok(())
+    })
+    .map_err(failed)
 }

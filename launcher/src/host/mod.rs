@@ -6,6 +6,7 @@ pub mod agent;
 pub mod agents;
 pub mod apply;
 pub mod completions;
+pub mod consent;
 pub mod counters_baseline;
 pub mod gateway;
 pub mod netlink;

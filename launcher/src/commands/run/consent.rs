@@ -6,13 +6,10 @@
 //! same, and a line names the set-up that undoes itself unless it is confirmed. That guard is not put
 //! behind a yes here: the program is about to own the terminal, and nobody could confirm at it.
 
-use std::fs;
 use std::io::{IsTerminal, Write, stderr, stdin};
-use std::path::PathBuf;
 
 use crate::commands::setup;
-use crate::host::apply::lock;
-use crate::host::netns::identity;
+use crate::host::consent::Sign;
 use crate::host::process::login;
 use crate::locations::Locations;
 use crate::output;
@@ -42,15 +39,16 @@ pub fn explain() {
     );
 }
 
-/// Asks the user, if there is one; whoever said no, or could not be asked, hears no more of it.
+/// Asks the user, if there is one; whoever said no hears no more of it, and who could not be asked is told once.
 fn asked(proposal: &Proposal, locations: &Locations) -> bool {
-    let mark = mark(locations);
-    if mark.exists() {
+    let there = is_someone_there();
+    let sign = if there { Sign::Refused } else { Sign::Told };
+    if sign.stands(locations) {
         return false;
     }
     let links = setup::links(proposal);
     let changes = phrase::count(proposal.plan.steps.len(), "change");
-    if is_someone_there() {
+    if there {
         output::ask(&format!(
             "you are logged in over the network. Set up {links} with {changes}? [y/N] "
         ));
@@ -63,16 +61,8 @@ fn asked(proposal: &Proposal, locations: &Locations) -> bool {
             "{links} are not set up, for this is a log-in over the network: {LATER}    # or run --setup"
         ));
     }
-    // Not being able to note it means being asked again, which harms nobody.
-    if lock::make(&locations.run()).is_ok() {
-        let _ = fs::write(&mark, "");
-    }
+    sign.put(locations);
     false
-}
-
-/// The sign that nobody wants `run` to set this namespace up until the host boots.
-fn mark(locations: &Locations) -> PathBuf {
-    locations.run().join(format!("netns-{}.left-alone", identity::netns()))
 }
 
 /// Is there a terminal to ask at, and is it ours to read? One of a job in the background would stop it.

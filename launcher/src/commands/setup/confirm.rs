@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::error::{Error, Exit, reason};
+use crate::host::apply::lock;
 use crate::host::netns::identity;
 use crate::locations::Locations;
 use crate::output;
@@ -43,7 +44,7 @@ pub fn arm(locations: &Locations, seconds: u32, namespace: Option<&str>) -> Resu
             .why(reason(&error))
             .fix("run setup without --confirm")
     };
-    fs::write(marker(locations), "").map_err(failed)?;
+    lock::sign(&marker(locations)).map_err(failed)?;
     let mut guard = Command::new(env::current_exe().map_err(failed)?);
     guard.args(["setup", "guard", &seconds.to_string()]);
     if let Some(namespace) = namespace {

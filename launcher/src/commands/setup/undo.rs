@@ -12,6 +12,7 @@ use crate::host::agent;
 use crate::host::apply::journal::{self, Journal};
 use crate::host::apply::lock;
 use crate::host::apply::transaction;
+use crate::host::consent;
 use crate::host::gateway::place;
 use crate::host::netns::identity;
 use crate::host::observe::kernel_host::KernelHost;
@@ -47,6 +48,7 @@ pub fn undo(locations: &Locations, place: &Place, salvage: bool) -> anyhow::Resu
     }
     published::clear(&locations.run(), identity::netns());
     locations.agents(private_file::user()).iter().for_each(|all| agent::place::clear_left(all));
+    consent::forget(locations);
     lock::sweep(&locations.run());
     Ok(exit)
 }

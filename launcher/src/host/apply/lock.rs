@@ -21,7 +21,7 @@ use rustix::fs::FlockOperation;
 use crate::error::{Error, Exit};
 pub(in crate::host) use crate::host::apply::run_directory::unusable;
 use crate::host::apply::run_directory::{again, made};
-pub use crate::host::apply::run_directory::{check, make, make_in};
+pub use crate::host::apply::run_directory::{check, make, make_in, sign};
 use mptcpize_model::plain;
 
 /// How long a second run waits for the first.

@@ -18,6 +18,8 @@ use crate::host::process::privilege;
 
 /// How long a directory that goes again and again is made anew.
 const MOMENT: Duration = Duration::from_secs(1);
+/// How often at least: on a loaded host a moment passes without a turn of ours.
+const TURNS: u32 = 100;
 /// How soon.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -42,7 +44,16 @@ pub fn make_in(directory: &Path, inside: &Path) -> Result<(), Error> {
     check(directory)
 }
 
-pub(super) fn made(directory: &Path) -> io::Result<()> {
+/// Makes an empty file in the run directory, the sign of something, which nobody else can write.
+///
+/// # Errors
+/// As open(2) and fchmod(2).
+pub fn sign(file: &Path) -> io::Result<()> {
+    // Whatever the umask: what others can write is trusted by none of us.
+    fs::File::create(file)?.set_permissions(Permissions::from_mode(0o644))
+}
+
+pub(in crate::host) fn made(directory: &Path) -> io::Result<()> {
     if let Some(parent) = directory.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -60,9 +71,14 @@ pub(super) fn made(directory: &Path) -> io::Result<()> {
 /// nowhere stays so.
 pub(in crate::host) fn again<T>(mut steps: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let begun = Instant::now();
+    let mut turns = 0;
     loop {
+        turns += 1;
         match steps() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && begun.elapsed() < MOMENT => {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && (begun.elapsed() < MOMENT || turns < TURNS) =>
+            {
                 std::thread::sleep(LOOK);
             }
             other => return other,

@@ -32,7 +32,9 @@ pub fn is_remote() -> bool {
 }
 
 fn has_server_above() -> bool {
-    let mut stat = fs::read_to_string("/proc/self/stat");
+    // A name is bytes, and the kernel cuts it anywhere.
+    let read = |file: &str| fs::read(file).map(|stat| String::from_utf8_lossy(&stat).into_owned());
+    let mut stat = read("/proc/self/stat");
     for _ in 0..MOST {
         let Ok(Some((name, parent))) = stat.map(|text| name_and_parent(&text)) else {
             return false;
@@ -40,7 +42,7 @@ fn has_server_above() -> bool {
         if SERVERS.contains(&name.as_str()) {
             return true;
         }
-        stat = fs::read_to_string(format!("/proc/{parent}/stat"));
+        stat = read(&format!("/proc/{parent}/stat"));
     }
     false
 }
