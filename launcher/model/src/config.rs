@@ -2,7 +2,7 @@
 //! /etc/mptcpize.toml, under the same names.
 //!
 //! What stands on each key is what the manual page mptcpize.toml(5) says of it
-//! ([`settings`](crate::settings)).
+//! ([`settings`](mod@crate::settings)).
 //!
 //! Not here: the text of that file. Whoever reads it (`config_file` of the launcher) hands over the values.
 

@@ -123,6 +123,18 @@ fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
         if !flags.has(Flags::SUBFLOW) && flags.has(Flags::SIGNAL) {
             return None;
         }
+        // Of a link that was set up and is away: the set-up leaves it for when the link is back.
+        let is_away = |dev: &IfName| host.link(dev).is_none_or(|link| !link.up);
+        if host.ours.contains(address)
+            && !replaces(context, *address)
+            && host.recorded.iter().any(|recorded| is_away(&recorded.dev))
+        {
+            let title = format!("{address} (id {id}) waits for its link, which is away");
+            return Some(
+                Finding::note("endpoints.away", title)
+                    .why("it was set up here; mptcpize setup completes it when the link is back, and mptcpize setup undo takes it back"),
+            );
+        }
         let gone =
             Finding::problem("endpoints.vanished", format!("{address} (id {id}) is on no link"))
                 .why("it was removed, or the link is gone: subflows from it never open");

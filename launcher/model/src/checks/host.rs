@@ -29,7 +29,13 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
         }
         (_, Socket::Off) => {
             let off = Finding::problem("kernel.off", "MPTCP is off (net.mptcp.enabled=0)");
-            return vec![off.why("every socket stays TCP").fix(&["sysctl -w net.mptcp.enabled=1"])];
+            let off = off.why("every socket stays TCP");
+            let by_hand = ["sysctl -w net.mptcp.enabled=1"];
+            let mends = |change: &Change| matches!(change, Change::Sysctl { key, .. } if key == "net.mptcp.enabled");
+            return vec![match context.setup_makes(mends) {
+                true => off.fix(&[SETUP]).or(&by_hand),
+                false => off.fix(&by_hand),
+            }];
         }
         (_, Socket::Refused(error)) => {
             return vec![
@@ -89,6 +95,19 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
     found
 }
 
+/// Why further links are no paths: the question of who has one only.
+fn why_no_other(context: &Context) -> Option<String> {
+    let others = context.proposal.desired.left_out.iter().filter(|left| left.what != "lo");
+    let all: Vec<String> =
+        others.map(|left| format!("{} is none: {}", left.what, left.why)).collect();
+    let (told, rest) = all.split_at(all.len().min(3));
+    let more = match rest.len() {
+        0 => String::new(),
+        more => format!("; and {more} more, see mptcpize setup --dry-run"),
+    };
+    (!told.is_empty()).then(|| format!("{}{more}", told.join("; ")))
+}
+
 pub(super) fn shim(context: &Context) -> Vec<Finding> {
     vec![match &context.seen.shim {
         Shim::Untried => Finding::new(Severity::Unknown, "shim.untried", "not tried"),
@@ -137,10 +156,16 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
         _ => match context.usable.as_slice() {
             // What is wrong with them is told below.
             [] => {}
-            [only] => found.push(Finding::fine(
-                "paths.one",
-                format!("one, {only}: connections can be MPTCP, and there is nothing to bond"),
-            )),
+            [only] => {
+                let one = Finding::fine(
+                    "paths.one",
+                    format!("one, {only}: connections can be MPTCP, and there is nothing to bond"),
+                );
+                found.push(match why_no_other(context) {
+                    Some(why) => one.why(why),
+                    None => one,
+                });
+            }
             usable => {
                 let (number, names) = (count(usable.len(), "path"), list(usable));
                 found.push(Finding::fine("paths", format!("{number}, {names}")));

@@ -1,5 +1,5 @@
 //! Is MPTCP working here, and if not, why not: from what was observed to findings, each with its
-//! reason and the line that mends it. One judge for every verb ([`judge`]): `status`, `top`, `setup --dry-run`
+//! reason and the line that mends it. One judge for every verb ([`judge()`]): `status`, `top`, `setup --dry-run`
 //! and `metrics` ask it at a [`Scope`] that costs little, `check` at the whole.
 //!
 //! Pure: [`Observed`] is all that the checks know, and `check --json` prints it, so that a report
@@ -13,8 +13,8 @@ mod fixable;
 pub mod gateway;
 mod host;
 mod judge;
-mod paste;
 pub mod next;
+mod paste;
 pub mod peer;
 mod relays;
 mod routing;

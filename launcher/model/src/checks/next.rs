@@ -34,12 +34,15 @@ pub fn next(findings: &[Finding], peer: Option<&str>) -> Option<Next> {
         return Some(by_anybody(what, &["mptcpize relay --help"]));
     }
     // No command mends what is left, and its advice stands beside it.
-    if findings.iter().any(|finding| finding.severity == Severity::Problem) {
-        return None;
+    if let Some(problem) = findings.iter().find(|finding| finding.severity == Severity::Problem) {
+        let again =
+            peer.map_or("mptcpize check".to_owned(), |peer| format!("mptcpize check {peer}"));
+        let what = format!("when that of {} is mended", problem.topic);
+        return Some(Next { what, by_root: Vec::new(), then: vec![again] });
     }
     Some(match peer {
         None => by_anybody(
-            "to see whether a server of yours speaks MPTCP on each path",
+            "to see whether a server of yours (or a public one: man mptcpize-check) speaks MPTCP on each path",
             &["mptcpize check HOST"],
         ),
         Some(_) => by_anybody(
@@ -92,7 +95,7 @@ mod tests {
                 vec!["mptcpize limits set subflows 8", "mptcpize check"],
             ),
             (vec![counted(), plain()], Some("a:80"), relay),
-            (vec![fine(), silent()], Some("a:80"), vec![]),
+            (vec![fine(), silent()], Some("a:80"), vec!["mptcpize check a:80"]),
         ];
         for (findings, peer, expected) in table {
             let next = next(&findings, peer).map(|next| [next.by_root, next.then].concat());

@@ -51,6 +51,14 @@ fn leaves(context: &Context, path: &Path) -> Option<Finding> {
         (false, true) => "its subflow never opens, or carries nothing",
         (false, false) => "what starts from it takes the wrong link",
     };
+    // Subflows go beside the tunnel, as asked; what is not bound to the link takes it, as it did before.
+    let tunnel = hop.filter(|hop| !context.links.contains(&hop.dev));
+    if let Some(hop) = tunnel.filter(|_| subflows && context.seen.asked.beside_vpn) {
+        return Some(Finding::note("routing.tunnel", title).why(format!(
+            "{} takes it, and subflows go beside, as asked (--beside-vpn)",
+            hop.dev
+        )));
+    }
     let gateway = path.gateway.map_or(format!("to {dev}"), |_| format!("to {dev}'s gateway"));
     let mends = |change: &Change| match change {
         Change::Add(Item::Rule(rule)) => rule.from.is_some_and(|from| from.contains(*address)),

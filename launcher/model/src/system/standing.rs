@@ -42,6 +42,10 @@ impl Standing {
 
     /// The release, in words.
     pub fn release(&self) -> String {
-        self.version.clone().unwrap_or_else(|| "of another release".to_owned())
+        match &self.version {
+            Some(version) => version.clone(),
+            None if self.gone.is_empty() => "of another release".to_owned(),
+            None => "gone".to_owned(),
+        }
     }
 }

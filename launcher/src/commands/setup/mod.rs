@@ -347,8 +347,16 @@ fn idle(proposal: &Proposal, state: &HostState) -> String {
         .map(IfName::as_str)
         .collect();
     let notes = proposal.desired.notes.join("; ");
+    // One that is there is left out by the settings, and its endpoint goes on.
+    let there = gone.iter().find(|dev| {
+        state.links.iter().any(|link| link.name.as_str() == **dev && link.up && link.carrier)
+    });
     match gone.as_slice() {
         [] => notes,
+        _ if there.is_some() => format!(
+            "{notes}; what was set up for {} stays, and its subflows too: mptcpize setup undo",
+            gone.join(", ")
+        ),
         _ => format!(
             "{notes}; {} was set up and is away: what was set up stays, and mptcpize setup \
              completes it when it is back",

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::cli::see::Status as Arguments;
+use crate::commands::setup::settings;
 use crate::commands::show::elsewhere;
 use crate::commands::show::observe::{self, Counted, Surroundings};
 use crate::commands::units::judged;
@@ -64,6 +65,8 @@ fn look(
         true => (usize::MAX, usize::MAX),
         false => (SHOWN, programs::BOUND),
     };
+    // Every verb that goes by the settings says what is wrong with them.
+    settings::file(None, locations)?;
     let mut seen = observe::look(locations, shown, bound, Surroundings::look(locations))?;
     seen.place.netns.clone_from(&arguments.netns);
     seen.services_tcp = services(locations);
