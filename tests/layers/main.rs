@@ -6,8 +6,8 @@
 
 mod arrows;
 mod package;
-mod ports;
 mod packaging;
+mod ports;
 
 use std::collections::BTreeSet;
 use std::fs;

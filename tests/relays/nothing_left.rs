@@ -86,7 +86,7 @@ const LIBRARY: &str = "run: ./var/cache/mptcpize/libmptcpize-";
 fn what_is_taken_back_leaves_nothing_anywhere_even_where_it_was_killed() {
     let script = format!(
         "install -D -m 755 '{}' /usr/libexec/mptcpize/mptcpize-relay
-         rm -rf /var/lib/mptcpize /var/cache/mptcpize
+         rm -rf /var/lib/mptcpize /var/cache/mptcpize /usr/lib/mptcpize
          outside='{}' URL='ss://2022-blake3-aes-128-gcm:AAAAAAAAAAAAAAAAAAAAAA==@203.0.113.7:8686#rented'
          {HOST}{VERBS}",
         relay_binary().display(),

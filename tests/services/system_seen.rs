@@ -163,10 +163,14 @@ fn programs_run_as_tcp_where_a_line_names_a_library_that_is_gone() {
 #[test]
 fn a_package_that_replaces_ours_leaves_no_line_and_no_library_behind() {
     let prerm = include_str!("../../scripts/debian/prerm");
+    let removal = include_str!("../../scripts/packaging/before-removal");
     for via in ["preload", "environment"] {
         for how in ["remove in-favour mptcpize 0.12-1", "remove"] {
             let script = format!(
                 "touch /etc/environment
+                 mkdir -p /usr/libexec/mptcpize
+                 cat >/usr/libexec/mptcpize/before-removal <<'END'\n{removal}\nEND
+                 chmod 755 /usr/libexec/mptcpize/before-removal
                  cat >/tmp/prerm <<'END'\n{prerm}\nEND
                  written >/tmp/before
                  mptcpize enable --system --via {via} >/dev/null
