@@ -20,7 +20,7 @@ use crate::support::{Cmd, Launch, Outcome, Running, scratch, serve, tool};
 /// What the page calls things, and what they are here.
 const NAMES: [(&str, &str); 2] = [("wlan0", "w1"), ("wwan0", "w2")];
 
-/// What is downloaded: some tenths of a second over one link, so that the others are there in time.
+/// What is downloaded: more than two seconds over one link, so that the others are there in time.
 const BYTES: usize = 6_000_000;
 
 /// The commands of one situation, in their order.

@@ -289,7 +289,7 @@ impl<'a> Mistake<'a> {
 
     /// A line to paste.
     fn line(&self, words: &[String]) -> String {
-        let shown = words.iter().map(|word| shell::word(&without_key(word)));
+        let shown = words.iter().map(|word| shell::word(without_key(word)));
         shown.collect::<Vec<_>>().join(" ")
     }
 

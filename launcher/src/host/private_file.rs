@@ -100,7 +100,7 @@ pub fn write(file: &Path, text: &str) -> Result<(), Error> {
     })
 }
 
-/// Removes the file, as whole as [`write`] replaces it.
+/// Removes the file, as whole as [`write()`] replaces it.
 ///
 /// # Errors
 /// 4 or 1: it cannot be removed.
