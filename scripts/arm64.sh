@@ -23,7 +23,9 @@ arm64_unpack() (
 	tools=$(arm64_tools)
 	debs=$(mktemp -d)
 	trap 'rm -rf "$debs"' EXIT
-	said=$(cd "$debs" && apt-get download -qq "$@" 2>&1) || die 5 "cannot fetch $*" "$said" "sudo apt-get update"
+	# Old lists name files long gone, and only root brings new ones.
+	said=$(cd "$debs" && { apt-get download -qq "$@" || { ((EUID == 0)) && apt-get -qq update && apt-get download -qq "$@"; }; } 2>&1) ||
+		die 5 "cannot fetch $*" "$said" "sudo apt-get update"
 	for file in "$debs"/*.deb; do
 		if [[ $file == */qemu-user* ]]; then
 			mkdir -p "$tools/usr/bin"
@@ -47,6 +49,10 @@ arm64_compiler() {
 				"the cross compiler comes from Debian's packages" "run it on Debian or Ubuntu"
 		done
 		mapfile -t packages < <(arm64_packages)
+		if ((${#packages[@]} < 6 && EUID == 0)); then
+			apt-get -qq update >&2 || true
+			mapfile -t packages < <(arm64_packages)
+		fi
 		((${#packages[@]} >= 6)) || die 5 "apt knows no cross compiler for 64-bit ARM" "" "sudo apt-get update"
 		arm64_unpack "${packages[@]}" qemu-user-static || exit
 		# Debian 13 has it in the package that had the dynamic ones before.
