@@ -38,9 +38,31 @@ fn without_a_terminal_the_host_is_left_alone_and_one_line_says_so_once() {
     }
     assert_same(&before, &lab.client.state(), "run over ssh");
     assert_eq!(lab.client.journal(), None);
+    // What it noted, an undo takes back: then it says so again.
+    lab.client.setup("undo");
+    let run = lab.client.tool("run true").env("SSH_CONNECTION", "192.0.2.1 40000 192.0.2.2 22");
+    run.run().says(0, LATER);
     let asked = lab.client.tool("run --setup true").env("SSH_TTY", "/dev/pts/0").run().ok();
     assert!(asked.stderr.starts_with("mptcpize: set up w1 and w2 with "), "{asked}");
     assert_eq!(asked.stderr.lines().count(), 1, "who asked knows how not to: {asked}");
+}
+
+#[test]
+fn what_is_noted_of_it_is_trusted_whatever_the_umask() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let script = format!("umask 0; {} run true", tool::binary().display());
+    let run = lab.client.command("sh").args(["-c", &script]).env("SSH_CONNECTION", "a 1 b 22");
+    run.run().says(0, LATER);
+    assert!(lab.client.setup("").contains("set up w1 and w2 with "));
+}
+
+#[test]
+fn a_relay_that_is_not_there_changes_nothing() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let before = lab.client.state();
+    let run = lab.client.tool("run --setup --relay nosuch true").run();
+    assert_eq!(run.code(), 5, "{run}");
+    assert_same(&before, &lab.client.state(), "run --relay nosuch");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn one_dual_stack_link() -> Uplinks {
     lab
 }
 
-const HOSTS: [Host; 10] = [
+const HOSTS: [Host; 11] = [
     Host {
         name: "as setup left it",
         build: || Uplinks::two_subnets(RATE),
@@ -57,6 +57,14 @@ const HOSTS: [Host; 10] = [
         make: |_| (),
         found: &["endpoints.missing", "routing.elsewhere", "limits.no_addresses"],
         paths: &["w1", "w2"],
+    },
+    Host {
+        name: "a link that was set up and is away",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| ip(lab, "link delete w2"),
+        found: &[],
+        paths: &["w1"],
     },
     Host {
         name: "one link with both families is one path",

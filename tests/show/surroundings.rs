@@ -125,7 +125,7 @@ fn settings_that_cannot_be_read_are_named() {
             "[ -d /run/etc ] || cp -a /etc /run/etc; mount --bind /run/etc /etc; \
              rm -rf /etc/mptcpize.toml; {make}"
         ));
-        for words in ["setup", "setup --dry-run", "check", "daemon"] {
+        for words in ["setup", "setup --dry-run", "check", "status", "daemon"] {
             let said = station.tool(words).run();
             assert!([1, 2].contains(&said.code()), "{make} {words}: {said}");
             assert!(said.stderr.contains("/etc/mptcpize.toml"), "{make} {words}: {said}");
