@@ -198,3 +198,8 @@ arm64_enter() {
 		shift
 		exec "$@"' bash "$@"
 }
+
+# library_in LIST: where build.rs worked, by cargo's messages.
+library_in() {
+	sed -n 's/.*"reason":"build-script-executed".*#mptcpize@.*"out_dir":"\([^"]*\)".*/\1/p' "$1"
+}

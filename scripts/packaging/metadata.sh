@@ -11,11 +11,6 @@ of_workspace() {
 	printf '%s' "$value"
 }
 
-# The relay wants the newest Rust of all crates.
-rust_version() {
-	sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/relay/Cargo.toml"
-}
-
 # When it was last changed, so that the same tree makes the same package; reproducible-builds.org has the
 # variable.
 source_epoch() {
@@ -26,7 +21,7 @@ source_epoch() {
 fill() {
 	sed -e "s|@VERSION@|$1|" \
 		-e "s|@DATE@|$(LC_ALL=C date -u -R -d "@$(source_epoch)")|" \
-		-e "s|@RUST@|$(rust_version)|g" \
+		-e "s|@RUST@|$(rust_wanted launcher relay)|g" \
 		-e "s|@MAINTAINER@|$(of_workspace authors)|" \
 		-e "s|@HOMEPAGE@|$(of_workspace homepage)|" \
 		-e "s|@REPOSITORY@|$(of_workspace repository)|"

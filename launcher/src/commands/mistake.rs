@@ -16,6 +16,7 @@ use crate::error::{Error, Exit};
 use crate::host::process::{signals, stdio};
 use crate::inject::target::{Caller, Target};
 use mptcpize_model::nearest::nearest;
+use mptcpize_model::relay::url;
 use mptcpize_model::{plain, shell};
 
 /// What the parser said as an error of ours. Help stays what it is; and so does any other error.
@@ -307,7 +308,7 @@ impl<'a> Mistake<'a> {
 
 /// A word without what may be a key, which has no place in a log: from the scheme of a relay's URL on.
 fn without_key(word: &str) -> Cow<'_, str> {
-    match word.to_ascii_lowercase().find("ss://") {
+    match word.to_ascii_lowercase().find(url::SCHEME) {
         Some(at) => Cow::Owned(format!("{}URL", &word[..at])),
         None => Cow::Borrowed(word),
     }

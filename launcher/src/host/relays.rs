@@ -21,9 +21,6 @@ use mptcpize_model::shell;
 /// Stands for all stored relays where a name could stand.
 pub const AUTO: &str = "auto";
 
-/// How a URL begins; no name does.
-const SCHEME: &str = "ss://";
-
 /// The longest file that is read: sixteen relays take a tenth of it.
 const MOST: u64 = 1 << 16;
 
@@ -50,7 +47,7 @@ pub fn load(locations: &Locations) -> Result<Stored, Error> {
 /// # Errors
 /// 2: the URL is none; 5: there is no relay of that name, or none at all; as [`load`].
 pub fn resolve(wanted: &str, locations: &Locations) -> Result<Vec<Relay>, Error> {
-    if wanted.trim_start().starts_with(SCHEME) {
+    if wanted.trim_start().starts_with(url::SCHEME) {
         return of_url(wanted).map(|relay| vec![relay]);
     }
     let stored = load(locations)?;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::output::term::{Term, Tone};
-use crate::output::{fitted, wrap};
+use crate::output::{NARROW, fitted, wrap};
 use mptcpize_model::checks::next::next;
 use mptcpize_model::checks::{Finding, Judged, Observed, Place, Severity};
 use mptcpize_model::phrase;
@@ -16,8 +16,6 @@ use mptcpize_model::shell;
 const TEXT_AT: usize = 20;
 /// The indent of a finding's text where there is no room for a column of topics.
 const NARROW_AT: usize = 4;
-/// Below this many columns there is none.
-const NARROW: usize = 60;
 
 /// What to show.
 #[derive(Clone, Debug)]

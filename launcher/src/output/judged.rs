@@ -5,10 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use mptcpize_model::checks::{Finding, Judged, Place, Verdict};
-
-/// The command that the plan is of.
-const SETUP: &str = "mptcpize setup";
+use mptcpize_model::checks::{Finding, Judged, Place, SETUP, Verdict};
 
 /// Is this a fault that the plan leaves as it is?
 fn stays(finding: &&Finding) -> bool {

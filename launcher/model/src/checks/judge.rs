@@ -46,7 +46,7 @@ impl Judged {
 }
 
 /// The command that mends most.
-pub(super) const SETUP: &str = "mptcpize setup";
+pub const SETUP: &str = "mptcpize setup";
 
 /// What the checks share.
 pub(super) struct Context<'a> {

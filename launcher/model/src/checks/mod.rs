@@ -30,11 +30,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::beyond::{Beyond, Covered};
 pub use self::fixable::FIXABLE;
-pub use self::judge::{Judged, Scope, judge, run};
+pub use self::judge::{Judged, SETUP, Scope, judge, run};
 pub use self::paste::Place;
 pub use self::verdict::Verdict;
 
-use self::judge::{Context, SETUP, broken};
+use self::judge::{Context, broken};
 use crate::HostState;
 use crate::config::Config;
 use crate::counters::Counters;

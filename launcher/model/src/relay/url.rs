@@ -10,7 +10,8 @@ use super::agent::Relay;
 use super::key::{Key, Method};
 use super::name::Name;
 
-const SCHEME: &str = "ss://";
+/// How the URL of a relay begins (SIP002 of Shadowsocks); no name of one does.
+pub const SCHEME: &str = "ss://";
 
 /// Reads one. Without a usable `#NAME` it is called by its host.
 ///

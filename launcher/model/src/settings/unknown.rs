@@ -1,6 +1,7 @@
 //! What an unknown key in /etc/mptcpize.toml was meant to be.
 
 use super::Section;
+use crate::nearest::distance;
 
 /// What was meant by a key that its section does not have: one of this section with nearly that name, or
 /// else one of another section with that name. `None` where neither is there.
@@ -9,10 +10,10 @@ pub fn meant(key: &str, section: &str, all: &[Section]) -> Option<String> {
     let here = all.iter().find(|one| is(one, section));
     let keys = here.into_iter().flat_map(|one| &one.keys).map(|setting| setting.key);
     let sections = all.iter().filter(|_| section.is_empty()).filter_map(|one| top(&one.name));
-    let distance = |name: &&str| distance(&word, name);
-    let nearest = keys.chain(sections).filter(|name| *name != "LINK").min_by_key(distance);
+    let away = |name: &&str| distance(&word, name);
+    let nearest = keys.chain(sections).filter(|name| *name != "LINK").min_by_key(away);
     // Further away than a third of the letters it would be another word.
-    if let Some(name) = nearest.filter(|name| distance(name) <= 1.max(name.len() / 3)) {
+    if let Some(name) = nearest.filter(|name| away(name) <= 1.max(name.len() / 3)) {
         return Some(format!("did you mean `{name}`?"));
     }
     let mut places = all.iter().filter_map(|one| {
@@ -43,28 +44,6 @@ fn top(name: &str) -> Option<&str> {
 /// As the names of keys are written.
 fn word(key: &str) -> String {
     key.to_lowercase().replace('-', "_")
-}
-
-/// How many letters must be changed, left out, put in or exchanged with the next one to make a word of
-/// another: "optimal string alignment".
-fn distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    // Row i has what it costs to make the first j letters of `to` of the first i letters of `from`.
-    let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];
-    for i in 1..=from.len() {
-        let mut row = vec![i];
-        for j in 1..=to.len() {
-            let same = usize::from(from[i - 1] != to[j - 1]);
-            let mut least = (rows[i - 1][j - 1] + same).min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            let swapped = i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1];
-            if swapped {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[from.len()][to.len()]
 }
 
 #[cfg(test)]

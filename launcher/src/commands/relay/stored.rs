@@ -12,6 +12,7 @@ use crate::output;
 use crate::output::table::{Column, cell, column, numbers, table};
 use crate::output::term::{Colour, Term};
 use mptcpize_model::relay::agent::{MOST_RELAYS, Relay};
+use mptcpize_model::relay::url;
 use mptcpize_model::shell;
 
 /// The longest text that is read for a URL.
@@ -83,7 +84,11 @@ fn standard_input() -> Result<String, Error> {
         Error::new(Exit::Usage, "cannot read a URL from standard input").why(reason(&error))
     })?;
     let word = text.split(|c: char| c.is_whitespace() || "'\"".contains(c));
-    Ok(word.into_iter().find(|word| word.starts_with("ss://")).unwrap_or(text.trim()).to_owned())
+    Ok(word
+        .into_iter()
+        .find(|word| word.starts_with(url::SCHEME))
+        .unwrap_or(text.trim())
+        .to_owned())
 }
 
 /// Another relay has this name.

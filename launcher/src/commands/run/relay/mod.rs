@@ -65,7 +65,7 @@ pub fn run(wanted: &str, arguments: &cli::run::Run, wish: Wish) -> anyhow::Resul
     let target = Target::find(&name, environment.get("PATH").as_deref(), &Caller::current())?;
     let asked = terms::asked(&locations)?;
     // There may be no such relay, and then nothing is to be changed.
-    terms::settings(wanted, &asked, &terms::look(&locations)?, &locations)?;
+    terms::relays(wanted, &asked, [], &locations)?;
     set_up::host(wish, &locations)?;
     let Seen { addresses, uplinks, on_link } = terms::look(&locations)?;
     let seen = Seen { addresses: addresses.clone(), uplinks, on_link };
