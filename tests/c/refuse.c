@@ -1,6 +1,7 @@
 /*
- * refuse ERRNO COMMAND…: runs the command under a seccomp filter that answers a request for an
- * MPTCP socket with ERRNO, as a sandbox, a security policy or an old kernel does.
+ * refuse ERRNO[:FAMILY] COMMAND…: runs the command under a seccomp filter that answers a request for an
+ * MPTCP socket with ERRNO, as a sandbox, a security policy or an old kernel does; with a family, for
+ * sockets of that one alone.
  */
 #include "check.h"
 #include <linux/filter.h>
@@ -14,10 +15,14 @@
 int main(int argc, char **argv)
 {
 	unsigned int answer = argc > 2 ? (unsigned int)atoi(argv[1]) : 0;
+	const char *of = argc > 2 ? strchr(argv[1], ':') : NULL;
+	unsigned int family = of ? (unsigned int)atoi(of + 1) : 0;
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 0, 3),
-		/* The low half of the third argument: these hosts are little-endian. */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 0, 5),
+		/* Without a family any number is at least 0. The low halves of arguments: these hosts are little-endian. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | (of ? BPF_JEQ : BPF_JGE) | BPF_K, family, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MPTCP, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (answer & SECCOMP_RET_DATA)),

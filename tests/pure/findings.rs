@@ -70,6 +70,11 @@ fn each_observation_gives_its_findings() {
             &["kernel.lacks"],
         ),
         (
+            "a kernel with IPv6 as a module",
+            |seen| seen.host.kernel.mptcp_without_ipv6 = true,
+            &["kernel.without_ipv6"],
+        ),
+        (
             "a path manager of userspace that is not there, on an older kernel",
             |seen| drop(seen.host.sysctls.insert("net.mptcp.pm_type".into(), "1".into())),
             &["kernel.userspace_manager", "shim", "endpoints", "limits", "counters"],

@@ -134,3 +134,38 @@ fn without_mptcp_programs_run_over_tcp_and_every_command_says_why() {
         assert!(!said.contains("lacks"), "{arguments:?}: it has nothing to lack a part of: {done}");
     }
 }
+
+/// As the kernels of Raspberry Pi OS: IPv6 is a module there, and with that MPTCP has none. They refuse an
+/// endpoint of that family, too, which would take the whole set-up back.
+#[test]
+fn where_mptcp_has_no_ipv6_the_set_up_is_of_ipv4_and_check_says_so() {
+    let host = Netns::new();
+    for link in 1..=2 {
+        host.ip(&format!("link add w{link} type veth peer name r{link}"));
+        host.ip(&format!("link set r{link} up"));
+        host.ip(&format!("link set w{link} up"));
+        host.ip(&format!("address add 10.{link}.0.1/24 dev w{link}"));
+        host.ip(&format!("address add 2001:db8:{link}::1/64 dev w{link} nodad"));
+        host.ip(&format!("route add default via 10.{link}.0.254 dev w{link} metric {link}00"));
+        host.ip(&format!(
+            "-6 route add default via 2001:db8:{link}::254 dev w{link} metric {link}00"
+        ));
+    }
+    let on = |filter: &str, command: &str| {
+        let script = format!("exec {filter} /mnt/mptcpize {command}\n");
+        mounts::private(&script).within(&host).run()
+    };
+    let refuse =
+        format!("{} {EPROTONOSUPPORT}:{}", cc::c("refuse", Build::Plain).display(), libc::AF_INET6);
+    assert!(on("", "setup --dry-run").stdout.contains("endpoint  2001:db8:2::1 "));
+    let plan = on(&refuse, "setup --dry-run").ok().stdout;
+    assert!(plan.contains("endpoint  10.2.0.1 ") && !plan.contains("2001:db8:"), "{plan}");
+
+    let seen = on(&refuse, "check").stdout;
+    assert!(seen.contains("MPTCP over IPv4 alone: connections over IPv6 stay TCP\n"), "{seen}");
+    assert!(!on("", "check").stdout.contains("IPv4 alone"));
+    on(&refuse, "setup").ok();
+    let endpoints = host.ip("mptcp endpoint show");
+    assert_eq!(endpoints.lines().count(), 2, "{endpoints}");
+    assert!(!endpoints.contains("2001:db8:"), "{endpoints}");
+}

@@ -162,6 +162,10 @@ pub struct Kernel {
     pub most_endpoints: usize,
     /// The highest limit it takes for subflows and announced addresses (8 through Linux 6.18).
     pub most_subflows: u32,
+    /// It is built without CONFIG_MPTCP_IPV6, which wants IPv6 that is no module: no MPTCP sockets and no endpoints
+    /// of that family, although it has IPv6.
+    #[serde(skip_serializing_if = "net::is_false")]
+    pub mptcp_without_ipv6: bool,
 }
 
 impl Default for Kernel {
@@ -171,6 +175,7 @@ impl Default for Kernel {
             mptcp: Flavour::Upstream,
             most_endpoints: mptcp::MOST,
             most_subflows: mptcp::MOST as u32,
+            mptcp_without_ipv6: false,
         }
     }
 }

@@ -89,6 +89,14 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
         let scheduler = scheduler.map(|name| format!(", scheduler {name}")).unwrap_or_default();
         found.push(Finding::fine("kernel", format!("{release}, MPTCP on{scheduler}")));
     }
+    if host.kernel.mptcp_without_ipv6 {
+        let title = "MPTCP over IPv4 alone: connections over IPv6 stay TCP";
+        found.push(
+            Finding::note("kernel.without_ipv6", title)
+                .why("this kernel is built without CONFIG_MPTCP_IPV6")
+                .advice("a name may lead to either family: curl -4, ssh -4, … choose IPv4"),
+        );
+    }
     if let Some(lacks) = lacks::words(&context.seen.lacks) {
         found.push(Finding::note("kernel.lacks", lacks));
     }

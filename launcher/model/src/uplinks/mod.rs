@@ -232,6 +232,11 @@ fn of_link(state: &HostState, config: &Config, link: &Link) -> Result<Vec<Path>,
             reasons.extend(source::missing(state, &link.name, family));
             continue;
         }
+        // It would refuse the endpoint, and with that the whole set-up.
+        if family == Family::V6 && state.kernel.mptcp_without_ipv6 {
+            reasons.push("this kernel's MPTCP has no IPv6 (CONFIG_MPTCP_IPV6)".to_owned());
+            continue;
+        }
         let Some(out) = gateway::find(state, config, link, &usable) else {
             reasons.push("no route to a gateway".to_owned());
             continue;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
 
 use crate::error::reason;
 use crate::host::apply::sysctl;
@@ -42,7 +42,16 @@ impl MptcpSocket {
 
     /// An MPTCP socket.
     pub(in crate::host) fn open() -> rustix::io::Result<OwnedFd> {
-        socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(MPTCP))
+        stream(AddressFamily::INET, Some(MPTCP))
+    }
+
+    /// Does the kernel give MPTCP sockets of IPv4 alone, although it has IPv6? So it does without
+    /// CONFIG_MPTCP_IPV6 (net/mptcp/Kconfig), which wants IPv6 built in: to inet6_create() the protocol is
+    /// then an unknown one.
+    pub fn is_without_ipv6() -> bool {
+        stream(AddressFamily::INET6, Some(MPTCP)).is_err_and(|error| error == Errno::PROTONOSUPPORT)
+            && stream(AddressFamily::INET6, None).is_ok()
+            && Self::open().is_ok()
     }
 
     /// The line that would switch it on, where one would.
@@ -53,6 +62,10 @@ impl MptcpSocket {
             MptcpSocket::On | MptcpSocket::Refused(_) => None,
         }
     }
+}
+
+fn stream(family: AddressFamily, protocol: Option<Protocol>) -> rustix::io::Result<OwnedFd> {
+    socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, protocol)
 }
 
 impl fmt::Display for MptcpSocket {

@@ -361,7 +361,8 @@ fn kernel() -> Kernel {
     } else {
         Flavour::Absent
     };
-    Kernel { release, mptcp, ..Kernel::default() }
+    let mptcp_without_ipv6 = kernel::MptcpSocket::is_without_ipv6();
+    Kernel { release, mptcp, mptcp_without_ipv6, ..Kernel::default() }
 }
 
 /// The parameters that a plan looks at, and those that were changed: a link that is down now is to
