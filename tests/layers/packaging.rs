@@ -82,3 +82,25 @@ fn the_init_script_of_openwrt_starts_the_daemon_only_where_it_is_switched_on() {
     assert!(on.starts_with("command /usr/bin/mptcpize daemon\nrespawn "), "{on}");
     assert!(on.ends_with("file /etc/mptcpize.toml\nwhole\n"), "{on}");
 }
+
+/// apt installs such a package, and its first program ends with "Exec format error".
+#[test]
+fn a_package_of_one_processor_gets_no_programs_of_another() {
+    let dir = tempfile::tempdir().expect("there is room");
+    for name in ["mptcpize", "mptcpize-relay"] {
+        let us = std::env::current_exe().expect("it has a name");
+        std::fs::copy(us, dir.path().join(name)).expect("there is room");
+    }
+    let other = if cfg!(target_arch = "aarch64") { "amd64" } else { "arm64" };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/package");
+    let binary = dir.path().join("mptcpize");
+    let mut package = Command::new(script);
+    package.arg("--binary").arg(&binary).args(["--architecture", other]);
+    package.args(["--by", "unused", "--library", "unused"]).arg(dir.path());
+    let output = package.output().expect("bash is here");
+    let said = String::from_utf8(output.stderr).expect("it prints text");
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let first =
+        format!("error: {} is no program for {other}\n  why: its header says: ", binary.display());
+    assert!(said.starts_with(&first), "{said}");
+}
