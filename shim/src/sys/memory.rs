@@ -107,17 +107,21 @@ mod tests {
             assert!(!is_readable(wild as *const c_void, 16), "{wild:x}");
         }
         assert!(!is_readable(start, usize::MAX), "around the end");
+        // The kernel's own pages, which may be larger.
+        // SAFETY: it only tells a number.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let page = usize::try_from(page).expect("pages have a size");
         // SAFETY: a mapping of our own, of which the second page is closed again.
         let pages = unsafe {
             let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            let pages = libc::mmap(ptr::null_mut(), 3 * PAGE, libc::PROT_READ, kind, -1, 0);
-            assert_eq!(libc::mprotect(pages.byte_add(PAGE), PAGE, libc::PROT_NONE), 0);
+            let pages = libc::mmap(ptr::null_mut(), 3 * page, libc::PROT_READ, kind, -1, 0);
+            assert_eq!(libc::mprotect(pages.byte_add(page), page, libc::PROT_NONE), 0);
             pages
         };
         let at = |offset| pages.wrapping_byte_add(offset);
-        assert!(is_readable(at(0), PAGE) && is_readable(at(2 * PAGE), PAGE));
-        assert!(!is_readable(at(0), 3 * PAGE), "a hole in the middle");
-        assert!(is_readable(at(PAGE - 3), 3) && !is_readable(at(PAGE - 3), 4));
-        assert!(!is_readable(at(2 * PAGE - 1), 1) && is_readable(at(2 * PAGE), 1));
+        assert!(is_readable(at(0), page) && is_readable(at(2 * page), page));
+        assert!(!is_readable(at(0), 3 * page), "a hole in the middle");
+        assert!(is_readable(at(page - 3), 3) && !is_readable(at(page - 3), 4));
+        assert!(!is_readable(at(2 * page - 1), 1) && is_readable(at(2 * page), 1));
     }
 }
