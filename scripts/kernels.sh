@@ -15,6 +15,9 @@ suites="debian:bullseye debian-security:bullseye-security debian:bookworm debian
 	debian:trixie debian:trixie-backports"
 # One: two emulated ones take a third more time for the same work, on a machine of two.
 processors=1
+# Of another processor, in Debian's word, and the kernel's flavour: what the caller says.
+architecture=amd64
+flavour=amd64
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
 need_tools() {
@@ -37,7 +40,7 @@ own_apt() {
 	shift
 	"$command" -o "Dir::Etc::sourcelist=$work/apt/sources.list" -o Dir::Etc::sourceparts=- \
 		-o "Dir::State::lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache" \
-		-o APT::Sandbox::User=root "$@"
+		-o APT::Sandbox::User=root -o "APT::Architecture=$architecture" -o "APT::Architectures=$architecture" "$@"
 }
 
 # Reads Debian's lists, once for a run of the script.
@@ -65,7 +68,7 @@ fetch() {
 		return 0
 	fi
 	read_lists
-	name=$(own_apt apt-cache search --names-only "^linux-image-${version//./\\.}[.][0-9][^-]*(-[0-9][^-]*)?-amd64$" |
+	name=$(own_apt apt-cache search --names-only "^linux-image-${version//./\\.}[.][0-9][^-]*(-[0-9][^-]*)?-$flavour$" |
 		sed -n 's/^\(linux-image-[^ ]*\) .*/\1/p' | sort -V | tail -n 1)
 	[[ -n $name ]] || die 5 "Debian has no Linux $version" "looked in $(echo "$suites" | tr -s '\n\t' ' ')"
 	release=${name#linux-image-}
