@@ -1,7 +1,7 @@
 //! Recipes of packages that no script fills in, because their tools read them as they are: they say what
 //! Cargo.toml says, and lead to files that are there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Each with its line of the version.
@@ -103,4 +103,58 @@ fn a_package_of_one_processor_gets_no_programs_of_another() {
     let first =
         format!("error: {} is no program for {other}\n  why: its header says: ", binary.display());
     assert!(said.starts_with(&first), "{said}");
+}
+
+/// A package with nothing in it for the processor.
+fn empty_package(dir: &Path, architecture: &str) -> PathBuf {
+    let (tree, file) = (dir.join(architecture), dir.join(format!("{architecture}.deb")));
+    std::fs::create_dir_all(tree.join("DEBIAN")).expect("there is room");
+    let control = format!(
+        "Package: empty\nVersion: 1\nArchitecture: {architecture}\nMaintainer: Nobody <nobody@example.org>\n\
+         Description: nothing\n"
+    );
+    std::fs::write(tree.join("DEBIAN/control"), control).expect("there is room");
+    let made = Command::new("dpkg-deb").arg("--build").args([&tree, &file]).output();
+    assert!(made.expect("dpkg-deb is here (package dpkg)").status.success());
+    file
+}
+
+#[test]
+fn the_emulated_machine_says_at_once_what_it_cannot_boot_with_and_what_mends_that() {
+    let dir = tempfile::tempdir().expect("there is room");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/arm64-machine");
+    // All programs that it runs before it looks for the emulator, and not that one.
+    let tools = dir.path().join("tools");
+    std::fs::create_dir(&tools).expect("there is room");
+    for tool in ["bash", "dirname", "realpath", "dpkg-deb", "tar", "rm", "sed", "cat"] {
+        let found = ["/usr/bin", "/bin"].map(|place| Path::new(place).join(tool));
+        let found = found.iter().find(|path| path.exists()).expect("every Debian has it");
+        std::os::unix::fs::symlink(found, tools.join(tool)).expect("there is room");
+    }
+    let text = dir.path().join("text.deb");
+    std::fs::write(&text, "no package").expect("there is room");
+    let release = "fix: scripts/release --architecture arm64";
+    let table = [
+        (dir.path().join("none.deb"), 2, "there is no ", release),
+        (text, 2, "is no Debian package", release),
+        (empty_package(dir.path(), "amd64"), 2, "is for amd64", release),
+        (
+            empty_package(dir.path(), "arm64"),
+            5,
+            "qemu-system-aarch64 is not here",
+            "fix: sudo apt-get install --no-install-recommends qemu-system-arm",
+        ),
+    ];
+    for (file, code, what, fix) in table {
+        let output = Command::new(&script).arg(&file).env("PATH", &tools).output();
+        let output = output.expect("bash is here");
+        let said = String::from_utf8(output.stderr).expect("it prints text");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let mut lines = said.lines();
+        assert!(
+            lines.next().is_some_and(|line| line.starts_with("error: ") && line.contains(what)),
+            "{said}"
+        );
+        assert_eq!(lines.next_back().map(str::trim), Some(fix), "{said}");
+    }
 }
