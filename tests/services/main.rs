@@ -13,6 +13,7 @@ mod enabled;
 #[cfg(feature = "services")]
 mod every_package;
 mod files;
+mod foreign;
 mod gateway;
 mod hostile_files;
 mod journey;
