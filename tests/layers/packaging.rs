@@ -36,6 +36,29 @@ fn every_recipe_names_the_version_and_the_address_of_the_workspace() {
     assert!(openwrt.contains(&format!("PKG_MAINTAINER:={}\n", of_workspace("authors"))));
 }
 
+/// Each setting of the profile stands in it: OpenWrt's build system changes `release`, which it is made from, by
+/// its environment, and what `small` leaves to that would be unwinding and checked overflows.
+#[test]
+fn the_recipe_of_openwrt_builds_what_scripts_size_measures() {
+    let recipe = read("scripts/packaging/openwrt/Makefile");
+    let measured = read("scripts/size");
+    let manifest = read("Cargo.toml");
+    let profile = manifest.split("[profile.small]\n").nth(1).expect("there is the profile");
+    for key in ["panic", "lto", "codegen-units", "opt-level", "overflow-checks", "strip"] {
+        assert!(profile.contains(&format!("\n{key} = ")), "{key}: {profile}");
+    }
+    assert!(
+        recipe.contains("\nCARGO_PKG_PROFILE:=small\n") && measured.contains("--profile small ")
+    );
+    // Where scripts/size takes the flags from.
+    let flags = recipe.lines().find_map(|line| line.strip_prefix("CARGO_RUSTFLAGS+="));
+    let script = flags.and_then(|flags| flags.split_once("$(PKG_BUILD_DIR)/"));
+    let (_, script) = script.expect("a script of the linker");
+    assert!(read(script).contains("\nINSERT "), "it adds to the linker's own script");
+    let features = "launcher,--no-default-features)";
+    assert!(recipe.contains(features) && measured.contains(" --no-default-features "));
+}
+
 /// What scripts/install reads of the tree, by the words that it is written in there.
 #[test]
 fn the_files_that_are_installed_are_there() {

@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod ip_mptcp;
 pub mod metrics;
 mod names_last;
+pub mod parts;
 pub mod pm;
 pub mod policy;
 pub mod relay;
@@ -129,12 +130,15 @@ pub enum Command {
     #[command(long_about = relay::LONG)]
     Relay(relay::Relay),
     /// Make services use MPTCP, or every program of the host
+    #[cfg(feature = "enable")]
     #[command(long_about = unit::ENABLE_LONG)]
     Enable(unit::Enable),
     /// Undo enable, and leave no trace
+    #[cfg(feature = "enable")]
     #[command(long_about = unit::DISABLE_LONG)]
     Disable(unit::Disable),
     /// Show enabled units, and whether their sockets are MPTCP
+    #[cfg(feature = "enable")]
     #[command(long_about = unit::LIST_LONG)]
     List(unit::List),
     /// Show paths, connections, subflows, and why a connection is TCP
@@ -166,15 +170,19 @@ pub enum Command {
     #[command(long_about = pm::MONITOR_LONG)]
     Monitor(pm::Monitor),
     /// Print the completion script of a shell
+    #[cfg(feature = "manual")]
     #[command(long_about = shell::COMPLETIONS_LONG)]
     Completions(shell::Completions),
     /// Write the manual pages
+    #[cfg(feature = "manual")]
     #[command(long_about = shell::MAN_LONG)]
     Man(shell::Man),
     /// Print what may stand next: what the completion scripts call
+    #[cfg(feature = "manual")]
     #[command(hide = true)]
     Complete(shell::Complete),
     /// Supervise containers: what `enable --containers --via seccomp` starts
+    #[cfg(feature = "enable")]
     #[command(hide = true)]
     ContainersSupervisor,
 }

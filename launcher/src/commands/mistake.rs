@@ -11,6 +11,7 @@ use std::ffi::{OsStr, OsString};
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::cli::parts::{self, Part};
 use crate::cli::{self, Cli};
 use crate::error::{Error, Exit};
 use crate::host::process::{signals, stdio};
@@ -134,6 +135,15 @@ impl<'a> Mistake<'a> {
 
     /// There is no such verb.
     fn verb_of(&self, word: &str) -> Error {
+        let above = self.name.strip_prefix("mptcpize ").map(|above| format!("{above} "));
+        let verb = format!("{}{word}", above.unwrap_or_default());
+        if let Some(Part { feature, what, .. }) = parts::left_out(&verb) {
+            return usage(format!("this mptcpize was built without {verb}"))
+                .why(format!(
+                    "it is of the feature \"{feature}\" ({what}), left out to keep it small"
+                ))
+                .fix(format!("{}    # names the verbs that are here", self.help()));
+        }
         let shown = without_key(word);
         let shown = plain::words(&shown);
         let mut verbs = Vec::new();

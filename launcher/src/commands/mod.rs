@@ -41,20 +41,27 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Daemon(arguments)) => daemon::daemon(&arguments, &locations()),
         Some(Command::Gateway(arguments)) => gateway::gateway(arguments, &locations()),
         Some(Command::Relay(arguments)) => relay::relay(arguments, &locations()),
+        #[cfg(feature = "enable")]
         Some(Command::Enable(arguments)) if arguments.system => {
             system::enable(&arguments, &locations())
         }
+        #[cfg(feature = "enable")]
         Some(Command::Enable(arguments)) if arguments.containers => {
             containers::enable(&arguments, &locations())
         }
+        #[cfg(feature = "enable")]
         Some(Command::Enable(arguments)) => units::enable::enable(&arguments, &locations()),
+        #[cfg(feature = "enable")]
         Some(Command::Disable(arguments)) if arguments.system => {
             system::disable(&arguments, &locations())
         }
+        #[cfg(feature = "enable")]
         Some(Command::Disable(arguments)) if arguments.containers => {
             containers::disable(&arguments, &locations())
         }
+        #[cfg(feature = "enable")]
         Some(Command::Disable(arguments)) => units::disable::disable(&arguments, &locations()),
+        #[cfg(feature = "enable")]
         Some(Command::List(arguments)) => units::list::list(&arguments, &locations()),
         Some(Command::Status(arguments)) => show::status::status(&arguments, &locations()),
         #[cfg(feature = "top")]
@@ -66,9 +73,13 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Counters(arguments)) => show::counters::counters(&arguments, &locations()),
         Some(Command::Metrics(arguments)) => show::metrics::metrics(&arguments, &locations()),
         Some(Command::Monitor(arguments)) => pm::monitor::monitor(arguments, &locations()),
+        #[cfg(feature = "manual")]
         Some(Command::Completions(arguments)) => shell::completions(&arguments),
+        #[cfg(feature = "manual")]
         Some(Command::Man(arguments)) => shell::man(&arguments),
+        #[cfg(feature = "manual")]
         Some(Command::Complete(arguments)) => shell::complete(&arguments, &locations()),
+        #[cfg(feature = "enable")]
         Some(Command::ContainersSupervisor) => containers::supervise(&locations()),
         None => version::version(),
     }

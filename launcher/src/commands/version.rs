@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::cli::parts::PARTS;
 use crate::error::Exit;
 use crate::host::observe::kernel::{MptcpSocket, release};
 use crate::host::observe::lacks;
@@ -9,13 +10,16 @@ use crate::inject::library;
 use crate::output;
 use mptcpize_model::Kernel;
 
-/// Prints three lines for a bug report, and on an older kernel a fourth about what it lacks.
+/// Prints three lines for a bug report, and one more each for what was left out of the build and for what
+/// an older kernel lacks.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub fn version() -> anyhow::Result<Exit> {
     let kernel = Kernel { release: release(), ..Kernel::default() };
     let lacks = mptcpize_model::lacks::words(&lacks::look(&kernel));
+    let without: Vec<&str> =
+        PARTS.iter().filter(|part| !part.built).map(|part| part.feature).collect();
     let object = || {
         json!({
             "version": 1,
@@ -24,6 +28,7 @@ pub fn version() -> anyhow::Result<Exit> {
             "kernel": kernel.release,
             "mptcp": MptcpSocket::probe().to_string(),
             "lacks": lacks,
+            "without": without,
         })
     };
     if output::json::answer(object)? {
@@ -37,6 +42,9 @@ pub fn version() -> anyhow::Result<Exit> {
         kernel.release,
         MptcpSocket::probe(),
     ))?;
+    if !without.is_empty() {
+        output::line(&format!("without  {}: left out of this build", without.join(", ")))?;
+    }
     if let Some(lacks) = lacks {
         output::line(&format!("lacks    {lacks}"))?;
     }

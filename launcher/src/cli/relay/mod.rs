@@ -58,6 +58,7 @@ pub struct Relay {
 #[derive(Debug, Subcommand)]
 pub enum RelayCommand {
     /// Be a relay: end MPTCP here and go on in TCP
+    #[cfg(feature = "serve")]
     #[command(long_about = serve::LONG)]
     Serve(serve::Serve),
     /// Store a relay by its URL
@@ -76,6 +77,7 @@ pub enum RelayCommand {
     #[command(long_about = test::LONG)]
     Test(test::Test),
     /// Add, remove and list users of the relay that this host is
+    #[cfg(feature = "serve")]
     #[command(long_about = user::LONG)]
     User(user::User),
 }

@@ -20,12 +20,14 @@ use crate::locations::Locations;
 /// The verb's own; see each file.
 pub fn relay(arguments: Relay, locations: &Locations) -> anyhow::Result<Exit> {
     match arguments.command {
+        #[cfg(feature = "serve")]
         RelayCommand::Serve(arguments) => serve::serve(&arguments, locations),
         RelayCommand::Add(arguments) => stored::add(&arguments, locations),
         RelayCommand::List(arguments) => stored::list(&arguments, locations),
         RelayCommand::Remove(arguments) => stored::remove(&arguments, locations),
         RelayCommand::Agent(arguments) => agent::agent(&arguments, locations),
         RelayCommand::Test(arguments) => test::test(&arguments, locations),
+        #[cfg(feature = "serve")]
         RelayCommand::User(arguments) => user::user(&arguments, locations),
     }
 }
