@@ -7,6 +7,7 @@ use crate::host::observe::kernel::{MptcpSocket, release};
 use crate::host::observe::lacks;
 use crate::inject::library;
 use crate::output;
+use crate::output::term::{Colour, Term};
 use mptcpize_model::Kernel;
 
 /// Prints three lines for a bug report, and on an older kernel a fourth about what it lacks.
@@ -29,16 +30,17 @@ pub fn version() -> anyhow::Result<Exit> {
     if output::json::answer(object)? {
         return Ok(Exit::Done);
     }
+    let width = Term::of_stdout(Colour::Never).width;
+    let shim = format!("sha256 {} ({} bytes)", library::SHA256, library::BYTES.len());
+    let probed = format!("{}: {}", kernel.release, MptcpSocket::probe());
     output::line(&format!(
-        "mptcpize {}\nshim     sha256 {} ({} bytes)\nkernel   {}: {}",
+        "mptcpize {}\n{}\n{}",
         env!("CARGO_PKG_VERSION"),
-        library::SHA256,
-        library::BYTES.len(),
-        kernel.release,
-        MptcpSocket::probe(),
+        output::row("shim", &shim, width),
+        output::row("kernel", &probed, width)
     ))?;
     if let Some(lacks) = lacks {
-        output::line(&format!("lacks    {lacks}"))?;
+        output::line(&output::row("lacks", &lacks, width))?;
     }
     Ok(Exit::Done)
 }
