@@ -86,8 +86,9 @@ fn no_socket_or_file_of_ours_takes_the_place_of_a_closed_descriptor() {
 }
 
 #[test]
-fn what_cannot_be_written_in_a_home_is_said_with_a_way_on() {
-    let station = station();
+fn a_user_without_a_home_looks_as_others_do() {
+    let mut station = station();
+    station.mounting("mount -t tmpfs -o mode=1777 tmpfs /var/tmp");
     let id = scratch::NOBODY.to_string();
     let by = |words: &str, home: Option<&str>| {
         let set = ["--reuid", &id, "--regid", &id, "--clear-groups", "--"];
@@ -105,10 +106,9 @@ fn what_cannot_be_written_in_a_home_is_said_with_a_way_on() {
             assert!([0, 3].contains(&said.code()), "{home:?} {words}: {said}");
             assert!(!said.stderr.contains("error:"), "{home:?} {words}: {said}");
         }
+        // A directory of the user's own is as good; see counters.rs for those that are none.
         let said = by("counters --since-last", home);
-        assert!([1, 4].contains(&said.code()) && said.stdout.is_empty(), "{home:?}: {said}");
-        assert!(said.stderr.starts_with("error: cannot keep the counters"), "{home:?}: {said}");
-        assert!(said.stderr.contains("\n  fix: set XDG_RUNTIME_DIR to a directory"), "{said}");
+        assert!(said.code() == 0 && !said.stdout.is_empty(), "{home:?}: {said}");
     }
 }
 
