@@ -9,6 +9,7 @@ pub mod counters;
 mod daemon;
 pub mod decision;
 pub mod diff;
+mod graph;
 mod help;
 pub mod json;
 pub mod judged;

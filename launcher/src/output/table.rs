@@ -212,7 +212,7 @@ mod tests {
         ];
         assert_eq!(
             table(&Term { width: 20, ..Term::PLAIN }, &columns, &rows),
-            "w1\n  ADDRESS  10.0.1.2\n  USE      subflow, or\n           backup\n  \
+            "w1\n  ADDRESS  10.0.1.2\n  USE      subflow,\n           or backup\n  \
              ADDRESS\n    2001:db8:1234:5678::2\n  USE      backup\n"
         );
     }

@@ -1,15 +1,13 @@
 //! A frame of `mptcpize top`, as lines of painted pieces: the same for the terminal, for `--once`
 //! and for a test. Every line fits the width, and the frame fits the height.
 
+use crate::output::graph::graph;
 use crate::output::term::{Piece, Term, Tone, clip};
 use crate::output::units;
 use crate::output::{status, top_connections, top_lan, top_paths, top_relays, wrap};
 use mptcpize_model::checks::Verdict;
 use mptcpize_model::phrase;
 use mptcpize_model::top::{PathLine, STILL_BIT_S, Snapshot};
-
-/// The heights of a little graph.
-const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Events that are shown where there is room for them.
 const EVENTS: usize = 5;
@@ -233,18 +231,6 @@ fn title(snapshot: &Snapshot, width: usize) -> Vec<Piece> {
         (mark, Some(status::tone(snapshot.verdict))),
         (format!("{left}{gap}{fitting}"), None),
     ]
-}
-
-/// A graph of 16 columns, the latest value at its right end; its own highest value is full.
-pub(super) fn graph(history: &[u64]) -> String {
-    let highest = history.iter().copied().max().unwrap_or(0).max(1);
-    // A path that never carried anything has no graph: its asking neighbours are not drawn as full.
-    if highest < STILL_BIT_S {
-        return format!("{:>16}", LEVELS[0].to_string().repeat(history.len()));
-    }
-    let level = |value: &u64| LEVELS[(u128::from(*value) * 7 / u128::from(highest)) as usize];
-    let drawn: String = history.iter().map(level).collect();
-    format!("{drawn:>16}")
 }
 
 /// The subflows of the chosen connection, each with its own graph.

@@ -1,8 +1,8 @@
 //! The paths in a frame of `mptcpize top`: how each is doing, and what it carries of the whole. Which columns
 //! there are goes by the width; what is wrong with a path is always there.
 
+use crate::output::graph::graph;
 use crate::output::term::{Piece, Tone, clip};
-use crate::output::top::graph;
 use crate::output::units;
 use mptcpize_model::top::PathLine;
 
