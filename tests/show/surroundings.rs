@@ -192,6 +192,39 @@ fn kernel_settings_that_nobody_may_write_stay_and_the_rest_is_done_and_undone() 
 }
 
 #[test]
+fn a_run_directory_that_nobody_may_write_is_named_with_what_opens_it() {
+    let mut lab = Uplinks::two_subnets("15mbit");
+    let station = &mut lab.client;
+    let before = station.state();
+    station.mounting("mount -o remount,bind,ro /run");
+    for words in ["setup", "daemon", "counters --since-last", "gateway undo", "relay serve undo"] {
+        let said = station.tool(words).run();
+        // Nothing to undo is no error.
+        if said.code() != 0 {
+            assert_eq!(said.code(), 1, "{words}: {said}");
+            assert!(said.stderr.contains("read-only file system\n"), "{words}: {said}");
+            let fix = "\n  fix: sudo mount -o remount,rw /run    # in a container: ";
+            assert!(said.stderr.contains(fix), "{words}: {said}");
+        }
+        let undoes = words.ends_with("undo");
+        assert!(said.code() == 1 || undoes, "{words}: {said}");
+        assert_eq!(
+            said.stdout.is_empty(),
+            words == "setup" || words == "daemon",
+            "{words}: {said}"
+        );
+    }
+    for (words, code) in [("status", 3), ("check", 3), ("setup --dry-run", 0), ("run true", 0)] {
+        let said = station.tool(words).run();
+        assert_eq!(said.code(), code, "{words}: {said}");
+        // A program runs; that the host was not set up for it is told.
+        assert!(!said.stderr.contains("error") || words == "run true", "{words}: {said}");
+    }
+    station.mounting("");
+    assert_same(&before, &station.state(), "nothing was changed");
+}
+
+#[test]
 fn a_terminal_that_cannot_be_drawn_on_gets_plain_lines() {
     let station = station();
     let at_terminal = |words: &str, term: Option<&str>| {

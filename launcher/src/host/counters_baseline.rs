@@ -93,8 +93,11 @@ fn write_in(directory: &Path, netns: u64, kept: &Kept) -> Result<(), Error> {
     if fs::symlink_metadata(directory).is_ok() {
         lock::check(directory)?;
     }
-    lock::make(directory)
-        .map_err(|error| Error::new(error.exit(), WHAT).why(error.clause()).fix(fix()))?;
+    lock::make(directory).map_err(|error| match error.exit() {
+        // Another directory is as good.
+        Exit::NotPermitted => error.of(WHAT).fix(fix()),
+        _ => error.of(WHAT).or_fix(fix()),
+    })?;
     let text = serde_json::to_vec(kept).unwrap_or_default();
     // Another mptcpize may have let go of the last lock in the directory, and removed it.
     again(|| {
