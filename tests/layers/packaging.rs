@@ -82,3 +82,23 @@ fn the_init_script_of_openwrt_starts_the_daemon_only_where_it_is_switched_on() {
     assert!(on.starts_with("command /usr/bin/mptcpize daemon\nrespawn "), "{on}");
     assert!(on.ends_with("file /etc/mptcpize.toml\nwhole\n"), "{on}");
 }
+
+/// pacman goes on after a function of a package's own script has failed; a hook can end the transaction.
+#[test]
+fn pacman_keeps_the_package_where_its_effects_cannot_be_taken_back() {
+    let hook = read("scripts/packaging/mptcpize.hook");
+    let lines: Vec<&str> = hook.lines().collect();
+    for line in ["Operation = Remove", "When = PreTransaction", "AbortOnFail"] {
+        assert!(lines.contains(&line), "{line}: {hook}");
+    }
+    let recipe = read("scripts/packaging/PKGBUILD");
+    let value = |text: &str, key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no {key}: {text}"))
+    };
+    assert_eq!(value(&hook, "Target = "), value(&recipe, "pkgname="));
+    // Where the recipe puts it: Arch has no /usr/libexec.
+    assert_eq!(value(&hook, "Exec = "), "/usr/lib/mptcpize/before-removal");
+    assert!(recipe.contains("--libexec lib ") && recipe.contains("/usr/share/libalpm/hooks/"));
+    assert!(!read("scripts/packaging/mptcpize.install").contains("pre_remove"));
+}
