@@ -30,6 +30,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_secs(1);
 /// How often it looks whether the first has ended.
 const LOOK: Duration = Duration::from_millis(20);
+/// How many patiences at most where many take turns.
+const TURNS: u32 = 12;
 /// The directory of the lock files, in the run directory.
 const LOCKS: &str = "lock";
 /// The lock file of those who replace another lock file.
@@ -99,7 +101,9 @@ pub fn take_lasting(directory: &Path, name: &str) -> Result<Attempt, Error> {
     wait_for(directory, name, MOMENT, |_| {})
 }
 
-/// Tries until it is taken or `patience` ends; at least twice, for a loaded host may let us run no sooner.
+/// Tries until it is taken or `patience` ends; at least twice, for a loaded host may let us run no sooner. The
+/// patience is with one holder: who gets the lock before us begins it anew, because many that take turns are
+/// no sign that one is stuck. They get it in no order, so it ends at [`TURNS`] times as much.
 fn wait_for(
     directory: &Path,
     name: &str,
@@ -107,18 +111,23 @@ fn wait_for(
     waiting: impl FnOnce(&str),
 ) -> Result<Attempt, Error> {
     let started = Instant::now();
+    let (mut before, mut since) = (String::new(), started);
     let mut waiting = Some(waiting);
     loop {
-        let last = started.elapsed() > patience && waiting.is_none();
-        match try_take(directory, name)? {
-            Attempt::Held(holder) if !last => {
-                if let Some(waiting) = waiting.take() {
-                    waiting(&holder);
-                }
-                std::thread::sleep(LOOK);
-            }
-            attempt => return Ok(attempt),
+        let holder = match try_take(directory, name)? {
+            Attempt::Held(holder) => holder,
+            taken => return Ok(taken),
+        };
+        if holder != before {
+            (before, since) = (holder.clone(), Instant::now());
         }
+        let over = since.elapsed() > patience || started.elapsed() > patience * TURNS;
+        match waiting.take() {
+            None if over => return Ok(Attempt::Held(holder)),
+            None => {}
+            Some(waiting) => waiting(&holder),
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
