@@ -31,6 +31,15 @@ wrong_usage() {
 	exit 2
 }
 
+# no_arguments ARGUMENT…: for a script that takes none but -h; the caller defines usage().
+no_arguments() {
+	case ${1:-} in
+	"") ;;
+	-h | --help) usage && exit 0 ;;
+	*) wrong_usage "unknown argument $1" ;;
+	esac
+}
+
 # value_of OPTION REMAINING…: complain when an option that wants a value stands last.
 value_of() {
 	(($# >= 2)) || wrong_usage "$1 wants a value"

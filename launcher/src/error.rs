@@ -91,6 +91,18 @@ impl Error {
         format!("{}{why}", self.what)
     }
 
+    /// What else is wrong because of this: the same cause, remedy and exit code, under another name.
+    #[must_use]
+    pub fn of(self, what: impl Into<String>) -> Self {
+        Error { why: Some(self.clause()), what: what.into(), ..self }
+    }
+
+    /// Adds the remedy where there is none yet.
+    #[must_use]
+    pub fn or_fix(self, fix: impl fmt::Display) -> Self {
+        if self.fix.is_some() { self } else { self.fix(fix) }
+    }
+
     /// It as an object, for `-j`: `what`, `why` and `fix` as they are printed, null where there is none.
     pub fn json(&self) -> Value {
         json!({ "what": self.what, "why": self.why, "fix": self.fix, "exit": self.exit as i32 })

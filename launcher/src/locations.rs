@@ -203,14 +203,15 @@ impl Locations {
     }
 
     /// Where a user's last look at the counters is kept, best first: nobody else's is looked at, so that
-    /// two users do not take each other's.
+    /// two users do not take each other's. The last is for a user without a home, as services have.
     pub fn counters(&self, user: u32) -> Vec<PathBuf> {
         if user == 0 {
             return vec![self.run()];
         }
         let caches = [self.xdg_cache.clone(), self.home.as_ref().map(|home| home.join(".cache"))];
         let bases = [self.runtime.clone()].into_iter().chain(caches).flatten();
-        bases.map(|base| base.join("mptcpize")).collect()
+        let shared = self.root.join("var/tmp").join(format!("mptcpize-{user}"));
+        bases.map(|base| base.join("mptcpize")).chain([shared]).collect()
     }
 
     /// The mark that a user has had the hint of this boot; the runtime directory ends with it.

@@ -8,6 +8,7 @@ mod arrows;
 mod package;
 mod packaging;
 mod ports;
+mod scripts;
 mod workflows;
 
 use std::collections::BTreeSet;

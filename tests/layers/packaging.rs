@@ -181,3 +181,23 @@ fn the_emulated_machine_says_at_once_what_it_cannot_boot_with_and_what_mends_tha
         assert_eq!(lines.next_back().map(str::trim), Some(fix), "{said}");
     }
 }
+
+/// pacman goes on after a function of a package's own script has failed; a hook can end the transaction.
+#[test]
+fn pacman_keeps_the_package_where_its_effects_cannot_be_taken_back() {
+    let hook = read("scripts/packaging/mptcpize.hook");
+    let lines: Vec<&str> = hook.lines().collect();
+    for line in ["Operation = Remove", "When = PreTransaction", "AbortOnFail"] {
+        assert!(lines.contains(&line), "{line}: {hook}");
+    }
+    let recipe = read("scripts/packaging/PKGBUILD");
+    let value = |text: &str, key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no {key}: {text}"))
+    };
+    assert_eq!(value(&hook, "Target = "), value(&recipe, "pkgname="));
+    // Where the recipe puts it: Arch has no /usr/libexec.
+    assert_eq!(value(&hook, "Exec = "), "/usr/lib/mptcpize/before-removal");
+    assert!(recipe.contains("--libexec lib ") && recipe.contains("/usr/share/libalpm/hooks/"));
+    assert!(!read("scripts/packaging/mptcpize.install").contains("pre_remove"));
+}

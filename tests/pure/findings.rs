@@ -205,6 +205,22 @@ fn each_observation_gives_its_findings() {
             |seen| counted(seen, &[("MPJoinSynTx", 9), ("MPJoinSynTxConnectErr", 9)]),
             &["counters.joins_unsent"],
         ),
+        (
+            "joins of connections that may all be within this host",
+            |seen| {
+                let local = ("MPCapableSYNACKRX", 2);
+                counted(seen, &[("MPJoinSynTx", 4), local, ("MPCapableSYNRX", 2)]);
+            },
+            &["counters.joins_within"],
+        ),
+        (
+            "joins of connections to others beside some within this host",
+            |seen| {
+                let more = ("MPCapableSYNACKRX", 3);
+                counted(seen, &[("MPJoinSynTx", 4), more, ("MPCapableSYNRX", 2)]);
+            },
+            &["counters.joins_unanswered"],
+        ),
         ("a blackhole", |seen| counted(seen, &[("Blackhole", 1)]), &["counters.blackhole"]),
         (
             "joins refused",

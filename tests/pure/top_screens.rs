@@ -141,6 +141,35 @@ fn every_frame_is_as_recorded() {
 }
 
 #[test]
+fn what_is_printed_once_has_no_keys_and_no_blank_lines_and_cuts_no_remedy() {
+    for (name, seen) in [
+        ("laptop", laptop()),
+        ("troubled", troubled()),
+        ("gateway", gateway()),
+        ("relays", relayed(0)),
+    ] {
+        for (width, utf8) in [(20, true), (40, true), (40, false), (80, true), (84, true)] {
+            let term = Term { width, utf8, ..Term::PLAIN };
+            let text = top::once(&watched(&seen, &View::default()), &term);
+            assert!(text.lines().all(|line| !line.trim().is_empty()), "{width}: {text}");
+            assert!(!text.contains("quit") && !text.contains("details"), "{width}: {text}");
+            assert!(utf8 || text.is_ascii(), "{width}: {text}");
+            let is_fix = |line: &str| line.contains("fix: ") || line.contains("more: mptcpize");
+            let long = text.lines().find(|line| line.chars().count() > width && !is_fix(line));
+            assert_eq!(long, None, "{width}: {text}");
+            if name == "troubled" {
+                let fix = "   fix: sudo mptcpize endpoint delete id 3\n";
+                assert!(text.contains(fix) && text.contains("no carrier\n"), "{width}: {text}");
+            }
+            if width != 84 {
+                let letters = if utf8 { "" } else { "-ascii" };
+                same(&format!("top-once-{name}-{width}{letters}.txt"), &text);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_frame_fits_every_terminal() {
     for seen in [laptop(), fresh(), crowd(), gateway(), relayed(0)] {
         let view = View { details: true, selected: 400, ..View::default() };

@@ -182,6 +182,27 @@ fn two_at_once_make_one_set_up() {
     assert_eq!(said, "undid 25 changes\n");
 }
 
+/// An undo that found nothing, and then waited for a set-up that had begun, has that to undo: it threw the
+/// journal away, and what carries no mark of ours stayed.
+#[test]
+fn an_undo_that_waits_for_a_set_up_that_has_begun_undoes_that() {
+    let lab = Uplinks::two_subnets("15mbit");
+    let before = lab.client.state();
+    // The first sync is that of the journal that says nothing yet.
+    let (first, tool) = stopped(&lab.client, 1);
+    let log = crate::support::scratch("second").join("stderr");
+    let said = fs::File::create(&log).expect("a scratch file");
+    let second = lab.client.tool("setup undo").stderr(said.into()).start();
+    let waiting = format!("mptcpize: waiting for another mptcpize (process {tool}) to finish\n");
+    wait::until("the undo to wait", || fs::read_to_string(&log).is_ok_and(|said| said == waiting));
+    resume(&tool);
+    let (first, second) = (first.finish().ok(), second.finish().ok());
+    assert!(first.stdout.starts_with("set up w1 and w2 with 15 changes"), "{first}");
+    assert_eq!(second.stdout, "undid 15 changes\n", "{second}");
+    assert_same(&before, &lab.client.state(), "undone");
+    assert!(!lab.client.state_directory().exists());
+}
+
 /// A set-up whose journal is then damaged; the host before it.
 fn damaged(damage: impl FnOnce(&str) -> Vec<u8>) -> (Uplinks, String) {
     let lab = Uplinks::three_dongles("15mbit");

@@ -34,6 +34,13 @@ fn the_nearest_verb_option_or_value_is_named_in_the_whole_line() {
         // Options that stand before the verb that has them.
         ("--dry-run setup", "mptcpize setup --dry-run"),
         ("--dry-run --backup=w1 setup", "mptcpize setup --dry-run --backup=w1"),
+        ("--backup w1 setup", "mptcpize setup --backup w1"),
+        ("--only w1,w2 --dry-run setup -v", "mptcpize setup --only w1,w2 --dry-run -v"),
+        ("--netns x status -a", "mptcpize status --netns x -a"),
+        ("--via preload run true", "mptcpize run --via preload true"),
+        ("--port 99 relay serve", "mptcpize relay serve --port 99"),
+        ("--confirm setup", "mptcpize setup --confirm"),
+        ("--nosuch w1 setup", "mptcpize --help"),
         ("setup --salvage undo", "mptcpize setup undo --salvage"),
         ("help stauts", "mptcpize help status"),
         ("help relay lsit", "mptcpize help relay list"),

@@ -220,6 +220,25 @@ fn watching_shows_one_object_a_line_and_ends_with_its_reader() {
 }
 
 #[test]
+fn watching_in_a_pipe_tells_screens_apart_and_calls_no_traffic_by_one_name() {
+    let lab = two_uplinks();
+    // Until a screen that is not the first shows both links without traffic.
+    let until = r#"{ print } /^──────── [0-9][0-9]:/ { screens++; idle = 0 }
+        /^w/ && $NF == "idle" { if (++idle == 2 && screens) exit }"#;
+    let script = format!("{} status --watch=1 | awk '{until}'", tool::binary().display());
+    let watch = Cmd::new("bash").args(["-c", &script]).env("LC_ALL", "C.UTF-8");
+    let said = watch.within(&lab.client).run();
+    let screens: Vec<&str> = said.stdout.split("\n\n──────── ").collect();
+    assert!(screens.len() > 1, "{said}");
+    assert!(said.stdout.starts_with(['●', '!', '✗']), "nothing stands before the first: {said}");
+    for screen in screens {
+        // The last one ends where the reader did.
+        assert_eq!(screen.matches(" MPTCP is ").count(), 1, "{said}");
+        assert!(!screen.contains(" 0 bit/s"), "{said}");
+    }
+}
+
+#[test]
 fn where_a_kernel_has_one_scheduler_and_no_parameter_for_it_its_name_is_said() {
     let mut lab = crate::support::uplinks::Uplinks::two_subnets("50mbit");
     // The parameters of Linux 6.1, as far as they are read.

@@ -212,6 +212,24 @@ fn without_a_terminal_it_says_what_to_do_instead() {
     assert!(frame.stdout.contains("no path: no link has"), "{frame}");
 }
 
+/// That of a container that was made a moment ago.
+#[test]
+fn a_terminal_that_does_not_say_its_size_has_that_of_most() {
+    let host = Netns::new();
+    let line = format!("stty cols 0 rows 0; exec {} top", tool::binary().display());
+    let script = Cmd::new("script").args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
+    // It leaves by a key that was pressed before it came, after its first frame.
+    let shown = script.env("LC_ALL", "C.UTF-8").input("q").within(&host).run().ok().stdout;
+    for text in ["mptcpize top", "connections", "no path: no link has", " q quit  p pause"] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let line = format!("stty cols 0 rows 0; {} status", tool::binary().display());
+    let script = Cmd::new("script").args(["-qec", &line, "/dev/null"]).env("TERM", "dumb");
+    let shown = script.within(&host).run().stdout;
+    let long = shown.lines().find(|line| line.trim_end().chars().count() > 80);
+    assert_eq!(long, None, "{shown}");
+}
+
 /// Tells this file's own binary that it is to panic.
 const PANIC: &str = "PANIC_IN_FULL_SCREEN";
 

@@ -133,13 +133,14 @@ changes nothing of the host. Those that are 0 are left out, as nstat(8) does; --
 
 With --since-last it keeps what the kernel has counted, for the next time: a file for each network \
 namespace, root's in /run/mptcpize, a user's in mptcpize below $XDG_RUNTIME_DIR, $XDG_CACHE_HOME or \
-~/.cache, whichever can be written first. Each user has their own, and root's is none of theirs.";
+~/.cache, or in /var/tmp/mptcpize-UID, whichever can be written first. What others can write to is not \
+used. Where nothing can be kept, it prints what there is, and then why. Each user has their own, and root's is none of theirs.";
 
 /// The sections below the options of `counters`.
 const COUNTERS_MORE: &str = "\
 Exit status:
   0  printed
-  1  what was printed last cannot be kept
+  1  it was printed and cannot be kept
   2  wrong usage
   4  not permitted to keep it, or to enter the namespace
   5  the kernel has no MPTCP
@@ -151,7 +152,8 @@ Environment:
 
 Files:
   /run/mptcpize  what --since-last has kept for root
-  $XDG_RUNTIME_DIR/mptcpize, $XDG_CACHE_HOME/mptcpize, ~/.cache/mptcpize
+  $XDG_RUNTIME_DIR/mptcpize, $XDG_CACHE_HOME/mptcpize, ~/.cache/mptcpize,
+  /var/tmp/mptcpize-UID
       the same for a user, in the first that can be written
 
 Examples:

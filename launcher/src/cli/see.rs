@@ -27,8 +27,9 @@ family stand below it. Paths without a carrier are shown and not counted. What i
 endpoints, routing, limits and packet filter is what `mptcpize check` finds; `check` looks further.
 
 Rates are the byte counters of the link, whoever sends. They are measured for 0.2 s, and only \
-while MPTCP connections carry data, else the columns say `idle`; with --watch, from one look to \
-the next.";
+while MPTCP connections carry data, else the columns say `idle`, as they do below 1 kbit/s; with --watch, \
+from one look to the next. Where the screen cannot be cleared, as in a pipe, a line with the time \
+stands between two looks.";
 
 /// The sections below the options of `status`.
 const STATUS_MORE: &str = "\

@@ -62,7 +62,15 @@ impl<'a> Mistake<'a> {
         let (mut depth, mut of_help) = (0, false);
         // The verbs stand before anything that they take.
         for (at, word) in words.iter().enumerate().filter(|(_, word)| !word.starts_with('-')) {
-            let Some(below) = verb.find_subcommand(word) else { break };
+            let Some(below) = verb.find_subcommand(word) else {
+                // The value of an option that stands before the verb that has it.
+                let option = at.checked_sub(1).map_or("", |before| words[before].as_str());
+                let later = words[at..].iter().find_map(|word| verb.find_subcommand(word));
+                match later.and_then(|later| option_within(later, option)) {
+                    Some(option) if option.get_action().takes_values() => continue,
+                    _ => break,
+                }
+            };
             if below.get_name() == "help" {
                 // What follows are verbs of the one that has it.
                 of_help = true;
@@ -277,22 +285,27 @@ impl<'a> Mistake<'a> {
 
     /// The whole line with the verb's options behind it, if this is one of them and stands before it.
     fn behind_the_verb(&self, wrong: &str) -> Option<String> {
-        let of_verb = |word: &str| {
-            let name = word.split_once('=').map_or(word, |(name, _)| name);
-            self.verb.get_arguments().filter(|option| !option.is_hide_set()).any(|option| {
-                option.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
-                    || option.get_short().is_some_and(|short| name == format!("-{short}"))
-            })
-        };
         let (before, behind) = self.words.split_at(self.depth);
         let is_wrong = |word: &String| {
             word.strip_prefix(wrong).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
         };
-        if !of_verb(wrong) || !before.iter().any(is_wrong) {
+        option_of(&self.verb, wrong)?;
+        if !before.iter().any(is_wrong) {
             return None;
         }
-        let (moved, kept): (Vec<&String>, Vec<&String>) =
-            before.iter().partition(|word| of_verb(word));
+        let (mut moved, mut kept) = (Vec::new(), Vec::new());
+        let mut words = before.iter();
+        while let Some(word) = words.next() {
+            let Some(option) = option_of(&self.verb, word) else {
+                kept.push(word);
+                continue;
+            };
+            moved.push(word);
+            if option.get_action().takes_values() && !word.contains('=') {
+                // The last word is the verb, and no value.
+                moved.extend(if words.len() > 1 { words.next() } else { None });
+            }
+        }
         let first = "mptcpize".to_owned();
         let words = [&first].into_iter().chain(kept).chain(moved).chain(behind);
         Some(self.line(&words.cloned().collect::<Vec<String>>()))
@@ -314,6 +327,21 @@ impl<'a> Mistake<'a> {
     fn help(&self) -> String {
         format!("{} --help", self.name)
     }
+}
+
+/// The option of a verb that a word is, with its value or without.
+fn option_of<'a>(verb: &'a clap::Command, word: &str) -> Option<&'a clap::Arg> {
+    let name = word.split_once('=').map_or(word, |(name, _)| name);
+    verb.get_arguments().filter(|option| !option.is_hide_set()).find(|option| {
+        option.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
+            || option.get_short().is_some_and(|short| name == format!("-{short}"))
+    })
+}
+
+/// The option of a verb, or of one below it.
+fn option_within<'a>(verb: &'a clap::Command, word: &str) -> Option<&'a clap::Arg> {
+    let below = || verb.get_subcommands().find_map(|one| option_within(one, word));
+    option_of(verb, word).or_else(below)
 }
 
 /// A word without what may be a key, which has no place in a log: from the scheme of a relay's URL on.

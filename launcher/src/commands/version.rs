@@ -8,6 +8,7 @@ use crate::host::observe::kernel::{MptcpSocket, release};
 use crate::host::observe::lacks;
 use crate::inject::library;
 use crate::output;
+use crate::output::term::{Colour, Term};
 use mptcpize_model::Kernel;
 
 /// Prints three lines for a bug report, and one more each for what was left out of the build and for what
@@ -34,19 +35,20 @@ pub fn version() -> anyhow::Result<Exit> {
     if output::json::answer(object)? {
         return Ok(Exit::Done);
     }
+    let width = Term::of_stdout(Colour::Never).width;
+    let shim = format!("sha256 {} ({} bytes)", library::SHA256, library::BYTES.len());
+    let probed = format!("{}: {}", kernel.release, MptcpSocket::probe());
     output::line(&format!(
-        "mptcpize {}\nshim     sha256 {} ({} bytes)\nkernel   {}: {}",
+        "mptcpize {}\n{}\n{}",
         env!("CARGO_PKG_VERSION"),
-        library::SHA256,
-        library::BYTES.len(),
-        kernel.release,
-        MptcpSocket::probe(),
+        output::row("shim", &shim, width),
+        output::row("kernel", &probed, width)
     ))?;
     if !without.is_empty() {
         output::line(&format!("without  {}: left out of this build", without.join(", ")))?;
     }
     if let Some(lacks) = lacks {
-        output::line(&format!("lacks    {lacks}"))?;
+        output::line(&output::row("lacks", &lacks, width))?;
     }
     Ok(Exit::Done)
 }

@@ -61,7 +61,7 @@ impl Published {
     /// # Errors
     /// 1 where another daemon has it, 4 without privilege.
     pub fn take(directory: &Path, netns: u64) -> Result<Self, Error> {
-        match lock::try_take(directory, &format!("netns-{netns}.daemon"))? {
+        match lock::take_lasting(directory, &format!("netns-{netns}.daemon"))? {
             Attempt::Taken(lock) => {
                 Ok(Published { path: place(directory, netns), written: None, _lock: lock })
             }

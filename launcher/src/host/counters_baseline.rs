@@ -2,11 +2,14 @@
 //! user. It says of which boot it is, and one of another boot counts for nothing.
 //!
 //! A user's directory may hold anything that this user, or whoever came before, put there: what is no
-//! regular file, or is too long, is as if it were not there, and nothing waits for it.
+//! regular file, or is too long, is as if it were not there, and nothing waits for it. The last of the
+//! directories is in /var/tmp, where anybody may have made one of that name before: nothing is read from
+//! it and nothing written to it unless it is this user's own and closed to others. In a sticky directory
+//! nobody else can put another in its place afterwards.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, reason};
@@ -26,22 +29,26 @@ fn file(directory: &Path, netns: u64) -> PathBuf {
     directory.join(format!("netns-{netns}.counters"))
 }
 
-/// What was kept for this namespace in the first of the directories that has anything. What cannot
-/// be read, or is of another boot, is as if it were not there.
+/// What was kept last for this namespace in any of the directories: where it could be kept may have changed.
+/// What cannot be read, or is of another boot, is as if it were not there.
 pub fn read(directories: &[PathBuf], netns: u64) -> Option<Kept> {
-    directories.iter().find_map(|directory| {
+    let boot = journal::boot_id();
+    let kept = directories.iter().filter_map(|directory| {
         lock::check(directory).ok()?;
         let text = content(&file(directory, netns))?;
         let kept: Kept = serde_json::from_slice(&text).ok()?;
-        (kept.boot == journal::boot_id()).then_some(kept)
-    })
+        (kept.boot == boot).then_some(kept)
+    });
+    kept.max_by_key(|kept| kept.at_s)
 }
 
 fn content(file: &Path) -> Option<Vec<u8>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let open = OpenOptions::new().read(true).custom_flags(flags).open(file).ok()?;
     let mut text = Vec::new();
-    open.metadata().ok().filter(fs::Metadata::is_file)?;
+    // A home that is another's, as su(1) leaves it, has that one's last look.
+    let is_own = |found: &fs::Metadata| found.uid() == rustix::process::geteuid().as_raw();
+    open.metadata().ok().filter(|found| found.is_file() && is_own(found))?;
     open.take(MOST).read_to_end(&mut text).ok()?;
     Some(text)
 }
@@ -66,11 +73,7 @@ pub fn write(directories: &[PathBuf], netns: u64, kept: &Kept) -> Result<(), Err
             }
         }
     }
-    Err(first.unwrap_or_else(|| {
-        Error::new(Exit::Failed, WHAT)
-            .why("XDG_RUNTIME_DIR, XDG_CACHE_HOME and HOME name no directory")
-            .fix(fix())
-    }))
+    Err(first.unwrap_or_else(|| Error::new(Exit::Failed, WHAT).fix(fix())))
 }
 
 fn fix() -> String {
@@ -90,8 +93,11 @@ fn write_in(directory: &Path, netns: u64, kept: &Kept) -> Result<(), Error> {
     if fs::symlink_metadata(directory).is_ok() {
         lock::check(directory)?;
     }
-    lock::make(directory)
-        .map_err(|error| Error::new(error.exit(), WHAT).why(error.clause()).fix(fix()))?;
+    lock::make(directory).map_err(|error| match error.exit() {
+        // Another directory is as good.
+        Exit::NotPermitted => error.of(WHAT).fix(fix()),
+        _ => error.of(WHAT).or_fix(fix()),
+    })?;
     let text = serde_json::to_vec(kept).unwrap_or_default();
     // Another mptcpize may have let go of the last lock in the directory, and removed it.
     again(|| {

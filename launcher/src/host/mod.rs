@@ -16,6 +16,7 @@ pub mod private_file;
 pub mod probe;
 pub mod process;
 pub mod procfs;
+pub mod read_only;
 #[doc(hidden)]
 pub mod readers;
 pub mod relay;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, reason};
 use crate::host::process::privilege;
+use crate::host::read_only;
 use mptcpize_model::shell;
 
 /// This user.
@@ -127,7 +128,11 @@ fn unwritable(path: &Path, error: &io::Error) -> Error {
     let denied = error.kind() == io::ErrorKind::PermissionDenied;
     let exit = if denied { Exit::NotPermitted } else { Exit::Failed };
     let said = Error::new(exit, format!("cannot write {}", path.display())).why(reason(error));
-    if denied { said.fix(privilege::advice()) } else { said }
+    match read_only::fix(path, error) {
+        Some(fix) => said.fix(fix),
+        None if denied => said.fix(privilege::advice()),
+        None => said,
+    }
 }
 
 #[cfg(test)]

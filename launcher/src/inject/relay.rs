@@ -30,10 +30,9 @@ struct Refused {
 /// 5 where there is none that may be executed, with every place that was tried and what was wrong there.
 pub fn find(locations: &Locations) -> Result<PathBuf, Error> {
     let own = std::env::current_exe().ok();
-    let beside = own.and_then(|own| Some(own.parent()?.join(NAME)));
     let mut refusals = Vec::new();
     let mut fix = None;
-    for place in beside.into_iter().chain(locations.installed_relays()) {
+    for place in places(own.as_deref(), locations) {
         match look(&place) {
             Ok(file) => return Ok(file),
             Err(Refused { why, fix: of_place }) => {
@@ -45,6 +44,23 @@ pub fn find(locations: &Locations) -> Result<PathBuf, Error> {
     Err(Error::new(Exit::Missing, format!("there is no {NAME} that may be executed"))
         .why(refusals.join("\n       "))
         .fix(fix.unwrap_or_else(|| INSTALL.to_owned())))
+}
+
+/// Where it may be, best first: beside this program, where a package puts it in the tree that this program was
+/// installed into, as Nix and Guix give each package one, and in those that every host has.
+fn places(own: Option<&Path>, locations: &Locations) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = Vec::new();
+    if let Some(directory) = own.and_then(Path::parent) {
+        all.push(directory.join(NAME));
+        let prefix = directory.parent().filter(|_| directory.ends_with("bin"));
+        all.extend(prefix.into_iter().flat_map(|prefix| {
+            ["libexec", "lib"].map(|below| prefix.join(below).join("mptcpize").join(NAME))
+        }));
+    }
+    let installed = locations.installed_relays();
+    let new = installed.into_iter().filter(|place| !all.contains(place)).collect::<Vec<_>>();
+    all.extend(new);
+    all
 }
 
 /// The file behind all links, if only this user or root could have put it there.
@@ -90,6 +106,32 @@ fn word(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_looked_for_in_the_tree_of_this_program_first() {
+        let locations = Locations::from_env(|_| None);
+        let all = |own: &str| -> Vec<String> {
+            let places = places(Some(Path::new(own)), &locations);
+            places.iter().map(|place| place.display().to_string()).collect()
+        };
+        let store = all("/nix/store/abc-mptcpize/bin/mptcpize");
+        assert_eq!(
+            store[..3],
+            [
+                "/nix/store/abc-mptcpize/bin/mptcpize-relay",
+                "/nix/store/abc-mptcpize/libexec/mptcpize/mptcpize-relay",
+                "/nix/store/abc-mptcpize/lib/mptcpize/mptcpize-relay",
+            ]
+        );
+        assert!(store.contains(&"/usr/libexec/mptcpize/mptcpize-relay".to_owned()));
+        let usual = all("/usr/bin/mptcpize");
+        let libexec = "/usr/libexec/mptcpize/mptcpize-relay";
+        assert_eq!(usual.iter().filter(|place| *place == libexec).count(), 1, "{usual:?}");
+        assert_eq!(
+            all("/build/target/debug/mptcpize").len(),
+            1 + locations.installed_relays().len()
+        );
+    }
 
     #[test]
     fn what_is_wrong_with_a_place_is_mended_by_a_line_of_its_own() {

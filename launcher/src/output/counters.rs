@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::output::wrap;
+use crate::output::{self, wrap};
 use mptcpize_model::counters::{Counters, Kind, known};
 
 /// Columns of an advice, behind its indent.
@@ -57,7 +57,9 @@ impl Screen<'_> {
         }
         match self.counters.0.len() - shown {
             0 => {}
-            hidden if shown == 0 => text.push_str(&self.nothing(hidden)),
+            hidden if shown == 0 => {
+                text.push_str(&output::paragraph(&self.nothing(hidden), width));
+            }
             hidden => {
                 let are = if hidden == 1 { "other is" } else { "others are" };
                 let _ = writeln!(text, "\n{hidden} {are} 0    (mptcpize counters --all)");

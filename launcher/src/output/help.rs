@@ -44,16 +44,20 @@ fn lines(line: &str, width: usize, usage: bool) -> Vec<String> {
     let column = column(line, usage);
     let (head, rest) = line.split_at(column);
     let column = head.chars().count();
-    if column * 2 > width && !head.trim().is_empty() {
+    let filled = |room: usize| if usage { forms(rest, room) } else { wrap(rest, room) };
+    let room = width.saturating_sub(column);
+    let has_room = !usage || filled(room).iter().all(|part| part.chars().count() <= room);
+    if (column * 2 > width || !has_room) && !head.trim().is_empty() {
         // No room beside the term: what is said of it follows below.
         let margin = head.chars().take_while(|letter| *letter == ' ').count() + 4;
-        let below = wrap(rest, width.saturating_sub(margin));
+        let room = width.saturating_sub(margin);
+        // A group that is wider than the screen is broken after all.
+        let below: Vec<String> = filled(room).iter().flat_map(|part| wrap(part, room)).collect();
         let below = below.iter().map(|line| format!("{:margin$}{line}", ""));
         return std::iter::once(head.trim_end().to_owned()).chain(below).collect();
     }
-    let room = width.saturating_sub(column);
-    let parts = if usage { forms(rest, room) } else { wrap(rest, room) };
-    let mut lines: Vec<String> = parts.iter().map(|part| format!("{:column$}{part}", "")).collect();
+    let mut lines: Vec<String> =
+        filled(room).iter().map(|part| format!("{:column$}{part}", "")).collect();
     if let Some(first) = lines.first_mut() {
         first.replace_range(..column, head);
     }
@@ -126,6 +130,10 @@ A paragraph that is longer than the line.
           - auto: One of the others
   fine\n";
         assert_eq!(fold(text, 41), expected);
+        let usage = fold("Usage: mptcpize run [--setup | --no-setup] CMD\n", 40);
+        assert_eq!(usage, "Usage: mptcpize run\n    [--setup | --no-setup] CMD\n");
+        let usage = fold("Usage: mptcpize run [--setup | --no-setup] CMD\n", 20);
+        assert_eq!(usage, "Usage: mptcpize run\n    [--setup |\n    --no-setup]\n    CMD\n");
         let narrow = fold("  term  one two three four\n  - a: five six\n", 16);
         assert_eq!(narrow, "  term  one two\n        three\n        four\n  - a: five six\n");
     }

@@ -9,6 +9,7 @@ pub mod counters;
 mod daemon;
 pub mod decision;
 pub mod diff;
+mod graph;
 mod help;
 pub mod json;
 pub mod judged;
@@ -26,7 +27,9 @@ pub mod system;
 pub mod table;
 pub mod term;
 pub mod top;
+mod top_connections;
 mod top_lan;
+mod top_paths;
 mod top_relays;
 pub mod units;
 
@@ -194,6 +197,51 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// A sentence in lines of at most `width` characters, each with its line feed.
+pub fn paragraph(sentence: &str, width: usize) -> String {
+    wrap(sentence, width).join("\n") + "\n"
+}
+
+/// The room for a row's name, with the blanks behind it.
+const ROW: usize = 9;
+
+/// A row of a name and what is said of it, without a line feed at its end; what has no room goes on below,
+/// and on a narrow screen further left. A single word stays whole.
+pub fn row(name: &str, said: &str, width: usize) -> String {
+    let margin = if width < NARROW { 2 } else { ROW };
+    let line = format!("{name:<ROW$}{said}");
+    if line.chars().count() <= width {
+        return line;
+    }
+    let mut lines = wrap(said, width.saturating_sub(margin)).into_iter();
+    let first = lines.next().unwrap_or_default();
+    let beside = format!("{name:<ROW$}{first}");
+    let first = match beside.chars().count() <= width {
+        true => beside,
+        false => format!("{name}\n{:margin$}{first}", ""),
+    };
+    lines.fold(first, |text, line| format!("{text}\n{:margin$}{line}", ""))
+}
+
+/// The parts of a line, which a dot stands between; on a narrow screen a line ends behind a part where one
+/// does, and goes on set in by `margin`.
+fn parts(line: &str, width: usize, margin: usize) -> String {
+    const BETWEEN: &str = " · ";
+    if width >= NARROW || line.chars().count() <= width {
+        return fitted(line, width, margin);
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for part in line.split(BETWEEN) {
+        let room = width.saturating_sub(if lines.len() > 1 { margin } else { 0 });
+        let with = |last: &String| format!("{last}{BETWEEN}{part}");
+        match lines.last_mut() {
+            Some(last) if with(last).chars().count() <= room => *last = with(last),
+            _ => lines.extend(wrap(part, width.saturating_sub(margin))),
+        }
+    }
+    lines.join(&format!("\n{:margin$}", ""))
+}
+
 /// Below so many columns lines are broken rather than cut: so little is left of them otherwise.
 const NARROW: usize = 60;
 
@@ -207,9 +255,9 @@ fn fitted(line: &str, width: usize, margin: usize) -> String {
     if width >= NARROW {
         return term::clip(&line, width);
     }
-    let margin = margin.min(width / 4);
+    let margin = margin.min(width / 8);
     let begin = line.chars().take_while(|letter| *letter == ' ').count().min(margin);
-    let lines = wrap(&line, width - margin);
+    let lines = wrap(&line, width.saturating_sub(margin));
     let set_in = lines.iter().enumerate().map(|(index, line)| {
         let by = if index == 0 { begin } else { margin };
         format!("{:by$}{line}", "")
@@ -222,6 +270,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_of_parts_is_broken_between_them() {
+        let line = "MPTCP is on · 2 paths · 13 connections";
+        assert_eq!(parts(line, 80, 2), line);
+        assert_eq!(parts(line, 18, 2), "MPTCP is on\n  2 paths\n  13 connections");
+        assert_eq!(parts(line, 24, 2), "MPTCP is on · 2 paths\n  13 connections");
+        assert_eq!(parts("one · two", 2, 1), "one\n two");
+    }
+
+    #[test]
+    fn a_row_without_room_goes_on_below() {
+        assert_eq!(row("why", "it is static", 80), "why      it is static");
+        assert_eq!(row("why", "it is static", 12), "why\n  it is\n  static");
+        assert_eq!(row("why", "a bc def ghi", 16), "why\n  a bc def ghi");
+        let long = "a".repeat(30);
+        let said = format!("{long} {long} {long}");
+        assert_eq!(row("why", &said, 75), format!("why      {long} {long}\n         {long}"));
+    }
+
+    #[test]
     fn words_are_not_broken() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("unbreakable it is", 5), ["unbreakable", "it is"]);
@@ -232,7 +299,7 @@ mod tests {
     fn a_narrow_screen_breaks_what_a_wide_one_cuts() {
         let line = "limits      subflows 8, add_addr_accepted 8";
         assert_eq!(fitted(line, 60, 12), line);
-        assert_eq!(fitted(line, 24, 12), "limits subflows 8,\n      add_addr_accepted\n      8");
+        assert_eq!(fitted(line, 24, 12), "limits subflows 8,\n   add_addr_accepted 8");
         assert_eq!(fitted(&line.repeat(2), 60, 12).chars().count(), 60);
     }
 }

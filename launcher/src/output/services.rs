@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::output::table::{Cell, Column, cell, column, whole};
+use crate::output::term::Term;
 use mptcpize_model::plain;
 use mptcpize_model::shell;
 use mptcpize_model::system::{Standing, SystemMechanism};
@@ -183,8 +185,17 @@ pub struct Row {
     pub hints: Vec<String>,
 }
 
+/// The columns of `list`.
+const UNITS: [Column; 5] = [
+    column("UNIT"),
+    column("VIA"),
+    column("STATE").spare(1),
+    column("IN EFFECT"),
+    column("SOCKETS").spare(1),
+];
+
 /// The table, below what counts for every program.
-pub fn list(rows: &[Row], system: Option<&Standing>) -> String {
+pub fn list(rows: &[Row], system: Option<&Standing>, term: &Term) -> String {
     let every = match system.map(|on| on.mechanism) {
         Some(SystemMechanism::Preload) => "every program of this host is on, by /etc/ld.so.preload",
         Some(SystemMechanism::Environment) => {
@@ -211,25 +222,16 @@ pub fn list(rows: &[Row], system: Option<&Standing>) -> String {
         });
         return text;
     }
-    let width = |title: &str, of: fn(&Row) -> &str| {
-        rows.iter().map(|row| of(row).chars().count()).chain([title.len()]).max().unwrap_or(0)
-    };
-    let (unit, mechanism) = (width("UNIT", |row| &row.unit), width("VIA", |row| &row.mechanism));
-    let state = width("STATE", |row| &row.state);
-    let _ = writeln!(
-        text,
-        "{:<unit$}  {:<mechanism$}  {:<state$}  IN EFFECT  SOCKETS",
-        "UNIT", "VIA", "STATE"
-    );
-    for row in rows {
-        let reached = row.judgement.as_ref().map_or("-", |judgement| judgement.verdict.word());
-        let sockets = row.judgement.as_ref().map_or("-".to_owned(), sockets);
-        let _ = writeln!(
-            text,
-            "{:<unit$}  {:<mechanism$}  {:<state$}  {reached:<9}  {sockets}",
-            row.unit, row.mechanism, row.state
-        );
-    }
+    let cells: Vec<Vec<Cell>> = rows
+        .iter()
+        .map(|row| {
+            let reached = row.judgement.as_ref().map_or("-", |judgement| judgement.verdict.word());
+            let sockets = row.judgement.as_ref().map_or("-".to_owned(), sockets);
+            let words = [&row.unit, &row.mechanism, &row.state].map(|word| cell(word.as_str()));
+            words.into_iter().chain([cell(reached), cell(sockets)]).collect()
+        })
+        .collect();
+    text.push_str(&whole(term, &UNITS, &cells));
     for row in rows {
         for hint in &row.hints {
             let _ = writeln!(text, "! {}: {}", row.unit, plain::words(hint));

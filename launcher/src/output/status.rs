@@ -8,7 +8,7 @@ use crate::output::lan;
 use crate::output::table::{Cell, Column, cell, column, numbers, table};
 use crate::output::term::{Term, Tone, clip};
 use crate::output::units;
-use crate::output::{fitted, relays, served, wrap};
+use crate::output::{fitted, parts, relays, served, wrap};
 use mptcpize_model::checks::Verdict;
 use mptcpize_model::connection::Fallback;
 use mptcpize_model::mptcp::Flags;
@@ -36,6 +36,10 @@ const CONNECTIONS: [Column; 6] = [
     numbers("RTT").spare(2),
     column("STATE"),
 ];
+
+/// What neighbours ask of each other, as ARP does, is less than this: a link that carries no more is idle,
+/// in the first look, which may not have counted, as in the next.
+const NOTHING_BIT_S: u64 = 1_000;
 
 /// The room for a container's name: twice an identifier.
 const CONTAINER: usize = 24;
@@ -113,7 +117,7 @@ fn headline(report: &Report, term: &Term) -> String {
         }
         None => line.push_str(" · connections unknown"),
     }
-    format!("{} {}\n", term.paint(tone, symbol), fitted(&line, room, 2))
+    format!("{} {}\n", term.paint(tone, symbol), parts(&line, room, 2))
 }
 
 /// How a verdict is painted.
@@ -144,7 +148,7 @@ fn kinds(counts: Counts) -> String {
 /// The lines of a path: one for each of its addresses, and what is of the link on the first.
 fn path(row: &PathRow, report: &Report) -> Vec<Vec<Cell>> {
     let rate = |bits: Option<u64>| match (bits, report.rates_over_ms) {
-        (Some(bits), Some(_)) => units::rate(bits),
+        (Some(bits), Some(_)) if bits >= NOTHING_BIT_S => units::rate(bits),
         _ => "idle".into(),
     };
     let link = match row.carrier {

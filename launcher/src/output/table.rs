@@ -1,7 +1,9 @@
 //! Tables of plain text: columns as wide as what is in them, the less important ones left out where
-//! the reader has no room.
+//! the reader has no room. On a narrow screen, where even the others would have to be cut, a row takes
+//! several lines: half an address says nothing.
 
 use crate::output::term::{Term, Tone, clip};
+use crate::output::{NARROW, wrap};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -48,6 +50,15 @@ pub fn cell(text: impl Into<String>) -> Cell {
 
 /// The lines of a table, its heading first. Every row has a cell for each column.
 pub fn table(term: &Term, columns: &[Column], rows: &[Vec<Cell>]) -> String {
+    lines(term, columns, rows, term.width >= NARROW)
+}
+
+/// A table in which nothing is cut, however wide the screen: its cells are names to paste.
+pub fn whole(term: &Term, columns: &[Column], rows: &[Vec<Cell>]) -> String {
+    lines(term, columns, rows, false)
+}
+
+fn lines(term: &Term, columns: &[Column], rows: &[Vec<Cell>], may_cut: bool) -> String {
     let mut shown: Vec<(usize, usize)> = columns
         .iter()
         .enumerate()
@@ -65,6 +76,9 @@ pub fn table(term: &Term, columns: &[Column], rows: &[Vec<Cell>]) -> String {
             shown.retain(|(index, _)| columns[*index].spare != last);
             continue;
         }
+        if !may_cut {
+            return stacked(term, columns, rows);
+        }
         // Text is clipped; half a number would be a wrong one.
         let excess = total(&shown) - term.width;
         let texts = (0..shown.len()).filter(|at| !columns[shown[*at].0].right);
@@ -80,6 +94,56 @@ pub fn table(term: &Term, columns: &[Column], rows: &[Vec<Cell>]) -> String {
     for row in std::iter::once(&titles).chain(rows) {
         text.push_str(&line(term, columns, &shown, row));
         text.push('\n');
+    }
+    text
+}
+
+/// Columns that a row of several lines still has: those that stay, and those that would go last.
+const STACKED: u8 = 1;
+
+/// Each row on lines of its own: what is in the first column, and below it the others with their headings.
+/// A single word that is wider than the screen stays whole: the terminal breaks it, and it can be copied.
+fn stacked(term: &Term, columns: &[Column], rows: &[Vec<Cell>]) -> String {
+    let below: Vec<usize> =
+        (1..columns.len()).filter(|index| columns[*index].spare <= STACKED).collect();
+    let titles = below.iter().map(|index| columns[*index].title.chars().count());
+    let margin = 2 + titles.max().unwrap_or(0) + GAP;
+    let mut text = String::new();
+    let mut say = |cell: &Cell, title: Option<&str>| {
+        let (words, tone) = (clip(&cell.0, usize::MAX), cell.1);
+        let set_in = if title.is_some() { margin } else { 0 };
+        // Beside its heading where the longest word has room there, else below it.
+        let longest = words.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+        let beside = set_in + longest <= term.width;
+        let set_in = if beside { set_in } else { set_in.min(4) };
+        let mut heading =
+            title.map_or_else(String::new, |title| format!("  {}", term.paint(Tone::Quiet, title)));
+        let taken = title.map_or(0, |title| 2 + title.chars().count());
+        if title.is_some() && !beside {
+            text.push_str(&heading);
+            text.push('\n');
+            heading.clear();
+        } else if title.is_some() {
+            heading.push_str(&" ".repeat(set_in - taken));
+        }
+        if heading.is_empty() {
+            heading = " ".repeat(set_in);
+        }
+        for line in wrap(&words, term.width.saturating_sub(set_in).max(1)) {
+            let line = tone.map_or_else(|| line.clone(), |tone| term.paint(tone, &line));
+            text.push_str(&format!("{heading}{line}\n"));
+            heading = " ".repeat(set_in);
+        }
+    };
+    for row in rows {
+        if !row[0].0.is_empty() {
+            say(&row[0], None);
+        }
+        for index in &below {
+            if !row[*index].0.is_empty() {
+                say(&row[*index], Some(columns[*index].title));
+            }
+        }
     }
     text
 }
@@ -128,8 +192,29 @@ mod tests {
     fn without_room_spare_columns_go_first_and_then_text_is_clipped() {
         let narrow = |width| table(&Term { width, ..Term::PLAIN }, &COLUMNS, &rows());
         assert_eq!(narrow(20), "LINK     BYTES\nwlan0       12\nw      1234567\n");
-        assert_eq!(narrow(13), "LINK    BYTES\nwla…       12\nw     1234567\n");
-        assert_eq!(narrow(10), "LINK\nwla…\nw\n");
+        let long = [vec![cell("a".repeat(70)), cell("12"), cell("")]];
+        let text = table(&Term { width: 60, ..Term::PLAIN }, &COLUMNS, &long);
+        let expected = format!("LINK{}BYTES\n{}…     12\n", " ".repeat(51), "a".repeat(52));
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn on_a_narrow_screen_a_row_is_broken_and_nothing_of_it_is_cut() {
+        let narrow = |width| table(&Term { width, ..Term::PLAIN }, &COLUMNS, &rows());
+        assert_eq!(
+            narrow(13),
+            "wlan0\n  BYTES\n    12\nw\n  BYTES\n    1234567\n  A LONG REMARK\n    é\n"
+        );
+        let columns = [column("PATH"), column("ADDRESS"), column("USE"), numbers("PID").spare(2)];
+        let rows = [
+            vec![cell("w1"), cell("10.0.1.2"), cell("subflow, or backup"), cell("7")],
+            vec![cell(""), cell("2001:db8:1234:5678::2"), cell("backup"), cell("7")],
+        ];
+        assert_eq!(
+            table(&Term { width: 20, ..Term::PLAIN }, &columns, &rows),
+            "w1\n  ADDRESS  10.0.1.2\n  USE      subflow,\n           or backup\n  \
+             ADDRESS\n    2001:db8:1234:5678::2\n  USE      backup\n"
+        );
     }
 
     #[test]

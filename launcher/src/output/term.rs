@@ -17,6 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Are colours in use in this process? Only then may their sequences leave it.
 static COLOURED: AtomicBool = AtomicBool::new(false);
 
+/// The columns of a terminal that does not say how many it has, as a serial line, and one of a container that
+/// was made a moment ago: what tput(1) takes then.
+const UNTOLD: usize = 80;
+
 /// Every sequence that [`Term::paint`] writes.
 const SEQUENCES: [&str; 6] = ["\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"];
 
@@ -176,7 +180,8 @@ impl Term {
     pub fn of_stdout(wanted: Colour) -> Self {
         let stdout = std::io::stdout();
         let columns = stdout.is_terminal().then(|| {
-            rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col))
+            let said = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| size.ws_col);
+            if said == 0 { UNTOLD } else { usize::from(said) }
         });
         Term::new(wanted, columns, |name| std::env::var(name).ok())
     }

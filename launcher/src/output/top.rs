@@ -1,22 +1,13 @@
 //! A frame of `mptcpize top`, as lines of painted pieces: the same for the terminal, for `--once`
 //! and for a test. Every line fits the width, and the frame fits the height.
 
+use crate::output::graph::graph;
 use crate::output::term::{Piece, Term, Tone, clip};
 use crate::output::units;
-use crate::output::{status, top_lan, top_relays};
+use crate::output::{status, top_connections, top_lan, top_paths, top_relays, wrap};
 use mptcpize_model::checks::Verdict;
 use mptcpize_model::phrase;
-use mptcpize_model::top::{ConnectionLine, PathLine, STILL_BIT_S, Snapshot, is_alive, name};
-
-/// The heights of a little graph.
-const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
-/// The longest bar of all that is carried, and what else is on its line.
-const BAR: usize = 17;
-const BESIDE_BAR: usize = 71;
-
-/// Below this width how much a connection carried is left out.
-const NARROW: usize = 70;
+use mptcpize_model::top::{PathLine, STILL_BIT_S, Snapshot};
 
 /// Events that are shown where there is room for them.
 const EVENTS: usize = 5;
@@ -43,13 +34,17 @@ const HELP: [&str; 10] = [
     "Rates are of the link, whoever sends; loss is what MPTCP sent again.",
 ];
 
-/// The frame.
+/// The frame of a terminal.
 pub fn render(snapshot: &Snapshot, width: usize, height: usize) -> Vec<Vec<Piece>> {
     let mut lines = vec![title(snapshot, width)];
     if snapshot.view.help {
         lines.extend(HELP.iter().map(|line| vec![(format!(" {line}"), None)]));
     } else {
-        body(snapshot, width, height, &mut lines);
+        let (above, events) = body(snapshot, width, height);
+        lines.extend(above);
+        // What is left blank stands between connections and events.
+        lines.resize(lines.len().max(height.saturating_sub(events.len() + 1)), Vec::new());
+        lines.extend(events);
     }
     lines.truncate(height.saturating_sub(1));
     while lines.len() + 1 < height {
@@ -60,15 +55,42 @@ pub fn render(snapshot: &Snapshot, width: usize, height: usize) -> Vec<Vec<Piece
     lines.into_iter().map(|line| fit(line, width)).collect()
 }
 
+/// The widest frame of a terminal that is no terminal.
+const WIDEST: usize = 400;
+
+/// Lines at most that are printed once, but for remedies: two screens, which a narrow one may need.
+const ONCE: usize = 48;
+
+/// What is printed once: no keys, which nobody could press, and nothing blank. What mends a fault is whole,
+/// to paste.
+pub fn once(snapshot: &Snapshot, term: &Term) -> String {
+    let width = term.width.min(WIDEST);
+    let (above, mut events) = body(snapshot, width, ONCE);
+    if events.len() == 1 {
+        // A rule above nothing.
+        events.clear();
+    }
+    let lines = [title(snapshot, width)].into_iter().chain(above).chain(events);
+    let is_pasted = |(text, _): &Piece| text.starts_with(FIX) || text.ends_with(MORE);
+    let shown = |line: Vec<Piece>| match line.iter().any(is_pasted) {
+        true => line,
+        false => fit(line, width),
+    };
+    printed(lines.map(shown), term)
+}
+
 /// The frame as text, without the blank lines that fill it.
 pub fn text(snapshot: &Snapshot, term: &Term, height: usize) -> String {
-    let width = term.width.min(400);
-    let mut lines = render(snapshot, width, height);
+    let mut lines = render(snapshot, term.width.min(WIDEST), height);
     let keys = lines.pop();
     while lines.last().is_some_and(Vec::is_empty) {
         lines.pop();
     }
     lines.extend(keys);
+    printed(lines, term)
+}
+
+fn printed(lines: impl IntoIterator<Item = Vec<Piece>>, term: &Term) -> String {
     let mut text = String::new();
     for line in lines {
         let mut painted: String = line
@@ -82,15 +104,13 @@ pub fn text(snapshot: &Snapshot, term: &Term, height: usize) -> String {
     term.finish(text)
 }
 
-fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Piece>>) {
+/// What stands below the title: paths, what is wrong, connections; and the events, with the rule above them.
+fn body(snapshot: &Snapshot, width: usize, height: usize) -> (Vec<Vec<Piece>>, Vec<Vec<Piece>>) {
+    let mut lines = Vec::new();
     let rule = || vec![("─".repeat(width), Some(Tone::Quiet))];
     let quiet = |text: &str| vec![(text.to_owned(), Some(Tone::Quiet))];
-    lines.push(quiet(&format!(
-        " {:<8}{:>7}{:>7} {:<24}{:>7}  share",
-        "path", "rtt", "loss", "▼ Mbit/s", "▲"
-    )));
-    lines.extend(snapshot.paths.iter().map(|line| path(line, width)));
-    lines.extend(findings(snapshot));
+    lines.extend(top_paths::lines(&snapshot.paths, width));
+    lines.extend(findings(snapshot, width));
     lines.push(rule());
     if let Some(lan) = &snapshot.lan {
         // Its clients leave room for connections and events.
@@ -99,32 +119,24 @@ fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Pi
         lines.push(rule());
     }
     if !snapshot.relays.is_empty() {
-        let most = (height.saturating_sub(lines.len() + 12) / 2).min(THROUGH);
+        let most = (height.saturating_sub(lines.len() + 13) / 2).min(THROUGH);
         lines.extend(top_relays::lines(&snapshot.relays, &snapshot.moved, most, width));
         lines.push(rule());
     }
     let details = details(snapshot);
-    // A rule and the keys; the heading of the connections is one of their rows.
-    let others = lines.len() + 2 + details.len();
+    // The title, a rule and the keys; the heading of the connections is one of their rows.
+    let others = lines.len() + 3 + details.len();
     let room = height.saturating_sub(others);
     let events = snapshot.events.len().min(EVENTS).min(room / 3);
     let rows = room - events;
-    lines.push(quiet(&columns(
-        width,
-        "connection",
-        "token",
-        "subflows, ms",
-        "sent",
-        "received",
-        "age",
-    )));
+    lines.push(quiet(&top_connections::heading(width)));
     let selected = snapshot.view.selected;
     let first = selected.saturating_sub(rows.saturating_sub(2));
     let mut shown = 0;
     for (index, one) in
         snapshot.connections.iter().enumerate().skip(first).take(rows.saturating_sub(1))
     {
-        lines.push(connection(one, index == selected, width));
+        lines.push(top_connections::line(one, index == selected, width));
         if index == selected {
             lines.extend(details.iter().cloned());
         }
@@ -138,36 +150,44 @@ fn body(snapshot: &Snapshot, width: usize, height: usize, lines: &mut Vec<Vec<Pi
         (None, hidden) => Some(format!("and {} more", units::count(hidden))),
     };
     lines.extend(remark.map(|remark| quiet(&format!(" {remark}"))));
-    // What is left blank stands between connections and events.
-    let used = lines.len() + 1 + events + 1;
-    for _ in used..height {
-        lines.push(Vec::new());
-    }
-    lines.push(rule());
     let skipped = snapshot.events.len() - events;
-    lines.extend(snapshot.events[skipped..].iter().map(|event| vec![(format!(" {event}"), None)]));
+    let last = snapshot.events[skipped..].iter().map(|event| vec![(format!(" {event}"), None)]);
+    (lines, std::iter::once(rule()).chain(last).collect())
 }
+
+/// What begins the line that mends a fault, and what shows all of them.
+const FIX: &str = "   fix: ";
+const MORE: &str = "mptcpize status";
 
 /// What wants attention, the worst first: what is the case, and the line that mends it, which is not cut but by
 /// the terminal.
-fn findings(snapshot: &Snapshot) -> Vec<Vec<Piece>> {
+fn findings(snapshot: &Snapshot, width: usize) -> Vec<Vec<Piece>> {
     let mut lines = Vec::new();
     let mut all = snapshot.findings.iter().take(FINDINGS).peekable();
     while let Some(finding) = all.next() {
         let verdict = Verdict::by(finding.severity);
-        let mark = (format!(" {} ", verdict.mark()), Some(status::tone(verdict)));
-        lines.push(vec![mark, (finding.what.clone(), None)]);
+        let mut mark = (format!(" {} ", verdict.mark()), Some(status::tone(verdict)));
+        for line in wrap(&finding.what, width.saturating_sub(3)) {
+            let first = std::mem::replace(&mut mark, ("   ".to_owned(), None));
+            lines.push(vec![first, (line, None)]);
+        }
         let again = all.peek().is_some_and(|next| next.fix == finding.fix);
         let remedy = match (&finding.fix, &finding.advice) {
-            (Some(fix), _) => Some(format!("   fix: {fix}")),
-            (None, Some(advice)) => Some(format!("   do: {advice}")),
-            (None, None) => None,
+            (Some(_), _) if again => Vec::new(),
+            (Some(fix), _) => vec![format!("{FIX}{fix}")],
+            (None, Some(advice)) => {
+                let mut label = "   do: ";
+                let lines = wrap(advice, width.saturating_sub(label.len()));
+                let labelled = |line| format!("{}{line}", std::mem::replace(&mut label, "       "));
+                lines.into_iter().map(labelled).collect()
+            }
+            (None, None) => Vec::new(),
         };
-        lines.extend(remedy.filter(|_| !again).map(|line| vec![(line, Some(Tone::Strong))]));
+        lines.extend(remedy.into_iter().map(|line| vec![(line, Some(Tone::Strong))]));
     }
     if snapshot.findings.len() > FINDINGS {
         let more = snapshot.findings.len() - FINDINGS;
-        lines.push(vec![(format!("   and {more} more: mptcpize status"), Some(Tone::Quiet))]);
+        lines.push(vec![(format!("   and {more} more: {MORE}"), Some(Tone::Quiet))]);
     }
     lines
 }
@@ -177,13 +197,23 @@ fn title(snapshot: &Snapshot, width: usize) -> Vec<Piece> {
     let plural = |count: usize, noun: &str| {
         format!("{} {noun}{}", units::count(count), phrase::plural(count))
     };
-    let left = format!(
-        " {}  {}  {}{}",
-        plural(snapshot.usable_paths, "path"),
-        plural(snapshot.connections_all, "connection"),
-        snapshot.clock,
-        if snapshot.view.paused { "  paused" } else { "" }
-    );
+    let paths = plural(snapshot.usable_paths, "path");
+    let counts = format!(" {paths}  {}", plural(snapshot.connections_all, "connection"));
+    let paused = if snapshot.view.paused { "  paused" } else { "" };
+    let mark = format!("  {}", snapshot.verdict.mark());
+    // Without room the name of the program goes before what it shows.
+    let full = format!("{counts}  {}{paused}", snapshot.clock);
+    let length = |text: &str| "mptcpize top".len() + mark.chars().count() + text.chars().count();
+    let (name, mark, left) = match width {
+        _ if length(&full) <= width => ("mptcpize top", mark, full),
+        _ if length(&counts) + paused.len() <= width => {
+            ("mptcpize top", mark, format!("{counts}{paused}"))
+        }
+        _ if counts.chars().count() + paused.len() + 2 <= width => {
+            ("", format!(" {}", snapshot.verdict.mark()), format!("{counts}{paused}"))
+        }
+        _ => ("", format!(" {}", snapshot.verdict.mark()), format!(" {paths}{paused}")),
+    };
     let minutes = snapshot.up_s / 60;
     let (sent, received) = (of(|line| line.sent_bit_s), of(|line| line.received_bit_s));
     let up = format!("up {:02}:{:02}", minutes / 60, minutes % 60);
@@ -192,133 +222,15 @@ fn title(snapshot: &Snapshot, width: usize) -> Vec<Piece> {
         true => [format!("{up}  idle"), "idle".to_owned(), String::new()],
         false => [format!("{up}  {rates} Mbit/s"), format!("{rates} Mbit/s"), rates],
     };
-    let mark = format!("  {}", snapshot.verdict.mark());
-    let used = "mptcpize top".len() + mark.chars().count() + left.chars().count();
+    let used = name.len() + mark.chars().count() + left.chars().count();
     let room = width.saturating_sub(used + 2);
     let fitting = all.into_iter().find(|text| text.chars().count() <= room).unwrap_or_default();
     let gap = " ".repeat(width.saturating_sub(used + fitting.chars().count()));
     vec![
-        ("mptcpize top".into(), Some(Tone::Strong)),
+        (name.into(), Some(Tone::Strong)),
         (mark, Some(status::tone(snapshot.verdict))),
         (format!("{left}{gap}{fitting}"), None),
     ]
-}
-
-fn path(line: &PathLine, width: usize) -> Vec<Piece> {
-    let longest = width.saturating_sub(BESIDE_BAR).min(BAR);
-    let rtt =
-        line.rtt_us.map_or_else(|| "–".into(), |rtt| format!("{} ms", units::milliseconds(rtt)));
-    let loss = line
-        .loss_permille
-        .map_or_else(|| "–".into(), |loss| format!("{}.{} %", loss / 10, loss % 10));
-    let permille = line.share_permille.unwrap_or(0);
-    let whole = permille as usize * longest / 1_000;
-    // A little is not nothing.
-    let bar = if whole == 0 && permille > 0 { "▏".into() } else { "█".repeat(whole) };
-    let percent =
-        line.share_permille.map_or_else(|| "–  ".into(), |share| format!("{} %", (share + 5) / 10));
-    // Without a share the links are idle, whatever a neighbour asked.
-    let rate = |bits: u64| match line.share_permille {
-        Some(_) => units::megabits(bits),
-        None => "–".to_owned(),
-    };
-    let remark = match (line.cut, line.backup) {
-        (true, _) => "  no carrier",
-        (false, true) => "  backup",
-        (false, false) => "",
-    };
-    vec![
-        (format!(" {:<8}", clip(&line.link, 8)), None),
-        (format!("{rtt:>7}{loss:>7} "), None),
-        (format!("{:>6}  ", rate(line.received_bit_s)), None),
-        (graph(&line.history), Some(Tone::Good)),
-        (format!("{:>7}  ", rate(line.sent_bit_s)), None),
-        (format!("{bar:<longest$}"), Some(Tone::Good)),
-        (format!(" {percent:>5}{remark}"), None),
-    ]
-}
-
-/// A graph of 16 columns, the latest value at its right end; its own highest value is full.
-fn graph(history: &[u64]) -> String {
-    let highest = history.iter().copied().max().unwrap_or(0).max(1);
-    // A path that never carried anything has no graph: its asking neighbours are not drawn as full.
-    if highest < STILL_BIT_S {
-        return format!("{:>16}", LEVELS[0].to_string().repeat(history.len()));
-    }
-    let level = |value: &u64| LEVELS[(u128::from(*value) * 7 / u128::from(highest)) as usize];
-    let drawn: String = history.iter().map(level).collect();
-    format!("{drawn:>16}")
-}
-
-fn connection(line: &ConnectionLine, selected: bool, width: usize) -> Vec<Piece> {
-    let row = &line.row;
-    let peer = format!(" → {}", row.remote.ip());
-    // The peer is told whole as long as a little of the program's name stays.
-    let room = shares(width).0.saturating_sub(peer.chars().count()).max(4);
-    let who = format!("{}{peer}", clip(&name(row.program.as_ref()), room));
-    let token = row.token.as_deref().unwrap_or("TCP");
-    let age =
-        format!("{}{}:{:02}", if line.older { "≥" } else { "" }, line.age_s / 60, line.age_s % 60);
-    let text = columns(
-        width,
-        &who,
-        token,
-        &subflows(line),
-        &units::bytes(row.sent_bytes),
-        &units::bytes(row.received_bytes),
-        &age,
-    );
-    let tone = match (selected, is_alive(row)) {
-        (true, _) => Some(Tone::Strong),
-        (false, false) => Some(Tone::Quiet),
-        (false, true) => None,
-    };
-    // The mark stands where the columns leave a blank.
-    let rest: String = text.chars().skip(1).collect();
-    vec![(format!("{}{rest}", if selected { "▸" } else { " " }), tone)]
-}
-
-/// A line of the list of connections; names and links share what is left of the width.
-fn columns(
-    width: usize,
-    who: &str,
-    token: &str,
-    subflows: &str,
-    sent: &str,
-    received: &str,
-    age: &str,
-) -> String {
-    let amounts = if width < NARROW { String::new() } else { format!("{sent:>9}{received:>9}") };
-    let (name, links) = shares(width);
-    format!(
-        " {:<name$} {token:<8} {:<links$}{amounts}{age:>8}",
-        clip(who, name),
-        clip(subflows, links)
-    )
-}
-
-/// The room for the program with its peer, and that for the subflows.
-fn shares(width: usize) -> (usize, usize) {
-    let amounts = if width < NARROW { 0 } else { 18 };
-    let left = width.saturating_sub(1 + 1 + 8 + 1 + 8 + amounts);
-    let name = (left / 2).min(40);
-    (name, left - name)
-}
-
-/// `wlan0 18 ● wwan0 61 ○`.
-fn subflows(line: &ConnectionLine) -> String {
-    if line.row.fallback.is_some() {
-        return "plain TCP".into();
-    }
-    let open = line.row.subflows.iter().filter(|subflow| subflow.open);
-    let each: Vec<String> = open
-        .map(|subflow| {
-            let link = subflow.link.as_ref().map_or("?", |link| link.as_str());
-            let rtt = subflow.rtt_us.map_or_else(|| "?".into(), units::milliseconds);
-            format!("{link} {rtt} {}", if subflow.backup { '○' } else { '●' })
-        })
-        .collect();
-    each.join(" ")
 }
 
 /// The subflows of the chosen connection, each with its own graph.
@@ -337,7 +249,7 @@ fn details(snapshot: &Snapshot) -> Vec<Vec<Piece>> {
         vec![
             (format!("   {:<9}", clip(link, 8)), None),
             (graph(history), Some(Tone::Good)),
-            (format!(" {rate:>12}  {} → {}{state}", subflow.local, subflow.remote), None),
+            (format!(" {rate:>12}{state}  {} → {}", subflow.local, subflow.remote), None),
         ]
     });
     lines.collect()
@@ -351,28 +263,47 @@ fn keys(snapshot: &Snapshot, width: usize) -> Vec<Piece> {
             Some(Tone::Strong),
         )];
     }
-    let mut left = format!(" q quit  p pause  ↵ details  s sort: {}  / filter", view.sort.word());
-    if !view.filter.is_empty() {
-        left.push_str(&format!(": {}", view.filter));
+    let filter = match view.filter.is_empty() {
+        true => "/ filter".to_owned(),
+        false => format!("/ filter: {}", view.filter),
+    };
+    let sort = format!("s sort: {}", view.sort.word());
+    let all = ["q quit", "p pause", "↵ details", &sort, &filter, "? help"];
+    // Without room the middle is left out: the help has all keys.
+    let length = |kept: &[&str]| kept.iter().map(|key| key.chars().count() + 2).sum::<usize>();
+    let mut shown = all.to_vec();
+    while shown.len() > 2 && length(&shown) >= width + 2 {
+        shown.remove(shown.len() - 2);
     }
-    left.push_str("  ? help");
+    let left = format!(" {}", shown.join("  "));
     let right = match snapshot.every_s {
         0 | 1 => "● active  ○ backup".to_owned(),
         seconds => format!("all every {seconds} s"),
     };
+    let has_room = left.chars().count() + right.chars().count() + 2 <= width;
+    let right = if has_room { right } else { String::new() };
     let used = left.chars().count() + right.chars().count() + 1;
-    let gap = " ".repeat(width.saturating_sub(used).max(2));
-    vec![(format!("{left}{gap}{right}"), Some(Tone::Quiet))]
+    let gap = if right.is_empty() { 0 } else { width.saturating_sub(used).max(2) };
+    vec![(format!("{left}{:gap$}{right}", ""), Some(Tone::Quiet))]
 }
 
-/// Cuts a line off at the width.
+/// Cuts a line off at the width, and says so.
 fn fit(line: Vec<Piece>, width: usize) -> Vec<Piece> {
-    let mut left = width;
+    let clean = |text: &str| text.chars().filter(|letter| !letter.is_control()).collect::<String>();
+    let line: Vec<Piece> = line.into_iter().map(|(text, tone)| (clean(&text), tone)).collect();
+    let length = |line: &[Piece]| line.iter().map(|(text, _)| text.chars().count()).sum::<usize>();
+    if length(&line) <= width {
+        return line;
+    }
+    let mut left = width.saturating_sub(1);
     let mut fitting = Vec::new();
     for (text, tone) in line {
-        let clean: String = text.chars().filter(|letter| !letter.is_control()).take(left).collect();
-        left -= clean.chars().count();
-        fitting.push((clean, tone));
+        let cut: String = text.chars().take(left).collect();
+        left -= cut.chars().count();
+        fitting.push((cut, tone));
+    }
+    if width > 0 {
+        fitting.push(("…".to_owned(), None));
     }
     fitting
 }

@@ -9,16 +9,36 @@ use mptcpize_model::relay::status::{Connection, Relay, Relays};
 use mptcpize_model::status::relays::{Through, standing, word};
 use mptcpize_model::top::{Moved, Rate};
 
-/// Below this width what is sent and how much was carried are left out.
-const NARROW: usize = 70;
+/// The least width at which a column is shown: what is sent and how much was carried, the round trip, how many
+/// connections there are, and what is received. Its name and how it is doing are always there.
+const CARRIED: usize = 70;
+const RTT: usize = 56;
+const OPEN: usize = 46;
+const RECEIVED: usize = 36;
+
+/// The room for a relay's name, and below a width of [`OPEN`].
+const NAME: usize = 20;
+const NAME_LEAST: usize = 12;
+
+/// A relay's line up to the rates.
+fn begin(width: usize, name: &str, open: &str, rtt: &str) -> String {
+    let room = if width < OPEN { NAME_LEAST } else { NAME };
+    let mut text = format!(" {:<room$}", clip(name, room));
+    if width >= OPEN {
+        text.push_str(&format!("{open:>5}"));
+    }
+    if width >= RTT {
+        text.push_str(&format!("{rtt:>9}"));
+    }
+    text
+}
 
 /// Its lines: a heading, the relays, and at most `most` connections.
 pub(super) fn lines(all: &[Through], moved: &Moved, most: usize, width: usize) -> Vec<Vec<Piece>> {
     let quiet = |text: String| vec![(text, Some(Tone::Quiet))];
-    let rest = if width < NARROW { String::new() } else { format!("{:>8}{:>9}", "▲", "carried") };
-    let heading =
-        format!(" {:<20}{:>5}{:>9}{:>10}{rest}  state", "relay", "open", "rtt", "▼ Mbit/s");
-    let mut lines = vec![quiet(heading)];
+    let rates = rates(width, "▼ Mbit/s", "▲", "carried");
+    let first = begin(width, "relay", "open", "rtt");
+    let mut lines = vec![quiet(format!("{first}{rates}  state"))];
     let mut connections: Vec<(&Connection, Option<Rate>)> = Vec::new();
     for one in all {
         let Some(told) = &one.told else {
@@ -59,9 +79,8 @@ fn relay(
     let name = format!("{} ({})", relay.name, one.agent);
     let fault = !relay.fault.is_empty() || relay.mptcp == Some(false);
     let text = format!(
-        " {:<20}{:>5}{rtt:>9}{}  {}",
-        clip(&name, 20),
-        relay.amounts.open,
+        "{}{}  {}",
+        begin(width, &name, &relay.amounts.open.to_string(), &rtt),
         moves(rate, relay.amounts.down_bytes, relay.amounts.up_bytes, width),
         standing(told, relay)
     );
@@ -70,13 +89,22 @@ fn relay(
 
 fn connection(one: &Connection, rate: Option<Rate>, width: usize) -> Vec<Piece> {
     let to = format!("  → {}", one.to);
+    let room = begin(width, "", "", "").chars().count() - 1;
     let text = format!(
-        " {:<34}{}  {}",
-        clip(&to, 34),
+        " {:<room$}{}  {}",
+        clip(&to, room),
         moves(rate, one.down_bytes, one.up_bytes, width),
         word(&one.via)
     );
     vec![(text, None)]
+}
+
+fn rates(width: usize, received: &str, sent: &str, carried: &str) -> String {
+    match width {
+        ..RECEIVED => String::new(),
+        RECEIVED..CARRIED => format!("{received:>10}"),
+        _ => format!("{received:>10}{sent:>8}{carried:>9}"),
+    }
 }
 
 /// The columns of the rates, and of all that was carried.
@@ -85,11 +113,5 @@ fn moves(rate: Option<Rate>, down: u64, up: u64, width: usize) -> String {
         rate.map_or_else(|| "–".to_owned(), |rate| units::megabits(side(rate)))
     };
     let (received, sent) = (of(|rate| rate.down_bit_s), of(|rate| rate.up_bit_s));
-    match width < NARROW {
-        true => format!("{received:>10}"),
-        false => {
-            let carried = units::bytes(down.saturating_add(up));
-            format!("{received:>10}{sent:>8}{carried:>9}")
-        }
-    }
+    rates(width, &received, &sent, &units::bytes(down.saturating_add(up)))
 }

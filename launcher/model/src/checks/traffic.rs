@@ -66,6 +66,14 @@ pub(super) fn counters(context: &Context) -> Vec<Finding> {
         let note = Finding::note("counters.peers_without", title);
         found.push(note.why("those servers have none; they got TCP"));
     }
+    let (sent, unanswered) = (sent(counters), unanswered(counters));
+    if sent >= 3 && unanswered * 2 > sent && may_be_within(counters) {
+        let title = format!("{unanswered} of {sent} joins were never answered");
+        let note = Finding::note("counters.joins_within", title);
+        found.push(note.why(
+            "as many connections came as this host began: if those were to itself, there was nothing to join",
+        ));
+    }
     let unsent = unsent(counters);
     if unsent > 0 {
         let note =
@@ -89,6 +97,22 @@ fn unsent(counters: &Counters) -> u64 {
         .sum()
 }
 
+/// Joins that left, and how many of these got no answer.
+fn sent(counters: &Counters) -> u64 {
+    counters.get("MPJoinSynTx").saturating_sub(unsent(counters))
+}
+
+fn unanswered(counters: &Counters) -> u64 {
+    sent(counters).saturating_sub(counters.get("MPJoinSynAckRx"))
+}
+
+/// May every connection that this host began have been to itself? Such a one is counted at both of its ends;
+/// its joins leave by a link, for an address that is here, and nothing can answer them.
+fn may_be_within(counters: &Counters) -> bool {
+    let received = counters.get("MPCapableSYNRX");
+    received > 0 && counters.get("MPCapableSYNACKRX") <= received
+}
+
 /// A middlebox is at work: what to do.
 const MIDDLEBOX: &str = "find it with mptcpize check HOST, over each link in turn";
 
@@ -108,10 +132,9 @@ fn diagnoses(counters: &Counters, reverse_path_drops: u64, bonds: bool) -> Vec<D
         "a firewall on the way drops them; such connections are seconds late and then TCP",
         MIDDLEBOX,
     );
-    let sent = counters.get("MPJoinSynTx").saturating_sub(unsent(counters));
-    let unanswered = sent.saturating_sub(counters.get("MPJoinSynAckRx"));
+    let (sent, unanswered) = (sent(counters), unanswered(counters));
     tell(
-        sent >= 3 && unanswered * 2 > sent,
+        sent >= 3 && unanswered * 2 > sent && !may_be_within(counters),
         "counters.joins_unanswered",
         format!("{unanswered} of {sent} joins were never answered"),
         "a firewall, the routing of this host or the peer's limits keep second paths from opening",

@@ -63,18 +63,23 @@ fn dry_run(arguments: &Gateway, locations: &Locations) -> anyhow::Result<Exit> {
         .chain(clients.as_ref().map(|clients| &clients.program))
         .map(|program| program.display().to_string())
         .collect();
-    let mut text = format!(
-        "Would change {} on this host (nothing was changed), and start {}:\n\n",
+    let term = Term::of_stdout(Colour::Never);
+    let said = format!(
+        "Would change {} on this host (nothing was changed), and start {}:",
         phrase::count(count, "thing"),
         phrase::list(&programs)
     );
+    let mut text = output::paragraph(&said, term.width) + "\n";
     for plan in set_up.into_iter().chain([own]) {
-        text.push_str(&diff::plan(plan, &Term::of_stdout(Colour::Never)));
+        text.push_str(&diff::plan(plan, &term));
     }
     for hint in look.hints(&terms.asked) {
         text.push_str(&format!("! {hint}\n"));
     }
-    text.push_str("All of it is taken back when the gateway ends; after a crash: sudo mptcpize gateway undo\n");
+    text.push_str(&output::paragraph(
+        "All of it is taken back when the gateway ends; after a crash: sudo mptcpize gateway undo",
+        term.width,
+    ));
     output::text(&text)?;
     Ok(Exit::Done)
 }

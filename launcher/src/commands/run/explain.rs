@@ -11,6 +11,7 @@ use crate::inject::mechanism::Decision;
 use crate::inject::target::{Caller, Target};
 use crate::locations::Locations;
 use crate::output;
+use crate::output::term::{Colour, Term};
 use mptcpize_model::plain;
 
 /// Prints the decision.
@@ -40,9 +41,13 @@ pub fn explain(arguments: &cli::run::Run) -> anyhow::Result<Exit> {
 }
 
 fn table(target: &Target, decision: &Decision, policy: &Policy) -> String {
-    let mut text = format!("program  {}", plain::words(&target.path.to_string_lossy()));
+    let width = Term::of_stdout(Colour::Never).width;
+    let program = plain::words(&target.path.to_string_lossy()).into_owned();
+    let mut text = output::row("program", &program, width);
     let mut row = |name: &str, value: &str| {
-        let _ = write!(text, "\n{name:<9}{}", plain::words(value));
+        // What can be pasted is never broken.
+        let width = if name == "fix" { usize::MAX } else { width };
+        let _ = write!(text, "\n{}", output::row(name, &plain::words(value), width));
     };
     if target.binary != target.path {
         row("binary", &target.binary.display().to_string());

@@ -215,15 +215,19 @@ fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
 
 /// The screen of a dry run.
 fn preview(plan: &Plan) -> String {
-    let lines = diff::plan(plan, &Term::of_stdout(Colour::Never));
-    match plan.steps.len() {
-        0 => format!("Nothing to change on this host.\n{}{lines}", gap(&lines)),
-        count => format!(
-            "Would change {count} thing{} on this host (nothing was changed):\n\n{lines}\
-             Apply: sudo mptcpize setup      Undo any time: sudo mptcpize setup undo\n",
-            phrase::plural(count)
-        ),
+    let term = Term::of_stdout(Colour::Never);
+    let lines = diff::plan(plan, &term);
+    let count = plan.steps.len();
+    if count == 0 {
+        let said = output::paragraph("Nothing to change on this host.", term.width);
+        return format!("{said}{}{lines}", gap(&lines));
     }
+    let things = phrase::count(count, "thing");
+    let said = format!("Would change {things} on this host (nothing was changed):");
+    let (apply, undo) = ("Apply: sudo mptcpize setup", "Undo any time: sudo mptcpize setup undo");
+    // Each is to be pasted, and stays whole.
+    let between = if term.width < 72 { "\n" } else { "      " };
+    format!("{}\n{lines}{apply}{between}{undo}\n", output::paragraph(&said, term.width))
 }
 
 fn gap(lines: &str) -> &'static str {

@@ -70,19 +70,27 @@ pub fn all(locations: &Locations, each: impl FnMut(&Change)) -> Result<usize, Er
 fn recorded(locations: &Locations, place: &Place, host: &mut KernelHost) -> anyhow::Result<Exit> {
     let record = journal::look(&locations.run(), identity::netns())?;
     // Without a journal there may still be what carries our mark.
-    if record == Record::default() && !transaction::is_marked(&host.observe(&[])?) {
-        confirm::disarm(locations);
-        // An undo that was killed at its very end leaves a journal that says nothing.
-        if journal::exists(&locations.run(), identity::netns()) {
-            open_journal(locations)?.remove()?;
-        }
-        if output::json::answer(|| json!({ "version": 1, "undone": [], "gone": 0 }))? {
+    let nothing = record == Record::default() && !transaction::is_marked(&host.observe(&[])?);
+    // An undo that was killed at its very end leaves a journal that says nothing.
+    let journal = match nothing && !journal::exists(&locations.run(), identity::netns()) {
+        true => None,
+        false => Some(open_journal(locations)?),
+    };
+    // Only now nobody else writes it: one that said nothing may be that of a set-up which began, and is to be
+    // undone as well.
+    let is_empty = |journal: &Journal| journal.entries().is_empty() && journal.asked().is_empty();
+    let mut journal = match journal {
+        Some(journal) if !nothing || !is_empty(&journal) => journal,
+        empty => {
+            confirm::disarm(locations);
+            empty.map_or(Ok(()), Journal::remove)?;
+            if output::json::answer(|| json!({ "version": 1, "undone": [], "gone": 0 }))? {
+                return Ok(Exit::Done);
+            }
+            output::line("nothing to undo: mptcpize changed nothing since the boot")?;
             return Ok(Exit::Done);
         }
-        output::line("nothing to undo: mptcpize changed nothing since the boot")?;
-        return Ok(Exit::Done);
-    }
-    let mut journal = open_journal(locations)?;
+    };
     let undone = transaction::undo(host, &mut journal, |change| {
         if place.verbose {
             output::note(&diff::change_line(change));

@@ -10,10 +10,11 @@ use crate::locations::Locations;
 use crate::output::term::{Colour, Term};
 use crate::output::{self, counters::Screen};
 
-/// Prints them. With `--since-last` also keeps them, for the next time.
+/// Prints them. With `--since-last` also keeps them, for the next time; where that fails, it is said once they
+/// are printed.
 ///
 /// # Errors
-/// 5 on a kernel without MPTCP, 4 where the last values cannot be kept, 1 for a namespace that is
+/// 5 on a kernel without MPTCP, 4 or 1 where the last values cannot be kept, 1 for a namespace that is
 /// not there.
 pub fn counters(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit> {
     if let Some(name) = &arguments.netns {
@@ -29,13 +30,13 @@ pub fn counters(arguments: &Arguments, locations: &Locations) -> anyhow::Result<
             .fix("boot a kernel 5.6 or newer built with CONFIG_MPTCP")
             .into());
     }
-    let mut since_s = None;
+    let (mut since_s, mut kept) = (None, Ok(()));
     if arguments.since_last {
         let user = rustix::process::geteuid().as_raw();
         let (directories, netns) = (locations.counters(user), identity::netns());
         let before = counters_baseline::read(&directories, netns);
         let now = counters_baseline::now(counters.clone(), netstat.reverse_path());
-        counters_baseline::write(&directories, netns, &now)?;
+        kept = counters_baseline::write(&directories, netns, &now);
         match before {
             Some(before) => {
                 counters = counters.since(&before.counters);
@@ -56,5 +57,6 @@ pub fn counters(arguments: &Arguments, locations: &Locations) -> anyhow::Result<
     } else {
         output::text(&screen.text(Term::of_stdout(Colour::Never).width))?;
     }
+    kept?;
     Ok(Exit::Done)
 }

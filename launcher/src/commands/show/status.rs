@@ -11,6 +11,7 @@ use crate::commands::show::observe::{self, Counted, Surroundings};
 use crate::commands::units::judged;
 use crate::error::{Error, Exit};
 use crate::host::netns;
+use crate::host::process::clock;
 use crate::host::procfs::programs;
 use crate::locations::Locations;
 use crate::output::{self, status};
@@ -35,7 +36,7 @@ pub fn status(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
     let mut before = Counted::now();
     let mut relay = None;
     let mut report = look(arguments, locations, None, &before, &mut relay)?;
-    show(arguments, &report)?;
+    show(arguments, &report, false)?;
     while let Some(seconds) = arguments.watch {
         if !observe::wait(Duration::from_secs(seconds.into())) {
             break;
@@ -43,7 +44,7 @@ pub fn status(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
         let now = Counted::now();
         report = look(arguments, locations, Some(&before), &now, &mut relay)?;
         before = now;
-        show(arguments, &report)?;
+        show(arguments, &report, true)?;
     }
     Ok(match (report.mptcp, report.attention) {
         (Availability::Absent | Availability::OutOfTree, _) => Exit::Missing,
@@ -98,7 +99,8 @@ fn services(locations: &Locations) -> BTreeMap<String, String> {
     .collect()
 }
 
-fn show(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+/// Shows a look; `again`: it is not the first.
+fn show(arguments: &Arguments, report: &Report, again: bool) -> anyhow::Result<()> {
     if arguments.json {
         return output::line(&status::json(report));
     }
@@ -108,6 +110,9 @@ fn show(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
         && output::term::can_move_cursor();
     if clear {
         output::clear()?;
+    } else if again {
+        // Where nothing can be cleared one screen follows another: a line says where the next begins.
+        output::line(&format!("\n──────── {}", clock::wall(clock::now_ms())))?;
     }
     output::text(&screen)
 }

@@ -44,8 +44,8 @@ const AGAIN: u32 = 10;
 /// Looks after which the packet filter, for which programs are run, is read again.
 const AROUND: u32 = 10;
 
-/// A frame where there is no terminal to ask.
-const SIZE: (usize, usize) = (80, 24);
+/// Columns where there is no terminal to ask.
+const WIDTH: usize = 80;
 
 /// Shows it until the user leaves.
 ///
@@ -109,7 +109,7 @@ fn once(live: &mut Live<'_>, arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let mut term = observe::term(arguments.color);
     if term.width == usize::MAX {
-        term.width = SIZE.0;
+        term.width = WIDTH;
     }
     live.count();
     live.look()?;
@@ -117,7 +117,7 @@ fn once(live: &mut Live<'_>, arguments: &Arguments) -> anyhow::Result<Exit> {
     live.count();
     live.look()?;
     let snapshot = live.tracker.snapshot(&View::default(), live.clock(), live.now_ms(), 1);
-    output::text(&frame::text(&snapshot, &term, SIZE.1))?;
+    output::text(&frame::once(&snapshot, &term))?;
     Ok(Exit::Done)
 }
 

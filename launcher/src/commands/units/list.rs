@@ -19,6 +19,7 @@ use crate::locations::Locations;
 use crate::output;
 use crate::output::containers::listed;
 use crate::output::services::{Row, list as table, list_json};
+use crate::output::term::{Colour, Term};
 use crate::root::is_file;
 use mptcpize_model::shell;
 use mptcpize_model::unit::{UnitName, dropin};
@@ -59,7 +60,9 @@ pub fn list(arguments: &List, locations: &Locations) -> anyhow::Result<Exit> {
         all["seccomp_profile"] = profile.into();
         output::line(&serde_json::to_string_pretty(&all)?)?;
     } else {
-        output::text(&format!("{}{}", listed(&devices, profile), table(&rows, system.as_ref())))?;
+        let term = Term::of_stdout(Colour::Never);
+        let units = table(&rows, system.as_ref(), &term);
+        output::text(&format!("{}{units}", listed(&devices, profile)))?;
     }
     Ok(Exit::Done)
 }

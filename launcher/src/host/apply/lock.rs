@@ -26,8 +26,12 @@ use mptcpize_model::plain;
 
 /// How long a second run waits for the first.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a lock may be held by one who only removes its file.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How often it looks whether the first has ended.
 const LOOK: Duration = Duration::from_millis(20);
+/// How many patiences at most where many take turns.
+const TURNS: u32 = 12;
 /// The directory of the lock files, in the run directory.
 const LOCKS: &str = "lock";
 /// The lock file of those who replace another lock file.
@@ -82,21 +86,48 @@ pub fn take(
     waiting: impl FnOnce(&str),
 ) -> Result<Lock, Error> {
     let path = directory.join(LOCKS).join(name);
+    match wait_for(directory, name, patience, waiting)? {
+        Attempt::Taken(lock) => Ok(lock),
+        Attempt::Held(holder) => Err(held(&path, &holder)),
+    }
+}
+
+/// Takes a lock that is held for as long as its holder runs: whoever has it after a moment has it. Only a
+/// moment, because an undo takes every lock that nobody holds, to remove its file ([`sweep`]).
+///
+/// # Errors
+/// As [`make`]; the file is not ours.
+pub fn take_lasting(directory: &Path, name: &str) -> Result<Attempt, Error> {
+    wait_for(directory, name, MOMENT, |_| {})
+}
+
+/// Tries until it is taken or `patience` ends; at least twice, for a loaded host may let us run no sooner. The
+/// patience is with one holder: who gets the lock before us begins it anew, because many that take turns are
+/// no sign that one is stuck. They get it in no order, so it ends at [`TURNS`] times as much.
+fn wait_for(
+    directory: &Path,
+    name: &str,
+    patience: Duration,
+    waiting: impl FnOnce(&str),
+) -> Result<Attempt, Error> {
     let started = Instant::now();
+    let (mut before, mut since) = (String::new(), started);
     let mut waiting = Some(waiting);
     loop {
-        match try_take(directory, name)? {
-            Attempt::Taken(lock) => return Ok(lock),
-            Attempt::Held(holder) if started.elapsed() > patience => {
-                return Err(held(&path, &holder));
-            }
-            Attempt::Held(holder) => {
-                if let Some(waiting) = waiting.take() {
-                    waiting(&holder);
-                }
-                std::thread::sleep(LOOK);
-            }
+        let holder = match try_take(directory, name)? {
+            Attempt::Held(holder) => holder,
+            taken => return Ok(taken),
+        };
+        if holder != before {
+            (before, since) = (holder.clone(), Instant::now());
         }
+        let over = since.elapsed() > patience || started.elapsed() > patience * TURNS;
+        match waiting.take() {
+            None if over => return Ok(Attempt::Held(holder)),
+            None => {}
+            Some(waiting) => waiting(&holder),
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -265,111 +296,4 @@ fn held(path: &Path, holder: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    #[test]
-    fn the_holder_is_who_the_kernel_says() {
-        let text = "1: POSIX  ADVISORY  WRITE 11 00:13:86 0 EOF\n\
-                    2: FLOCK  ADVISORY  WRITE -1 00:13:86 0 EOF\n\
-                    3: FLOCK  ADVISORY  WRITE 708 00:13:86 0 EOF\n\
-                    3: -> FLOCK  ADVISORY  WRITE 709 00:13:86 0 EOF\n\
-                    4: FLOCK  ADVISORY  WRITE 12 00:13:861 0 EOF\n5: odd\n";
-        assert_eq!(holder_in(text, 86), Some("708"));
-        assert_eq!(holder_in(text, 861), Some("12"));
-        assert_eq!(holder_in(text, 8), None);
-        assert_eq!(holder_in("", 86), None);
-    }
-
-    #[test]
-    fn a_lock_file_that_others_could_open_is_replaced_and_what_they_hold_counts_no_more() {
-        let place = tempfile::tempdir().expect("a temporary directory");
-        let locks = place.path().join(LOCKS);
-        fs::create_dir(&locks).expect("the name is new");
-        fs::set_permissions(&locks, Permissions::from_mode(0o755)).expect("it is ours");
-        let others = File::create(locks.join("one")).expect("the name is new");
-        others.set_permissions(Permissions::from_mode(0o644)).expect("it is ours");
-        rustix::fs::flock(&others, FlockOperation::NonBlockingLockExclusive).expect("it is free");
-        let ours = take(place.path(), "one", Duration::ZERO, |_| {}).expect("nobody holds it");
-        let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o7777;
-        assert_eq!((mode(&locks), mode(&locks.join("one"))), (0o700, 0o600));
-        let error = take(place.path(), "one", Duration::ZERO, |_| {}).expect_err("we hold it");
-        let expected = format!("process {} (", std::process::id());
-        assert!(error.to_string().contains(&expected), "{error}");
-        drop(ours);
-        // A program that another test starts holds what we had open until it executes.
-        take(place.path(), "one", PATIENCE, |_| {}).expect("it is free again");
-    }
-
-    #[test]
-    fn a_lock_has_one_holder_however_many_want_it_and_the_last_leaves_nothing() {
-        let place = tempfile::tempdir().expect("a temporary directory");
-        let run = place.path().join("run");
-        let (inside, turns) = (AtomicU32::new(0), AtomicU32::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for _ in 0..50 {
-                        // Without a pause, so that each step of one meets any step of another.
-                        let lock = loop {
-                            match try_take(&run, "one").expect("nobody else is here") {
-                                Attempt::Taken(lock) => break lock,
-                                Attempt::Held(_) => std::thread::yield_now(),
-                            }
-                        };
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
-                        assert!(is_at(&lock.file, &lock.path), "the file of its name is another");
-                        turns.fetch_add(1, Ordering::SeqCst);
-                        inside.fetch_sub(1, Ordering::SeqCst);
-                    }
-                });
-            }
-        });
-        assert_eq!(turns.into_inner(), 400);
-        assert!(!run.exists(), "the last one left something");
-    }
-
-    #[test]
-    fn a_file_that_others_could_open_is_replaced_by_one_process_alone() {
-        let place = tempfile::tempdir().expect("a temporary directory");
-        let locks = place.path().join(LOCKS);
-        for _ in 0..20 {
-            DirBuilder::new().mode(0o700).create(&locks).expect("the name is free");
-            let open = File::create(locks.join("one")).expect("the name is new");
-            open.set_permissions(Permissions::from_mode(0o666)).expect("it is ours");
-            let inside = AtomicU32::new(0);
-            std::thread::scope(|scope| {
-                for _ in 0..4 {
-                    scope.spawn(|| {
-                        let lock = take(place.path(), "one", PATIENCE * 12, |_| {});
-                        let lock = lock.expect("it is free after a while");
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
-                        assert!(is_at(&lock.file, &lock.path), "the file of its name is another");
-                        inside.fetch_sub(1, Ordering::SeqCst);
-                    });
-                }
-            });
-            // The last one removed it.
-            fs::create_dir_all(place.path()).expect("a temporary directory");
-        }
-    }
-
-    #[test]
-    fn what_the_killed_left_is_swept_and_what_is_held_stays() {
-        let place = tempfile::tempdir().expect("a temporary directory");
-        let run = place.path().join("run");
-        let held = take(&run, "held", PATIENCE, |_| {}).expect("nobody holds it");
-        for left in ["one", "two"] {
-            let file = File::create(run.join(LOCKS).join(left)).expect("the name is new");
-            file.set_permissions(Permissions::from_mode(0o600)).expect("it is ours");
-        }
-        sweep(&run);
-        let names = || fs::read_dir(run.join(LOCKS)).map(|entries| entries.flatten().count());
-        assert_eq!(names().ok(), Some(1));
-        fs::write(run.join("journal"), "").expect("the directory stays");
-        drop(held);
-        assert!(!run.join(LOCKS).exists() && run.exists());
-    }
-}
+mod tests;

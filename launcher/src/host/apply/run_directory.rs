@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Exit, reason};
 use crate::host::process::privilege;
+use crate::host::read_only;
 
 /// How long a directory that goes again and again is made anew.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -156,6 +157,12 @@ pub(in crate::host) fn unusable(path: &Path, error: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => {
             Error::new(Exit::NotPermitted, what).why(reason(error)).fix(privilege::advice())
         }
-        _ => Error::new(Exit::Failed, what).why(reason(error)),
+        _ => {
+            let said = Error::new(Exit::Failed, what).why(reason(error));
+            match read_only::fix(path, error) {
+                Some(fix) => said.fix(fix),
+                None => said,
+            }
+        }
     }
 }

@@ -38,7 +38,7 @@ pub fn take(locations: &Locations) -> Result<Lock, Error> {
 /// # Errors
 /// 1 where another one runs.
 pub fn take_in(directory: &Path, kind: Kind) -> Result<Lock, Error> {
-    match lock::try_take(directory, kind.lock)? {
+    match lock::take_lasting(directory, kind.lock)? {
         Attempt::Taken(lock) => Ok(lock),
         Attempt::Held(holder) => {
             Err(Error::new(Exit::Failed, format!("a {} runs here already", kind.what))

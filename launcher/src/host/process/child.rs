@@ -43,15 +43,20 @@ mod tests {
     /// One that drains its connections at the first signal, as a relay does.
     #[test]
     fn what_drains_is_ended_by_the_second_signal_and_not_killed() {
-        let script = "trap : TERM; trap 'exit 7' INT; echo; while :; do read -r _; done";
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // wait(1) hears a signal that came just before it, which read(1) would sleep through. It waits for
+        // what reads our input, which ends with the test.
+        let script =
+            "trap : TERM; trap 'exit 7' INT; exec 3<&0; cat <&3 & echo; while :; do wait; done";
+        // Ignored by who started the tests, as `&` of a script does, a signal could not be trapped.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT,TERM", "sh", "-c", script]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("a shell");
         let mut ready = String::new();
         let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
         said.read_line(&mut ready).expect("it says that it is ready");
         let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("it lives");
-        // A wait closes it, and read(1) would end.
+        // The shell is waited for, which would close it.
         let input = child.stdin.take();
         stop(&mut child, end.as_fd());
         drop(input);

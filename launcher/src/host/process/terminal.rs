@@ -5,15 +5,16 @@
 
 use std::io::{self, Stdout, stdin, stdout};
 
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -33,9 +34,31 @@ pub enum Look {
     Green,
 }
 
+/// Columns and lines of a terminal that does not say how many it has, as one of a container that was made a
+/// moment ago: what tput(1) takes then.
+const UNTOLD: (u16, u16) = (80, 24);
+
+/// Columns and lines, if the terminal says them (TIOCGWINSZ, ioctl_tty(2)).
+fn told() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
+
+/// One of its own size, or of a fixed one: to look for what it does not say, a program would be run each time.
+fn terminal(told: Option<(u16, u16)>) -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+    let viewport = match told {
+        Some(_) => Viewport::Fullscreen,
+        None => Viewport::Fixed(Rect::new(0, 0, UNTOLD.0, UNTOLD.1)),
+    };
+    let options = TerminalOptions { viewport };
+    Terminal::with_options(CrosstermBackend::new(stdout()), options)
+}
+
 /// The terminal, ours as long as this lives.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// It says how large it is.
+    told: bool,
     keys: Keys,
 }
 
@@ -52,8 +75,9 @@ impl Screen {
         }));
         enable_raw_mode()?;
         // From here on dropping it restores what was.
-        let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
-        let mut screen = Screen { terminal, keys: Keys::default() };
+        let told = told();
+        let terminal = terminal(told)?;
+        let mut screen = Screen { terminal, told: told.is_some(), keys: Keys::default() };
         // Not by the terminal's own clear(), which asks for the cursor's place and fails where nobody answers.
         execute!(stdout(), EnterAlternateScreen, Clear(ClearType::All))?;
         screen.terminal.hide_cursor()?;
@@ -64,9 +88,15 @@ impl Screen {
     ///
     /// # Errors
     /// The terminal is gone.
-    pub fn size(&self) -> io::Result<(usize, usize)> {
-        let size = self.terminal.size()?;
-        Ok((size.width.into(), size.height.into()))
+    pub fn size(&mut self) -> io::Result<(usize, usize)> {
+        let told = told();
+        if told.is_some() != self.told {
+            self.terminal = terminal(told)?;
+            self.told = told.is_some();
+            execute!(stdout(), Clear(ClearType::All))?;
+        }
+        let (width, height) = told.unwrap_or(UNTOLD);
+        Ok((width.into(), height.into()))
     }
 
     /// Shows a frame; only what changed is written.

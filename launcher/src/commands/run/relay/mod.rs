@@ -26,6 +26,7 @@ use crate::inject::relay;
 use crate::inject::target::{Caller, Target};
 use crate::locations::Locations;
 use crate::output;
+use crate::output::term::{Colour, Term};
 use crate::syscall::{fork, message};
 use mptcpize_model::relay::agent::{Fallback, Settings};
 use mptcpize_model::{phrase, plain};
@@ -108,12 +109,15 @@ pub fn explain(wanted: &str, arguments: &cli::run::Run) -> anyhow::Result<Exit> 
         true => "a cgroup of its own, and a table of the packet filter",
         false => "a network namespace of its own",
     };
-    output::line(&format!(
-        "program  {}\nvia      {}, by {way}\nagent    {}\nresult   MPTCP to the relay, TCP from there on",
-        plain::words(&target.path.to_string_lossy()),
-        names(&settings),
-        plain::words(&agent.to_string_lossy()),
-    ))?;
+    let width = Term::of_stdout(Colour::Never).width;
+    let rows = [
+        ("program", plain::words(&target.path.to_string_lossy()).into_owned()),
+        ("via", format!("{}, by {way}", names(&settings))),
+        ("agent", plain::words(&agent.to_string_lossy()).into_owned()),
+        ("result", "MPTCP to the relay, TCP from there on".to_owned()),
+    ];
+    let rows = rows.map(|(name, said)| output::row(name, &said, width));
+    output::line(&rows.join("\n"))?;
     Ok(Exit::Done)
 }
 
