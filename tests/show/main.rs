@@ -7,6 +7,7 @@
 mod support;
 
 mod agree;
+mod agree_daemon;
 mod ascii;
 mod check_faults;
 mod check_fixes;

@@ -21,11 +21,12 @@ use crate::host::apply::transaction;
 use crate::host::netlink::pm::Pm;
 use crate::host::netlink::{KernelError, diag};
 use crate::host::observe::kernel_host::KernelHost;
-use crate::host::observe::traffic;
+use crate::host::observe::{check, traffic};
 use crate::host::process::clock;
 use crate::host::process::signal_fd::Asked;
 use crate::host::systemd::notify::Notify;
 use mptcpize_model::change::Change;
+use mptcpize_model::checks::{Firewall, Glance};
 use mptcpize_model::config::Config;
 use mptcpize_model::connection::Phase;
 use mptcpize_model::daemon::{
@@ -188,7 +189,11 @@ impl<'a> Driver<'a> {
     fn observe(&mut self) -> Event {
         let seen = journal::look(&self.given.directory, self.given.netns).and_then(|record| {
             let state = self.host.observe(&record.entries)?;
-            Ok(Observed { state, asked: record.asked })
+            let settings = self.core.settings(&record.asked);
+            // The packet filter is not read: a program would be waited for, and no message tells of a change.
+            let seen = check::glance(state, settings, Firewall::default());
+            let (state, glance) = Glance::of(seen);
+            Ok(Observed { state, asked: record.asked, glance: Some(Box::new(glance)) })
         });
         match seen {
             Ok(seen) => Event::Observed(Box::new(seen)),

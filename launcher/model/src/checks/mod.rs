@@ -11,6 +11,7 @@ pub mod container;
 mod endpoints;
 mod fixable;
 pub mod gateway;
+mod glance;
 mod host;
 mod judge;
 pub mod next;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::beyond::{Beyond, Covered};
 pub use self::fixable::FIXABLE;
+pub use self::glance::Glance;
 pub use self::judge::{Judged, SETUP, Scope, judge, run};
 pub use self::paste::Place;
 pub use self::verdict::Verdict;
@@ -239,7 +241,7 @@ pub struct Service {
 }
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// As it should be.

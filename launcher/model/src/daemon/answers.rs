@@ -14,6 +14,8 @@ impl Daemon {
         if !self.heal.is_on() {
             self.returns.take();
         }
+        // What was judged was judged before the changes.
+        let judges = !changes.is_empty() && self.judgement.take().is_some();
         if let Some(by) = self.captured.take() {
             self.withdrawn(now, &by, changes, actions);
             return;
@@ -36,7 +38,7 @@ impl Daemon {
             }
             Change::Flags { .. } | Change::Limits { .. } => self.heal.is_on(),
         };
-        if changes.iter().any(untold) {
+        if judges || changes.iter().any(untold) {
             self.debounce.wake(now);
         }
         if let Some(pause) = self.repairs.strike(now, MOST_REPAIRS) {

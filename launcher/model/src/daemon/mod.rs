@@ -15,6 +15,7 @@ mod event;
 mod heal;
 mod interest;
 mod join;
+mod judgement;
 mod links;
 mod log;
 mod lossy;
@@ -64,6 +65,7 @@ use stall::Stall;
 pub use budgets::{Budgeted, share, spent};
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
 pub use join::{Join, Leave, Listed, ListedSubflow};
+pub use judgement::{Fault, Judgement, UNHEARD};
 pub use probe::Probe;
 pub use sample::{Flow, Sample, Silent};
 pub use status::{Held, Status, Told};
@@ -123,6 +125,8 @@ pub struct Daemon {
     joined: Vec<IfName>,
     /// What takes the host's traffic, as a clause, where the set-up is withdrawn for that.
     captured: Option<String>,
+    /// What the judge said at the last look.
+    judgement: Option<Judgement>,
     /// What is the case, in a line.
     standing: String,
     /// What was told.
@@ -161,6 +165,7 @@ impl Daemon {
             unheeded: None,
             joined: Vec::new(),
             captured: None,
+            judgement: None,
             standing: String::new(),
             log: Log::default(),
         }
@@ -256,6 +261,12 @@ impl Daemon {
         !self.busy && !self.standing.is_empty()
     }
 
+    /// The settings that hold on a host whose set-up was asked this, with the links that are held back left out.
+    pub fn settings(&self, asked: &Asked) -> Config {
+        let asked = self.line.clone().then(asked.clone());
+        self.without_held(asked.over(self.file.clone()))
+    }
+
     /// Does it count what links carry?
     pub fn counts(&self) -> bool {
         !self.budgets.shown().is_empty()
@@ -271,6 +282,7 @@ impl Daemon {
         Status {
             since: self.since,
             standing: self.standing.clone(),
+            judged: self.judgement.clone(),
             held: self.held(),
             left_out: self.links.held(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
@@ -335,6 +347,7 @@ impl Daemon {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };
         self.returns.look(now, &seen.state, is_path);
+        self.judgement = Judgement::of(seen, &config, self.heal.is_on());
         if self.heal.is_on() {
             self.returns.add(&mut renew);
         } else {
@@ -360,7 +373,8 @@ impl Daemon {
         self.retry = None;
         self.heal.replace(&self.returns.take());
         let said = standing::say(&proposal, &self.links.held(), &self.lossy.links());
-        self.stand(now, said, actions);
+        let wrong = self.judgement.as_ref().map(Judgement::tail).unwrap_or_default();
+        self.stand(now, said + &wrong, actions);
     }
 
     fn without_held(&self, mut config: Config) -> Config {
