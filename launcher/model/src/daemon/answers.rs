@@ -20,6 +20,13 @@ impl Daemon {
             self.withdrawn(now, &by, changes, actions);
             return;
         }
+        if self.joined.is_empty() && !changes.is_empty() {
+            let count = phrase::count(changes.len(), "change");
+            let text = format!("took away what was set up for links that are left out: {count}");
+            self.standing.clone_from(&text);
+            self.tell(now, Report::new(Code::SetUp, text), actions);
+            return self.debounce.wake(now);
+        }
         let standing = standing::joined(&self.joined, &self.links.held(), &self.lossy.links());
         if changes.is_empty() {
             self.stand(now, standing, actions);

@@ -6,8 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Daemon;
 use super::event::Observed;
 use crate::HostState;
+use crate::asked::Asked;
 use crate::checks::{Finding, Glance, Judged, Scope, Severity, judge};
 use crate::config::Config;
 use crate::net::IfName;
@@ -79,5 +81,59 @@ impl Judgement {
             text.push_str(&format!("; and {}", phrase::count(more.len(), "more fault")));
         }
         text
+    }
+}
+
+impl Daemon {
+    /// The settings that hold on a host whose set-up was asked this, with the links that are held back left out.
+    pub fn settings(&self, asked: &Asked) -> Config {
+        let asked = self.line.clone().then(asked.clone());
+        self.without_held(asked.over(self.file.clone()))
+    }
+
+    /// Would this look find something else than the last one did? What is found in the midst of a change is true of
+    /// neither side, so whoever looked makes sure first.
+    pub fn is_news(&self, seen: &Observed) -> bool {
+        let judgement = Judgement::of(seen, &self.settings(&seen.asked), self.heal.is_on());
+        judgement.is_some() && judgement != self.judgement
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::{Event, Millis};
+
+    fn fault(code: &str, what: &str) -> Fault {
+        let (code, what) = (code.to_owned(), what.to_owned());
+        Fault { code, severity: Severity::Problem, what, fix: vec![] }
+    }
+
+    #[test]
+    fn a_line_ends_with_the_first_faults_and_the_number_of_the_others() {
+        let mut judgement = Judgement::default();
+        assert_eq!(judgement.tail(), "");
+        judgement.findings = vec![fault("a.b", "a: x"), fault("c.d", "c: y")];
+        assert_eq!(judgement.tail(), "; a: x; c: y");
+        judgement.findings.extend([fault("e.f", "e: z"), fault("g.h", "g: z")]);
+        assert_eq!(judgement.tail(), "; a: x; c: y; and 2 more faults");
+    }
+
+    #[test]
+    fn a_look_that_nobody_judged_leaves_what_was_found_before() {
+        let asked = Asked::default();
+        let mut daemon = Daemon::new(Millis(1), Config::default(), asked.clone());
+        let state = HostState::default();
+        let glance = Some(Box::<Glance>::default());
+        let seen = Observed { state, asked, glance };
+        assert!(daemon.is_news(&seen));
+        let unjudged = Observed { glance: None, ..seen.clone() };
+        assert!(!daemon.is_news(&unjudged));
+        daemon.handle(Millis(2), Event::Observed(Box::new(seen.clone())));
+        let found = daemon.status().judged.expect("it was judged");
+        assert!(found.findings.iter().any(|fault| fault.code == "paths.none"), "{found:?}");
+        assert!(!daemon.is_news(&seen));
+        daemon.handle(Millis(3), Event::Observed(Box::new(unjudged)));
+        assert_eq!(daemon.status().judged, Some(found));
     }
 }

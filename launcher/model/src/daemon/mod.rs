@@ -261,12 +261,6 @@ impl Daemon {
         !self.busy && !self.standing.is_empty()
     }
 
-    /// The settings that hold on a host whose set-up was asked this, with the links that are held back left out.
-    pub fn settings(&self, asked: &Asked) -> Config {
-        let asked = self.line.clone().then(asked.clone());
-        self.without_held(asked.over(self.file.clone()))
-    }
-
     /// Does it count what links carry?
     pub fn counts(&self) -> bool {
         !self.budgets.shown().is_empty()
@@ -347,7 +341,9 @@ impl Daemon {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };
         self.returns.look(now, &seen.state, is_path);
-        self.judgement = Judgement::of(seen, &config, self.heal.is_on());
+        if let Some(judgement) = Judgement::of(seen, &config, self.heal.is_on()) {
+            self.judgement = Some(judgement);
+        }
         if self.heal.is_on() {
             self.returns.add(&mut renew);
         } else {
@@ -361,7 +357,8 @@ impl Daemon {
         let paths = if ours { paths } else { &[] };
         self.stall.set(now, paths, wish.config.probe);
         self.blocking.set(paths, &wish.config.backup, self.heal.is_on());
-        self.joined = proposal.links().into_iter().cloned().collect();
+        let bonds = proposal.desired.bonds;
+        self.joined = proposal.links().into_iter().filter(|_| bonds).cloned().collect();
         self.captured = proposal.captured().map(Captured::what);
         self.heal(now, &seen.state, &wish.config, &proposal, actions);
         let due = !proposal.plan.is_empty() && !proposal.is_blocked();
@@ -373,7 +370,9 @@ impl Daemon {
         self.retry = None;
         self.heal.replace(&self.returns.take());
         let said = standing::say(&proposal, &self.links.held(), &self.lossy.links());
-        let wrong = self.judgement.as_ref().map(Judgement::tail).unwrap_or_default();
+        // A link that comes and goes would be told each time; that it is held back is said already.
+        let calm = self.judgement.as_ref().filter(|_| self.links.held().is_empty());
+        let wrong = calm.map(Judgement::tail).unwrap_or_default();
         self.stand(now, said + &wrong, actions);
     }
 
