@@ -19,6 +19,7 @@ mod paste;
 pub mod peer;
 mod relays;
 mod routing;
+mod settings;
 mod system;
 mod traffic;
 mod verdict;
