@@ -39,7 +39,7 @@ fn one_dual_stack_link() -> Uplinks {
     lab
 }
 
-const HOSTS: [Host; 11] = [
+const HOSTS: [Host; 13] = [
     Host {
         name: "as setup left it",
         build: || Uplinks::two_subnets(RATE),
@@ -110,6 +110,22 @@ const HOSTS: [Host; 11] = [
         },
         found: &["endpoints.vanished", "endpoints.missing", "routing.elsewhere"],
         paths: &["w1", "w2"],
+    },
+    Host {
+        name: "a link that was set up and is left out by name since then",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| drop(lab.client.setup("--exclude w2")),
+        found: &[],
+        paths: &["w1"],
+    },
+    Host {
+        name: "the worse of two links alone, after both",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| drop(lab.client.setup("--only w2")),
+        found: &[],
+        paths: &["w2"],
     },
     Host {
         name: "somebody flushed the table of a link",

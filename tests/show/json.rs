@@ -63,7 +63,7 @@ const ROWS: [Row; 62] = [
     ("status", "--netns nosuch", Root, 1),
     ("check", "", Root, 3),
     ("check", "[::1", Root, 2),
-    ("top", "--once", Root, 0),
+    ("top", "--once", Root, 3),
     ("top", "", Root, 2),
     ("counters", "", Root, 0),
     ("counters", "--since-last", Root, 0),

@@ -33,10 +33,11 @@ pub use seen::Seen;
 
 /// Whether the host has MPTCP, by the kernel's own settings. Whether socket(2) gives a socket, which a
 /// security policy may forbid, is asked by `check`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
     /// socket(2) gives MPTCP sockets.
+    #[default]
     On,
     /// `net.mptcp.enabled` is 0.
     Off,

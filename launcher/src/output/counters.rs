@@ -57,7 +57,7 @@ impl Screen<'_> {
         }
         match self.counters.0.len() - shown {
             0 => {}
-            hidden if shown == 0 => text.push_str(&self.nothing(hidden)),
+            hidden if shown == 0 => text.push_str(&self.nothing(hidden, width)),
             hidden => {
                 let are = if hidden == 1 { "other is" } else { "others are" };
                 let _ = writeln!(text, "\n{hidden} {are} 0    (mptcpize counters --all)");
@@ -67,14 +67,17 @@ impl Screen<'_> {
     }
 
     /// What is said where every counter is 0.
-    fn nothing(&self, count: usize) -> String {
-        match self.since_s {
-            Some(_) => "Nothing was counted.\n".to_owned(),
+    fn nothing(&self, count: usize, width: usize) -> String {
+        let said = match self.since_s {
+            Some(_) => "Nothing was counted.".to_owned(),
             None => format!(
                 "Nothing of MPTCP has happened in this network namespace since it began: all {count} \
-                 counters are 0.\n"
+                 counters are 0."
             ),
-        }
+        };
+        let fits = said.chars().count() <= width;
+        let lines = if fits { vec![said] } else { wrap(&said, width) };
+        lines.into_iter().map(|line| line + "\n").collect()
     }
 
     /// The counters of `counters -j`, as one JSON object.
