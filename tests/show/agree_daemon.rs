@@ -85,7 +85,7 @@ struct Fault {
 const MENDED: Fault =
     Fault { name: "", make: |_| (), standing: BOTH, found: &[], paths: &["w1", "w2"] };
 
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 10] = [
     Fault {
         name: "a link that is cut",
         make: |lab| {
@@ -95,6 +95,19 @@ const FAULTS: [Fault; 9] = [
         standing: "w1 and w2 are set up; paths: w2 has no carrier",
         found: &["paths.carrier"],
         paths: &["w1"],
+    },
+    // mptcpd #334: both cables are unplugged, addresses and endpoints stay.
+    Fault {
+        name: "both links are cut",
+        make: |lab| {
+            for (link, name) in [(1, "w1"), (2, "w2")] {
+                lab.cut(link);
+                lab.client.wait_for_lost_carrier(name);
+            }
+        },
+        standing: "w1 and w2 are set up; paths: w1 has no carrier; paths: w2 has no carrier",
+        found: &["paths.carrier"],
+        paths: &[],
     },
     Fault {
         name: "a link that is switched off",
