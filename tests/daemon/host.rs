@@ -10,6 +10,10 @@ use crate::support::hold::Hold;
 use crate::support::uplinks::{Station, Uplinks};
 use crate::support::{Cmd, Outcome, Running, scratch, wait};
 
+/// What it says of a host whose second link is switched off.
+pub(super) const OFF: &str =
+    "only one path, w1: nothing to set up; endpoints: w2, with 10.2.0.1, is switched off";
+
 /// A daemon that runs and has made its first look.
 pub(super) struct Daemon {
     running: Running,

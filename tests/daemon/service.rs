@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use super::host::{Daemon, stands};
+use super::host::{Daemon, OFF, stands};
 use crate::support::uplinks::Uplinks;
 use crate::support::{scratch, wait};
 
@@ -42,6 +42,10 @@ fn a_service_manager_is_told_when_it_is_ready_reads_its_settings_lives_and_ends(
     comes("STATUS=w1 and w2 are set up");
     comes("READY=1");
     comes("WATCHDOG=1");
+    lab.cut(2);
+    comes("STATUS=w1 and w2 are set up; paths: w2 has no carrier");
+    lab.router.ip("link set r2 up");
+    comes("STATUS=w1 and w2 are set up");
     daemon.signal(Signal::HUP);
     comes("RELOADING=1\nMONOTONIC_USEC=");
     comes("READY=1");
@@ -113,7 +117,7 @@ fn status_shows_since_when_it_runs_and_what_it_did() {
     let lab = Uplinks::two_subnets(RATE);
     let daemon = Daemon::start(&lab.client, "");
     lab.client.net.ip("link set w2 down");
-    stands(&lab.client, "only one path, w1: nothing to set up");
+    stands(&lab.client, OFF);
     lab.client.net.ip("link set w2 up");
     stands(&lab.client, "w1 and w2 are set up");
     // As an ordinary user, who may not enter the directory of the locks.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::host::{Daemon, stands, status};
+use super::host::{Daemon, OFF, stands, status};
 use crate::support::uplinks::{Station, Uplinks};
 use crate::support::{Running, scratch, wait};
 
@@ -82,7 +82,7 @@ fn monitor_prints_each_decision_in_its_place_and_the_end_of_the_daemon() {
     let monitor = Monitor::start(&lab.client, "-j");
     let daemon = Daemon::start(&lab.client, "");
     lab.client.net.ip("link set w2 down");
-    stands(&lab.client, "only one path, w1: nothing to set up");
+    stands(&lab.client, OFF);
     lab.client.net.ip("link set w2 up");
     stands(&lab.client, BOTH);
     wait::until("five decisions", || monitor.decisions().len() >= 5);
@@ -123,7 +123,7 @@ fn metrics_count_the_decisions_of_the_daemon_by_kind() {
     let lab = Uplinks::two_subnets(RATE);
     let daemon = Daemon::start(&lab.client, "");
     lab.client.net.ip("link set w2 down");
-    stands(&lab.client, "only one path, w1: nothing to set up");
+    stands(&lab.client, OFF);
     let text = lab.client.tool("metrics").run().silent().stdout;
     for line in [
         "mptcpize_daemon_up 1",
@@ -137,4 +137,40 @@ fn metrics_count_the_decisions_of_the_daemon_by_kind() {
     daemon.end().ok();
     let text = lab.client.tool("metrics").run().silent().stdout;
     assert!(text.contains("\nmptcpize_daemon_up 0\n"), "{text}");
+}
+
+#[test]
+fn a_link_that_comes_and_goes_is_told_as_held_back_and_not_each_time_as_a_fault() {
+    let lab = Uplinks::two_subnets(RATE);
+    let daemon = Daemon::start(&lab.client, "");
+    let judged = |found: &Value| {
+        wait::until(&format!("{found} found"), || {
+            let findings = &status(&lab.client)["status"]["judged"]["findings"];
+            let codes: Option<Vec<Value>> =
+                findings.as_array().map(|all| all.iter().map(|one| one["code"].clone()).collect());
+            codes.is_some_and(|codes| Value::from(codes) == *found)
+        });
+    };
+    let off = serde_json::json!(["endpoints.link_down"]);
+    let on = serde_json::json!([]);
+    let flap = || {
+        lab.client.net.ip("link set w2 down");
+        wait::until("a look at w2 that is down", || {
+            status(&lab.client)["status"]["judged"]["usable_paths"] == serde_json::json!(["w1"])
+        });
+        lab.client.net.ip("link set w2 up");
+        judged(&on);
+    };
+    lab.client.net.ip("link set w2 down");
+    judged(&off);
+    lab.client.net.ip("link set w2 up");
+    judged(&on);
+    wait::until("w2 to be held back", || {
+        flap();
+        status(&lab.client)["status"]["held"][0]["link"] == "w2"
+    });
+    (0..3).for_each(|_| flap());
+    let said = daemon.said();
+    assert!(said.contains("; held back: w2\n") && !said.contains("; held back: w2; "), "{said}");
+    daemon.end().ok();
 }

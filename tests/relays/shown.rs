@@ -47,7 +47,7 @@ fn top_shows_what_a_relay_and_a_connection_through_it_carry_now() {
     };
     let mut frame = String::new();
     let came = wait::comes(|| {
-        frame = ready.relays.client().tool("top --once").run().ok().stdout;
+        frame = ready.relays.client().tool("top --once").run().stdout;
         let find = |begin: &str| frame.lines().find(|line| line.starts_with(begin));
         let relay = find(" rented (run-").filter(|line| line.contains(" used, MPTCP"));
         let connection =

@@ -98,7 +98,11 @@ fn a_set_up_with_a_dead_link_keeps_it_for_when_it_is_back() {
     let whole = lab.client.state();
     lab.cut(1);
     lab.client.wait_for_lost_carrier("w1");
-    assert_eq!(lab.client.setup(""), "already set up: w1 and w2\n");
+    assert_eq!(
+        lab.client.setup(""),
+        "already set up: w1 and w2\n\nNot mended by it:\n  ! paths: w1 has no carrier\n    \
+         do: look at the cable, the modem or the radio of w1\n"
+    );
     lab.router.ip("link set r1 up");
     wait::until("a carrier", || lab.client.net.ip("link show w1").contains("LOWER_UP"));
     wait::until("its routes in use", || !lab.client.net.ip("route show").contains("linkdown"));

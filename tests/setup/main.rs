@@ -12,6 +12,7 @@ mod crash;
 mod events;
 mod failover;
 mod hosts;
+mod left_out;
 mod login;
 mod managers;
 mod paths;

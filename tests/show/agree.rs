@@ -1,9 +1,7 @@
-//! One host, one judgement: `status`, `check`, `top --once`, `setup --dry-run` and a daemon beside each other, on
-//! hosts with a fault and on hosts that only look odd.
+//! One host, one judgement: `status`, `check`, `top --once` and `setup --dry-run` beside each other, on hosts with a
+//! fault and on hosts that only look odd. With a daemon that runs: agree_daemon.rs.
 //!
 //! Not here: the faults of check_faults.rs, each of which is compared there in the same way.
-
-use serde_json::Value;
 
 use crate::support::agree::agree;
 use crate::support::tunnel::{self, Style};
@@ -41,7 +39,7 @@ fn one_dual_stack_link() -> Uplinks {
     lab
 }
 
-const HOSTS: [Host; 11] = [
+const HOSTS: [Host; 13] = [
     Host {
         name: "as setup left it",
         build: || Uplinks::two_subnets(RATE),
@@ -114,6 +112,22 @@ const HOSTS: [Host; 11] = [
         paths: &["w1", "w2"],
     },
     Host {
+        name: "a link that was set up and is left out by name since then",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| drop(lab.client.setup("--exclude w2")),
+        found: &[],
+        paths: &["w1"],
+    },
+    Host {
+        name: "the worse of two links alone, after both",
+        build: || Uplinks::two_subnets(RATE),
+        set_up: true,
+        make: |lab| drop(lab.client.setup("--only w2")),
+        found: &[],
+        paths: &["w2"],
+    },
+    Host {
         name: "somebody flushed the table of a link",
         build: || Uplinks::two_subnets(RATE),
         set_up: true,
@@ -176,28 +190,6 @@ fn a_vpn_that_is_led_around_is_told_by_all_and_its_end_too() {
     agree(&lab.client, "led around").finds(&["vpn.leak"], "led around");
     lab.client.setup("undo");
     agree(&lab.client, "nothing is set up").finds(&[], "nothing is set up");
-}
-
-#[test]
-fn a_daemon_counts_the_paths_that_status_counts() {
-    let lab = Uplinks::two_subnets(RATE);
-    let daemon = lab.client.tool("daemon").start();
-    let standing = |expected: &str, count: usize| {
-        let mut last = String::new();
-        wait::until(expected, || {
-            last = lab.client.tool("status -j").run().stdout;
-            let seen: Value = serde_json::from_str(&last).expect("JSON");
-            seen["daemon"]["standing"] == expected
-        });
-        let seen: Value = serde_json::from_str(&last).expect("JSON");
-        assert_eq!(seen["usable_paths"].as_array().map(Vec::len), Some(count), "{seen:#}");
-    };
-    standing("w1 and w2 are set up", 2);
-    agree(&lab.client, "under a daemon").finds(&[], "under a daemon");
-    ip(&lab, "link set w2 down");
-    standing("only one path, w1: nothing to set up", 1);
-    agree(&lab.client, "w2 is down").finds(&["endpoints.link_down"], "w2 is down");
-    drop(daemon);
 }
 
 #[test]

@@ -24,8 +24,9 @@ const NAMES: [&str; 12] = [
     "{a,b}&|<",
 ];
 
-/// What systemd does is shown in check_programs.rs, with a process in the place of the unit's.
-const BY_SYSTEMD: [&str; 2] = ["managers.two", "services.without"];
+/// What systemd does is shown in check_programs.rs, with a process in the place of the unit's, and in
+/// setup/managers/mptcpd.rs.
+const BY_SYSTEMD: [&str; 3] = ["managers.two", "managers.userspace", "services.without"];
 
 /// A host that was set up, and whose links are called differently.
 struct Host {

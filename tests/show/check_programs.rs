@@ -52,6 +52,10 @@ fn two_managers_of_endpoints_are_one_too_many() {
         &lab.client,
         "mkdir -p /run/systemd/units; ln -s 1 /run/systemd/units/invocation:mptcp.service",
     );
+    lab.client.net.sysctl("net/mptcp/pm_type", "1");
+    let checked = looks();
+    checked.finds(&["managers.userspace"], "mptcpd runs, and the kernel asks it");
+    mend(&lab.client, &checked);
     let checked = looks();
     checked.finds(&["managers.two"], "mptcpd runs");
     mend(&lab.client, &checked);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::support::check::check;
 use crate::support::kernel::{self, counter};
 use crate::support::scratch::{self, scratch};
 use crate::support::uplinks::{PORT, Station, transfer_py};
@@ -85,6 +86,16 @@ fn counters_that_are_0_are_left_out_and_counted() {
     assert_eq!(names, some);
     let rest = format!("\n{} others are 0    (mptcpize counters --all)\n", all.len() - some.len());
     assert!(screen.ends_with(&rest), "{screen}");
+}
+
+#[test]
+fn a_check_of_the_host_alone_is_no_connection_that_is_counted() {
+    let station = Station::new();
+    station.net.ip("link set lo up");
+    json(&station, "--since-last");
+    let checked = check(&station, "");
+    assert_eq!(checked.topic("shim")["code"], "shim", "the library was tried");
+    assert_eq!(shown(&json(&station, "--since-last")), []);
 }
 
 #[test]

@@ -89,7 +89,7 @@ const ROWS: [Row; 60] = [
 
 /// Those of `top`, where it is built in.
 const TOP: &[Row] =
-    if cfg!(feature = "top") { &[("top", "--once", Root, 0), ("top", "", Root, 2)] } else { &[] };
+    if cfg!(feature = "top") { &[("top", "--once", Root, 3), ("top", "", Root, 2)] } else { &[] };
 
 /// All rows.
 fn rows() -> impl Iterator<Item = Row> {

@@ -7,6 +7,7 @@
 mod support;
 
 mod agree;
+mod agree_daemon;
 mod ascii;
 mod check_faults;
 mod check_fixes;
@@ -15,12 +16,14 @@ mod check_programs;
 mod counters;
 mod gateway;
 mod gateway_check;
+mod idle;
 mod json;
 mod manual;
 mod metrics;
 mod mistakes;
 mod relay_names;
 mod relays;
+mod settings;
 mod shell;
 mod status;
 mod surroundings;

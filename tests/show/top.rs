@@ -194,7 +194,7 @@ fn it_ends_when_the_terminal_is_gone() {
 fn an_ordinary_user_sees_it_without_events() {
     let host = Netns::new();
     let once = Cmd::new(tool::public_binary()).args(["top", "--once"]);
-    let outcome = once.by_nobody().within(&host).run().silent();
+    let outcome = once.by_nobody().within(&host).run().says(3, "");
     assert!(outcome.stdout.contains("events are for root"), "{outcome}");
     assert!(outcome.stdout.is_ascii(), "{outcome}");
 }
@@ -207,7 +207,8 @@ fn without_a_terminal_it_says_what_to_do_instead() {
         "error: cannot show top\n  why: standard input and output must be a terminal\n  \
          fix: mptcpize top --once, or mptcpize status --watch\n",
     );
-    let frame = tool(&["top", "--once"]).env("LC_ALL", "C.UTF-8").within(&host).run().silent();
+    let frame = tool(&["top", "--once"]).env("LC_ALL", "C.UTF-8").within(&host).run();
+    let frame = frame.says(3, "");
     assert!(frame.stdout.starts_with("mptcpize top  ✗ 0 paths  0 connections  "), "{frame}");
     assert!(frame.stdout.contains("no path: no link has"), "{frame}");
 }

@@ -59,7 +59,9 @@ pub fn agree(station: &Station, what: &str) -> Checked {
         assert!(screen.contains(&format!("fix: {fix}")), "{what}: {fix} and {screen}");
     }
     if cfg!(feature = "top") {
-        let frame = text(station, "top --once");
+        let once = station.tool("top --once").env("LC_ALL", "C.UTF-8").env("COLUMNS", "120").run();
+        assert_eq!(once.code(), code, "{what}: top --once and status: {once}");
+        let frame = once.stdout;
         let title = frame.lines().next().expect("a line");
         let expected_title = format!("mptcpize top  {mark} {counted} ");
         assert!(title.starts_with(&expected_title), "{what}: {expected_title} and {title}");

@@ -297,6 +297,8 @@ fn flapping() -> Daemon {
         pid: 712,
         running_s: 7_300,
         standing: "only one path, wlan0: nothing to set up; held back: wwan0".to_owned(),
+        judged: None,
+        behind: false,
         budgets: vec![],
         healed: Some(3),
         held: vec![Held { link: name("wwan0"), for_s: Some(95), why }],

@@ -25,6 +25,7 @@ pub mod gateway_status;
 pub mod lacks;
 pub mod metrics;
 pub mod mptcp;
+pub mod named_links;
 pub mod nat;
 pub mod nearest;
 pub mod net;
@@ -49,6 +50,7 @@ pub mod sysctl;
 pub mod system;
 pub mod top;
 pub mod unit;
+pub mod unwanted;
 pub mod uplinks;
 pub mod vpn;
 

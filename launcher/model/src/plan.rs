@@ -9,6 +9,7 @@ use crate::desired::{self, Desired};
 use crate::mptcp::{Endpoint, Flags, Limits};
 use crate::net::{Address, Family, IfName, Rule};
 use crate::ours::is_ours;
+use crate::unwanted;
 use crate::uplinks::{LeftOut, Path};
 
 /// One change and the reason for it; the reason may be empty.
@@ -65,6 +66,9 @@ impl std::fmt::Display for Blocked {
 /// The reason for the removal of something of ours.
 const NO_LONGER: &str = "ours, no longer right";
 
+/// The reason where the settings leave a link out and nothing is bonded any more.
+const LEFT_OUT: &str = "its link is left out";
+
 /// Compares the observed state with the desired one.
 pub fn plan(state: &HostState, desired: &Desired) -> Plan {
     let mut plan = Plan {
@@ -73,6 +77,9 @@ pub fn plan(state: &HostState, desired: &Desired) -> Plan {
         ..Plan::default()
     };
     if !desired.bonds {
+        for item in unwanted::items(state, &desired.unwanted) {
+            plan.step(Change::Remove(item), LEFT_OUT);
+        }
         return plan;
     }
     // What is stale goes first: it may hold the place of what comes.

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::checks::{Scope, Verdict, judge};
 use crate::connection::{Connection, Fallback, Phase, Subflow};
+use crate::daemon::Judgement;
 use crate::mptcp::Limits;
 use crate::net::IfName;
 use crate::system::Standing;
@@ -32,10 +33,11 @@ pub use seen::Seen;
 
 /// Whether the host has MPTCP, by the kernel's own settings. Whether socket(2) gives a socket, which a
 /// security policy may forbid, is asked by `check`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
     /// socket(2) gives MPTCP sockets.
+    #[default]
     On,
     /// `net.mptcp.enabled` is 0.
     Off,
@@ -219,6 +221,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
     let paths = paths::path_rows(seen, &judged.proposal.uplinks, &whereabouts);
     let mptcp = availability(&seen.observed.host);
     let findings = findings::find(seen, &judged, mptcp, &paths, &whereabouts);
+    let now = Judgement::by(&judged);
     let worst = findings.iter().map(|finding| Verdict::by(finding.severity)).max();
     Report {
         version: 1,
@@ -239,7 +242,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         foreign_endpoints: seen.observed.host.foreign_endpoints().count(),
         managers: seen.observed.host.managers.clone(),
         set_up_s: seen.set_up_s,
-        daemon: seen.daemon.clone(),
+        daemon: seen.daemon.clone().map(|daemon| daemon.beside(&now)),
         gateway: lan::lan(&seen.relay, seen.relay_before.as_deref()),
         relays: relays::through(seen),
         served: served::served(seen),

@@ -15,8 +15,8 @@ use crate::net::IfName;
 use crate::status::lan::{Lan, lan};
 use crate::status::relays::{self, Through};
 use crate::status::{
-    ConnectionRow, Finding, PathRow, Program, Rates, Seen, State, SubflowRow, Whereabouts, report,
-    row,
+    Availability, ConnectionRow, Finding, PathRow, Program, Rates, Seen, State, SubflowRow,
+    Whereabouts, report, row,
 };
 
 pub use moved::{Moved, Rate};
@@ -83,6 +83,8 @@ pub struct Snapshot {
     pub connections_all: usize,
     /// The worst of the findings, as in `status`.
     pub verdict: Verdict,
+    /// Whether the host has MPTCP, as in `status`.
+    pub mptcp: Availability,
     /// What wants attention, as in `status`.
     pub findings: Vec<Finding>,
     /// How many links are paths and have a carrier.
@@ -235,6 +237,7 @@ impl Tracker {
             connections_all: all,
             remark: remark(&paths, all),
             verdict: report.verdict,
+            mptcp: report.mptcp,
             findings: report.findings,
             usable_paths: report.usable_paths.len(),
             paths,

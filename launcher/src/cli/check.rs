@@ -134,7 +134,12 @@ changes nothing of the host. Those that are 0 are left out, as nstat(8) does; --
 With --since-last it keeps what the kernel has counted, for the next time: a file for each network \
 namespace, root's in /run/mptcpize, a user's in mptcpize below $XDG_RUNTIME_DIR, $XDG_CACHE_HOME or \
 ~/.cache, or in /var/tmp/mptcpize-UID, whichever can be written first. What others can write to is not \
-used. Where nothing can be kept, it prints what there is, and then why. Each user has their own, and root's is none of theirs.";
+used. Where nothing can be kept, it prints what there is, and then why. Each user has their own, and root's \
+is none of theirs.
+
+The kernel counts connections of every program, so that those of `mptcpize check HOST` and of \
+`mptcpize relay test` are among them. `mptcpize check` without HOST makes none where perl or python3 is there \
+to try the library with; elsewhere it is one, which nobody answers.";
 
 /// The sections below the options of `counters`.
 const COUNTERS_MORE: &str = "\

@@ -113,9 +113,11 @@ root). The key ? shows the keys, q ends it. It changes nothing.";
 #[cfg(feature = "top")]
 const TOP_MORE: &str = "\
 Exit status:
-  0  it was told to end
+  0  it was told to end; with --once: fine
   1  the terminal cannot be used
   2  wrong usage, or standard output is no terminal
+  3  with --once: something wants attention, as `status` has it
+  5  with --once: the kernel has no MPTCP
 
 Environment:
   NO_COLOR  no colour

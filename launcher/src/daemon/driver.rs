@@ -21,11 +21,13 @@ use crate::host::apply::transaction;
 use crate::host::netlink::pm::Pm;
 use crate::host::netlink::{KernelError, diag};
 use crate::host::observe::kernel_host::KernelHost;
-use crate::host::observe::traffic;
+use crate::host::observe::{check, traffic};
 use crate::host::process::clock;
 use crate::host::process::signal_fd::Asked;
 use crate::host::systemd::notify::Notify;
+use mptcpize_model::HostState;
 use mptcpize_model::change::Change;
+use mptcpize_model::checks::{Firewall, Glance};
 use mptcpize_model::config::Config;
 use mptcpize_model::connection::Phase;
 use mptcpize_model::daemon::{
@@ -187,13 +189,32 @@ impl<'a> Driver<'a> {
 
     fn observe(&mut self) -> Event {
         let seen = journal::look(&self.given.directory, self.given.netns).and_then(|record| {
-            let state = self.host.observe(&record.entries)?;
-            Ok(Observed { state, asked: record.asked })
+            // A burst of changes interrupts a look again and again; another one is often behind it.
+            let entries = &record.entries;
+            let state = self.host.observe(entries).or_else(|_| self.host.observe(entries))?;
+            let settings = self.core.settings(&record.asked);
+            // The packet filter is not read: a program would be waited for, and no message tells of a change.
+            let seen = check::glance(state, settings, Firewall::default());
+            let (state, glance) = Glance::of(seen);
+            let mut seen = Observed { state, asked: record.asked, glance: Some(Box::new(glance)) };
+            if self.core.is_news(&seen) && !self.is_still(&seen.state, &record.entries) {
+                // A message is on its way, and with it the next look.
+                seen.glance = None;
+            }
+            Ok(seen)
         });
         match seen {
             Ok(seen) => Event::Observed(Box::new(seen)),
             Err(error) => Event::Refused(error.clause()),
         }
+    }
+
+    /// Is the host as it was seen, now that the kernel has answered where packets leave?
+    fn is_still(&mut self, seen: &HostState, entries: &[Change]) -> bool {
+        // One that cannot be looked at is changing.
+        let Ok(now) = self.host.observe(entries) else { return false };
+        // The judge reads more sysctls than a set-up, and no change of links changes them.
+        HostState { sysctls: seen.sysctls.clone(), ..now } == *seen
     }
 
     fn apply(&mut self, wish: &Wish) -> Event {

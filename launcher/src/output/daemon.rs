@@ -22,6 +22,13 @@ pub(super) fn lines(shown: &Daemon, term: &Term) -> String {
     };
     let running = format!("running for {} (process {})", ago(shown.running_s), shown.pid);
     line("daemon", None, format!("{running}: {}", shown.standing));
+    if shown.behind {
+        let rest = format!(
+            "not seen yet is what is found below; it looks again by: kill -HUP {}",
+            shown.pid
+        );
+        line("", Some(Tone::Warning), rest);
+    }
     for held in &shown.held {
         let more = held.for_s.map(|seconds| format!(" for {} more", ago(seconds)));
         let rest = format!("{}{}: {}", held.link, more.unwrap_or_default(), held.why);

@@ -31,6 +31,7 @@ const CLEAN: &str = "
     for link in w1 w2 tun0; do ip link delete $link 2>/dev/null || :; done
     # The kernel's own stay: systemd-networkd takes those made again for somebody else's.
     for rule in $(ip rule | cut -d: -f1 | grep -vxE '0|32766|32767'); do ip rule del pref $rule; done
+    sysctl -qw net.mptcp.pm_type=0
     ip mptcp endpoint flush
     ip mptcp limits set subflows 2 add_addr_accepted 0
 ";

@@ -59,3 +59,18 @@ fn a_host_that_mptcpd_bonds_is_left_alone() {
     host.bonds();
     assert_eq!(host.state(), before, "left alone");
 }
+
+/// mptcpd #152: with the path manager in user space and the plugin that Debian's settings load, no subflow is
+/// opened beside the first, whatever the endpoints say.
+#[test]
+fn a_set_up_beside_mptcpd_that_opens_the_subflows_says_that_nothing_is_bonded_and_the_fix_bonds() {
+    let host = managed("addr-flags=subflow");
+    host.sh("sysctl -qw net.mptcp.pm_type=1");
+    let said = host.machine.tool("setup").silent().stdout;
+    let told = "mptcpd opens the subflows, and none from what mptcpize setup made\n    fix: ";
+    let (_, fix) = said.split_once(told).unwrap_or_else(|| panic!("{said}"));
+    host.sh(fix.lines().next().expect("a line"));
+    let said = host.machine.tool("setup").silent().stdout;
+    assert_eq!(said, "already set up: w1 and w2\n");
+    host.bonds();
+}

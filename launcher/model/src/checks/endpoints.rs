@@ -8,7 +8,7 @@ use crate::change::{Change, Item};
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::{Family, IfName};
 use crate::phrase::list;
-use crate::shell;
+use crate::{shell, unwanted};
 
 pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
     let host = &context.seen.host;
@@ -164,7 +164,7 @@ fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
     }
     let family = Family::of(*address);
     let is_path = context.paths.iter().any(|path| path.dev == **dev && path.family == family);
-    let meant = !context.seen.asked.exclude.contains(dev);
+    let meant = !unwanted::is_left_out(&context.seen.asked, dev);
     if !is_path && meant && host.link(dev).is_some_and(|link| !link.loopback) {
         return Some(
             Finding::warning(

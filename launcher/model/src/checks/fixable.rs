@@ -2,7 +2,7 @@
 
 /// The codes of all findings that a command mends. A test executes each of these commands, so a fix
 /// that is missing here is one that nobody has tried.
-pub const FIXABLE: [&str; 42] = [
+pub const FIXABLE: [&str; 43] = [
     "arp.announce",
     "arp.filter",
     "arp.flux",
@@ -36,6 +36,7 @@ pub const FIXABLE: [&str; 42] = [
     "limits.no_addresses",
     "limits.no_subflows",
     "managers.two",
+    "managers.userspace",
     "routing.elsewhere",
     "routing.unbound",
     "rp_filter.drops",

@@ -181,9 +181,11 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
         },
     }
     let lost = links.iter().filter(|dev| host.link(dev).is_some_and(|link| !link.carrier));
+    // With another path connections go on; with none nothing does.
+    let severity = if context.usable.is_empty() { Severity::Problem } else { Severity::Warning };
     for dev in lost {
         found.push(
-            Finding::warning("paths.carrier", format!("{dev} has no carrier"))
+            Finding::new(severity, "paths.carrier", format!("{dev} has no carrier"))
                 .why("it is switched on, and nothing is at the other end")
                 .advice(format!("look at the cable, the modem or the radio of {dev}")),
         );
@@ -244,6 +246,16 @@ pub(super) fn managers(context: &Context) -> Vec<Finding> {
     let host = &context.seen.host;
     let runs = |manager: Manager| host.managers.contains(&manager);
     let network_manager = runs(Manager::NetworkManager);
+    if context.is_managed() && !host.recorded.is_empty() {
+        let manager = path_manager::find(|key| host.sysctls.get(key).map(String::as_str));
+        let finding = Finding::warning(
+            "managers.userspace",
+            "mptcpd opens the subflows, and none from what mptcpize setup made",
+        )
+        .why("with path_manager=userspace the kernel goes by no endpoint and no limit");
+        let fix = manager.map(|(parameter, _)| sysctl::command(parameter.key, parameter.kernel));
+        return vec![finding.fix(&[&fix.unwrap_or_default()])];
+    }
     if runs(Manager::Mptcpd) && (network_manager || !host.ours.is_empty()) {
         let other = if network_manager { "NetworkManager" } else { "mptcpize setup" };
         return vec![

@@ -4,7 +4,7 @@
 
 use super::{
     Finding, Observed, Severity, SourceLookup, Verdict, conf_key, container, endpoints, gateway,
-    host, peer, relays, routing, system, traffic, vpn,
+    host, peer, relays, routing, settings, system, traffic, vpn,
 };
 use crate::Manager;
 use crate::change::Change;
@@ -115,11 +115,12 @@ type Check = fn(&Context) -> Vec<Finding>;
 type Part = (&'static str, &'static [&'static str], Scope, Check);
 
 /// All parts, in the order of the screen.
-const PARTS: [Part; 17] = [
+const PARTS: [Part; 18] = [
     ("kernel", &[], Scope::Glance, host::kernel),
     ("shim", &["kernel"], Scope::Whole, host::shim),
     ("container", &["kernel"], Scope::Whole, container::container),
     ("paths", &[], Scope::Glance, host::paths),
+    ("settings", &[], Scope::Glance, settings::settings),
     ("endpoints", &["kernel"], Scope::Glance, endpoints::endpoints),
     ("routing", &[], Scope::Glance, routing::routing),
     ("arp", &[], Scope::Glance, routing::arp),

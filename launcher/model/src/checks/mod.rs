@@ -11,6 +11,7 @@ pub mod container;
 mod endpoints;
 mod fixable;
 pub mod gateway;
+mod glance;
 mod host;
 mod judge;
 pub mod next;
@@ -18,6 +19,7 @@ mod paste;
 pub mod peer;
 mod relays;
 mod routing;
+mod settings;
 mod system;
 mod traffic;
 mod verdict;
@@ -30,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::beyond::{Beyond, Covered};
 pub use self::fixable::FIXABLE;
+pub use self::glance::Glance;
 pub use self::judge::{Judged, SETUP, Scope, judge, run};
 pub use self::paste::Place;
 pub use self::verdict::Verdict;
@@ -239,7 +242,7 @@ pub struct Service {
 }
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// As it should be.

@@ -35,7 +35,7 @@ pub(super) fn setup(context: &Context, told: &[Finding]) -> Vec<Finding> {
         return vec![];
     }
     let wrong = |finding: &Finding| finding.severity >= Severity::Warning;
-    if !proposal.desired.bonds || proposal.plan.is_empty() || told.iter().any(wrong) {
+    if proposal.plan.is_empty() || told.iter().any(wrong) {
         return vec![];
     }
     let count = proposal.plan.steps.len();

@@ -14,9 +14,18 @@ impl Daemon {
         if !self.heal.is_on() {
             self.returns.take();
         }
+        // What was judged was judged before the changes.
+        let judges = !changes.is_empty() && self.judgement.take().is_some();
         if let Some(by) = self.captured.take() {
             self.withdrawn(now, &by, changes, actions);
             return;
+        }
+        if self.joined.is_empty() && !changes.is_empty() {
+            let count = phrase::count(changes.len(), "change");
+            let text = format!("took away what was set up for links that are left out: {count}");
+            self.standing.clone_from(&text);
+            self.tell(now, Report::new(Code::SetUp, text), actions);
+            return self.debounce.wake(now);
         }
         let standing = standing::joined(&self.joined, &self.links.held(), &self.lossy.links());
         if changes.is_empty() {
@@ -36,7 +45,7 @@ impl Daemon {
             }
             Change::Flags { .. } | Change::Limits { .. } => self.heal.is_on(),
         };
-        if changes.iter().any(untold) {
+        if judges || changes.iter().any(untold) {
             self.debounce.wake(now);
         }
         if let Some(pause) = self.repairs.strike(now, MOST_REPAIRS) {

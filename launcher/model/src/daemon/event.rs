@@ -18,6 +18,7 @@ use super::{manager, withdrawal};
 use crate::HostState;
 use crate::asked::Asked;
 use crate::change::{Change, Item};
+use crate::checks::Glance;
 use crate::config::Config;
 use crate::net::IfName;
 use crate::plan::Step;
@@ -72,6 +73,9 @@ pub struct Observed {
     /// From the journal.
     #[serde(default)]
     pub asked: Asked,
+    /// What the judge goes by beside that; older recordings have none, and nothing is judged then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glance: Option<Box<Glance>>,
 }
 
 /// What happened.

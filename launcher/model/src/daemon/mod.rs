@@ -15,6 +15,7 @@ mod event;
 mod heal;
 mod interest;
 mod join;
+mod judgement;
 mod links;
 mod log;
 mod lossy;
@@ -64,6 +65,7 @@ use stall::Stall;
 pub use budgets::{Budgeted, share, spent};
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
 pub use join::{Join, Leave, Listed, ListedSubflow};
+pub use judgement::{Fault, Judgement, UNHEARD};
 pub use probe::Probe;
 pub use sample::{Flow, Sample, Silent};
 pub use status::{Held, Status, Told};
@@ -123,6 +125,8 @@ pub struct Daemon {
     joined: Vec<IfName>,
     /// What takes the host's traffic, as a clause, where the set-up is withdrawn for that.
     captured: Option<String>,
+    /// What the judge said at the last look.
+    judgement: Option<Judgement>,
     /// What is the case, in a line.
     standing: String,
     /// What was told.
@@ -161,6 +165,7 @@ impl Daemon {
             unheeded: None,
             joined: Vec::new(),
             captured: None,
+            judgement: None,
             standing: String::new(),
             log: Log::default(),
         }
@@ -271,6 +276,7 @@ impl Daemon {
         Status {
             since: self.since,
             standing: self.standing.clone(),
+            judged: self.judgement.clone(),
             held: self.held(),
             left_out: self.links.held(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
@@ -335,6 +341,9 @@ impl Daemon {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };
         self.returns.look(now, &seen.state, is_path);
+        if let Some(judgement) = Judgement::of(seen, &config, self.heal.is_on()) {
+            self.judgement = Some(judgement);
+        }
         if self.heal.is_on() {
             self.returns.add(&mut renew);
         } else {
@@ -348,7 +357,8 @@ impl Daemon {
         let paths = if ours { paths } else { &[] };
         self.stall.set(now, paths, wish.config.probe);
         self.blocking.set(paths, &wish.config.backup, self.heal.is_on());
-        self.joined = proposal.links().into_iter().cloned().collect();
+        let bonds = proposal.desired.bonds;
+        self.joined = proposal.links().into_iter().filter(|_| bonds).cloned().collect();
         self.captured = proposal.captured().map(Captured::what);
         self.heal(now, &seen.state, &wish.config, &proposal, actions);
         let due = !proposal.plan.is_empty() && !proposal.is_blocked();
@@ -360,7 +370,10 @@ impl Daemon {
         self.retry = None;
         self.heal.replace(&self.returns.take());
         let said = standing::say(&proposal, &self.links.held(), &self.lossy.links());
-        self.stand(now, said, actions);
+        // A link that comes and goes would be told each time; that it is held back is said already.
+        let calm = self.judgement.as_ref().filter(|_| self.links.held().is_empty());
+        let wrong = calm.map(Judgement::tail).unwrap_or_default();
+        self.stand(now, said + &wrong, actions);
     }
 
     fn without_held(&self, mut config: Config) -> Config {

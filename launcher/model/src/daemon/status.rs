@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budgets::Budgeted;
 use super::event::{Code, Millis};
+use super::judgement::Judgement;
 use crate::net::IfName;
 
 /// The daemon, as it wants to be seen.
@@ -16,6 +17,9 @@ pub struct Status {
     pub since: Millis,
     /// What is the case, in a line.
     pub standing: String,
+    /// What the judge said at the last look; nothing between a change and the look that follows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judgement>,
     /// The links that are held back.
     pub held: Vec<Held>,
     /// Those of them that are no paths meanwhile.

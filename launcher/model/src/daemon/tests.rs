@@ -81,7 +81,7 @@ impl Lab {
                     Action::Observe => {
                         self.looks += 1;
                         let (state, asked) = (self.state.clone(), Asked::default());
-                        let observed = Observed { state, asked };
+                        let observed = Observed { state, asked, glance: None };
                         events.push_back(Event::Observed(Box::new(observed)));
                     }
                     Action::Apply(wish) => events.push_back(self.apply(&wish)),
@@ -371,7 +371,8 @@ fn the_state_and_every_event_have_a_serial_form() {
     lab.event(Event::Stop);
     assert_eq!(lab.said.last().map(String::as_str), Some("exit"));
     assert!(serde_json::to_string(&lab.daemon).expect("plain data").contains("\"since\":1000"));
-    let observed = Observed { state: lab.state.clone(), asked: Asked::default() };
+    let (state, asked) = (lab.state.clone(), Asked::default());
+    let observed = Observed { state, asked, glance: None };
     for event in [
         Event::Woken(Source::Clock),
         Event::Observed(Box::new(observed)),

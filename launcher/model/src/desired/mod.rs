@@ -13,7 +13,7 @@ mod passed_by;
 
 pub use edge::{LAST_RESORT, misplaced};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use self::edge::Edge;
@@ -26,6 +26,7 @@ use crate::nat::Translation;
 use crate::net::{Action, Address, Family, IfName, MAIN, Prefix, Route, Rule};
 use crate::ours::{FIRST_TABLE, PROTOCOL, is_ours};
 use crate::rule_order::{is_before_main, is_local};
+use crate::unwanted;
 use crate::uplinks::{self, LeftOut, Origin, Path};
 use crate::vpn::{self, Captured};
 
@@ -41,6 +42,9 @@ pub struct Desired {
     /// There are at least two links to bond. Otherwise nothing is desired, and nothing is undone
     /// either: the second link may be back in a minute.
     pub bonds: bool,
+    /// Links that were set up and that the settings leave out since then: where one path is left, what was set
+    /// up for them goes all the same.
+    pub unwanted: BTreeSet<IfName>,
     /// Why nothing is desired although there are links to bond.
     pub refused: Option<Refused>,
     /// Addresses that we give to links.
@@ -101,6 +105,7 @@ pub(crate) fn for_uplinks(
             None => "no path at all: no link has a usable address and a gateway".to_owned(),
         });
         desired.paths = paths;
+        desired.unwanted = unwanted::links(state, config);
         return desired;
     }
     let captured = vpn::captured(state, config);

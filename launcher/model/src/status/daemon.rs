@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::daemon::{Budgeted, Code, Millis, Status};
+use crate::daemon::{Budgeted, Code, Judgement, Millis, Status};
 use crate::net::IfName;
 
 /// A daemon on the screen.
@@ -14,6 +14,11 @@ pub struct Daemon {
     pub running_s: u64,
     /// What is the case, in a line.
     pub standing: String,
+    /// What it found at its last look; nothing between a change and the look that follows it.
+    #[serde(flatten)]
+    pub judged: Option<Judgement>,
+    /// It has not seen what is found now: no message told of it.
+    pub behind: bool,
     /// The links that are held back.
     pub held: Vec<Held>,
     /// Links with a budget.
@@ -67,10 +72,19 @@ impl Daemon {
             pid,
             running_s: between(status.since, now),
             standing: status.standing.clone(),
+            judged: status.judged.clone(),
+            behind: false,
             held: held.collect(),
             budgets: status.budgets.clone(),
             healed: status.healed,
             events: events.collect(),
         }
+    }
+
+    /// Beside what is found now.
+    #[must_use]
+    pub fn beside(mut self, now: &Judgement) -> Self {
+        self.behind = self.judged.as_ref().is_some_and(|judged| judged != now);
+        self
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::checks::{self, Judged, Place, Severity, Verdict, gateway};
-use crate::connection::Fallback;
+use crate::connection::{Connection, Fallback};
 use crate::net::IfName;
 use crate::phrase;
 use crate::shell;
@@ -291,13 +291,46 @@ fn relays_away(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
     }
 }
 
-/// MPTCP connections to elsewhere, and none of them on two paths though there are two.
+/// MPTCP connections to elsewhere, and none of them on two paths though there are two; or no connection at all.
 fn single(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
-    let away = seen.connections.iter().flatten().filter(|one| !one.remote.ip().is_loopback());
-    let states: Vec<State> = away.map(state_of).collect();
-    let single = states.iter().filter(|state| **state == State::SinglePath).count();
-    if judged.usable_paths.len() > 1 && single > 0 && !states.contains(&State::Multipath) {
-        let what = "no connection uses more than one path";
-        all.push(note(fault("traffic.single", what, "", CHECK)));
+    let Some(connections) = &seen.connections else { return };
+    if judged.usable_paths.len() < 2 {
+        return;
     }
+    let away = || connections.iter().filter(|one| !one.remote.ip().is_loopback());
+    if away().next().is_none() {
+        let what = "every path is ready, and no program uses MPTCP now";
+        return all.push(note(fault("traffic.none", what, "", "mptcpize run PROGRAM")));
+    }
+    // The path manager opens further subflows once data has been answered (RFC 8684 section 3.1).
+    let moved = |one: &&Connection| one.sent + one.received > 0;
+    let single: Vec<&Connection> =
+        away().filter(|one| state_of(one) == State::SinglePath).filter(moved).collect();
+    let multipath = away().any(|one| state_of(one) == State::Multipath);
+    let Some(first) = single.first().filter(|_| !multipath) else { return };
+    let count = phrase::count(single.len(), "connection");
+    let what = format!("{count} with one path each, and none with more");
+    // A client asks for further paths; a server's port is the lower one.
+    let to_servers = single.iter().find(|one| one.remote.port() < one.local.port());
+    all.push(note(match to_servers {
+        Some(one) => fault(
+            "traffic.single",
+            what,
+            "the server takes no second subflow, or something on a path refuses it",
+            format!("mptcpize check {}", shell::word(one.remote)),
+        ),
+        None => Finding {
+            fix: None,
+            advice: Some(format!(
+                "mptcpize check    # on {}, whose links they are",
+                first.remote.ip()
+            )),
+            ..fault(
+                "traffic.single",
+                what,
+                "their clients have one path, or open none beside it",
+                "",
+            )
+        },
+    }));
 }

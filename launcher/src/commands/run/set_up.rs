@@ -13,10 +13,12 @@ use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::host::apply::{journal, transaction};
 use crate::host::netns::identity;
-use crate::host::observe::addressed_links;
 use crate::host::observe::kernel_host::KernelHost;
+use crate::host::observe::{addressed_links, check};
 use crate::locations::Locations;
 use crate::output;
+use mptcpize_model::HostState;
+use mptcpize_model::checks::{Firewall, Scope, judge};
 use mptcpize_model::config::Config;
 use mptcpize_model::desired;
 use mptcpize_model::ours;
@@ -77,7 +79,7 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     }
     settings::check_kernel(&state)?;
     if asked {
-        settings::check(&state, &settings::file(None, locations)?)?;
+        settings::check(&state, &settings::file(None, locations)?, &[])?;
     }
     let seen = Observation::of(state, &config);
     if asked {
@@ -97,16 +99,34 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     let seen = transaction::up_to_date(seen, &record.entries, &mut host, &journal, &config)?;
     let done = transaction::set_up(seen, &mut host, &mut journal, &config, |_| {})?;
     if !done.plan.is_empty() {
-        let links = setup::links(&done.now.proposal);
-        output::note(&setup::done_line(&links, done.plan.steps.len()));
+        let Observation { state, proposal } = done.now;
+        let count = done.plan.steps.len();
+        output::note(&match proposal.desired.bonds {
+            true => setup::done_line(&setup::links(&proposal), count),
+            false => setup::taken_away(&proposal, count),
+        });
         if first {
             consent::explain();
+        }
+        if let Some(line) = not_mended(state, config) {
+            output::note(&line);
         }
     }
     for blocked in &blocked {
         output::note(&blocked.to_string());
     }
     Ok(())
+}
+
+/// The first fault that the set-up leaves, in a line: with it nothing may be bonded all the same. The packet filter
+/// is not read for that, because a program would be waited for.
+fn not_mended(state: HostState, config: Config) -> Option<String> {
+    let seen = check::glance(state, config, Firewall::default());
+    let judged = judge(&seen, Scope::Glance);
+    let first = judged.faults().next()?;
+    let mends = first.fix.join(" && ");
+    let mends = if mends.is_empty() { "mptcpize check    # says more" } else { &mends };
+    Some(format!("{}: {}: {mends}", first.topic, first.title))
 }
 
 /// Is a set-up that nobody asked for to be made? Not where a VPN takes the traffic, nor where
@@ -124,7 +144,7 @@ fn worth(seen: &Observation, config: &Config) -> bool {
         output::note(&blocked.to_string());
         return false;
     }
-    !proposal.others_bond(state)
+    proposal.desired.bonds && !proposal.others_bond(state)
 }
 
 /// Tells a person without the privilege, once a boot, that there is something to gain.

@@ -1,6 +1,7 @@
 //! `mptcpize setup`: look, plan, show, record, change, look again; and its undo.
 
 pub mod confirm;
+mod found;
 pub mod session;
 pub mod settings;
 pub mod undo;
@@ -8,23 +9,19 @@ pub mod undo;
 use std::time::{Duration, Instant};
 
 use crate::cli::setup::{Setup, SetupCommand};
-use crate::commands::system::state as system;
 use crate::daemon::published::{self, Running};
 use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::host::apply::journal;
 use crate::host::apply::transaction::{self, Outcome};
 use crate::host::netns::identity;
-use crate::host::observe::check;
 use crate::host::observe::kernel_host::KernelHost;
 use crate::locations::Locations;
 use crate::output::term::{Colour, Term};
 use crate::output::{self, diff, judged};
-use crate::root::Root;
 use mptcpize_model::HostState;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::change::Change;
-use mptcpize_model::checks::{Observed, Place, Scope, judge};
 use mptcpize_model::config::Config;
 use mptcpize_model::desired::{self, Refused};
 use mptcpize_model::net::{Address, Family, IfName};
@@ -37,8 +34,6 @@ use session::{enter, open_journal};
 /// How long a link that was set up before may be without its address: a manager that configures it
 /// anew takes 20 to 90 ms between taking and giving it.
 const GAP: Duration = Duration::from_secs(2);
-/// How long the tools of the packet filter may take for a dry run.
-const LOOKING: Duration = Duration::from_secs(2);
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -88,6 +83,8 @@ struct Terms {
     record: Record,
     /// What earlier set-ups were asked and this one was not.
     before: Asked,
+    /// What this one was asked.
+    line: Asked,
     /// What holds from now on.
     asked: Asked,
     /// The file and the command line: what they name must be there.
@@ -110,13 +107,24 @@ impl Terms {
         let stalled = settings::stalled(locations);
         let config = Config { stalled, ..settings::with_spent(asked.over(file), locations) };
         let daemon = published::running(&locations.run(), identity::netns());
-        Ok(Terms { record, before, asked, strict, config, daemon })
+        Ok(Terms { record, before, line, asked, strict, config, daemon })
     }
 
     /// Can this host be set up so?
     fn check(&self, state: &HostState) -> Result<(), Error> {
         settings::check_kernel(state)?;
-        settings::check(state, &self.strict)
+        settings::check(state, &self.strict, &self.line.exclude)
+    }
+
+    /// The line that says what is asked from now on, where that is new.
+    fn news(&self) -> Option<String> {
+        let new = self.asked != self.record.asked && !self.line.is_empty();
+        new.then(|| {
+            format!(
+                "kept until the next boot: {}    (mptcpize setup --forget returns to the file)",
+                self.line
+            )
+        })
     }
 
     /// The line that says what is still asked, if anything is.
@@ -133,18 +141,8 @@ fn dry_run(arguments: &Setup, terms: &Terms) -> anyhow::Result<Exit> {
     let seen = Observation::of(state, &terms.config);
     refuse(&seen, &terms.config)?;
     let plan = &seen.proposal.plan;
-    let filter = check::packet_filter(Instant::now() + LOOKING);
-    let daemon = terms.daemon.as_ref();
-    let config = settings::under(terms.config.clone(), daemon);
-    let observed = Observed {
-        daemon: daemon.is_some_and(|daemon| daemon.status.healed.is_some()),
-        followed: daemon.is_some(),
-        system: Root::host().ok().as_deref().and_then(system::standing),
-        ..check::glance(seen.state.clone(), config, filter)
-    };
-    let found = judge(&observed, Scope::Glance);
-    let sudo = !rustix::process::geteuid().is_root();
-    let place = Place { sudo, netns: arguments.place.netns.clone() };
+    let found = found::look(terms, seen.state.clone());
+    let place = found::place(arguments.place.netns.as_ref());
     if arguments.place.json {
         let shown = judged::json(diff::json(plan, &seen.state), &found, &place);
         output::line(&serde_json::to_string_pretty(&shown)?)?;
@@ -304,16 +302,20 @@ fn settled(host: &mut KernelHost, record: &Record) -> Result<HostState, Error> {
 fn finish(arguments: &Setup, terms: &Terms, outcome: &Outcome) -> anyhow::Result<Exit> {
     let Outcome { now: Observation { state, proposal }, plan: done } = outcome;
     if arguments.place.json {
-        output::line(&serde_json::to_string_pretty(&diff::json(done, state))?)?;
+        let found = found::look(terms, state.clone());
+        let place = found::place(arguments.place.netns.as_ref());
+        let shown = judged::json(diff::json(done, state), &found, &place);
+        output::line(&serde_json::to_string_pretty(&shown)?)?;
         return Ok(Exit::Done);
     }
-    if let Some(line) = terms.reminder() {
+    for line in terms.reminder().into_iter().chain(terms.news()) {
         output::line(&line)?;
     }
     let count = done.steps.len();
     let links = links(proposal);
     let summary = match (count, proposal.desired.bonds) {
-        (_, false) => idle(proposal, state),
+        (0, false) => idle(proposal, state),
+        (_, false) => taken_away(proposal, count),
         (0, true) => format!("already set up: {links}"),
         (_, true) => done_line(&links, count),
     };
@@ -328,6 +330,12 @@ fn finish(arguments: &Setup, terms: &Terms, outcome: &Outcome) -> anyhow::Result
         let mut beside = proposal.desired.notes.iter().filter(|note| note.starts_with("beside "));
         beside.try_for_each(|note| output::line(note))?;
     }
+    if proposal.desired.bonds {
+        let rest = found::rest(terms, state, arguments.place.netns.as_ref());
+        if !rest.is_empty() {
+            output::text(&rest)?;
+        }
+    }
     if let Some(seconds) = arguments.confirm.filter(|_| count > 0) {
         output::line(&format!(
             "to be undone in {seconds} s unless you keep it: sudo mptcpize setup confirm"
@@ -339,6 +347,15 @@ fn finish(arguments: &Setup, terms: &Terms, outcome: &Outcome) -> anyhow::Result
 /// What was done, and how it is undone.
 pub fn done_line(links: &str, count: usize) -> String {
     format!("set up {links} with {} (undo: mptcpize setup undo)", phrase::count(count, "change"))
+}
+
+/// What is said where links are left out, and one at most is left.
+pub fn taken_away(proposal: &Proposal, count: usize) -> String {
+    let notes = proposal.desired.notes.join("; ");
+    format!(
+        "{notes}; what was set up for links that are left out is gone: {}",
+        phrase::count(count, "change")
+    )
 }
 
 /// What is said of a host with nothing to bond.

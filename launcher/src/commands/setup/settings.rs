@@ -18,6 +18,7 @@ use mptcpize_model::calendar::Day;
 use mptcpize_model::config::Config;
 use mptcpize_model::daemon::spent;
 use mptcpize_model::gateway::asked::Asked;
+use mptcpize_model::named_links::{self, Named};
 use mptcpize_model::net::{IfName, Prefix};
 use mptcpize_model::record::Record;
 use mptcpize_model::{Flavour, HostState, shell};
@@ -148,28 +149,27 @@ pub fn check_congestion(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks settings against the host they are for.
+/// Checks settings against the host they are for. A link that the file leaves out may be missing, for it is left
+/// out then; among those that were `typed` it is a slip.
 ///
 /// # Errors
 /// 2 for a link that is not there, a gateway outside its network or a congestion control that the
 /// kernel does not have.
-pub fn check(state: &HostState, config: &Config) -> Result<(), Error> {
-    let named =
-        config.only.iter().chain(&config.exclude).chain(&config.backup).chain(&config.metered);
-    let of_tables =
-        config.gateway.keys().chain(config.congestion.keys()).chain(config.budget.keys());
-    for name in named.chain(of_tables) {
-        if state.link(name).is_none() {
-            let links: Vec<&str> = state
-                .links
-                .iter()
-                .filter(|link| !link.loopback)
-                .map(|link| link.name.as_str())
-                .collect();
-            return Err(Error::new(Exit::Usage, format!("there is no interface {name}"))
-                .why(format!("this host has {}", links.join(", ")))
-                .fix("ip link    # lists them"));
-        }
+pub fn check(state: &HostState, config: &Config, typed: &[IfName]) -> Result<(), Error> {
+    let is_wrong = |named: &Named| named.key != "exclude" || typed.contains(named.link);
+    if let Some(Named { link, .. }) = named_links::unknown(state, config).into_iter().find(is_wrong)
+    {
+        return Err(Error::new(Exit::Usage, format!("there is no interface {link}"))
+            .why(format!("this host has {}", named_links::there(state)))
+            .fix("ip link    # lists them"));
+    }
+    if let Some(link) = named_links::both(config).next() {
+        return Err(Error::new(Exit::Usage, format!("{link} is named by only and by exclude"))
+            .why("a link is either used or left out")
+            .fix(format!(
+                "mptcpize setup {}    # or the other",
+                shell::option("--exclude", link)
+            )));
     }
     check_congestion(config)?;
     for (name, gateway) in &config.gateway {

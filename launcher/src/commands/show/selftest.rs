@@ -16,14 +16,15 @@ use mptcpize_model::checks::Shim;
 /// How long a program may take that makes one socket.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Programs that make a TCP socket when asked this way, most widespread first. Where one connects it
-/// is to the discard port of this host, where nobody listens.
+/// Programs that make a TCP socket when asked this way. Those that connect nowhere come first, for the kernel
+/// counts each connection (`mptcpize counters`); then the most widespread, which connect to the discard port
+/// of this host, where nobody listens.
 const PROGRAMS: [(&str, &[&str]); 5] = [
-    ("bash", &["--norc", "-c", "exec 3<>/dev/tcp/127.0.0.1/9"]),
     ("perl", &["-MSocket", "-e", "socket(S, PF_INET, SOCK_STREAM, 0)"]),
+    ("python3", &["-c", "import socket; socket.socket()"]),
+    ("bash", &["--norc", "-c", "exec 3<>/dev/tcp/127.0.0.1/9"]),
     ("curl", &["-q", "-s", "-m", "1", "http://127.0.0.1:9/"]),
     ("wget", &["--no-config", "-q", "-T", "1", "-t", "1", "-O", "-", "http://127.0.0.1:9/"]),
-    ("python3", &["-c", "import socket; socket.socket()"]),
 ];
 
 /// Runs the first of the programs that this host has, with the library preloaded and tracing.

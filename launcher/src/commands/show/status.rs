@@ -46,11 +46,21 @@ pub fn status(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Ex
         before = now;
         show(arguments, &report, true)?;
     }
-    Ok(match (report.mptcp, report.attention) {
+    Ok(exit(&report))
+}
+
+/// How a verb ends that has shown this.
+pub(super) fn exit(report: &Report) -> Exit {
+    code(report.mptcp, report.attention)
+}
+
+/// How a verb ends that has shown a host with or without MPTCP, where something wants attention or nothing does.
+pub(super) fn code(mptcp: Availability, attention: bool) -> Exit {
+    match (mptcp, attention) {
         (Availability::Absent | Availability::OutOfTree, _) => Exit::Missing,
         (_, true) => Exit::Attention,
         (_, false) => Exit::Done,
-    })
+    }
 }
 
 /// One look, with the rates since `before` and since what the `relay` said, or else those of a moment.

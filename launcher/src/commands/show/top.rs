@@ -104,8 +104,9 @@ fn once(live: &mut Live<'_>, arguments: &Arguments) -> anyhow::Result<Exit> {
         let mut seen = observe::look(live.locations, usize::MAX, usize::MAX, around)?;
         seen.place.netns.clone_from(&live.netns);
         seen.rates = observe::rates(&seen, &now);
-        output::line(&output::status::json(&report(&seen, usize::MAX)))?;
-        return Ok(Exit::Done);
+        let report = report(&seen, usize::MAX);
+        output::line(&output::status::json(&report))?;
+        return Ok(super::status::exit(&report));
     }
     let mut term = observe::term(arguments.color);
     if term.width == usize::MAX {
@@ -118,7 +119,7 @@ fn once(live: &mut Live<'_>, arguments: &Arguments) -> anyhow::Result<Exit> {
     live.look()?;
     let snapshot = live.tracker.snapshot(&View::default(), live.clock(), live.now_ms(), 1);
     output::text(&frame::once(&snapshot, &term))?;
-    Ok(Exit::Done)
+    Ok(super::status::code(snapshot.mptcp, !snapshot.findings.is_empty()))
 }
 
 fn run(live: &mut Live<'_>, screen: &mut Screen, term: &Term) -> anyhow::Result<()> {

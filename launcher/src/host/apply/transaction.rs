@@ -120,6 +120,8 @@ pub fn carry_out(
     let mut done: Vec<Step> = Vec::new();
     let mut impossible: Vec<Change> = Vec::new();
     let mut links: Vec<IfName> = Vec::new();
+    // One that bonds nothing from the start takes away what is left out.
+    let bonds = seen.proposal.desired.bonds;
     let mut first = Some(seen);
     for _ in 0..=MOST_LOOKS {
         let now = match first.take() {
@@ -135,7 +137,7 @@ pub fn carry_out(
         if links.is_empty() {
             links = proposal.desired.paths.iter().map(|path| path.dev.clone()).collect();
         }
-        let settled = proposal.desired.bonds || proposal.withdraws;
+        let settled = !bonds || proposal.desired.bonds || proposal.withdraws;
         if todo.is_empty() && !done.is_empty() && !settled {
             links.retain(|dev| proposal.desired.paths.iter().all(|path| path.dev != *dev));
             links.dedup();
