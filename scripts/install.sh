@@ -27,13 +27,26 @@ ask() {
 	[[ $answer == @(|y|Y|yes) ]]
 }
 
-# install_quietly DIR PACKAGE…: as root. In DIR, of ours alone, is what was there before, until all is done.
-install_quietly() {
-	local dir=$1 helper=""
-	shift
+# ask_to_install PACKAGE…: shows what will be run, and ends the script where a person says no.
+ask_to_install() {
 	printf 'apt-get install --no-install-recommends %s\n' "$*" >&2
 	ask "Install them? None of their services is started or enabled." ||
 		die 5 "missing: $*" "they were not to be installed" "$(install_line "$@")"
+}
+
+# only_adds PACKAGE…: would apt-get replace no package that is here? As far as its lists tell.
+only_adds() {
+	local said
+	said=$(apt-get -qq --simulate --no-install-recommends install "$@" 2>/dev/null) || return 1
+	# "Inst NAME [VERSION THAT IS HERE] (NEW VERSION …"; one that is not here has no brackets there.
+	! grep -q '^Inst [^ ]* \[' <<<"$said"
+}
+
+# install_quietly DIR PACKAGE…: as root, after ask_to_install. In DIR, of ours alone, is what was there before,
+# until all is done.
+install_quietly() {
+	local dir=$1 helper=""
+	shift
 	mkdir -p "$dir"
 	enabled_links >"$dir/enabled-before"
 	# The last one: with it the rest is there too.
