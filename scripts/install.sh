@@ -34,12 +34,12 @@ ask_to_install() {
 		die 5 "missing: $*" "they were not to be installed" "$(install_line "$@")"
 }
 
-# only_adds PACKAGE…: would apt-get replace no package that is here? As far as its lists tell.
+# only_adds PACKAGE…: would apt-get neither replace nor remove a package that is here? As far as its lists tell.
 only_adds() {
 	local said
 	said=$(apt-get -qq --simulate --no-install-recommends install "$@" 2>/dev/null) || return 1
 	# "Inst NAME [VERSION THAT IS HERE] (NEW VERSION …"; one that is not here has no brackets there.
-	! grep -q '^Inst [^ ]* \[' <<<"$said"
+	! grep -q -e '^Inst [^ ]* \[' -e '^Remv ' <<<"$said"
 }
 
 # install_quietly DIR PACKAGE…: as root, after ask_to_install. In DIR, of ours alone, is what was there before,
@@ -48,12 +48,17 @@ install_quietly() {
 	local dir=$1 helper=""
 	shift
 	mkdir -p "$dir"
+	begin_clock "installing packages"
+	# apt-get inherits it: whoever comes next sees one that has outlived its script.
+	exec {installing}>"$dir/lock"
+	flock "$installing"
+	settle_install "$dir"
 	enabled_links >"$dir/enabled-before"
 	# The last one: with it the rest is there too.
 	installed_now >"$dir/before.new"
 	mv "$dir/before.new" "$dir/before"
-	local apt=(apt-get -qq -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 --no-install-recommends)
-	begin_clock "installing packages"
+	# What is here stays: a test is no reason to take away somebody's mail server for another.
+	local apt=(apt-get -qq -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 --no-install-recommends --no-remove)
 	# A machine that never ran apt-get update knows no packages, and old lists name files long gone.
 	"${apt[@]}" --download-only install "$@" >"$dir/log" 2>&1 ||
 		{ apt-get -qq update && "${apt[@]}" --download-only install "$@"; } >>"$dir/log" 2>&1 ||
@@ -67,6 +72,7 @@ install_quietly() {
 		"$helper" "${apt[@]}" --no-download install "$@" >>"$dir/log" 2>&1 || cannot_install "$dir" "$@"
 	end_clock
 	settle_install "$dir"
+	end_lock
 	printf 'installed; none of their services is enabled or was started. What removes them:\n  %s\n' \
 		"apt-get purge $(xargs <"$dir/installed")" >&2
 }
@@ -89,15 +95,32 @@ cannot_install() {
 	end_clock
 	cat "$dir/log" >&2
 	settle_install "$dir"
+	end_lock
 	die 5 "cannot install $*" "apt-get says it above" "once it reaches Debian: $(install_line "$@")"
 }
 
+# The descriptor of the lock, as long as this script installs.
+installing=""
+
+end_lock() {
+	[[ -n $installing ]] || return 0
+	exec {installing}>&-
+	installing=""
+}
+
 # settle_install DIR: turns off what packages that were not there before have enabled; also after an
-# installation that was killed. Nothing where none has begun.
+# installation that was killed. Nothing where none has begun, or where one goes on that is not this script's.
 settle_install() {
-	local dir=$1 link
-	rmdir /run/systemd/{system,user}-preset /run/systemd 2>/dev/null || true
+	local dir=$1 link lock
 	[[ -f $dir/before ]] || return 0
+	if [[ -z $installing ]]; then
+		exec {lock}>>"$dir/lock"
+		if ! flock --nonblock "$lock"; then
+			exec {lock}>&-
+			return 0
+		fi
+	fi
+	rmdir /run/systemd/{system,user}-preset /run/systemd 2>/dev/null || true
 	comm -13 "$dir/before" <(installed_now) >"$dir/installed"
 	while IFS= read -r link; do
 		is_new "$(readlink -f "$link")" "$dir/installed" || continue
@@ -108,12 +131,14 @@ settle_install() {
 		esac
 	done < <(comm -13 "$dir/enabled-before" <(enabled_links))
 	rm -f "$dir/before"
+	[[ -z ${lock:-} ]] || exec {lock}>&-
 }
 
-# end_install DIR: when the script that installs ends, however it does. An apt-get that outlives it has more to
-# install, and then it is for the next that installs.
+# end_install DIR: when the script that installs ends, however it does. An apt-get that outlives it holds the lock
+# and has more to install: then it is for the next that installs.
 end_install() {
-	((EUID == 0)) && ! pgrep -P $$ -x apt-get >/dev/null 2>&1 || return 0
+	((EUID == 0)) || return 0
+	end_lock
 	settle_install "$1"
 }
 
