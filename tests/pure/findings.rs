@@ -214,6 +214,14 @@ fn each_observation_gives_its_findings() {
             &["counters.joins_within"],
         ),
         (
+            "a server that takes more connections than it begins, and its own joins go unanswered",
+            |seen| {
+                let more = ("MPCapableSYNACKRX", 10);
+                counted(seen, &[("MPJoinSynTx", 9), more, ("MPCapableSYNRX", 1000)]);
+            },
+            &["counters.joins_unanswered"],
+        ),
+        (
             "joins of connections to others beside some within this host",
             |seen| {
                 let more = ("MPCapableSYNACKRX", 3);

@@ -106,11 +106,12 @@ fn unanswered(counters: &Counters) -> u64 {
     sent(counters).saturating_sub(counters.get("MPJoinSynAckRx"))
 }
 
-/// May every connection that this host began have been to itself? Such a one is counted at both of its ends;
-/// its joins leave by a link, for an address that is here, and nothing can answer them.
+/// Were the connections that this host began to itself, as far as their number tells? Such a one is counted at
+/// both of its ends; its joins leave by a link, for an address that is here, and nothing can answer them. A server
+/// takes more than it begins: what it began is then to others, for all that is known.
 fn may_be_within(counters: &Counters) -> bool {
     let received = counters.get("MPCapableSYNRX");
-    received > 0 && counters.get("MPCapableSYNACKRX") <= received
+    received > 0 && counters.get("MPCapableSYNACKRX") == received
 }
 
 /// A middlebox is at work: what to do.
