@@ -59,7 +59,7 @@ error: /etc/cdi/mptcpize.json is not from mptcpize
 {\"kind\": \"other.org/x\"}
 error: cannot change /etc/cdi/mptcpize.json
   why: only root may; it is for the engines of all users
-  fix: run it with sudo; --dry-run shows what it would do
+  fix: sudo mptcpize enable --containers    # --dry-run shows what it would do
 = 4
        \"9x\" is no name of a device: a letter, then letters, digits, - _ . or :, at most 63, the last a letter or a digit
   fix: correct /etc/mptcpize.toml

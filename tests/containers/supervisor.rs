@@ -165,7 +165,7 @@ except PermissionError: print("refused")'
     let done = containers(&[Small], &script).run().ok();
     let wanted = "262\n262\n262\n0 1\nroot 600\n0\nrefused\n\
         error: cannot supervise containers\n  \
-        why: only root may enter their network namespaces\n  fix: run it with sudo\n4\n\
+        why: only root may enter their network namespaces\n  fix: sudo mptcpize containers-supervisor\n4\n\
         error: containers are supervised already\n  \
         why: somebody listens at /run/mptcpize-containers.sock\n  \
         fix: ss -xlp src /run/mptcpize-containers.sock    # shows who\n1\n";

@@ -132,7 +132,7 @@ fn what_may_not_be_written_is_left_alone() {
         (
             "setpriv --reuid 65534 --regid 65534 --clear-groups",
             4,
-            "permission denied\n  fix: run it with sudo",
+            "permission denied\n  fix: sudo mptcpize enable --now good",
         ),
         (
             "unshare -m bash -c 'mount -o bind,ro /etc /etc; \"$@\"' bash",

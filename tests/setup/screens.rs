@@ -179,7 +179,7 @@ fn without_privilege_nothing_is_changed_and_sudo_is_named() {
     let base = ["--reuid", &id, "--regid", &id, "--clear-groups", "--", &binary, "setup"];
     let outcome = lab.client.command("setpriv").args(base).run();
     assert_eq!(outcome.code(), 4, "{outcome}");
-    assert!(outcome.stderr.ends_with("\n  fix: run it with sudo\n"), "{outcome}");
+    assert!(outcome.stderr.ends_with("\n  fix: sudo mptcpize setup\n"), "{outcome}");
     // Root without the capability, whom the kernel refuses.
     let bounded = lab.client.command("setpriv").args(["--bounding-set", "-net_admin", "--"]);
     let outcome = bounded.arg(tool::binary()).arg("setup").run();

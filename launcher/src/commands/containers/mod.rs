@@ -143,7 +143,7 @@ fn site(place: &Place, locations: &Locations) -> Result<Site, Error> {
     if !place.dry_run && !rustix::process::geteuid().is_root() {
         return Err(Error::new(Exit::NotPermitted, format!("cannot change {}", cdi::FILE))
             .why("only root may; it is for the engines of all users")
-            .fix(format!("{}; --dry-run shows what it would do", privilege::advice())));
+            .fix(format!("{}    # --dry-run shows what it would do", privilege::advice())));
     }
     Ok(site)
 }

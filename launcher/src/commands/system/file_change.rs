@@ -44,9 +44,12 @@ pub(in crate::commands) fn row(root: &Root, change: &FileChange) -> screen::Row 
 pub(in crate::commands) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Error {
     let what = format!("cannot {doing} {}", path.display());
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Error::new(Exit::NotPermitted, what)
-            .why(reason(error))
-            .fix(format!("{}; if that is so, look at: lsattr, mount", privilege::advice())),
+        io::ErrorKind::PermissionDenied => {
+            Error::new(Exit::NotPermitted, what).why(reason(error)).fix(format!(
+                "{}    # if it was: lsattr and mount show what keeps it",
+                privilege::advice()
+            ))
+        }
         io::ErrorKind::ReadOnlyFilesystem => Error::new(Exit::Failed, what)
             .why(reason(error))
             .fix("mount -o remount,rw the file system, or change the image that it comes from"),

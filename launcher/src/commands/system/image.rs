@@ -42,7 +42,7 @@ pub(super) fn find(place: &Place, locations: &Locations) -> Result<Image, Error>
     if !place.dry_run && !rustix::process::geteuid().is_root() {
         return Err(Error::new(Exit::NotPermitted, "cannot change every program of this host")
             .why("only root may")
-            .fix(format!("{}; --dry-run shows what it would do", privilege::advice())));
+            .fix(format!("{}    # --dry-run shows what it would do", privilege::advice())));
     }
     Ok(Image { locations: locations.clone().below(root.path()), root })
 }

@@ -4,15 +4,35 @@
 //!
 //! Not here: whether something is permitted; the kernel says that.
 
+use std::env;
 use std::fs;
 
-/// The advice for this process, as a clause.
-pub fn advice() -> &'static str {
+use mptcpize_model::shell;
+
+/// The advice for this process: what was typed, with `sudo` before it, or a clause where that does not help.
+pub fn advice() -> String {
     match Standing::of_this_process() {
-        Standing::User => "run it with sudo",
-        Standing::Root => "run it outside of this container, or with root's capabilities in it",
-        Standing::Namespace => "run it as root of the host, outside of this user namespace",
+        Standing::User => match typed() {
+            Some(line) => format!("sudo {line}"),
+            None => "run it with sudo".to_owned(),
+        },
+        Standing::Root => {
+            "run it outside of this container, or with root's capabilities in it".to_owned()
+        }
+        Standing::Namespace => {
+            "run it as root of the host, outside of this user namespace".to_owned()
+        }
     }
+}
+
+/// The command line of this process, as it can be pasted. Nothing where an argument is no text.
+fn typed() -> Option<String> {
+    let mut line = "mptcpize".to_owned();
+    for argument in env::args_os().skip(1) {
+        line.push(' ');
+        line.push_str(&shell::word(argument.to_str()?));
+    }
+    Some(line)
 }
 
 /// A command line with `sudo` before it, or the advice where that does not help.
