@@ -91,7 +91,7 @@ fn write_in(directory: &Path, netns: u64, kept: &Kept) -> Result<(), Error> {
     };
     // What cannot be trusted is told as such, and how that is mended.
     if fs::symlink_metadata(directory).is_ok() {
-        lock::check(directory)?;
+        lock::check(directory).map_err(|error| error.of(WHAT).fix(fix()))?;
     }
     lock::make(directory).map_err(|error| match error.exit() {
         // Another directory is as good.

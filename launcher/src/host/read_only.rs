@@ -19,10 +19,13 @@ pub fn fix(path: &Path, error: &io::Error) -> Option<String> {
     Some(format!("sudo mount -o remount,rw {place}    # in a container: give it a tmpfs there"))
 }
 
-/// The mount point below which a path is, in the text of /proc/PID/mountinfo (proc_pid_mountinfo(5)). One whose
-/// name has blanks is written in octal there, and is passed over: the one above it is named then.
+/// The mount point below which a path is, in the text of /proc/PID/mountinfo (proc_pid_mountinfo(5)), where blanks
+/// and backslashes are written in octal.
 fn mount_of(mounts: &str, path: &Path) -> Option<PathBuf> {
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| {
+        let plain = point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
+        PathBuf::from(plain.replace("\\134", "\\"))
+    });
     points.filter(|point| path.starts_with(point)).max_by_key(|point| point.as_os_str().len())
 }
 
@@ -37,10 +40,12 @@ mod tests {
 23 22 0:5 / /run ro,nosuid - tmpfs tmpfs ro
 24 22 0:6 / /run/user/1000 rw - tmpfs tmpfs rw
 25 22 0:6 / /runner rw - tmpfs tmpfs rw
+26 22 0:6 / /run/a\\040b\\134 ro - tmpfs tmpfs ro
 odd\n";
         for (path, point) in [
             ("/run/mptcpize/lock", "/run"),
             ("/run", "/run"),
+            ("/run/a b\\/mptcpize", "/run/a b\\"),
             ("/run/user/1000/x", "/run/user/1000"),
             ("/etc/mptcpize-relays.toml", "/"),
         ] {
