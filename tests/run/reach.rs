@@ -282,6 +282,16 @@ fn strict_refuses_under_a_policy_and_under_mptcpize_off() {
     assert_eq!(done.says(5, &text).stdout, "");
 }
 
+/// Its lines are what somebody looks at who forgot that variable.
+#[test]
+fn a_trace_under_mptcpize_off_says_why_there_is_none() {
+    let program = cc::c("protocol", Build::Plain);
+    let off = |words: &[&str]| tool(words).arg(&program).env("MPTCPIZE", "off").run();
+    assert_eq!(off(&["run", "--no-setup"]).says(0, "").stdout, "6\n");
+    let why = plain_tcp(&program, "MPTCPIZE=off is in the environment");
+    assert_eq!(off(&["run", "--no-setup", "-d"]).says(0, &why).stdout, "6\n");
+}
+
 #[test]
 fn strict_refuses_a_program_whose_loader_is_missing() {
     let program = cc::c("protocol", Build::NoLoader);

@@ -52,7 +52,7 @@ pub fn run(arguments: cli::run::Run) -> anyhow::Result<Infallible> {
     // Where something is missing the execution fails, and that error says it all.
     let says_more = strict || target.missing().is_none();
     if let Some(blocked) = decision.blocked.as_ref().filter(|_| says_more) {
-        stays_on_tcp(&name, blocked, strict)?;
+        stays_on_tcp(&name, blocked, strict, debug.is_some())?;
     }
     if let Some(obstacle) = decision.unfollowed {
         not_followed(&name, obstacle, strict)?;
@@ -84,7 +84,7 @@ pub fn run(arguments: cli::run::Run) -> anyhow::Result<Infallible> {
         Mechanism::Seccomp(terms) => {
             if let Err(obstacle) = supervise(&name, terms, debug)? {
                 let text = obstacle.to_string();
-                stays_on_tcp(&name, &Blocked { text, fix: None, asked: false }, strict)?;
+                stays_on_tcp(&name, &Blocked { text, fix: None, asked: false }, strict, false)?;
             }
         }
         Mechanism::Covered | Mechanism::None => {}
@@ -101,15 +101,16 @@ fn wish(arguments: &cli::run::Run) -> Wish {
     }
 }
 
-/// One line, or with `--strict` a refusal.
-fn stays_on_tcp(name: &OsStr, blocked: &Blocked, strict: bool) -> Result<(), Error> {
+/// One line, or with `--strict` a refusal. Whoever asked for it knows it; with a trace, which has no line then, it
+/// is said all the same.
+fn stays_on_tcp(name: &OsStr, blocked: &Blocked, strict: bool, traced: bool) -> Result<(), Error> {
     let name = name.to_string_lossy();
     if strict {
         return Err(Error::new(Exit::Missing, format!("{name} cannot be run over MPTCP"))
             .why(&blocked.text)
             .fix(blocked.fix.unwrap_or("run it without --strict, over TCP")));
     }
-    if !blocked.asked {
+    if !blocked.asked || traced {
         output::note(&format!("{name} runs over plain TCP: {}", blocked.text));
     }
     Ok(())
