@@ -124,8 +124,8 @@ fn ends(daemon: &mut Daemon, station: &Station, standing: &str) -> bool {
 fn end(daemon: Daemon, station: &Station) {
     let pid = status(station)["pid"].as_i64().expect("it runs");
     let pid = Pid::from_raw(i32::try_from(pid).expect("a process")).expect("it is not 0");
-    kill_process(pid, Signal::TERM).expect("it runs");
-    // What strikes it may strike its last words.
+    // What strikes it may have struck by now, or strike its last words.
+    let _ = kill_process(pid, Signal::TERM);
     assert!(matches!(daemon.finish().code(), 0 | 137));
 }
 

@@ -62,7 +62,8 @@ fn a_host_that_loses_the_kernels_own_rules_for_a_moment_is_whole_afterwards() {
 fn ten_thousand_routes_that_come_and_go_wake_nobody() {
     let lab = Uplinks::two_subnets(RATE);
     let daemon = Daemon::start(&lab.client, "");
-    // It looks once more, over its own changes.
+    // It looks once more, over its own changes, and judges that look alone.
+    wait::until("its judgement", || !status(&lab.client)["status"]["judged"].is_null());
     idles(&daemon);
     let ticks = || processor_time(daemon.pid());
     let (looked, before) = (status(&lab.client), ticks());
