@@ -193,7 +193,10 @@ impl Wish {
             .steps
             .extend(takes.map(|change| Step { change, reason: manager::WHY.into() }));
         proposal.plan.steps.retain(|step| match &step.change {
-            Change::Remove(Item::Endpoint(endpoint)) => !self.keep.contains(&endpoint.address),
+            // Where nothing is bonded, all that goes is that of links that somebody left out.
+            Change::Remove(Item::Endpoint(endpoint)) if proposal.desired.bonds => {
+                !self.keep.contains(&endpoint.address)
+            }
             _ => true,
         });
         renew::renew(state, &self.renew, &mut proposal);

@@ -377,7 +377,7 @@ impl Daemon {
     }
 
     fn without_held(&self, mut config: Config) -> Config {
-        config.exclude.extend(self.links.held());
+        config.hold(self.links.held());
         config.backup.extend(self.budgets.spent().iter().cloned());
         config.backup.extend(self.blocking.links().cloned());
         config

@@ -1,6 +1,7 @@
 //! The core against a host that is a model: its answers are given, and time is advanced to each
 //! deadline in turn.
 
+mod held;
 mod slow;
 mod time;
 mod withdrawal;
