@@ -36,6 +36,7 @@ mod standing;
 mod status;
 mod terms;
 mod usage;
+mod verdict;
 mod withdrawal;
 
 use serde::Serialize;
@@ -65,11 +66,11 @@ use stall::Stall;
 pub use budgets::{Budgeted, share, spent};
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
 pub use join::{Join, Leave, Listed, ListedSubflow};
-pub use judgement::{Fault, Judgement, UNHEARD};
 pub use probe::Probe;
 pub use sample::{Flow, Sample, Silent};
 pub use status::{Held, Status, Told};
 pub use usage::{Usage, Used};
+pub use verdict::{Fault, Judgement, UNHEARD};
 
 /// A host on which more set-ups than this are needed in a minute has somebody else at work on it.
 const MOST_REPAIRS: usize = 30;
