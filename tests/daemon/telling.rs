@@ -140,6 +140,24 @@ fn metrics_count_the_decisions_of_the_daemon_by_kind() {
 }
 
 #[test]
+fn of_a_host_on_which_nothing_is_bonded_a_daemon_says_no_more_than_that() {
+    const ONE: &str = "only one path, w1: nothing to set up";
+    let lab = Uplinks::two_subnets(RATE);
+    lab.client.setup("");
+    lab.client.net.ip("link set w2 down");
+    for (arguments, words) in [("--exclude w2", true), ("--exclude w2 --backup w1", false)] {
+        let daemon = Daemon::start(&lab.client, arguments);
+        stands(&lab.client, ONE);
+        let said = daemon.said();
+        let told = status(&lab.client)["status"]["events"].to_string();
+        assert!(!said.contains("are set up") && !told.contains("are set up"), "{said}{told}");
+        // The second one's command line is news, and there is nothing left to be taken away.
+        assert_eq!(said.contains("took away"), words, "{said}");
+        daemon.end().ok();
+    }
+}
+
+#[test]
 fn a_link_that_comes_and_goes_is_told_as_held_back_and_not_each_time_as_a_fault() {
     let lab = Uplinks::two_subnets(RATE);
     let daemon = Daemon::start(&lab.client, "");

@@ -362,6 +362,7 @@ fn two_hundred_thousand_routes_do_not_matter() {
         for _ in 0..20 {
             ok(rtnl.default_routes(&e0, &[]));
             ok(rtnl.default_routes(&lan, &[]));
+            assert_eq!(ok(rtnl.routes_through((MAIN, &e0.name), Family::V4, 64)).len(), 64);
         }
         let asked = cpu_ns() - start;
         let routes = ok(rtnl.routes_in(MAIN, Family::V4)).len();
@@ -390,4 +391,34 @@ fn cpu_ns() -> u64 {
     std::thread::yield_now();
     let text = fs::read_to_string("/proc/thread-self/schedstat").expect("this kernel counts");
     text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+#[test]
+fn routes_through_gateways_of_a_link_are_read_as_far_as_they_are_asked_for() {
+    let host = host();
+    for line in [
+        "route add default via 192.0.2.1 dev e0",
+        "route add 10.10.0.0/16 dev e0",
+        "route add 10.11.0.0/16 via 192.0.2.1 dev e0 table 200",
+        "route add 10.12.0.0/16 nexthop via 192.0.2.1 dev e0 nexthop via 198.51.100.1 dev e1",
+        "route add 203.0.113.0/25 via 192.0.2.1 dev e0",
+        "route add 203.0.113.128/25 via 198.51.100.1 dev e1",
+    ] {
+        host.ip(line);
+    }
+    let read = |name: &str, most| -> Vec<String> {
+        let routes = with(&host, |rtnl| {
+            let link = link(rtnl, name);
+            ok(rtnl.routes_through((MAIN, &link.name), Family::V4, most))
+        });
+        routes.iter().map(Route::to_string).collect()
+    };
+    let [both, own] =
+        ["10.12.0.0/16", "203.0.113.0/25"].map(|to| format!("{to} via 192.0.2.1 dev e0"));
+    assert_eq!(read("e0", 64), [both.clone(), own]);
+    assert_eq!(read("e0", 1), [both]);
+    let other =
+        ["10.12.0.0/16", "203.0.113.128/25"].map(|to| format!("{to} via 198.51.100.1 dev e1"));
+    assert_eq!(read("e1", 64), other);
+    assert!(read("lan", 64).is_empty());
 }

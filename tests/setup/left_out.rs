@@ -56,6 +56,87 @@ fn leaving_out_the_second_of_two_links_takes_away_what_was_set_up_for_it() {
     }
 }
 
+/// What becomes of the second of two links that were set up.
+type Mishap = (&'static str, fn(&Uplinks));
+
+fn switched_off(lab: &Uplinks) {
+    lab.client.net.ip("link set w2 down");
+}
+
+fn without_its_address(lab: &Uplinks) {
+    lab.client.net.ip("address delete 10.2.0.1/24 dev w2");
+}
+
+fn without_its_table(lab: &Uplinks) {
+    let rules = lab.client.net.ip("rule show");
+    let tables = rules.lines().filter_map(|line| line.split_once("from 10.2.0.1 lookup "));
+    let mut tables = tables.filter_map(|(_, rest)| rest.split_whitespace().next());
+    let table = tables.find(|table| *table != "main").expect("its rule names a table");
+    lab.client.net.ip(&format!("route flush table {table}"));
+}
+
+fn without_its_rules(lab: &Uplinks) {
+    lab.client.net.ip("rule delete from 10.2.0.1");
+    lab.client.net.ip("rule delete from 10.2.0.1");
+}
+
+const MISHAPS: [Mishap; 4] = [
+    ("switched off", switched_off),
+    ("without its address", without_its_address),
+    ("its table flushed", without_its_table),
+    ("its rules deleted", without_its_rules),
+];
+
+#[track_caller]
+fn nothing_of_the_second_link_is_left(lab: &Uplinks, name: &str) {
+    let left = shown(lab);
+    let of_it = |line: &&str| line.contains("proto 86") || line.contains(" subflow");
+    let left: Vec<&str> =
+        left.lines().filter(of_it).filter(|line| !line.contains("10.1.0.")).collect();
+    // The last resort of the first link.
+    assert!(left.iter().all(|line| line.contains("from all lookup ")), "{name}: {left:?}");
+    assert!(left.len() <= 1, "{name}: {left:?}");
+}
+
+#[test]
+fn a_link_that_is_left_out_loses_it_also_where_the_kernel_or_somebody_dropped_parts_before() {
+    for (name, happens) in MISHAPS {
+        let lab = Uplinks::two_subnets(RATE);
+        let before = (lab.client.net.ip("rule show"), lab.client.net.ip("mptcp endpoint show"));
+        lab.client.setup("");
+        happens(&lab);
+        let one = "only one path, w1: nothing to set up";
+        let expected = format!(
+            "kept until the next boot: --exclude w2{KEPT}{one}; what was set up for links that are left out is \
+             gone: 4 changes\n"
+        );
+        assert_eq!(lab.client.setup("--exclude w2"), expected, "{name}");
+        nothing_of_the_second_link_is_left(&lab, name);
+        lab.client.net.ip("link set w2 up");
+        let again = format!("as before: --exclude w2{KEPT}{one}\n");
+        assert_eq!(lab.client.setup(""), again, "{name}");
+        nothing_of_the_second_link_is_left(&lab, name);
+        lab.client.setup("undo");
+        let after = (lab.client.net.ip("rule show"), lab.client.net.ip("mptcp endpoint show"));
+        assert_eq!(before, after, "{name}");
+    }
+}
+
+#[test]
+fn a_link_that_is_switched_off_keeps_what_was_set_up_where_nobody_left_it_out() {
+    let lab = Uplinks::two_subnets(RATE);
+    lab.client.setup("");
+    switched_off(&lab);
+    let before = shown(&lab);
+    let said = lab.client.setup("");
+    assert_eq!(
+        said,
+        "only one path, w1: nothing to set up; w2 was set up and is away: what was set up stays, and \
+         mptcpize setup completes it when it is back\n"
+    );
+    assert_eq!(before, shown(&lab));
+}
+
 #[test]
 fn a_daemon_takes_it_away_too_and_says_so() {
     let lab = Uplinks::two_subnets(RATE);
@@ -70,6 +151,25 @@ fn a_daemon_takes_it_away_too_and_says_so() {
                 == "took away what was set up for links that are left out: 6 changes"
     });
     drop(seen);
+}
+
+#[test]
+fn a_daemon_takes_it_away_too_where_the_kernel_or_somebody_dropped_parts_before() {
+    for (name, happens) in MISHAPS {
+        let lab = Uplinks::two_subnets(RATE);
+        lab.client.setup("");
+        happens(&lab);
+        let seen = lab.client.tool("daemon --exclude w2").start();
+        crate::support::wait::until(&format!("w2, {name}, is taken away"), || {
+            let said = lab.client.tool("status -j").run().stdout;
+            let said: Value = serde_json::from_str(&said).expect("JSON");
+            said["daemon"]["standing"] == "only one path, w1: nothing to set up"
+                && said["daemon"]["events"][0]["text"]
+                    == "took away what was set up for links that are left out: 4 changes"
+        });
+        nothing_of_the_second_link_is_left(&lab, name);
+        drop(seen);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::agree::agree;
 use crate::support::tunnel::{self, Style};
 use crate::support::uplinks::{Station, Uplinks};
-use crate::support::{Running, wait};
+use crate::support::{Running, tool, wait};
 
 const RATE: &str = "15mbit";
 const BOTH: &str = "w1 and w2 are set up";
@@ -220,9 +220,14 @@ fn status_says_of_what_no_message_told_that_the_daemon_has_not_seen_it() {
         (&seen["daemon"]["behind"], &seen["daemon"]["standing"]),
         (&true.into(), &BOTH.into())
     );
-    let screen = lab.client.tool("status").env("COLUMNS", "120").run().stdout;
-    let line = format!("it looks again by: kill -HUP {}\n", daemon.pid());
-    assert!(screen.contains(&line), "{screen}");
+    let nobody = lab.client.command("setpriv");
+    let nobody = nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+    let nobody = nobody.arg(tool::public_binary()).arg("status");
+    for (screen, sudo) in [(lab.client.tool("status"), ""), (nobody, "sudo ")] {
+        let screen = screen.env("COLUMNS", "120").run();
+        let line = format!("it looks again by: {sudo}kill -HUP {}\n", daemon.pid());
+        assert!(screen.stdout.contains(&line), "{screen}");
+    }
     let pid = Pid::from_raw(daemon.pid().cast_signed()).expect("it is no process 0");
     kill_process(pid, Signal::HUP).expect("it is our child and was not waited for");
     let standing = "w1 and w2 are set up; endpoints: 10.9.9.9 (id 3) is on no link";

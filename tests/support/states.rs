@@ -299,6 +299,7 @@ fn flapping() -> Daemon {
         standing: "only one path, wlan0: nothing to set up; held back: wwan0".to_owned(),
         judged: None,
         behind: false,
+        look_again: None,
         budgets: vec![],
         healed: Some(3),
         held: vec![Held { link: name("wwan0"), for_s: Some(95), why }],

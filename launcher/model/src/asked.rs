@@ -131,6 +131,7 @@ impl Asked {
             heal: file.heal,
             probe: file.probe,
             stalled: file.stalled,
+            held: file.held,
             budget: file.budget,
             metered: file.metered,
             metered_after_bytes: file.metered_after_bytes,

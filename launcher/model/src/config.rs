@@ -117,6 +117,9 @@ crate::settings! {
         /// those that the daemon has set aside stay so.
         #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
         pub stalled: Option<BTreeSet<IfName>>,
+        /// Of the links that are left out, those that the daemon holds back, which nobody named.
+        #[serde(skip_deserializing, skip_serializing_if = "BTreeSet::is_empty")]
+        pub held: BTreeSet<IfName>,
     }
 }
 
@@ -177,6 +180,16 @@ fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
 }
 
 impl Config {
+    /// Leaves out links that the daemon holds back for a while.
+    pub fn hold(&mut self, links: impl IntoIterator<Item = IfName>) {
+        for link in links {
+            if !self.exclude.contains(&link) {
+                self.held.insert(link.clone());
+                self.exclude.push(link);
+            }
+        }
+    }
+
     /// Does `mptcpize daemon` open the subflows?
     pub fn heal(&self) -> bool {
         self.heal.unwrap_or(false)

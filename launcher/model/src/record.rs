@@ -37,6 +37,13 @@ pub struct Recorded {
     /// Main had a default route for it: it may take connections where main fails.
     #[serde(default, skip_serializing_if = "super::net::is_false")]
     pub in_main: bool,
+    /// The table of that route. The kernel drops routes with their link; rules and endpoints stay, and are
+    /// found by this and by `source`. Recordings of older versions have neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
+    /// The address that it gives to what leaves by it, which its endpoint has, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
 }
 
 impl Record {
@@ -135,6 +142,8 @@ pub fn uplinks(entries: &[Change]) -> Vec<Recorded> {
                 family: route.family,
                 gateway: route.via,
                 in_main: serves_all(route.table, route.family),
+                table: Some(route.table),
+                source: route.src,
             })
         }
         _ => None,

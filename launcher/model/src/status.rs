@@ -242,7 +242,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         foreign_endpoints: seen.observed.host.foreign_endpoints().count(),
         managers: seen.observed.host.managers.clone(),
         set_up_s: seen.set_up_s,
-        daemon: seen.daemon.clone().map(|daemon| daemon.beside(&now)),
+        daemon: seen.daemon.clone().map(|daemon| daemon.beside(&now, &seen.place)),
         gateway: lan::lan(&seen.relay, seen.relay_before.as_deref()),
         relays: relays::through(seen),
         served: served::served(seen),

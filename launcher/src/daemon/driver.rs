@@ -25,7 +25,6 @@ use crate::host::observe::{check, traffic};
 use crate::host::process::clock;
 use crate::host::process::signal_fd::Asked;
 use crate::host::systemd::notify::Notify;
-use mptcpize_model::HostState;
 use mptcpize_model::change::Change;
 use mptcpize_model::checks::{Firewall, Glance};
 use mptcpize_model::config::Config;
@@ -196,10 +195,12 @@ impl<'a> Driver<'a> {
             // The packet filter is not read: a program would be waited for, and no message tells of a change.
             let seen = check::glance(state, settings, Firewall::default());
             let (state, glance) = Glance::of(seen);
-            let mut seen = Observed { state, asked: record.asked, glance: Some(Box::new(glance)) };
-            if self.core.is_news(&seen) && !self.is_still(&seen.state, &record.entries) {
+            let glance = Some(Box::new(glance));
+            let mut seen = Observed { state, asked: record.asked, glance, judged: None };
+            // What is found in the midst of a change is true of neither side.
+            if self.core.judge(&mut seen) && !self.host.is_still(&seen.state, &record.entries) {
                 // A message is on its way, and with it the next look.
-                seen.glance = None;
+                (seen.glance, seen.judged) = (None, None);
             }
             Ok(seen)
         });
@@ -207,14 +208,6 @@ impl<'a> Driver<'a> {
             Ok(seen) => Event::Observed(Box::new(seen)),
             Err(error) => Event::Refused(error.clause()),
         }
-    }
-
-    /// Is the host as it was seen, now that the kernel has answered where packets leave?
-    fn is_still(&mut self, seen: &HostState, entries: &[Change]) -> bool {
-        // One that cannot be looked at is changing.
-        let Ok(now) = self.host.observe(entries) else { return false };
-        // The judge reads more sysctls than a set-up, and no change of links changes them.
-        HostState { sysctls: seen.sysctls.clone(), ..now } == *seen
     }
 
     fn apply(&mut self, wish: &Wish) -> Event {

@@ -22,11 +22,8 @@ pub(super) fn lines(shown: &Daemon, term: &Term) -> String {
     };
     let running = format!("running for {} (process {})", ago(shown.running_s), shown.pid);
     line("daemon", None, format!("{running}: {}", shown.standing));
-    if shown.behind {
-        let rest = format!(
-            "not seen yet is what is found below; it looks again by: kill -HUP {}",
-            shown.pid
-        );
+    if let Some(command) = &shown.look_again {
+        let rest = format!("not seen yet is what is found below; it looks again by: {command}");
         line("", Some(Tone::Warning), rest);
     }
     for held in &shown.held {

@@ -27,6 +27,10 @@ impl Daemon {
             self.tell(now, Report::new(Code::SetUp, text), actions);
             return self.debounce.wake(now);
         }
+        // What was asked is recorded now, and the next look says why nothing is bonded.
+        if self.joined.len() < 2 && changes.is_empty() {
+            return self.debounce.wake(now);
+        }
         let standing = standing::joined(&self.joined, &self.links.held(), &self.lossy.links());
         if changes.is_empty() {
             self.stand(now, standing, actions);

@@ -14,6 +14,7 @@ use super::probe::Probe;
 use super::renew;
 use super::sample::Sample;
 use super::usage::Usage;
+use super::verdict::Judgement;
 use super::{manager, withdrawal};
 use crate::HostState;
 use crate::asked::Asked;
@@ -76,6 +77,9 @@ pub struct Observed {
     /// What the judge goes by beside that; older recordings have none, and nothing is judged then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glance: Option<Box<Glance>>,
+    /// What the judge said of it, by which settings, where it was asked already ([`super::Daemon::judge`]).
+    #[serde(skip)]
+    pub judged: Option<Box<(Config, Judgement)>>,
 }
 
 /// What happened.
@@ -193,7 +197,10 @@ impl Wish {
             .steps
             .extend(takes.map(|change| Step { change, reason: manager::WHY.into() }));
         proposal.plan.steps.retain(|step| match &step.change {
-            Change::Remove(Item::Endpoint(endpoint)) => !self.keep.contains(&endpoint.address),
+            // Where nothing is bonded, all that goes is that of links that somebody left out.
+            Change::Remove(Item::Endpoint(endpoint)) if proposal.desired.bonds => {
+                !self.keep.contains(&endpoint.address)
+            }
             _ => true,
         });
         renew::renew(state, &self.renew, &mut proposal);

@@ -2,85 +2,31 @@
 //! have, so that the daemon does not call a host set up of which these say that it is not.
 //!
 //! The daemon is woken by messages and judges when it looks for one. What no message tells of and a program
-//! or files would have to be read for is left to those two ([`UNHEARD`]).
-
-use serde::{Deserialize, Serialize};
+//! or files would have to be read for is left to those two ([`super::UNHEARD`]).
 
 use super::Daemon;
 use super::event::Observed;
+use super::verdict::Judgement;
 use crate::HostState;
 use crate::asked::Asked;
-use crate::checks::{Finding, Glance, Judged, Scope, Severity, judge};
+use crate::checks::{Glance, Scope, judge};
 use crate::config::Config;
-use crate::net::IfName;
-use crate::phrase;
-
-/// Topics of findings that the daemon does not have: rules of the packet filter, for which nft(8) and
-/// iptables(8) are run, and files of `mptcpize enable --system`.
-pub const UNHEARD: [&str; 2] = ["firewall", "system"];
-
-/// So many faults stand in a line; `mptcpize status` has the others.
-const NAMED: usize = 2;
-
-/// A finding that something should be done about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// Its name, such as `paths.carrier`.
-    pub code: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is the case, after its topic.
-    pub what: String,
-    /// Commands that mend it, run in this order by root.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fix: Vec<String>,
-}
-
-/// What was judged at the last look.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judgement {
-    /// What something should be done about, in the order of `mptcpize check`.
-    pub findings: Vec<Fault>,
-    /// The links that are paths and have a carrier, best first.
-    pub usable_paths: Vec<IfName>,
-}
 
 impl Judgement {
     /// Judges what was observed by these settings; nothing where the kernel was not asked. `heals`: the daemon
     /// opens the subflows that the kernel does not.
     pub(super) fn of(seen: &Observed, config: &Config, heals: bool) -> Option<Self> {
-        let glance = Glance::clone(seen.glance.as_ref()?);
+        let glance = seen.glance.as_ref()?;
         // Links that pass nothing are the daemon's own matter, and change no finding.
         let config = Config { stalled: None, ..config.clone() };
+        if let Some((_, judgement)) = seen.judged.as_deref().filter(|(by, _)| *by == config) {
+            return Some(judgement.clone());
+        }
+        let glance = Glance::clone(glance);
         let mut observed = glance.with(HostState::clone(&seen.state), config);
         observed.followed = true;
         observed.daemon = heals;
         Some(Judgement::by(&judge(&observed, Scope::Glance)))
-    }
-
-    /// The part of a judgement that a daemon has too.
-    pub fn by(judged: &Judged) -> Self {
-        let heard = |finding: &&Finding| !UNHEARD.contains(&finding.topic.as_str());
-        let fault = |finding: &Finding| Fault {
-            code: finding.code.to_owned(),
-            severity: finding.severity,
-            what: format!("{}: {}", finding.topic, finding.title),
-            fix: finding.fix.clone(),
-        };
-        Judgement {
-            findings: judged.faults().filter(heard).map(fault).collect(),
-            usable_paths: judged.usable_paths.clone(),
-        }
-    }
-
-    /// What is wrong, as the end of a line; empty where nothing is.
-    pub(super) fn tail(&self) -> String {
-        let (named, more) = self.findings.split_at(self.findings.len().min(NAMED));
-        let mut text: String = named.iter().map(|fault| format!("; {}", fault.what)).collect();
-        if !more.is_empty() {
-            text.push_str(&format!("; and {}", phrase::count(more.len(), "more fault")));
-        }
-        text
     }
 }
 
@@ -91,18 +37,21 @@ impl Daemon {
         self.without_held(asked.over(self.file.clone()))
     }
 
-    /// Would this look find something else than the last one did? What is found in the midst of a change is true of
-    /// neither side, so whoever looked makes sure first.
-    pub fn is_news(&self, seen: &Observed) -> bool {
-        let judgement = Judgement::of(seen, &self.settings(&seen.asked), self.heal.is_on());
-        judgement.is_some() && judgement != self.judgement
+    /// Judges what was observed, and says whether that is something else than what was found at the last look.
+    pub fn judge(&self, seen: &mut Observed) -> bool {
+        let config = self.settings(&seen.asked);
+        let judgement = Judgement::of(seen, &config, self.heal.is_on());
+        let is_news = judgement.is_some() && judgement != self.judgement;
+        seen.judged = judgement.map(|judgement| Box::new((config, judgement)));
+        is_news
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::{Event, Millis};
+    use crate::checks::Severity;
+    use crate::daemon::{Event, Fault, Millis};
 
     fn fault(code: &str, what: &str) -> Fault {
         let (code, what) = (code.to_owned(), what.to_owned());
@@ -110,13 +59,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_with_the_first_faults_and_the_number_of_the_others() {
-        let mut judgement = Judgement::default();
-        assert_eq!(judgement.tail(), "");
-        judgement.findings = vec![fault("a.b", "a: x"), fault("c.d", "c: y")];
-        assert_eq!(judgement.tail(), "; a: x; c: y");
-        judgement.findings.extend([fault("e.f", "e: z"), fault("g.h", "g: z")]);
-        assert_eq!(judgement.tail(), "; a: x; c: y; and 2 more faults");
+    fn a_look_is_judged_once_while_the_settings_stay_and_again_where_they_are_others() {
+        let asked = Asked::default();
+        let daemon = Daemon::new(Millis(1), Config::default(), asked.clone());
+        let glance = Some(Box::<Glance>::default());
+        let mut seen = Observed { state: HostState::default(), asked, glance, judged: None };
+        assert!(daemon.judge(&mut seen));
+        let found = fault("a.b", "a: handed on");
+        let handed_on = Judgement { findings: vec![found], usable_paths: vec![] };
+        seen.judged.as_mut().expect("it was judged").1 = handed_on.clone();
+        let by = |config: &Config| Judgement::of(&seen, config, false);
+        assert_eq!(by(&Config::default()), Some(handed_on.clone()));
+        let others = Config { beside_vpn: true, ..Config::default() };
+        assert_ne!(by(&others), Some(handed_on));
     }
 
     #[test]
@@ -125,14 +80,14 @@ mod tests {
         let mut daemon = Daemon::new(Millis(1), Config::default(), asked.clone());
         let state = HostState::default();
         let glance = Some(Box::<Glance>::default());
-        let seen = Observed { state, asked, glance };
-        assert!(daemon.is_news(&seen));
-        let unjudged = Observed { glance: None, ..seen.clone() };
-        assert!(!daemon.is_news(&unjudged));
+        let mut seen = Observed { state, asked, glance, judged: None };
+        assert!(daemon.judge(&mut seen));
+        let mut unjudged = Observed { glance: None, judged: None, ..seen.clone() };
+        assert!(!daemon.judge(&mut unjudged));
         daemon.handle(Millis(2), Event::Observed(Box::new(seen.clone())));
         let found = daemon.status().judged.expect("it was judged");
         assert!(found.findings.iter().any(|fault| fault.code == "paths.none"), "{found:?}");
-        assert!(!daemon.is_news(&seen));
+        assert!(!daemon.judge(&mut seen));
         daemon.handle(Millis(3), Event::Observed(Box::new(unjudged)));
         assert_eq!(daemon.status().judged, Some(found));
     }

@@ -36,6 +36,7 @@ mod standing;
 mod status;
 mod terms;
 mod usage;
+mod verdict;
 mod withdrawal;
 
 use serde::Serialize;
@@ -65,11 +66,11 @@ use stall::Stall;
 pub use budgets::{Budgeted, share, spent};
 pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
 pub use join::{Join, Leave, Listed, ListedSubflow};
-pub use judgement::{Fault, Judgement, UNHEARD};
 pub use probe::Probe;
 pub use sample::{Flow, Sample, Silent};
 pub use status::{Held, Status, Told};
 pub use usage::{Usage, Used};
+pub use verdict::{Fault, Judgement, UNHEARD};
 
 /// A host on which more set-ups than this are needed in a minute has somebody else at work on it.
 const MOST_REPAIRS: usize = 30;
@@ -377,7 +378,7 @@ impl Daemon {
     }
 
     fn without_held(&self, mut config: Config) -> Config {
-        config.exclude.extend(self.links.held());
+        config.hold(self.links.held());
         config.backup.extend(self.budgets.spent().iter().cloned());
         config.backup.extend(self.blocking.links().cloned());
         config

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budgets::Budgeted;
 use super::event::{Code, Millis};
-use super::judgement::Judgement;
+use super::verdict::Judgement;
 use crate::net::IfName;
 
 /// The daemon, as it wants to be seen.

@@ -1,6 +1,7 @@
 //! The core against a host that is a model: its answers are given, and time is advanced to each
 //! deadline in turn.
 
+mod held;
 mod slow;
 mod time;
 mod withdrawal;
@@ -81,7 +82,7 @@ impl Lab {
                     Action::Observe => {
                         self.looks += 1;
                         let (state, asked) = (self.state.clone(), Asked::default());
-                        let observed = Observed { state, asked, glance: None };
+                        let observed = Observed { state, asked, glance: None, judged: None };
                         events.push_back(Event::Observed(Box::new(observed)));
                     }
                     Action::Apply(wish) => events.push_back(self.apply(&wish)),
@@ -372,7 +373,7 @@ fn the_state_and_every_event_have_a_serial_form() {
     assert_eq!(lab.said.last().map(String::as_str), Some("exit"));
     assert!(serde_json::to_string(&lab.daemon).expect("plain data").contains("\"since\":1000"));
     let (state, asked) = (lab.state.clone(), Asked::default());
-    let observed = Observed { state, asked, glance: None };
+    let observed = Observed { state, asked, glance: None, judged: None };
     for event in [
         Event::Woken(Source::Clock),
         Event::Observed(Box::new(observed)),

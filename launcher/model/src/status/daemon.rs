@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::checks::Place;
 use crate::daemon::{Budgeted, Code, Judgement, Millis, Status};
 use crate::net::IfName;
 
@@ -19,6 +20,9 @@ pub struct Daemon {
     pub judged: Option<Judgement>,
     /// It has not seen what is found now: no message told of it.
     pub behind: bool,
+    /// The command that makes it look again, where it is behind, as who asked is to type it.
+    #[serde(skip)]
+    pub look_again: Option<String>,
     /// The links that are held back.
     pub held: Vec<Held>,
     /// Links with a budget.
@@ -74,6 +78,7 @@ impl Daemon {
             standing: status.standing.clone(),
             judged: status.judged.clone(),
             behind: false,
+            look_again: None,
             held: held.collect(),
             budgets: status.budgets.clone(),
             healed: status.healed,
@@ -81,10 +86,12 @@ impl Daemon {
         }
     }
 
-    /// Beside what is found now.
+    /// Beside what is found now, for who asked.
     #[must_use]
-    pub fn beside(mut self, now: &Judgement) -> Self {
+    pub fn beside(mut self, now: &Judgement, place: &Place) -> Self {
         self.behind = self.judged.as_ref().is_some_and(|judged| judged != now);
+        let command = format!("kill -HUP {}", self.pid);
+        self.look_again = place.line(&[command]).filter(|_| self.behind);
         self
     }
 }

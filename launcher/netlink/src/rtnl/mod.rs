@@ -170,6 +170,35 @@ impl Rtnl {
         Ok(found.unwrap_or_default().into_iter().filter(ours).collect())
     }
 
+    /// Unicast routes of a table, other than default ones, that lead through a gateway of this link: the first
+    /// `most`. The rest of a table that may be large is not read.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn routes_through(
+        &mut self,
+        (table, link): (u32, u32),
+        family: Family,
+        most: usize,
+    ) -> Result<Vec<Route>, KernelError> {
+        let request = write::table(table, family, Some(link));
+        // A kernel before 4.20 does not filter.
+        let wanted = |it: &Route| {
+            (it.table, it.link) == (table, link) && it.to.is_some() && it.via.is_some()
+        };
+        self.resolved(|_, known| {
+            let mut found = Vec::new();
+            let exchange = Exchange::open(NETLINK_ROUTE)?;
+            existing(exchange.dump_some(libc::RTM_GETROUTE, &request, |message| {
+                let routes = routes::routes(message, known, Asked::Table);
+                found.extend(routes.into_iter().filter(wanted));
+                found.len() < most
+            }))?;
+            found.truncate(most);
+            Ok(found)
+        })
+    }
+
     /// Has anybody but `protocol` (`rtm_protocol`) something in a table, be it a route of a kind
     /// that [`Route`] cannot say?
     ///

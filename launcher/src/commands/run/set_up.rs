@@ -103,7 +103,7 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
         let count = done.plan.steps.len();
         output::note(&match proposal.desired.bonds {
             true => setup::done_line(&setup::links(&proposal), count),
-            false => setup::taken_away(&proposal, count),
+            false => setup::unbonded::taken_away(&proposal, count),
         });
         if first {
             consent::explain();

@@ -4,6 +4,7 @@ pub mod confirm;
 mod found;
 pub mod session;
 pub mod settings;
+pub mod unbonded;
 pub mod undo;
 
 use std::time::{Duration, Instant};
@@ -24,11 +25,12 @@ use mptcpize_model::asked::Asked;
 use mptcpize_model::change::Change;
 use mptcpize_model::config::Config;
 use mptcpize_model::desired::{self, Refused};
-use mptcpize_model::net::{Address, Family, IfName};
+use mptcpize_model::net::{Address, Family};
 use mptcpize_model::phrase;
 use mptcpize_model::plan::Plan;
 use mptcpize_model::proposal::{self, Observation, Proposal};
 use mptcpize_model::record::Record;
+use mptcpize_model::unwanted;
 use session::{enter, open_journal};
 
 /// How long a link that was set up before may be without its address: a manager that configures it
@@ -235,7 +237,7 @@ fn gap(lines: &str) -> &'static str {
 fn apply(arguments: &Setup, terms: &Terms, locations: &Locations) -> anyhow::Result<Exit> {
     let mut host = KernelHost::open()?;
     // Settings are checked before anything is written.
-    let state = settled(&mut host, &terms.record)?;
+    let state = settled(&mut host, terms)?;
     terms.check(&state)?;
     let seen = Observation::of(state, &terms.config);
     refuse(&seen, &terms.config)?;
@@ -276,19 +278,21 @@ fn apply(arguments: &Setup, terms: &Terms, locations: &Locations) -> anyhow::Res
 }
 
 /// Looks at the host; where links that were set up before are missing, until they are back or a
-/// moment has passed.
-fn settled(host: &mut KernelHost, record: &Record) -> Result<HostState, Error> {
+/// moment has passed. One that is left out is not missed.
+fn settled(host: &mut KernelHost, terms: &Terms) -> Result<HostState, Error> {
     let mut deadline = None;
     loop {
-        let state = host.observe(&record.entries)?;
-        let missing = state.recorded.iter().any(|recorded| {
+        let state = host.observe(&terms.record.entries)?;
+        let mut recorded = state.recorded.iter();
+        let missing = recorded.any(|recorded| {
             let alive = state.link(&recorded.dev).is_some_and(|link| link.up && link.carrier);
             let usable = |address: &Address| {
                 address.dev == recorded.dev
                     && address.global
                     && Family::of(address.address) == recorded.family
             };
-            alive && !state.addresses.iter().any(usable)
+            let wanted = !unwanted::is_left_out(&terms.config, &recorded.dev);
+            wanted && alive && !state.addresses.iter().any(usable)
         });
         if !missing || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(state);
@@ -314,8 +318,8 @@ fn finish(arguments: &Setup, terms: &Terms, outcome: &Outcome) -> anyhow::Result
     let count = done.steps.len();
     let links = links(proposal);
     let summary = match (count, proposal.desired.bonds) {
-        (0, false) => idle(proposal, state),
-        (_, false) => taken_away(proposal, count),
+        (0, false) => unbonded::idle(proposal, state),
+        (_, false) => unbonded::taken_away(proposal, count),
         (0, true) => format!("already set up: {links}"),
         (_, true) => done_line(&links, count),
     };
@@ -347,43 +351,6 @@ fn finish(arguments: &Setup, terms: &Terms, outcome: &Outcome) -> anyhow::Result
 /// What was done, and how it is undone.
 pub fn done_line(links: &str, count: usize) -> String {
     format!("set up {links} with {} (undo: mptcpize setup undo)", phrase::count(count, "change"))
-}
-
-/// What is said where links are left out, and one at most is left.
-pub fn taken_away(proposal: &Proposal, count: usize) -> String {
-    let notes = proposal.desired.notes.join("; ");
-    format!(
-        "{notes}; what was set up for links that are left out is gone: {}",
-        phrase::count(count, "change")
-    )
-}
-
-/// What is said of a host with nothing to bond.
-fn idle(proposal: &Proposal, state: &HostState) -> String {
-    let gone: Vec<&str> = state
-        .recorded
-        .iter()
-        .map(|recorded| &recorded.dev)
-        .filter(|dev| !proposal.desired.paths.iter().any(|path| path.dev == **dev))
-        .map(IfName::as_str)
-        .collect();
-    let notes = proposal.desired.notes.join("; ");
-    // One that is there is left out by the settings, and its endpoint goes on.
-    let there = gone.iter().find(|dev| {
-        state.links.iter().any(|link| link.name.as_str() == **dev && link.up && link.carrier)
-    });
-    match gone.as_slice() {
-        [] => notes,
-        _ if there.is_some() => format!(
-            "{notes}; what was set up for {} stays, and its subflows too: mptcpize setup undo",
-            gone.join(", ")
-        ),
-        _ => format!(
-            "{notes}; {} was set up and is away: what was set up stays, and mptcpize setup \
-             completes it when it is back",
-            gone.join(", ")
-        ),
-    }
 }
 
 /// `wlan0 and wwan0`: the links that are bonded, best first.

@@ -100,7 +100,7 @@ pub fn with_spent(mut config: Config, locations: &Locations) -> Config {
 
 /// The settings as the daemon that runs here goes by them: links that come and go too often are no paths.
 pub fn under(mut config: Config, daemon: Option<&Running>) -> Config {
-    config.exclude.extend(daemon.iter().flat_map(|daemon| daemon.status.left_out.iter().cloned()));
+    config.hold(daemon.iter().flat_map(|daemon| daemon.status.left_out.iter().cloned()));
     config
 }
 

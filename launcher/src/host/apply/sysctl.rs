@@ -5,9 +5,17 @@ use std::io;
 
 use mptcpize_model::sysctl::file;
 
+/// Longer than any parameter that is looked at.
+const LONGEST: usize = 1024;
+
 /// Its value without the line feed; `None` where this kernel or link does not have it.
 pub fn read(key: &str) -> Option<String> {
-    fs::read_to_string(file(key)).ok().map(|value| value.trim_end().to_owned())
+    // procfs hands out a value whole, at offset 0 (proc_sys_call_handler, fs/proc/proc_sysctl.c): asking for
+    // its length first and for more afterwards would be two system calls, dozens of times at each look.
+    let mut value = [0; LONGEST];
+    let length = io::Read::read(&mut fs::File::open(file(key)).ok()?, &mut value).ok()?;
+    let value = std::str::from_utf8(value.get(..length)?).ok()?;
+    Some(value.trim_end().to_owned())
 }
 
 /// Sets it.

@@ -82,6 +82,22 @@ impl Rtnl {
         Ok(self.named(all))
     }
 
+    /// Unicast routes of a table, other than default ones, that lead through a gateway of this link: the first
+    /// `most`.
+    ///
+    /// # Errors
+    /// The kernel refuses, or the link is gone.
+    pub fn routes_through(
+        &mut self,
+        (table, dev): (u32, &IfName),
+        family: Family,
+        most: usize,
+    ) -> Result<Vec<Route>, KernelError> {
+        let link = self.names.index(dev)?;
+        let found = self.kernel.routes_through((table, link), to_kernel::family(family), most)?;
+        Ok(self.named(found))
+    }
+
     /// Every default route of a table, one for each next hop, whatever else is in the table: for
     /// tables that are not ours and may be large.
     ///

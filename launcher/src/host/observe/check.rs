@@ -22,7 +22,7 @@ use mptcpize_model::counters::Kept;
 use mptcpize_model::net::{Family, IfName, MAIN, Route};
 use mptcpize_model::uplinks::{self, Path};
 
-/// More static routes than this are not asked about.
+/// More static routes of a link than this are not asked about: a table may hold all routes of the Internet.
 const MOST_STATIC: usize = 64;
 
 /// How long another program may take to list its rules.
@@ -157,8 +157,13 @@ fn covered(rtnl: &mut Rtnl, to: IpAddr, from: IpAddr) -> Covered {
 
 /// Routes through a gateway of one of the links, other than the default.
 fn static_routes(rtnl: &mut Rtnl, links: &[&IfName]) -> Vec<Route> {
-    let mut found = rtnl.routes_in(MAIN, Family::V4).unwrap_or_default();
-    found.retain(|route| route.to.is_some() && route.via.is_some() && links.contains(&&route.dev));
-    found.truncate(MOST_STATIC);
+    let mut found: Vec<Route> = Vec::new();
+    for link in links {
+        // A link of both families is named twice.
+        if !found.iter().any(|route| route.dev == **link) {
+            let through = rtnl.routes_through((MAIN, link), Family::V4, MOST_STATIC);
+            found.extend(through.unwrap_or_default());
+        }
+    }
     found
 }

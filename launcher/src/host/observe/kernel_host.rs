@@ -55,6 +55,26 @@ impl KernelHost {
         self.rtnl.silent().unwrap_or_default()
     }
 
+    /// Does all that messages of rtnetlink(7) tell of look as it was seen? One that cannot be looked at is
+    /// changing. The rest is not read again: no change of links, addresses, routes or rules changes it.
+    pub fn is_still(&mut self, seen: &HostState, ours: &[Change]) -> bool {
+        self.look_again(seen, ours).is_ok_and(|now| now == *seen)
+    }
+
+    fn look_again(&mut self, seen: &HostState, ours: &[Change]) -> Result<HostState, KernelError> {
+        let mut now = HostState {
+            links: self.rtnl.links()?,
+            addresses: self.rtnl.addresses()?,
+            rules: self.rtnl.rules()?,
+            ways: Vec::new(),
+            ..seen.clone()
+        };
+        mark_our_addresses(&mut now.addresses, ours);
+        now.routes = self.routes(&now, ours)?;
+        self.look_up_routes(&mut now)?;
+        Ok(now)
+    }
+
     /// Default routes of all tables, and everything in our own.
     fn routes(&mut self, state: &HostState, ours: &[Change]) -> Result<Vec<Route>, KernelError> {
         let mut found: Vec<Route> = Vec::new();
