@@ -1,5 +1,5 @@
-//! Settings that do not fit the host: what `check`, `status`, `run` and `setup` say of links that
-//! /etc/mptcpize.toml names and that are not there.
+//! Settings that do not fit the host, and files of settings with a mistake: what every verb says of them. Under a
+//! daemon: agree_daemon.rs.
 
 use crate::support::agree::agree;
 use crate::support::uplinks::Uplinks;
@@ -9,8 +9,8 @@ fn host(settings: &str) -> Uplinks {
     let mut lab = Uplinks::two_subnets("15mbit");
     lab.client.setup("");
     lab.client.mounting(&format!(
-        "[ -d /run/etc ] || cp -a /etc /run/etc; mount --bind /run/etc /etc; \
-         printf '%s' '{settings}' >/etc/mptcpize.toml"
+        "[ -d /run/etc ] || {{ cp -a /etc /run/etc; \
+         printf '%s' '{settings}' >/run/etc/mptcpize.toml; }}; mount --bind /run/etc /etc"
     ));
     lab
 }
@@ -38,7 +38,40 @@ fn a_link_that_the_settings_name_and_nobody_has_is_told_by_every_verb() {
         assert!(screen.contains(&title), "{settings}: {screen}");
         let said = lab.client.tool("setup").run();
         assert_eq!(said.code(), 2, "{settings}: {said}");
-        assert!(said.stderr.starts_with("error: there is no interface ww2\n"), "{said}");
+        let error = format!(
+            "error: {title}\n  why: this host has w1, w2\n  fix: in /etc/mptcpize.toml, w2 instead of ww2\n"
+        );
+        assert_eq!(said.stderr, error, "{settings}");
+    }
+}
+
+#[test]
+fn settings_that_setup_refuses_leave_what_is_set_up_as_it_was() {
+    for (settings, code, error) in [
+        ("only = [\"w9\"]\n", "settings.no_link", "error: there is no link w9, which only names\n"),
+        (
+            "only = [\"w1\", \"w9\"]\n",
+            "settings.no_link",
+            "error: there is no link w9, which only names\n",
+        ),
+        (
+            "[gateway]\nw2 = \"10.9.0.254\"\n",
+            "settings.gateway",
+            "error: the gateway 10.9.0.254 is not in a network of w2\n  why: w2 has 10.2.0.0/24\n",
+        ),
+    ] {
+        let lab = host(settings);
+        let before = lab.client.state();
+        let checked = agree(&lab.client, settings);
+        checked.finds(&[code], settings);
+        assert_eq!(checked.0["usable_paths"], serde_json::json!(["w1", "w2"]), "{settings}");
+        for verb in ["setup", "setup --dry-run"] {
+            let said = lab.client.tool(verb).run();
+            assert_eq!(said.code(), 2, "{verb}: {said}");
+            assert!(said.stderr.starts_with(error), "{verb}: {said}");
+        }
+        lab.client.tool("run true").run().ok();
+        assert_eq!(lab.client.state(), before, "{settings}");
     }
 }
 
@@ -53,6 +86,11 @@ fn a_link_that_is_left_out_or_away_may_be_missing() {
     let lab = host("backup = [\"w2\"]\n");
     lab.client.net.ip("link delete w2");
     agree(&lab.client, "away").finds(&[], "away");
+    let said = lab.client.setup("");
+    assert!(
+        said.starts_with("only one path, w1: nothing to set up; w2 was set up and is away"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -20,6 +20,7 @@ use self::edge::Edge;
 use crate::HostState;
 use crate::config::Config;
 use crate::congestion::Congestion;
+use crate::in_force::in_force;
 use crate::metrics::Metrics;
 use crate::mptcp::{Endpoint, Limits};
 use crate::nat::Translation;
@@ -88,6 +89,7 @@ pub const SHOW_RULES: &str =
 /// With fewer than two links there is nothing to bond, and nothing is desired; nor where a VPN takes
 /// what programs leave unbound.
 pub fn desired(state: &HostState, config: &Config) -> Desired {
+    let config = &*in_force(state, config);
     for_uplinks(uplinks::find(state, config), state, config)
 }
 
