@@ -76,6 +76,44 @@ fn settings_that_setup_refuses_leave_what_is_set_up_as_it_was() {
 }
 
 #[test]
+fn where_the_settings_leave_out_every_path_they_are_named_as_the_reason() {
+    for (settings, title, advice) in [
+        (
+            "exclude = [\"w1\", \"w2\"]\n",
+            "no path is left: w1 and w2 are excluded",
+            "take w1 out of exclude in /etc/mptcpize.toml",
+        ),
+        (
+            "only = [\"w9\"]\nexclude = [\"w2\"]\n",
+            "no path is left: w2 is excluded, only does not name w1",
+            "take w2 out of exclude in /etc/mptcpize.toml",
+        ),
+        (
+            "only = [\"w9\"]\n",
+            "no path is left: only does not name w1 and w2",
+            "add w1 to only in ",
+        ),
+    ] {
+        let lab = host(settings);
+        if settings.starts_with("exclude") {
+            let checked = agree(&lab.client, settings);
+            checked.finds(&["paths.none"], settings);
+            let why = "what was set up for them stays until the next mptcpize setup";
+            assert_eq!(checked.topic("paths")["why"], why);
+        }
+        lab.client.setup("undo");
+        let checked = agree(&lab.client, settings);
+        let found = checked.topic("paths");
+        assert_eq!((&found["code"], &found["title"]), (&"paths.none".into(), &title.into()));
+        assert!(found["advice"].as_str().expect("a text").starts_with(advice), "{found}");
+    }
+    let lab = host("exclude = [\"w1\", \"w2\"]\n");
+    let said = lab.client.setup("");
+    let line = "no path is left: w1 and w2 are excluded; what was set up for links that are left out is gone: ";
+    assert!(said.starts_with(line), "{said}");
+}
+
+#[test]
 fn a_link_that_is_left_out_or_away_may_be_missing() {
     let lab = host("exclude = [\"docker0\"]\n");
     let checked = agree(&lab.client, "left out");

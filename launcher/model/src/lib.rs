@@ -31,6 +31,7 @@ pub mod named_links;
 pub mod nat;
 pub mod nearest;
 pub mod net;
+pub mod no_path;
 pub mod openmetrics;
 pub mod ours;
 pub mod path_manager;

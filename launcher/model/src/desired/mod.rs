@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::mptcp::{Endpoint, Limits};
 use crate::nat::Translation;
 use crate::net::{Action, Address, Family, IfName, MAIN, Prefix, Route, Rule};
+use crate::no_path;
 use crate::ours::{FIRST_TABLE, PROTOCOL, is_ours};
 use crate::rule_order::{is_before_main, is_local};
 use crate::unwanted;
@@ -104,7 +105,7 @@ pub(crate) fn for_uplinks(
     if links.len() < 2 {
         desired.notes.push(match links.first() {
             Some(only) => format!("only one path, {only}: nothing to set up"),
-            None => "no path at all: no link has a usable address and a gateway".to_owned(),
+            None => no_path::LeftOut::of(state, config).sentence(),
         });
         desired.paths = paths;
         desired.unwanted = unwanted::links(state, config);
