@@ -2,6 +2,7 @@
 //! daemon: agree_daemon.rs.
 
 use crate::support::agree::agree;
+use crate::support::tool;
 use crate::support::uplinks::Uplinks;
 
 /// Two links, set up, and this settings file from then on.
@@ -111,6 +112,40 @@ fn where_the_settings_leave_out_every_path_they_are_named_as_the_reason() {
     let said = lab.client.setup("");
     let line = "no path is left: w1 and w2 are excluded; what was set up for links that are left out is gone: ";
     assert!(said.starts_with(line), "{said}");
+}
+
+#[test]
+fn a_file_with_a_mistake_is_told_by_every_verb_that_shows_the_host() {
+    for settings in ["rolle = \"client\"\n", "[links]\nw1 = \"backup\"\n"] {
+        let lab = host(settings);
+        let expected = lab.client.tool("setup").run();
+        assert_eq!(expected.code(), 2, "{expected}");
+        let mut verbs = vec!["status", "check", "setup --dry-run"];
+        if cfg!(feature = "top") {
+            verbs.push("top --once");
+        }
+        for verb in verbs {
+            lab.client.tool(verb).run().says(2, &expected.stderr);
+            let said = lab.client.tool(verb).args(["-j"]).run();
+            assert_eq!(said.code(), 2, "{verb}: {said}");
+        }
+        let text = lab.client.tool("metrics").run().silent().stdout;
+        assert!(text.lines().any(|line| line == "mptcpize_attention 1"), "{text}");
+    }
+}
+
+#[test]
+#[cfg(feature = "top")]
+fn top_judges_by_no_settings_that_it_may_not_read() {
+    let lab = host("backup = [\"w2\"]\n");
+    lab.client.command("chmod").args(["600", "/etc/mptcpize.toml"]).run().ok();
+    let set = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    for words in [vec!["top", "--once"], vec!["top", "--once", "-j"], vec!["status"]] {
+        let command = lab.client.command("setpriv").args(set).arg(tool::public_binary());
+        let said = command.args(&words).run();
+        assert_eq!(said.code(), 4, "{words:?}: {said}");
+        assert!(said.to_string().contains("cannot read /etc/mptcpize.toml"), "{words:?}: {said}");
+    }
 }
 
 #[test]
