@@ -77,6 +77,25 @@ fn settings_that_setup_refuses_leave_what_is_set_up_as_it_was() {
 }
 
 #[test]
+fn check_ends_with_what_is_open_also_where_no_command_mends_it() {
+    let lab = host("backup = [\"w9\"]\n");
+    let screen = lab.client.tool("check").run().stdout;
+    assert!(
+        screen.ends_with("\nNext, when that of settings is mended:\n  mptcpize check\n"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn a_lan_that_is_not_there_is_told_by_check() {
+    let lab = host("[gateway]\nlan = [\"w9\"]\n");
+    let checked = agree(&lab.client, "no LAN");
+    checked.finds(&["gateway.no_link"], "no LAN");
+    let title = "there is no link w9, which lan of [gateway] names";
+    assert_eq!(checked.topic("gateway")["title"], title);
+}
+
+#[test]
 fn where_the_settings_leave_out_every_path_they_are_named_as_the_reason() {
     for (settings, title, advice) in [
         (
