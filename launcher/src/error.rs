@@ -85,16 +85,18 @@ impl Error {
         self.group
     }
 
-    /// What is wrong and why, without the remedy: a clause for a list of several.
+    /// What is wrong and why, without the remedy: a clause, in one line.
     pub fn clause(&self) -> String {
-        let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let why = self.why.as_deref().map(one_line);
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         format!("{}{why}", self.what)
     }
 
     /// What else is wrong because of this: the same cause, remedy and exit code, under another name.
     #[must_use]
     pub fn of(self, what: impl Into<String>) -> Self {
-        Error { why: Some(self.clause()), what: what.into(), ..self }
+        let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        Error { why: Some(format!("{}{why}", self.what)), what: what.into(), ..self }
     }
 
     /// Adds the remedy where there is none yet.
@@ -112,6 +114,19 @@ impl Error {
     pub fn exit(&self) -> Exit {
         self.exit
     }
+}
+
+/// The text without the picture of a line that the TOML reader draws (`2 | key = 3`), its lines joined: a line of
+/// the journal is one.
+fn one_line(text: &str) -> String {
+    let is_drawn = |line: &&str| {
+        let line = line.trim_start();
+        line.trim_start_matches(|letter: char| letter.is_ascii_digit())
+            .trim_start()
+            .starts_with('|')
+    };
+    let lines = text.lines().filter(|line| !is_drawn(line)).map(str::trim);
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
 impl fmt::Display for Error {
@@ -156,5 +171,13 @@ mod tests {
         let error = Error::new(Exit::Missing, "cannot do it").why("no kernel").fix("get one");
         assert_eq!(error.to_string(), "error: cannot do it\n  why: no kernel\n  fix: get one");
         assert_eq!(error.exit() as i32, 5);
+    }
+
+    #[test]
+    fn a_clause_is_one_line_also_where_the_reason_has_a_picture() {
+        let why = "error at line 2, column 10\n  |\n2 | backup = 3\n  |          ^\nno list\n";
+        let error = Error::new(Exit::Usage, "a mistake").why(why);
+        assert_eq!(error.clause(), "a mistake: error at line 2, column 10: no list");
+        assert!(error.of("cannot start").clause().ends_with("2, column 10: no list"));
     }
 }

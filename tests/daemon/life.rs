@@ -87,7 +87,7 @@ fn sighup_reads_the_settings_and_a_mistake_keeps_the_old_ones_and_is_told_with_i
     fs::write(&file, "# none\nbackup = 3\n").expect("a scratch file");
     daemon.signal(Signal::HUP);
     daemon.says("the settings stay as they were: ");
-    daemon.says("line 2, column 10");
+    daemon.says("line 2, column 10: invalid type: integer `3`, expected a sequence\n");
     assert!(endpoints().contains("10.2.0.1 id 2 subflow backup"), "{}", endpoints());
 
     fs::write(&file, "backup = []\n").expect("a scratch file");

@@ -82,7 +82,7 @@ fn what_the_kernel_or_the_host_does_not_have_is_refused_before_anything_changes(
             "w2=nosuch",
             "error: this kernel has no congestion control nosuch, asked for w2\n  why: it",
         ),
-        ("w9=reno", "error: there is no interface w9\n"),
+        ("w9=reno", "error: there is no link w9, which congestion names\n"),
         ("w2", "it is not of the form IF=NAME"),
         ("w2=b/../r", "\"b/../r\" is no name of a congestion control, such as bbr or cubic"),
     ] {

@@ -116,10 +116,17 @@ fn refused(lab: &Uplinks, arguments: &str) -> Outcome {
 #[test]
 fn settings_that_do_not_fit_are_refused_with_their_fix() {
     let lab = Uplinks::two_subnets("15mbit");
-    let unknown = "error: there is no interface w7\n  why: this host has w1, w2\n  \
-                   fix: ip link    # lists them\n";
-    for option in ["--only w1,w7", "--exclude w7", "--backup w7", "--gateway w7=10.1.0.254"] {
-        refused(&lab, option).says(2, unknown);
+    for (option, key) in [
+        ("--only w1,w7", "only"),
+        ("--exclude w7", "exclude"),
+        ("--backup w7", "backup"),
+        ("--gateway w7=10.1.0.254", "gateway"),
+    ] {
+        let unknown = format!(
+            "error: there is no link w7, which {key} names\n  why: this host has w1, w2\n  \
+             fix: ip link    # lists them\n"
+        );
+        refused(&lab, option).says(2, &unknown);
     }
     refused(&lab, "--gateway w2=10.1.0.254").says(
         2,

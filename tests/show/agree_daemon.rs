@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::agree::agree;
 use crate::support::tunnel::{self, Style};
-use crate::support::uplinks::{Station, Uplinks};
+use crate::support::uplinks::{Station, Uplinks, assert_same};
 use crate::support::{Running, tool, wait};
 
 const RATE: &str = "15mbit";
@@ -207,6 +207,46 @@ fn under_a_vpn_and_after_it_a_daemon_says_what_all_verbs_say() {
     drop(vpn);
     comes_to(&lab, BOTH, &[], &["w1", "w2"], "after");
     drop(daemon);
+}
+
+/// The settings file of this station, which `mounting` puts in the place of the host's.
+fn settle(lab: &Uplinks, settings: &str) {
+    let script = "printf '%s' \"$1\" >/etc/mptcpize.toml";
+    lab.client.command("sh").args(["-c", script, "sh", settings]).run().ok();
+}
+
+#[test]
+fn settings_that_setup_refuses_leave_what_is_set_up_under_a_daemon_too() {
+    for (settings, code, told) in [
+        ("only = [\"w9\"]\n", "settings.no_link", "there is no link w9, which only names"),
+        ("only = [\"w1\", \"w9\"]\n", "settings.no_link", "there is no link w9, which only names"),
+        ("backup = [\"w9\"]\n", "settings.no_link", "there is no link w9, which backup names"),
+        (
+            "[gateway]\nw2 = \"10.9.0.254\"\n",
+            "settings.gateway",
+            "the gateway 10.9.0.254 is not in a network of w2",
+        ),
+    ] {
+        let mut lab = Uplinks::two_subnets(RATE);
+        let etc = "[ -d /run/etc ] || cp -a /etc /run/etc; mount --bind /run/etc /etc";
+        lab.client.mounting(etc);
+        settle(&lab, "");
+        lab.client.setup("");
+        let before = lab.client.state();
+        let standing = format!("{BOTH}; settings: {told}");
+        let daemon = follow(&lab);
+        comes_to(&lab, BOTH, &[], &["w1", "w2"], "set up");
+        settle(&lab, settings);
+        let pid = Pid::from_raw(daemon.pid().cast_signed()).expect("it is no process 0");
+        kill_process(pid, Signal::HUP).expect("it is our child and was not waited for");
+        comes_to(&lab, &standing, &[code], &["w1", "w2"], settings);
+        assert_same(&before, &lab.client.state(), settings);
+        drop(daemon);
+        let daemon = follow(&lab);
+        comes_to(&lab, &standing, &[code], &["w1", "w2"], settings);
+        assert_same(&before, &lab.client.state(), settings);
+        drop(daemon);
+    }
 }
 
 #[test]

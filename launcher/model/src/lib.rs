@@ -6,6 +6,7 @@
 //! ordered [`change::Change`]s, each with its inverse.
 
 pub mod asked;
+pub mod asked_gateway;
 pub mod budget;
 pub mod calendar;
 pub mod change;
@@ -22,6 +23,7 @@ pub mod event;
 pub mod file_change;
 pub mod gateway;
 pub mod gateway_status;
+pub mod in_force;
 pub mod lacks;
 pub mod metrics;
 pub mod mptcp;
@@ -29,6 +31,7 @@ pub mod named_links;
 pub mod nat;
 pub mod nearest;
 pub mod net;
+pub mod no_path;
 pub mod openmetrics;
 pub mod ours;
 pub mod path_manager;

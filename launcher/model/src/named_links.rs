@@ -14,6 +14,32 @@ pub struct Named<'a> {
     pub link: &'a IfName,
 }
 
+impl Named<'_> {
+    /// What is the case with one that is not there, as a clause.
+    pub fn what(&self) -> String {
+        format!("there is no link {}, which {} names", self.link, self.key)
+    }
+
+    /// What to do about it in that settings file.
+    pub fn advice(&self, state: &HostState, file: &str) -> String {
+        let link = self.link;
+        match meant(state, link) {
+            Some(meant) => format!("in {file}, {meant} instead of {link}"),
+            None => format!("plug {link} in, or take it out of {file}"),
+        }
+    }
+}
+
+/// Why a link that is named is not there, as a clause.
+pub fn why(state: &HostState) -> String {
+    format!("this host has {}", there(state))
+}
+
+/// Is this link part of what is set up? One that is not there is away then, as a modem that is unplugged.
+pub fn was_set_up(state: &HostState, link: &IfName) -> bool {
+    state.recorded.iter().any(|recorded| recorded.dev == *link)
+}
+
 /// Every link that is named, in the order of the keys.
 pub fn named(config: &Config) -> impl Iterator<Item = Named<'_>> {
     let lists: [(&'static str, &[IfName]); 4] = [
@@ -50,14 +76,14 @@ pub fn both(config: &Config) -> impl Iterator<Item = &IfName> {
 }
 
 /// The links of this host as a list; the loopback is none that anybody names.
-pub fn there(state: &HostState) -> String {
+fn there(state: &HostState) -> String {
     let links = state.links.iter().filter(|link| !link.loopback);
     let links: Vec<&str> = links.map(|link| link.name.as_str()).collect();
     if links.is_empty() { "none".to_owned() } else { links.join(", ") }
 }
 
 /// Which of the links somebody may have meant; nothing where too many are as near.
-pub fn meant(state: &HostState, name: &IfName) -> Option<String> {
+fn meant(state: &HostState, name: &IfName) -> Option<String> {
     let links = state.links.iter().filter(|link| !link.loopback);
     let all = nearest(name.as_str(), links.map(|link| link.name.as_str()));
     (1..=MOST_MEANT).contains(&all.len()).then(|| all.join(" or "))

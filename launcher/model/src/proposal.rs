@@ -6,6 +6,7 @@ use crate::HostState;
 use crate::change::Change;
 use crate::config::Config;
 use crate::desired::{self, Desired, Refused};
+use crate::in_force::in_force;
 use crate::mptcp::{Endpoint, Flags};
 use crate::net::IfName;
 use crate::plan::{Plan, plan};
@@ -46,6 +47,7 @@ impl Observation {
 impl Proposal {
     /// Derives uplinks, desired state and plan from one observation of the host.
     pub fn of(state: &HostState, config: &Config) -> Self {
+        let config = &*in_force(state, config);
         let (uplinks, left_out) = uplinks::find(state, config);
         let desired = desired::for_uplinks((uplinks.clone(), left_out), state, config);
         let plan = plan(state, &desired);
@@ -128,6 +130,7 @@ pub struct Leak {
 /// Do subflows leave by an uplink although something else takes the host's traffic? Not where that
 /// was asked for.
 pub fn leak(state: &HostState, config: &Config) -> Option<Leak> {
+    let config = &*in_force(state, config);
     let captured = vpn::captured(state, config).filter(|_| !config.beside_vpn)?;
     let leaks = vpn::leaks(state, config);
     let (first, dev) = leaks.first()?;

@@ -4,6 +4,7 @@ use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket};
 use crate::change::Change;
 use crate::config::Role;
 use crate::desired::{self, Refused};
+use crate::no_path::LeftOut;
 use crate::phrase::{count, list};
 use crate::{Flavour, Manager, lacks, path_manager, shell, sysctl};
 
@@ -157,10 +158,16 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
                 .why(why.clone())
                 .advice(desired::SHOW_RULES),
         ),
-        ([], _) => found.push(
-            Finding::problem("paths.none", "no link has a usable address and a gateway")
-                .advice("connect one: ip address, ip route    (show what there is)"),
-        ),
+        ([], _) => {
+            let left_out = LeftOut::of(host, &context.seen.asked);
+            let none = Finding::problem("paths.none", left_out.what()).advice(left_out.advice());
+            // A daemon takes it away by itself.
+            let remains = !context.proposal.desired.unwanted.is_empty() && !context.seen.followed;
+            found.push(match remains && !context.proposal.plan.is_empty() {
+                true => none.why("what was set up for them stays until the next mptcpize setup"),
+                false => none,
+            });
+        }
         _ => match context.usable.as_slice() {
             // What is wrong with them is told below.
             [] => {}

@@ -34,10 +34,10 @@ pub fn next(findings: &[Finding], peer: Option<&str>) -> Option<Next> {
         return Some(by_anybody(what, &["mptcpize relay --help"]));
     }
     // No command mends what is left, and its advice stands beside it.
-    if let Some(problem) = findings.iter().find(|finding| finding.severity == Severity::Problem) {
+    if let Some(fault) = first_to_heed(findings) {
         let again =
             peer.map_or("mptcpize check".to_owned(), |peer| format!("mptcpize check {peer}"));
-        let what = format!("when that of {} is mended", problem.topic);
+        let what = format!("when that of {} is mended", fault.topic);
         return Some(Next { what, by_root: Vec::new(), then: vec![again] });
     }
     Some(match peer {
@@ -63,6 +63,17 @@ fn first_to_mend(findings: &[Finding]) -> Option<&Finding> {
     of(Severity::Problem).or_else(|| of(Severity::Warning))
 }
 
+/// The first problem, or else warning about this host whose advice is open. That a server or a network on the way
+/// does harm is no reason not to run programs.
+fn first_to_heed(findings: &[Finding]) -> Option<&Finding> {
+    let open = |finding: &&Finding| {
+        let elsewhere = ["counters", "peer"].iter().any(|topic| finding.code.starts_with(topic));
+        finding.severity == Severity::Warning && finding.advice.is_some() && !elsewhere
+    };
+    let problem = findings.iter().find(|finding| finding.severity == Severity::Problem);
+    problem.or_else(|| findings.iter().find(open))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +90,7 @@ mod tests {
         let setup = || mended(problem, "routing.elsewhere", "mptcpize setup");
         let limits = || mended(warning, "limits.few_subflows", "mptcpize limits set subflows 8");
         let counted = || mended(warning, "counters.middlebox", "mptcpize counters --since-last");
+        let advised = |code| Finding::warning(code, "x").advice("look at it");
         let silent = || Finding::problem("peer.unreachable", "x");
         let plain = || Finding::problem("peer.no_mptcp", "x");
         let relay = vec!["mptcpize relay --help"];
@@ -96,6 +108,12 @@ mod tests {
             ),
             (vec![counted(), plain()], Some("a:80"), relay),
             (vec![fine(), silent()], Some("a:80"), vec!["mptcpize check a:80"]),
+            (vec![fine(), advised("paths.carrier")], None, vec!["mptcpize check"]),
+            (
+                vec![fine(), advised("peer.no_data")],
+                Some("a:80"),
+                vec!["mptcpize run PROGRAM", "mptcpize status"],
+            ),
         ];
         for (findings, peer, expected) in table {
             let next = next(&findings, peer).map(|next| [next.by_root, next.then].concat());

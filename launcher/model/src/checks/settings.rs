@@ -2,7 +2,8 @@
 //! do not want at once. `mptcpize setup` refuses such settings; every other verb goes by what is left of them.
 
 use super::{Context, Finding};
-use crate::named_links::{self, Named};
+use crate::asked_gateway;
+use crate::named_links;
 
 pub(super) fn settings(context: &Context) -> Vec<Finding> {
     let (host, asked) = (&context.seen.host, &context.seen.asked);
@@ -13,23 +14,29 @@ pub(super) fn settings(context: &Context) -> Vec<Finding> {
                 .advice("name it in one of them (/etc/mptcpize.toml, or an earlier mptcpize setup: --forget)")
         })
         .collect();
-    for Named { key, link } in named_links::unknown(host, asked) {
+    for named in named_links::unknown(host, asked) {
+        let (title, why) = (named.what(), named_links::why(host));
         // One that was set up is away, and one that is left out is as it was asked.
-        let was_here = host.recorded.iter().any(|recorded| recorded.dev == *link);
-        let title = format!("there is no link {link}, which {key} names");
-        let why = format!("this host has {}", named_links::there(host));
-        found.push(if was_here || key == "exclude" {
+        found.push(if named_links::was_set_up(host, named.link) || named.key == "exclude" {
             Finding::note("settings.away", title).why(why)
         } else {
-            let meant = named_links::meant(host, link);
-            let mend = meant.map_or_else(
-                || format!("plug {link} in, or take it out of /etc/mptcpize.toml"),
-                |meant| format!("in /etc/mptcpize.toml, {meant} instead of {link}"),
-            );
+            let mend = named.advice(host, "/etc/mptcpize.toml");
             Finding::warning("settings.no_link", title)
                 .why(why)
                 .advice(format!("{mend}    (if it was an option: mptcpize setup --forget)"))
         });
+    }
+    for outside in asked_gateway::outside(host, asked) {
+        let why = format!("{}: the setting is passed over", outside.why());
+        found.push(
+            Finding::warning("settings.gateway", outside.what())
+                .why(why)
+                .advice(format!(
+                    "in /etc/mptcpize.toml under [gateway], the address of {0}'s router, or take {0} out    \
+                     (if it was an option: mptcpize setup --forget)",
+                    outside.link
+                )),
+        );
     }
     found
 }

@@ -20,10 +20,12 @@ use self::edge::Edge;
 use crate::HostState;
 use crate::config::Config;
 use crate::congestion::Congestion;
+use crate::in_force::in_force;
 use crate::metrics::Metrics;
 use crate::mptcp::{Endpoint, Limits};
 use crate::nat::Translation;
 use crate::net::{Action, Address, Family, IfName, MAIN, Prefix, Route, Rule};
+use crate::no_path;
 use crate::ours::{FIRST_TABLE, PROTOCOL, is_ours};
 use crate::rule_order::{is_before_main, is_local};
 use crate::unwanted;
@@ -88,6 +90,7 @@ pub const SHOW_RULES: &str =
 /// With fewer than two links there is nothing to bond, and nothing is desired; nor where a VPN takes
 /// what programs leave unbound.
 pub fn desired(state: &HostState, config: &Config) -> Desired {
+    let config = &*in_force(state, config);
     for_uplinks(uplinks::find(state, config), state, config)
 }
 
@@ -102,7 +105,7 @@ pub(crate) fn for_uplinks(
     if links.len() < 2 {
         desired.notes.push(match links.first() {
             Some(only) => format!("only one path, {only}: nothing to set up"),
-            None => "no path at all: no link has a usable address and a gateway".to_owned(),
+            None => no_path::LeftOut::of(state, config).sentence(),
         });
         desired.paths = paths;
         desired.unwanted = unwanted::links(state, config);

@@ -54,6 +54,7 @@ pub(super) fn find(
     whereabouts: &Whereabouts<'_>,
 ) -> Vec<Finding> {
     let mut all = of_the_judge(judged, &seen.place);
+    settings_wrong(seen, &mut all);
     if mptcp == Availability::On {
         unlisted(seen, &mut all);
         subflows_stale(seen, whereabouts, &mut all);
@@ -88,6 +89,14 @@ fn of_the_judge(judged: &Judged, place: &Place) -> Vec<Finding> {
         fix: place.line(&finding.fix),
     })
     .collect()
+}
+
+/// Verbs that print once refuse such a file; one that goes on for hours tells of it.
+fn settings_wrong(seen: &Seen, all: &mut Vec<Finding>) {
+    if let Some(what) = &seen.wrong_settings {
+        let why = "this is judged by the defaults";
+        all.push(fault("settings.wrong", format!("settings: {what}"), why, CHECK));
+    }
 }
 
 /// What is wrong with the relay that this host is.

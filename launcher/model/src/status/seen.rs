@@ -14,6 +14,8 @@ use crate::proposal::Proposal;
 pub struct Seen {
     /// What the judge goes by: the host, the administrator's settings, and what the kernel said when asked.
     pub observed: Observed,
+    /// Why the settings file is not gone by, as a clause: it has a mistake, or cannot be read.
+    pub wrong_settings: Option<String>,
     /// By whom and where the fixes are pasted.
     pub place: Place,
     /// Every connection, the busiest first; none where the kernel does not list them.

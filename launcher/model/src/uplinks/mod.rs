@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::HostState;
 use crate::config::Config;
+use crate::in_force::in_force;
 use crate::metrics::Metrics;
 use crate::net::{Action, Address, Family, IfName, Link, Prefix, Route, Rule};
 use crate::ours;
@@ -109,6 +110,7 @@ const FACES: [&str; 6] = ["ipvlan", "ipvtap", "macsec", "macvlan", "macvtap", "v
 
 /// All paths, best first, and what was left out.
 pub fn find(state: &HostState, config: &Config) -> (Vec<Path>, Vec<LeftOut>) {
+    let config = &*in_force(state, config);
     let mut paths: Vec<Path> = Vec::new();
     let mut left_out = Vec::new();
     for link in &state.links {

@@ -18,6 +18,7 @@ use crate::host::observe::{addressed_links, check};
 use crate::locations::Locations;
 use crate::output;
 use mptcpize_model::HostState;
+use mptcpize_model::asked::Asked;
 use mptcpize_model::checks::{Firewall, Scope, judge};
 use mptcpize_model::config::Config;
 use mptcpize_model::desired;
@@ -79,7 +80,8 @@ fn set_up(locations: &Locations, asked: bool) -> Result<(), Error> {
     }
     settings::check_kernel(&state)?;
     if asked {
-        settings::check(&state, &settings::file(None, locations)?, &[])?;
+        let (file, shown) = (settings::file(None, locations)?, settings::shown(None, locations));
+        settings::check(&state, &file, &Asked::default(), &shown)?;
     }
     let seen = Observation::of(state, &config);
     if asked {

@@ -93,6 +93,8 @@ struct Terms {
     strict: Config,
     /// All of it.
     config: Config,
+    /// Where the file is, as it is shown.
+    file: String,
     /// The daemon that runs here, if one does.
     daemon: Option<Running>,
 }
@@ -104,18 +106,20 @@ impl Terms {
         let earlier = if arguments.forget { Asked::default() } else { record.asked.clone() };
         let before = earlier.clone().without(&line);
         let asked = earlier.then(line.clone());
-        let file = settings::file(arguments.settings.config.as_deref(), locations)?;
+        let named = arguments.settings.config.as_deref();
+        let shown = settings::shown(named, locations);
+        let file = settings::file(named, locations)?;
         let strict = line.over(file.clone());
         let stalled = settings::stalled(locations);
         let config = Config { stalled, ..settings::with_spent(asked.over(file), locations) };
         let daemon = published::running(&locations.run(), identity::netns());
-        Ok(Terms { record, before, line, asked, strict, config, daemon })
+        Ok(Terms { record, before, line, asked, strict, config, file: shown, daemon })
     }
 
     /// Can this host be set up so?
     fn check(&self, state: &HostState) -> Result<(), Error> {
         settings::check_kernel(state)?;
-        settings::check(state, &self.strict, &self.line.exclude)
+        settings::check(state, &self.strict, &self.line, &self.file)
     }
 
     /// The line that says what is asked from now on, where that is new.

@@ -14,12 +14,14 @@ use crate::host::observe::congestion;
 use crate::host::process::clock;
 use crate::locations::Locations;
 use crate::root::{self, Root};
+use mptcpize_model::asked::Asked;
+use mptcpize_model::asked_gateway;
 use mptcpize_model::calendar::Day;
 use mptcpize_model::config::Config;
 use mptcpize_model::daemon::spent;
-use mptcpize_model::gateway::asked::Asked;
+use mptcpize_model::gateway::asked::Asked as Served;
 use mptcpize_model::named_links::{self, Named};
-use mptcpize_model::net::{IfName, Prefix};
+use mptcpize_model::net::IfName;
 use mptcpize_model::record::Record;
 use mptcpize_model::{Flavour, HostState, shell};
 
@@ -35,8 +37,13 @@ pub fn file(named: Option<&Path>, locations: &Locations) -> Result<Config, Error
 ///
 /// # Errors
 /// As [`file()`].
-pub fn gateway(named: Option<&Path>, locations: &Locations) -> Result<Asked, Error> {
+pub fn gateway(named: Option<&Path>, locations: &Locations) -> Result<Served, Error> {
     read(named, locations, config_file::gateway)
+}
+
+/// Where the settings file is, as it is shown.
+pub fn shown(named: Option<&Path>, locations: &Locations) -> String {
+    named.map_or_else(|| locations.config(), Path::to_owned).display().to_string()
 }
 
 fn read<T: Default>(
@@ -149,19 +156,24 @@ pub fn check_congestion(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks settings against the host they are for. A link that the file leaves out may be missing, for it is left
-/// out then; among those that were `typed` it is a slip.
+/// Checks settings against the host they are for. A link that `file` leaves out may be missing, for it is left out
+/// then, and so may one that is set up and is away; among those that the command `line` names it is a slip.
 ///
 /// # Errors
 /// 2 for a link that is not there, a gateway outside its network or a congestion control that the
 /// kernel does not have.
-pub fn check(state: &HostState, config: &Config, typed: &[IfName]) -> Result<(), Error> {
-    let is_wrong = |named: &Named| named.key != "exclude" || typed.contains(named.link);
-    if let Some(Named { link, .. }) = named_links::unknown(state, config).into_iter().find(is_wrong)
-    {
-        return Err(Error::new(Exit::Usage, format!("there is no interface {link}"))
-            .why(format!("this host has {}", named_links::there(state)))
-            .fix("ip link    # lists them"));
+pub fn check(state: &HostState, config: &Config, line: &Asked, file: &str) -> Result<(), Error> {
+    let typed = line.clone().over(Config::default());
+    let is_typed = |named: &Named| named_links::named(&typed).any(|other| other == *named);
+    let may_be_missing =
+        |named: &Named| named.key == "exclude" || named_links::was_set_up(state, named.link);
+    let mut unknown = named_links::unknown(state, config).into_iter();
+    if let Some(named) = unknown.find(|named| is_typed(named) || !may_be_missing(named)) {
+        let error = Error::new(Exit::Usage, named.what()).why(named_links::why(state));
+        return Err(match is_typed(&named) {
+            true => error.fix("ip link    # lists them"),
+            false => error.fix(named.advice(state, file)),
+        });
     }
     if let Some(link) = named_links::both(config).next() {
         return Err(Error::new(Exit::Usage, format!("{link} is named by only and by exclude"))
@@ -172,26 +184,10 @@ pub fn check(state: &HostState, config: &Config, typed: &[IfName]) -> Result<(),
             )));
     }
     check_congestion(config)?;
-    for (name, gateway) in &config.gateway {
-        let networks: Vec<Prefix> = state
-            .addresses
-            .iter()
-            .filter(|address| {
-                address.dev == *name && address.address.is_ipv4() == gateway.is_ipv4()
-            })
-            .map(|address| address.network())
-            .collect();
-        // A modem with a /32 has every gateway outside its network.
-        let pointless = networks.iter().all(|network| network.length >= 31);
-        if !pointless && !networks.iter().any(|network| network.contains(*gateway)) {
-            let all: Vec<String> = networks.iter().map(Prefix::to_string).collect();
-            return Err(Error::new(
-                Exit::Usage,
-                format!("the gateway {gateway} is not in a network of {name}"),
-            )
-            .why(format!("{name} has {}", all.join(", ")))
-            .fix(format!("ip addr show dev {}    # shows its networks", shell::word(name))));
-        }
+    match asked_gateway::outside(state, config).first() {
+        None => Ok(()),
+        Some(outside) => Err(Error::new(Exit::Usage, outside.what()).why(outside.why()).fix(
+            format!("ip addr show dev {}    # shows its networks", shell::word(outside.link)),
+        )),
     }
-    Ok(())
 }

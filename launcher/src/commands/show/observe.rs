@@ -29,6 +29,7 @@ use crate::output::term::{self, Term};
 use crate::root::Root;
 use crate::syscall::timespec;
 use mptcpize_model::checks::{Firewall, Observed, Place};
+use mptcpize_model::config::Config;
 use mptcpize_model::connection::Connection;
 use mptcpize_model::gateway_status::State;
 use mptcpize_model::net::Bytes;
@@ -132,8 +133,10 @@ pub(in crate::commands) fn look(
 ) -> Result<Seen, Error> {
     let record = journal::look(&locations.run(), identity::netns()).unwrap_or_default();
     let state = KernelHost::open()?.observe(&record.entries)?;
-    // A mistake in the file is for `setup` to tell.
-    let config = settings::of_host(&record, locations).unwrap_or_default();
+    let (config, wrong_settings) = match settings::of_host(&record, locations) {
+        Ok(config) => (config, None),
+        Err(error) => (record.asked.over(Config::default()), Some(error.clause())),
+    };
     let connections = diag::connections().ok();
     let daemon = published::running(&locations.run(), identity::netns());
     let config = settings::under(config, daemon.as_ref());
@@ -145,6 +148,7 @@ pub(in crate::commands) fn look(
     };
     let mut seen = Seen {
         observed,
+        wrong_settings,
         place: Place { sudo: !rustix::process::geteuid().is_root(), netns: None },
         containers: around.switches.devices,
         seccomp_profile: around.switches.profile,

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::cli::see::Top as Arguments;
+use crate::commands::setup::settings;
 use crate::commands::show::observe::{self, Counted, Surroundings};
 use crate::error::{Error, Exit, reason};
 use crate::host::netlink::diag;
@@ -50,8 +51,8 @@ const WIDTH: usize = 80;
 /// Shows it until the user leaves.
 ///
 /// # Errors
-/// 2 standard output is no terminal, 1 the kernel cannot be asked, 4 the namespace may not be
-/// entered.
+/// 2 standard output is no terminal or the settings have a mistake, 1 the kernel cannot be asked, 4 the namespace may not be
+/// entered or the settings may not be read.
 pub fn top(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit> {
     if output::json::is_wanted() && !arguments.once {
         return Err(Error::new(Exit::Usage, "top is a screen, and no JSON")
@@ -75,6 +76,8 @@ pub fn top(arguments: &Arguments, locations: &Locations) -> anyhow::Result<Exit>
     if let Some(name) = &arguments.netns {
         netns::enter(name)?;
     }
+    // As `status` does; what becomes wrong while the screen is up is a line of it.
+    settings::file(None, locations)?;
     let mut live = Live::new(locations, arguments.netns.clone());
     if arguments.once {
         return once(&mut live, arguments);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Finding};
 use crate::desired;
 use crate::gateway::Settings;
+use crate::named_links::{self, Named};
 use crate::net::IfName;
 use crate::phrase::list;
 use crate::shell;
@@ -135,9 +136,17 @@ pub(crate) fn anew(lan: &[IfName]) -> String {
 
 /// One that the settings name, and nobody started.
 fn stopped(context: &Context) -> Vec<Finding> {
-    let lan = &context.seen.lan;
-    if lan.is_empty() || lan.iter().any(|dev| context.seen.host.link(dev).is_none()) {
+    let (lan, host) = (&context.seen.lan, &context.seen.host);
+    if lan.is_empty() {
         return vec![];
+    }
+    if let Some(link) = lan.iter().find(|dev| host.link(dev).is_none()) {
+        let named = Named { key: "lan of [gateway]", link };
+        return vec![
+            Finding::warning("gateway.no_link", named.what())
+                .why(named_links::why(host))
+                .advice(named.advice(host, "/etc/mptcpize.toml")),
+        ];
     }
     let title = format!("a gateway of {} is in the settings, and none runs", list(lan));
     vec![
