@@ -156,7 +156,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// What wants it, and what is worth knowing.
     pub findings: Vec<Finding>,
-    /// The links that are paths and have a carrier, best first: what is counted.
+    /// The links that are paths, have a carrier and are not known to pass nothing, best first: what is counted.
     pub usable_paths: Vec<IfName>,
     /// The paths, best first, those without a carrier too.
     pub paths: Vec<PathRow>,

@@ -45,6 +45,8 @@ pub struct PathLine {
     pub loss_permille: Option<u32>,
     /// It has no carrier.
     pub cut: bool,
+    /// It is up, and the daemon found that nothing passes it.
+    pub stalled: bool,
     /// What the link receives, in bits a second.
     pub received_bit_s: u64,
     /// What it sends.
@@ -293,6 +295,7 @@ impl Tracker {
                 rtt_us: round_trips.get(&row.link).copied(),
                 loss_permille: self.losses.get(&row.link).and_then(|(_, part)| *part),
                 cut: !row.carrier,
+                stalled: row.stalled.is_some(),
                 received_bit_s,
                 sent_bit_s,
                 history: history.map(|all| all.iter().copied().collect()).unwrap_or_default(),

@@ -151,7 +151,7 @@ fn path(row: &PathRow, report: &Report) -> Vec<Vec<Cell>> {
         (Some(bits), Some(_)) if bits >= NOTHING_BIT_S => units::rate(bits),
         _ => "idle".into(),
     };
-    let link = match row.carrier {
+    let link = match row.is_up() {
         true => cell(row.link.as_str()),
         false => (row.link.to_string(), Some(Tone::Bad)),
     };
@@ -163,6 +163,7 @@ fn path(row: &PathRow, report: &Report) -> Vec<Vec<Cell>> {
             let [link, received, sent] = if at == 0 { of_link.clone() } else { below() };
             let usage = match &address.usage {
                 _ if !row.carrier => ("no carrier".into(), Some(Tone::Bad)),
+                _ if row.stalled.is_some() => ("passes nothing".into(), Some(Tone::Bad)),
                 Use::Endpoint(flags) if flags.has(Flags::BACKUP) => cell("backup"),
                 Use::Endpoint(flags) => cell(flags.words().join(" ")),
                 Use::Initial => cell("initial"),

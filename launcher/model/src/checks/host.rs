@@ -4,6 +4,7 @@ use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket};
 use crate::change::Change;
 use crate::config::Role;
 use crate::desired::{self, Refused};
+use crate::net::IfName;
 use crate::phrase::{count, list};
 use crate::{Flavour, Manager, lacks, path_manager, shell, sysctl};
 
@@ -188,6 +189,18 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
             Finding::new(severity, "paths.carrier", format!("{dev} has no carrier"))
                 .why("it is switched on, and nothing is at the other end")
                 .advice(format!("look at the cable, the modem or the radio of {dev}")),
+        );
+    }
+    let has_carrier = |dev: &IfName| host.link(dev).is_none_or(|link| link.carrier);
+    let stalled = context.seen.stalled.iter();
+    for (dev, why) in stalled.filter(|(dev, _)| links.contains(dev) && has_carrier(dev)) {
+        found.push(
+            Finding::new(severity, "paths.held", format!("nothing passes {dev}"))
+                .why(format!("it is up, and {why}"))
+                .advice(format!(
+                    "look at the router or the provider behind {dev}; the daemon asks on, and uses it again \
+                     as soon as it passes"
+                )),
         );
     }
     found

@@ -62,6 +62,9 @@ pub struct Observed {
     /// `mptcpize daemon` runs here: what is due it does by itself.
     #[serde(skip)]
     pub followed: bool,
+    /// The links that a daemon found to be up and to pass nothing, and how it knows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stalled: BTreeMap<IfName, String>,
     /// What the kernel said to `socket(…, IPPROTO_MPTCP)`.
     pub socket: Socket,
     /// What this kernel lacks that later ones have.

@@ -41,23 +41,11 @@ pub struct Fault {
 pub struct Judgement {
     /// What something should be done about, in the order of `mptcpize check`.
     pub findings: Vec<Fault>,
-    /// The links that are paths and have a carrier, best first.
+    /// The links that are paths, have a carrier and are not known to pass nothing, best first.
     pub usable_paths: Vec<IfName>,
 }
 
 impl Judgement {
-    /// Judges what was observed by these settings; nothing where the kernel was not asked. `heals`: the daemon
-    /// opens the subflows that the kernel does not.
-    pub(super) fn of(seen: &Observed, config: &Config, heals: bool) -> Option<Self> {
-        let glance = Glance::clone(seen.glance.as_ref()?);
-        // Links that pass nothing are the daemon's own matter, and change no finding.
-        let config = Config { stalled: None, ..config.clone() };
-        let mut observed = glance.with(HostState::clone(&seen.state), config);
-        observed.followed = true;
-        observed.daemon = heals;
-        Some(Judgement::by(&judge(&observed, Scope::Glance)))
-    }
-
     /// The part of a judgement that a daemon has too.
     pub fn by(judged: &Judged) -> Self {
         let heard = |finding: &&Finding| !UNHEARD.contains(&finding.topic.as_str());
@@ -85,6 +73,18 @@ impl Judgement {
 }
 
 impl Daemon {
+    /// Judges what was observed by these settings; nothing where the kernel was not asked.
+    pub(super) fn judge(&self, seen: &Observed, config: &Config) -> Option<Judgement> {
+        let glance = Glance::clone(seen.glance.as_ref()?);
+        // What is set aside for links that pass nothing is made by the daemon, and is no fault of the set-up.
+        let config = Config { stalled: None, ..config.clone() };
+        let mut observed = glance.with(HostState::clone(&seen.state), config);
+        observed.followed = true;
+        observed.daemon = self.heal.is_on();
+        observed.stalled = self.stall.reasons();
+        Some(Judgement::by(&judge(&observed, Scope::Glance)))
+    }
+
     /// The settings that hold on a host whose set-up was asked this, with the links that are held back left out.
     pub fn settings(&self, asked: &Asked) -> Config {
         let asked = self.line.clone().then(asked.clone());
@@ -94,7 +94,7 @@ impl Daemon {
     /// Would this look find something else than the last one did? What is found in the midst of a change is true of
     /// neither side, so whoever looked makes sure first.
     pub fn is_news(&self, seen: &Observed) -> bool {
-        let judgement = Judgement::of(seen, &self.settings(&seen.asked), self.heal.is_on());
+        let judgement = self.judge(seen, &self.settings(&seen.asked));
         judgement.is_some() && judgement != self.judgement
     }
 }

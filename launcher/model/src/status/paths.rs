@@ -34,6 +34,9 @@ pub struct PathRow {
     pub first: AddressRow,
     /// Does the link have a carrier?
     pub carrier: bool,
+    /// How the daemon knows that nothing passes it, though it is up; none where something may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<String>,
     /// What the link receives, all programs together.
     pub received_bit_s: Option<u64>,
     /// What it sends.
@@ -46,6 +49,11 @@ pub struct PathRow {
 }
 
 impl PathRow {
+    /// Can it carry anything, as far as is known?
+    pub fn is_up(&self) -> bool {
+        self.carrier && self.stalled.is_none()
+    }
+
     /// All its addresses.
     pub fn addresses(&self) -> impl Iterator<Item = &AddressRow> {
         std::iter::once(&self.first).chain(&self.further)
@@ -119,6 +127,7 @@ pub(super) fn path_rows(
             link: path.dev.clone(),
             first: address,
             carrier: seen.observed.host.link(&path.dev).is_none_or(|link| link.carrier),
+            stalled: seen.observed.stalled.get(&path.dev).cloned(),
             received_bit_s: rates.map(|(received, _)| received),
             sent_bit_s: rates.map(|(_, sent)| sent),
             idle_ms,
