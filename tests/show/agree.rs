@@ -5,7 +5,7 @@
 
 use crate::support::agree::agree;
 use crate::support::tunnel::{self, Style};
-use crate::support::uplinks::Uplinks;
+use crate::support::uplinks::{Uplinks, assert_same};
 use crate::support::wait;
 
 const RATE: &str = "15mbit";
@@ -190,6 +190,47 @@ fn a_vpn_that_is_led_around_is_told_by_all_and_its_end_too() {
     agree(&lab.client, "led around").finds(&["vpn.leak"], "led around");
     lab.client.setup("undo");
     agree(&lab.client, "nothing is set up").finds(&[], "nothing is set up");
+}
+
+/// What each verb says of a VPN that nothing is led around: the cause, that nothing is to be done, and what bonds
+/// all the same.
+#[test]
+fn a_vpn_that_nothing_is_led_around_is_right_for_every_verb() {
+    for (style, set_up) in
+        [(Style::Halves, false), (Style::Halves, true), (Style::LowerMetric, false)]
+    {
+        let lab = tunnel::host();
+        if set_up {
+            lab.client.setup("");
+        }
+        let _vpn = tunnel::connect(&lab, style);
+        let name = format!("{style:?}, set up: {set_up}");
+        agree(&lab.client, &name).finds(&[], &name);
+        let top = if cfg!(feature = "top") { "top --once" } else { "status" };
+        for verb in ["status", "check", top, "setup --dry-run", "setup --dry-run --exit-code"] {
+            let told = lab.client.tool(verb).env("COLUMNS", "200").run();
+            assert_eq!(told.code(), 0, "{name}, {verb}: {told}");
+            let has = |text: &str| told.stdout.contains(text);
+            assert!(
+                has("traffic of this host leaves by tun0, which is no uplink"),
+                "{name}: {told}"
+            );
+            assert!(
+                has("do: mptcpize setup --beside-vpn ") || has("do   mptcpize setup --beside-vpn "),
+                "{name}: {told}"
+            );
+            let more = ["every path is ready", "check HOST", "fix: ", "error: "];
+            assert!(!more.into_iter().any(has), "{name}, {verb}: {told}");
+        }
+        let before = lab.client.state();
+        let refused = lab.client.tool("setup").run();
+        assert_eq!(refused.code(), 1, "{name}: it was asked to bond, and does not: {refused}");
+        assert!(
+            refused.stderr.contains("fix: sudo mptcpize setup --beside-vpn\n"),
+            "{name}: {refused}"
+        );
+        assert_same(&before, &lab.client.state(), &name);
+    }
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub struct Snapshot {
     pub verdict: Verdict,
     /// Whether the host has MPTCP, as in `status`.
     pub mptcp: Availability,
-    /// What wants attention, as in `status`.
+    /// What wants attention, and what explains the paths, as in `status`.
     pub findings: Vec<Finding>,
     /// How many links are paths and have a carrier.
     pub usable_paths: usize,
@@ -232,7 +232,7 @@ impl Tracker {
         let all = seen.connections.as_ref().map_or(0, Vec::len);
         let mut report = report(seen, 0);
         let paths = self.paths(seen, &report.paths);
-        report.findings.retain(|finding| finding.attention);
+        report.findings.retain(|finding| finding.attention || finding.explains_paths);
         Snapshot {
             clock,
             up_s: now_ms.saturating_sub(self.began_ms.unwrap_or(now_ms)) / 1_000,

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::output::wrap;
 use mptcpize_model::checks::{Finding, Judged, Place, SETUP, Verdict};
 
 /// Is this a fault that the plan leaves as it is?
@@ -30,6 +31,29 @@ pub fn rest(judged: &Judged, place: &Place) -> String {
     text
 }
 
+/// The lines of what explains the paths and wants nothing done, such as a VPN that takes the traffic; empty where
+/// there is none.
+pub fn notes(judged: &Judged, place: &Place, width: usize) -> String {
+    let mut text = String::new();
+    for finding in judged.findings.iter().filter(|one| one.explains_paths()) {
+        text.push('\n');
+        let mut paragraph = |start: &str, said: &str| {
+            let mut start = start.to_owned();
+            for line in wrap(said, width.saturating_sub(start.chars().count()).max(12)) {
+                let below = " ".repeat(start.chars().count());
+                let _ = writeln!(text, "{}{line}", std::mem::replace(&mut start, below));
+            }
+        };
+        paragraph("– ", &format!("{}: {}", finding.topic, finding.title));
+        finding.why.iter().for_each(|why| paragraph("    why: ", why));
+        finding.advice.iter().for_each(|advice| paragraph("    do: ", advice));
+        if let Some(fix) = place.line(&finding.fix) {
+            let _ = writeln!(text, "    fix: {fix}");
+        }
+    }
+    text
+}
+
 /// The plan as an object, with the judgement in it.
 pub fn json(mut plan: Value, judged: &Judged, place: &Place) -> Value {
     let finding = |finding: &Finding| {
@@ -44,6 +68,7 @@ pub fn json(mut plan: Value, judged: &Judged, place: &Place) -> Value {
     };
     plan["verdict"] = json!(judged.verdict());
     plan["usable_paths"] = json!(judged.usable_paths);
-    plan["findings"] = judged.faults().map(finding).collect();
+    let told = judged.findings.iter().filter(|one| one.is_fault() || one.explains_paths());
+    plan["findings"] = told.map(finding).collect();
     plan
 }

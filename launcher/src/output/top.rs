@@ -159,14 +159,17 @@ fn body(snapshot: &Snapshot, width: usize, height: usize) -> (Vec<Vec<Piece>>, V
 const FIX: &str = "   fix: ";
 const MORE: &str = "mptcpize status";
 
-/// What wants attention, the worst first: what is the case, and the line that mends it, which is not cut but by
-/// the terminal.
+/// What wants attention, the worst first, and what explains the paths: what is the case, and the line that mends
+/// it, which is not cut but by the terminal.
 fn findings(snapshot: &Snapshot, width: usize) -> Vec<Vec<Piece>> {
     let mut lines = Vec::new();
     let mut all = snapshot.findings.iter().take(FINDINGS).peekable();
     while let Some(finding) = all.next() {
         let verdict = Verdict::by(finding.severity);
-        let mut mark = (format!(" {} ", verdict.mark()), Some(status::tone(verdict)));
+        let mut mark = match finding.attention {
+            true => (format!(" {} ", verdict.mark()), Some(status::tone(verdict))),
+            false => (" – ".to_owned(), Some(Tone::Quiet)),
+        };
         for line in wrap(&finding.what, width.saturating_sub(3)) {
             let first = std::mem::replace(&mut mark, ("   ".to_owned(), None));
             lines.push(vec![first, (line, None)]);

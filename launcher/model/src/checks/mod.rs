@@ -36,6 +36,7 @@ pub use self::glance::Glance;
 pub use self::judge::{Judged, SETUP, Scope, judge, run};
 pub use self::paste::Place;
 pub use self::verdict::Verdict;
+pub use self::vpn::BESIDE;
 
 use self::judge::{Context, broken};
 use crate::HostState;
@@ -289,6 +290,12 @@ impl Finding {
     /// Should something be done about it?
     pub fn is_fault(&self) -> bool {
         self.severity >= Severity::Warning
+    }
+
+    /// Is nothing to be done about it, and does it say why paths are used as they are, or are fewer than there are
+    /// links? Whoever shows paths shows it.
+    pub fn explains_paths(&self) -> bool {
+        self.severity == Severity::Note && ["vpn", "endpoints"].contains(&self.topic.as_str())
     }
 
     fn new(severity: Severity, code: &'static str, title: impl Into<String>) -> Self {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::checks::{self, Judged, Place, Severity, Verdict, gateway};
+use crate::checks::{Judged, Place, Severity, Verdict, gateway};
 use crate::connection::{Connection, Fallback};
 use crate::net::IfName;
 use crate::phrase;
@@ -26,6 +26,9 @@ pub struct Finding {
     pub severity: Severity,
     /// Something is wrong; otherwise it is only worth knowing.
     pub attention: bool,
+    /// It says why paths are used as they are: whoever shows paths shows it.
+    #[serde(skip)]
+    pub explains_paths: bool,
     /// A clause that a person reads.
     pub what: String,
     /// Its cause, where that is known.
@@ -74,14 +77,12 @@ pub(super) fn find(
 
 /// What `check` says of the same. Of what is only worth knowing, that which explains the paths on the screen.
 fn of_the_judge(judged: &Judged, place: &Place) -> Vec<Finding> {
-    let explains = |finding: &checks::Finding| {
-        finding.severity == Severity::Note && ["vpn", "endpoints"].contains(&finding.topic.as_str())
-    };
-    let told = judged.findings.iter().filter(|one| one.is_fault() || explains(one));
+    let told = judged.findings.iter().filter(|one| one.is_fault() || one.explains_paths());
     told.map(|finding| Finding {
         code: finding.code,
         severity: finding.severity,
         attention: finding.is_fault(),
+        explains_paths: finding.explains_paths(),
         what: format!("{}: {}", finding.topic, finding.title),
         why: finding.why.clone(),
         advice: finding.advice.clone(),
@@ -168,6 +169,7 @@ fn fault(
         code,
         severity: Severity::Warning,
         attention: true,
+        explains_paths: false,
         what: what.into(),
         why: (!why.is_empty()).then(|| why.to_owned()),
         advice: None,
@@ -294,7 +296,8 @@ fn relays_away(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
 /// MPTCP connections to elsewhere, and none of them on two paths though there are two; or no connection at all.
 fn single(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
     let Some(connections) = &seen.connections else { return };
-    if judged.usable_paths.len() < 2 {
+    // What a VPN takes goes through its tunnel alone, whatever the server could.
+    if judged.usable_paths.len() < 2 || judged.proposal.captured().is_some() {
         return;
     }
     let away = || connections.iter().filter(|one| !one.remote.ip().is_loopback());
