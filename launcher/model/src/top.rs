@@ -280,7 +280,8 @@ impl Tracker {
         let mut lines: Vec<PathLine> = Vec::new();
         let mut round_trips: BTreeMap<&IfName, u32> = BTreeMap::new();
         let whereabouts = Whereabouts::of(seen);
-        for subflow in seen.connections.iter().flatten().flat_map(Connection::open_subflows) {
+        let open = |connection| whereabouts.open(connection);
+        for subflow in seen.connections.iter().flatten().flat_map(open) {
             if let Some(link) = whereabouts.link(subflow).filter(|_| subflow.rtt_us > 0) {
                 let lowest = round_trips.entry(link).or_insert(u32::MAX);
                 *lowest = (*lowest).min(subflow.rtt_us);

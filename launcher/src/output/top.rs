@@ -244,6 +244,7 @@ fn details(snapshot: &Snapshot) -> Vec<Vec<Piece>> {
         let link = subflow.link.as_ref().map_or("?", |link| link.as_str());
         let rate = units::rate(history.last().copied().unwrap_or(0));
         let state = match (subflow.open, subflow.stale, subflow.backup) {
+            (false, _, _) if subflow.down => "  link down",
             (false, _, _) => "  not open",
             (_, true, _) => "  no answer",
             (_, _, true) => "  backup",

@@ -64,7 +64,7 @@ pub(super) fn find(
         on_the_way(seen, &mut all);
         // Where a fault is told, it is the reason.
         if !all.iter().any(|finding| finding.attention) {
-            single(seen, judged, &mut all);
+            single(seen, judged, whereabouts, &mut all);
         }
     }
     relay_silent(seen, &mut all);
@@ -193,7 +193,7 @@ fn unlisted(seen: &Seen, all: &mut Vec<Finding>) {
 fn subflows_stale(seen: &Seen, whereabouts: &Whereabouts<'_>, all: &mut Vec<Finding>) {
     let mut stale: BTreeMap<Option<&IfName>, usize> = BTreeMap::new();
     for connection in seen.connections.iter().flatten() {
-        for subflow in connection.open_subflows().filter(|subflow| subflow.stale) {
+        for subflow in whereabouts.open(connection).filter(|subflow| subflow.stale) {
             *stale.entry(whereabouts.link(subflow)).or_default() += 1;
         }
     }
@@ -222,7 +222,7 @@ fn paths_silent(
         if connection.fallback.is_some() || connection.idle_ms().is_none_or(|idle| idle > BUSY_MS) {
             continue;
         }
-        for subflow in connection.open_subflows() {
+        for subflow in whereabouts.open(connection) {
             if let Some(link) = whereabouts.link(subflow) {
                 let of_link = silence.entry(link).or_insert((u32::MAX, true));
                 of_link.0 = of_link.0.min(subflow.idle_ms);
@@ -294,7 +294,7 @@ fn relays_away(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
 }
 
 /// MPTCP connections to elsewhere, and none of them on two paths though there are two; or no connection at all.
-fn single(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
+fn single(seen: &Seen, judged: &Judged, whereabouts: &Whereabouts<'_>, all: &mut Vec<Finding>) {
     let Some(connections) = &seen.connections else { return };
     // What a VPN takes goes through its tunnel alone, whatever the server could.
     if judged.usable_paths.len() < 2 || judged.proposal.captured().is_some() {
@@ -307,9 +307,11 @@ fn single(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
     }
     // The path manager opens further subflows once data has been answered (RFC 8684 section 3.1).
     let moved = |one: &&Connection| one.sent + one.received > 0;
-    let single: Vec<&Connection> =
-        away().filter(|one| state_of(one) == State::SinglePath).filter(moved).collect();
-    let multipath = away().any(|one| state_of(one) == State::Multipath);
+    let single: Vec<&Connection> = away()
+        .filter(|one| state_of(one, whereabouts) == State::SinglePath)
+        .filter(moved)
+        .collect();
+    let multipath = away().any(|one| state_of(one, whereabouts) == State::Multipath);
     let Some(first) = single.first().filter(|_| !multipath) else { return };
     let count = phrase::count(single.len(), "connection");
     let what = format!("{count} with one path each, and none with more");

@@ -94,7 +94,7 @@ pub(super) fn path_rows(
     // One walk over all subflows, however many paths there are.
     let mut carried: BTreeMap<(&IfName, bool), (usize, u32)> = BTreeMap::new();
     for connection in seen.connections.iter().flatten() {
-        for subflow in connection.open_subflows() {
+        for subflow in whereabouts.open(connection) {
             if let Some(link) = whereabouts.link(subflow) {
                 let of_link =
                     carried.entry((link, subflow.local.is_ipv4())).or_insert((0, u32::MAX));
