@@ -234,6 +234,24 @@ fn a_vpn_that_nothing_is_led_around_is_right_for_every_verb() {
 }
 
 #[test]
+fn an_endpoint_whose_address_lapsed_waits_for_it_and_no_verb_takes_it_away() {
+    let lab = Uplinks::two_subnets(RATE);
+    lab.client.setup("");
+    let set_up = lab.client.state();
+    ip(&lab, "address del 10.2.0.1/24 dev w2");
+    let checked = agree(&lab.client, "lapsed");
+    checked.finds(&[], "lapsed");
+    assert_eq!(checked.fixes(), [""; 0], "{:#}", checked.0["findings"]);
+    let note = checked.topic("endpoints");
+    assert_eq!(note["title"], "10.2.0.1 (id 2) waits for w2, which has no address");
+    ip(&lab, "address add 10.2.0.1/24 dev w2");
+    ip(&lab, "route add default via 10.2.0.254 dev w2 metric 200");
+    lab.client.setup("");
+    agree(&lab.client, "it is back").finds(&[], "it is back");
+    assert_same(&set_up, &lab.client.state(), "it is back");
+}
+
+#[test]
 fn one_command_mends_an_address_that_changed_and_every_verb_names_it() {
     let lab = Uplinks::two_subnets(RATE);
     lab.client.setup("");
