@@ -252,6 +252,23 @@ fn an_endpoint_whose_address_lapsed_waits_for_it_and_no_verb_takes_it_away() {
 }
 
 #[test]
+fn of_a_set_up_that_is_stale_the_first_change_says_whether_it_adds_or_removes() {
+    let lab = Uplinks::two_subnets(RATE);
+    lab.client.setup("");
+    lab.number_v6(1);
+    let checked = agree(&lab.client, "IPv6 came");
+    checked.finds(&["setup.stale"], "IPv6 came");
+    let why = checked.topic("setup")["why"].as_str().expect("a text").to_owned();
+    let dry_run = lab.client.tool("setup --dry-run").env("COLUMNS", "200").run().ok().stdout;
+    let first = dry_run.lines().find(|line| line.starts_with("  - ") || line.starts_with("  + "));
+    let verb = if first.expect("a change").starts_with("  - ") { "remove" } else { "add" };
+    assert!(
+        why.contains(&format!(" the first: {verb} the endpoint 10.1.0.1 ")),
+        "{why}: {dry_run}"
+    );
+}
+
+#[test]
 fn one_command_mends_an_address_that_changed_and_every_verb_names_it() {
     let lab = Uplinks::two_subnets(RATE);
     lab.client.setup("");

@@ -2,6 +2,7 @@
 //! is the set-up as it was made.
 
 use super::{Context, Finding, SETUP, Severity};
+use crate::change::Change;
 use crate::proposal;
 
 /// The code of the finding that nothing is set up, because a VPN takes the traffic.
@@ -42,9 +43,16 @@ pub(super) fn setup(context: &Context, told: &[Finding]) -> Vec<Finding> {
     }
     let count = proposal.plan.steps.len();
     let first = &proposal.plan.steps[0].change;
+    // The noun alone would read as if it were to be made.
+    let what = match first {
+        Change::Add(_) => "add",
+        Change::Remove(_) => "remove",
+        Change::Flags { .. } | Change::Limits { .. } | Change::Sysctl { .. } => "change",
+    };
+    let first = format!("{what} the {} {first}", first.noun());
     let changes = match count {
-        1 => format!("one change is due: {} {first}", first.noun()),
-        _ => format!("{count} changes are due, the first: {} {first}", first.noun()),
+        1 => format!("one change is due: {first}"),
+        _ => format!("{count} changes are due, the first: {first}"),
     };
     let finding = if proposal.others_bond(&context.seen.host) {
         Finding::note("setup.others", "others bond the links; mptcpize setup has made nothing")
