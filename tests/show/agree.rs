@@ -234,6 +234,33 @@ fn a_vpn_that_nothing_is_led_around_is_right_for_every_verb() {
 }
 
 #[test]
+fn of_a_second_link_that_is_no_path_every_verb_says_why() {
+    let away = "10.2.0.1 (id 2) waits for its link, which is away";
+    for (set_up, line, told, planned) in [
+        (false, "link set w2 down", "w2 is none: ", "Left out: "),
+        (false, "route del default dev w2", "w2 is none: ", "Left out: "),
+        (true, "link delete w2", away, away),
+    ] {
+        let lab = Uplinks::two_subnets(RATE);
+        if set_up {
+            lab.client.setup("");
+        }
+        ip(&lab, line);
+        let top = if cfg!(feature = "top") { "top --once" } else { "status" };
+        for (verb, told) in
+            [("status", told), ("check", told), (top, told), ("setup --dry-run", planned)]
+        {
+            let said = lab.client.tool(verb).env("COLUMNS", "200").run().ok().stdout;
+            assert!(said.contains(told), "{line}: {verb} and {told}: {said}");
+        }
+        let metrics = lab.client.tool("metrics").run().ok().stdout;
+        let up =
+            |link, is| metrics.contains(&format!("\nmptcpize_path_up{{link=\"{link}\"}} {is}\n"));
+        assert!(up("w1", 1) && up("w2", 0) == set_up, "{line}: {metrics}");
+    }
+}
+
+#[test]
 fn an_endpoint_whose_address_lapsed_waits_for_it_and_no_verb_takes_it_away() {
     let lab = Uplinks::two_subnets(RATE);
     lab.client.setup("");

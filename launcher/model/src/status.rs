@@ -162,6 +162,9 @@ pub struct Report {
     pub usable_paths: Vec<IfName>,
     /// The paths, best first, those without a carrier too.
     pub paths: Vec<PathRow>,
+    /// Links that were set up here and are no path now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub away: Vec<IfName>,
     /// How long the rates were measured; none where nothing had moved for a second.
     pub rates_over_ms: Option<u64>,
     /// How many connections there are; none where the kernel does not say.
@@ -232,6 +235,7 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         verdict: worst.unwrap_or_default(),
         findings,
         usable_paths: judged.usable_paths,
+        away: paths::away(seen, &paths),
         paths,
         rates_over_ms: seen.rates.as_ref().map(|rates| rates.over_ms),
         counts: seen.connections.as_deref().map(|all| counts(all, &whereabouts)),

@@ -137,6 +137,13 @@ pub fn stalled(daemon: Option<&Running>) -> BTreeMap<IfName, String> {
     daemon.map(|daemon| daemon.status.stalled.clone()).unwrap_or_default()
 }
 
+/// The links that a running daemon leaves out because they come and go, and why.
+pub fn held(daemon: Option<&Running>) -> BTreeMap<IfName, String> {
+    let Some(Running { status, .. }) = daemon else { return BTreeMap::new() };
+    let left_out = status.held.iter().filter(|held| status.left_out.contains(&held.link));
+    left_out.map(|held| (held.link.clone(), held.why.clone())).collect()
+}
+
 fn place(directory: &Path, netns: u64) -> PathBuf {
     directory.join(format!("netns-{netns}.daemon"))
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::output::wrap;
-use mptcpize_model::checks::{Finding, Judged, Place, SETUP, Verdict};
+use mptcpize_model::checks::{Finding, Judged, Place, SETUP, Severity, Verdict};
 
 /// Is this a fault that the plan leaves as it is?
 fn stays(finding: &&Finding) -> bool {
@@ -35,7 +35,9 @@ pub fn rest(judged: &Judged, place: &Place) -> String {
 /// there is none.
 pub fn notes(judged: &Judged, place: &Place, width: usize) -> String {
     let mut text = String::new();
-    for finding in judged.findings.iter().filter(|one| one.explains_paths()) {
+    // Why links are no paths stands among what the plan leaves out.
+    let told = |one: &&Finding| one.explains_paths() && one.severity == Severity::Note;
+    for finding in judged.findings.iter().filter(told) {
         text.push('\n');
         let mut paragraph = |start: &str, said: &str| {
             let mut start = start.to_owned();

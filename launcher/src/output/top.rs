@@ -170,7 +170,11 @@ fn findings(snapshot: &Snapshot, width: usize) -> Vec<Vec<Piece>> {
             true => (format!(" {} ", verdict.mark()), Some(status::tone(verdict))),
             false => (" – ".to_owned(), Some(Tone::Quiet)),
         };
-        for line in wrap(&finding.what, width.saturating_sub(3)) {
+        // A fault has its remedy below; of what explains the paths the cause is what it is shown for.
+        let why = finding.why.as_ref().filter(|_| finding.code == "paths.one");
+        let what =
+            why.map_or_else(|| finding.what.clone(), |why| format!("{}: {why}", finding.what));
+        for line in wrap(&what, width.saturating_sub(3)) {
             let first = std::mem::replace(&mut mark, ("   ".to_owned(), None));
             lines.push(vec![first, (line, None)]);
         }

@@ -107,8 +107,14 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
 /// Why further links are no paths: the question of who has one only.
 fn why_no_other(context: &Context) -> Option<String> {
     let others = context.proposal.desired.left_out.iter().filter(|left| left.what != "lo");
-    let all: Vec<String> =
-        others.map(|left| format!("{} is none: {}", left.what, left.why)).collect();
+    let all: Vec<String> = others
+        .map(|left| {
+            // Such a link is left out by the daemon, not by the settings.
+            let held = context.seen.held.iter().find(|(dev, _)| left.what == dev.as_str());
+            let why = held.map_or_else(|| left.why.clone(), |(_, why)| format!("held back: {why}"));
+            format!("{} is none: {why}", left.what)
+        })
+        .collect();
     let (told, rest) = all.split_at(all.len().min(3));
     let more = match rest.len() {
         0 => String::new(),

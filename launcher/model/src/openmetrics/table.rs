@@ -62,8 +62,13 @@ pub(super) const TABLE: &[Family] = &[
     row(
         "path_up",
         Gauge,
-        "Whether the link of a path has a carrier, and nothing is known to keep it from passing data",
-        |from, into| each_path(from, into, PathRow::is_up),
+        "Whether a link that is a path or was set up as one can carry data, as far as is known",
+        |from, into| {
+            each_path(from, into, PathRow::is_up);
+            for dev in &from.report.away {
+                into.add(&[("link", dev.as_str())], false);
+            }
+        },
     ),
     row("path_backup", Gauge, "Whether a path is used only while no other can be", |from, into| {
         each_path(from, into, PathRow::is_backup);

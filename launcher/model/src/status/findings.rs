@@ -83,7 +83,11 @@ fn of_the_judge(judged: &Judged, place: &Place) -> Vec<Finding> {
         severity: finding.severity,
         attention: finding.is_fault(),
         explains_paths: finding.explains_paths(),
-        what: format!("{}: {}", finding.topic, finding.title),
+        what: match finding.code {
+            // The number of paths is in the first line, and why there is no other is the news.
+            "paths.one" => "paths: there is no other".to_owned(),
+            _ => format!("{}: {}", finding.topic, finding.title),
+        },
         why: finding.why.clone(),
         advice: finding.advice.clone(),
         fix: place.line(&finding.fix),

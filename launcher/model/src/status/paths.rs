@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Seen, Whereabouts};
 use crate::mptcp::Flags;
 use crate::net::{Family, IfName};
+use crate::unwanted;
 use crate::uplinks::Path;
 
 /// What a path is used for.
@@ -149,6 +150,19 @@ fn usage(seen: &Seen, path: &Path, first_of_family: bool) -> Use {
         None if first_of_family => Use::Initial,
         None => Use::Nothing,
     }
+}
+
+/// The links that were set up here and are no path now, though nobody left them out: off, without an address or a
+/// gateway, gone, or held back.
+pub(super) fn away(seen: &Seen, rows: &[PathRow]) -> Vec<IfName> {
+    let observed = &seen.observed;
+    let is_meant = |dev: &IfName| {
+        observed.held.contains_key(dev) || !unwanted::is_left_out(&observed.asked, dev)
+    };
+    let recorded = observed.host.recorded.iter().map(|recorded| &recorded.dev);
+    let known: BTreeSet<&IfName> = recorded.chain(observed.held.keys()).collect();
+    let paths = links(rows);
+    known.into_iter().filter(|dev| !paths.contains(dev) && is_meant(dev)).cloned().collect()
 }
 
 /// The distinct links of paths.

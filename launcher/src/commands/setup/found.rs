@@ -24,6 +24,7 @@ pub(super) fn look(terms: &Terms, state: HostState) -> Judged {
         daemon: daemon.is_some_and(|daemon| daemon.status.healed.is_some()),
         followed: daemon.is_some(),
         stalled: published::stalled(daemon),
+        held: published::held(daemon),
         system: Root::host().ok().as_deref().and_then(system::standing),
         ..check::glance(state, config, filter)
     };
