@@ -38,11 +38,12 @@ fn transfer(lab: &Uplinks, verb: &str) -> Running {
 
 /// Waits until the daemon says of a link that nothing passes it, and has acted on it.
 fn is_set_aside(lab: &Uplinks, link: usize) {
+    let standing = format!("w1 and w2 are set up; paths: nothing passes w{link}");
     wait::until(&format!("w{link} is set aside: {}", status(&lab.client)), || {
         let held = status(&lab.client)["status"]["held"][0].clone();
         held["link"] == format!("w{link}")
             && held["why"].as_str().is_some_and(|why| why.starts_with("nothing passes it: "))
-            && status(&lab.client)["status"]["standing"] == "w1 and w2 are set up"
+            && status(&lab.client)["status"]["standing"] == standing
             && lab.client.net.ip("mptcp endpoint show").contains("backup")
     });
 }

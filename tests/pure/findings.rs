@@ -50,6 +50,11 @@ fn each_observation_gives_its_findings() {
     let table: &[Row] = &[
         ("all is well", |_| (), &[]),
         (
+            "a link that the daemon found dead",
+            |seen| drop(seen.stalled.insert(name("wwan0"), "its gateway does not answer".into())),
+            &["paths.held"],
+        ),
+        (
             "a kernel without MPTCP",
             |seen| (seen.host.kernel.mptcp, seen.socket) = (Flavour::Absent, Socket::Absent),
             &["kernel.absent", "shim", "endpoints", "limits", "counters"],

@@ -5,7 +5,7 @@
 
 use crate::support::agree::agree;
 use crate::support::tunnel::{self, Style};
-use crate::support::uplinks::Uplinks;
+use crate::support::uplinks::{Uplinks, assert_same};
 use crate::support::wait;
 
 const RATE: &str = "15mbit";
@@ -190,6 +190,109 @@ fn a_vpn_that_is_led_around_is_told_by_all_and_its_end_too() {
     agree(&lab.client, "led around").finds(&["vpn.leak"], "led around");
     lab.client.setup("undo");
     agree(&lab.client, "nothing is set up").finds(&[], "nothing is set up");
+}
+
+/// What each verb says of a VPN that nothing is led around: the cause, that nothing is to be done, and what bonds
+/// all the same.
+#[test]
+fn a_vpn_that_nothing_is_led_around_is_right_for_every_verb() {
+    for (style, set_up) in
+        [(Style::Halves, false), (Style::Halves, true), (Style::LowerMetric, false)]
+    {
+        let lab = tunnel::host();
+        if set_up {
+            lab.client.setup("");
+        }
+        let _vpn = tunnel::connect(&lab, style);
+        let name = format!("{style:?}, set up: {set_up}");
+        agree(&lab.client, &name).finds(&[], &name);
+        let top = if cfg!(feature = "top") { "top --once" } else { "status" };
+        for verb in ["status", "check", top, "setup --dry-run", "setup --dry-run --exit-code"] {
+            let told = lab.client.tool(verb).env("COLUMNS", "200").run();
+            assert_eq!(told.code(), 0, "{name}, {verb}: {told}");
+            let has = |text: &str| told.stdout.contains(text);
+            assert!(
+                has("traffic of this host leaves by tun0, which is no uplink"),
+                "{name}: {told}"
+            );
+            assert!(
+                has("do: mptcpize setup --beside-vpn ") || has("do   mptcpize setup --beside-vpn "),
+                "{name}: {told}"
+            );
+            let more = ["every path is ready", "check HOST", "fix: ", "error: "];
+            assert!(!more.into_iter().any(has), "{name}, {verb}: {told}");
+        }
+        let before = lab.client.state();
+        let refused = lab.client.tool("setup").run();
+        assert_eq!(refused.code(), 1, "{name}: it was asked to bond, and does not: {refused}");
+        assert!(
+            refused.stderr.contains("fix: sudo mptcpize setup --beside-vpn\n"),
+            "{name}: {refused}"
+        );
+        assert_same(&before, &lab.client.state(), &name);
+    }
+}
+
+#[test]
+fn of_a_second_link_that_is_no_path_every_verb_says_why() {
+    let away = "10.2.0.1 (id 2) waits for its link, which is away";
+    for (set_up, line, told, planned) in [
+        (false, "link set w2 down", "w2 is none: ", "Left out: "),
+        (false, "route del default dev w2", "w2 is none: ", "Left out: "),
+        (true, "link delete w2", away, away),
+    ] {
+        let lab = Uplinks::two_subnets(RATE);
+        if set_up {
+            lab.client.setup("");
+        }
+        ip(&lab, line);
+        let top = if cfg!(feature = "top") { "top --once" } else { "status" };
+        for (verb, told) in
+            [("status", told), ("check", told), (top, told), ("setup --dry-run", planned)]
+        {
+            let said = lab.client.tool(verb).env("COLUMNS", "200").run().ok().stdout;
+            assert!(said.contains(told), "{line}: {verb} and {told}: {said}");
+        }
+        let metrics = lab.client.tool("metrics").run().ok().stdout;
+        let up =
+            |link, is| metrics.contains(&format!("\nmptcpize_path_up{{link=\"{link}\"}} {is}\n"));
+        assert!(up("w1", 1) && up("w2", 0) == set_up, "{line}: {metrics}");
+    }
+}
+
+#[test]
+fn an_endpoint_whose_address_lapsed_waits_for_it_and_no_verb_takes_it_away() {
+    let lab = Uplinks::two_subnets(RATE);
+    lab.client.setup("");
+    let set_up = lab.client.state();
+    ip(&lab, "address del 10.2.0.1/24 dev w2");
+    let checked = agree(&lab.client, "lapsed");
+    checked.finds(&[], "lapsed");
+    assert_eq!(checked.fixes(), [""; 0], "{:#}", checked.0["findings"]);
+    let note = checked.topic("endpoints");
+    assert_eq!(note["title"], "10.2.0.1 (id 2) waits for w2, which has no address");
+    ip(&lab, "address add 10.2.0.1/24 dev w2");
+    ip(&lab, "route add default via 10.2.0.254 dev w2 metric 200");
+    lab.client.setup("");
+    agree(&lab.client, "it is back").finds(&[], "it is back");
+    assert_same(&set_up, &lab.client.state(), "it is back");
+}
+
+#[test]
+fn of_a_set_up_that_is_stale_the_first_change_says_whether_it_adds_or_removes() {
+    let lab = Uplinks::two_subnets(RATE);
+    lab.client.setup("");
+    lab.number_v6(1);
+    let checked = agree(&lab.client, "IPv6 came");
+    checked.finds(&["setup.stale"], "IPv6 came");
+    let why = checked.topic("setup")["why"].as_str().expect("a text").to_owned();
+    let dry_run = lab.client.tool("setup --dry-run").env("COLUMNS", "200").run().ok().stdout;
+    let first = dry_run.lines().find(|line| line.starts_with("  - ") || line.starts_with("  + "));
+    let verb = if first.expect("a change").starts_with("  - ") { "remove" } else { "add" };
+    assert!(
+        why.contains(&format!(" the first: {verb} the endpoint 10.1.0.1 ")),
+        "{why}: {dry_run}"
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::agree::agree;
 use crate::support::tunnel::{self, Style};
-use crate::support::uplinks::{Station, Uplinks, assert_same};
+use crate::support::uplinks::{PORT, SERVER_V4, Station, Uplinks, assert_same, transfer_py};
 use crate::support::{Running, tool, wait};
 
 const RATE: &str = "15mbit";
@@ -187,6 +187,39 @@ fn after_every_fault_a_daemon_says_what_all_verbs_say() {
         comes_to(&lab, standing, found, paths, name);
         drop(daemon);
     }
+}
+
+#[test]
+fn of_a_link_that_passes_nothing_a_daemon_says_what_all_verbs_say() {
+    let lab = Uplinks::two_subnets(RATE);
+    let _server = lab.serve();
+    let daemon = follow(&lab);
+    comes_to(&lab, BOTH, &[], &["w1", "w2"], "set up");
+    lab.router.ip("link set r1 arp off");
+    ip(&lab, "neighbour flush dev w1");
+    // It makes the kernel ask for the gateway. With MPTCP it would be counted as a SYN that vanished.
+    let client = lab.client.command("python3").arg(transfer_py());
+    let waits = client.args(["get", SERVER_V4, &PORT.to_string(), "1000"]).quiet().start();
+    let standing = format!("{BOTH}; paths: nothing passes w1");
+    comes_to(&lab, &standing, &["paths.held"], &["w2"], "a silent gateway");
+    for verb in ["status", if cfg!(feature = "top") { "top --once" } else { "status" }] {
+        let screen = lab.client.tool(verb).env("COLUMNS", "120").run().stdout;
+        let row = screen.lines().find(|line| line.trim_start().starts_with("w1 "));
+        assert!(row.is_some_and(|row| row.contains("passes nothing")), "{screen}");
+        assert!(screen.contains(" paths: nothing passes w1\n"), "{screen}");
+    }
+    let metrics = lab.client.tool("metrics").run().ok().stdout;
+    for line in [
+        "mptcpize_attention 1",
+        "mptcpize_usable_paths 1",
+        "mptcpize_path_up{link=\"w1\"} 0",
+        "mptcpize_path_up{link=\"w2\"} 1",
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line} in {metrics}");
+    }
+    lab.router.ip("link set r1 arp on");
+    comes_to(&lab, BOTH, &[], &["w1", "w2"], "it answers again");
+    drop((waits, daemon));
 }
 
 #[test]

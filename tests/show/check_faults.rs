@@ -210,11 +210,6 @@ fn faults_of_limits_endpoints_and_sysctls() {
                 found: &["endpoints.vanished"],
             },
             Fault {
-                name: "an endpoint on an address that has gone",
-                make: |lab| ip(lab, "address del 10.2.0.1/24 dev w2"),
-                found: &["endpoints.vanished"],
-            },
-            Fault {
                 name: "an endpoint that names another link",
                 make: |lab| {
                     ip(lab, "mptcp endpoint flush");

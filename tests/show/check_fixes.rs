@@ -112,8 +112,8 @@ const TWO: &[Fault] = &[
         host.sysctl("net/mptcp/allow_join_initial_addr_port", "0");
     }),
     fault("endpoints.missing", "flushed", |host| host.ip("mptcp endpoint flush")),
-    fault("endpoints.vanished", "its address has gone", |host| {
-        host.ip("address del 10.2.0.1/24 dev {2}");
+    fault("endpoints.vanished", "nobody has its address", |host| {
+        host.ip("mptcp endpoint add 10.9.9.9 subflow");
     }),
     fault("endpoints.wrong_link", "it names another link", |host| {
         host.ip("mptcp endpoint flush");

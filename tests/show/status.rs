@@ -34,6 +34,50 @@ fn two_uplinks() -> Lab {
     lab
 }
 
+/// The links of the open subflows of a connection, and of those that the kernel keeps in vain.
+fn links(connection: &Value, which: &str) -> Vec<Value> {
+    let all = connection["subflows"].as_array().expect("a list").iter();
+    all.filter(|one| one[which] == true).map(|one| one["link"].clone()).collect()
+}
+
+/// The kernel keeps such a subflow established for minutes.
+#[test]
+fn a_link_that_is_off_or_gone_is_no_path_of_a_connection_any_more() {
+    for (line, told) in [
+        ("link set w2 down", ", w2 down"),
+        ("address del 10.2.0.1/24 dev w2", ", w2 down"),
+        ("link delete w2", ", a link down"),
+    ] {
+        let lab = two_uplinks();
+        let listener = listener(&lab.server, SERVER);
+        let ends = connection(&lab.client, SERVER, &listener);
+        subflows(&lab, 2);
+        lab.client.ip(line);
+        let seen = json(&lab.client);
+        let one = &seen["connections"][0];
+        assert_eq!((&one["state"], links(one, "open")), (&"single_path".into(), vec!["w1".into()]));
+        assert_eq!(
+            (links(one, "down").len(), &seen["counts"]["multipath"]),
+            (1, &0.into()),
+            "{line}"
+        );
+        let screen = status(&lab.client, "").stdout;
+        let row = screen.lines().find(|row| row.contains(SERVER)).expect("it is shown");
+        assert!(row.contains(&format!("MPTCP, 1 path{told}")), "{line}: {row}");
+        if cfg!(feature = "top") {
+            let top = tool(&["top", "--once"]).env("LC_ALL", "C.UTF-8").env("COLUMNS", "120");
+            let frame = top.within(&lab.client).run().stdout;
+            let row = frame.lines().find(|row| row.contains("→ 10.99.0.1")).expect("it is shown");
+            assert_eq!(
+                (row.matches('●').count(), row.contains(" down ")),
+                (1, true),
+                "{line}: {row}"
+            );
+        }
+        drop(ends);
+    }
+}
+
 /// Waits until the client's only connection has so many open subflows; one that joins is listed before.
 fn subflows(lab: &Lab, count: usize) -> Value {
     let mut seen = Value::Null;
@@ -55,13 +99,7 @@ fn a_connection_over_two_paths_is_shown_with_both_and_its_program() {
     let one = &seen["connections"][0];
     assert_eq!((&one["state"], &one["remote"]), (&"multipath".into(), &SERVER.into()));
     assert_eq!(one["program"]["pid"], std::process::id());
-    let links: Vec<&Value> = one["subflows"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|subflow| &subflow["link"])
-        .collect();
-    assert_eq!(links, ["w1", "w2"]);
+    assert_eq!(links(one, "open"), ["w1", "w2"]);
     assert!(one["subflows"][0]["rtt_us"].as_u64().is_some_and(|rtt| rtt > 0), "{one}");
     // The token is the one that ss shows.
     let token = one["token"].as_str().expect("it has one").trim_start_matches('0');
@@ -165,11 +203,11 @@ fn a_host_that_is_not_set_up_wants_attention_and_its_fix_helps() {
     let after = lab.client.tool("status").env("LC_ALL", "C.UTF-8").run();
     assert_eq!(after.code(), 0, "{after}");
     assert!(after.stdout.contains("s ago (undo: mptcpize setup undo)"), "{after}");
-    // An endpoint whose address goes away.
-    lab.client.net.ip("address del 10.2.0.1/24 dev w2");
+    // An endpoint whose address nobody has.
+    lab.client.net.ip("mptcp endpoint add 10.9.9.9 subflow");
     let gone = lab.client.tool("status").run();
     assert_eq!(gone.code(), 3, "{gone}");
-    assert!(gone.stdout.contains("endpoints: 10.2.0.1 (id 2) is on no link"), "{gone}");
+    assert!(gone.stdout.contains("endpoints: 10.9.9.9 (id 3) is on no link"), "{gone}");
     let fix = gone.stdout.split("fix: mptcpize ").find(|rest| rest.starts_with("endpoint"));
     let fix = fix.and_then(|fix| fix.lines().next()).expect("it has a fix");
     lab.client.tool(fix).run().silent();

@@ -74,7 +74,7 @@ pub fn agree(station: &Station, what: &str) -> Checked {
     }
 
     let (dry, _) = json(station, "setup --dry-run --json");
-    // Where MPTCP is not there at all, or a VPN has the traffic, it refuses to plan.
+    // Where MPTCP is not there at all it refuses to plan.
     if dry.is_object() && dry.get("error").is_none() {
         let planned: Told = list(&dry).map(told).collect();
         assert_eq!(planned, expected, "{what}: setup --dry-run and check");

@@ -12,7 +12,7 @@ pub mod relays;
 mod seen;
 pub mod served;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::checks::{Scope, Verdict, judge};
 use crate::connection::{Connection, Fallback, Phase, Subflow};
 use crate::daemon::Judgement;
 use crate::mptcp::Limits;
-use crate::net::IfName;
+use crate::net::{IfName, Link};
 use crate::system::Standing;
 use crate::{Flavour, HostState, Manager};
 
@@ -78,6 +78,8 @@ pub struct SubflowRow {
     pub remote_id: u8,
     /// It can carry data.
     pub open: bool,
+    /// The kernel keeps it open though its link is off, without a carrier or gone, or its address is.
+    pub down: bool,
     /// The smoothed round trip; none before the first.
     pub rtt_us: Option<u32>,
     /// Bytes sent, again ones included.
@@ -156,10 +158,13 @@ pub struct Report {
     pub verdict: Verdict,
     /// What wants it, and what is worth knowing.
     pub findings: Vec<Finding>,
-    /// The links that are paths and have a carrier, best first: what is counted.
+    /// The links that are paths, have a carrier and are not known to pass nothing, best first: what is counted.
     pub usable_paths: Vec<IfName>,
     /// The paths, best first, those without a carrier too.
     pub paths: Vec<PathRow>,
+    /// Links that were set up here and are no path now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub away: Vec<IfName>,
     /// How long the rates were measured; none where nothing had moved for a second.
     pub rates_over_ms: Option<u64>,
     /// How many connections there are; none where the kernel does not say.
@@ -230,9 +235,10 @@ pub fn report(seen: &Seen, shown: usize) -> Report {
         verdict: worst.unwrap_or_default(),
         findings,
         usable_paths: judged.usable_paths,
+        away: paths::away(seen, &paths),
         paths,
         rates_over_ms: seen.rates.as_ref().map(|rates| rates.over_ms),
-        counts: seen.connections.as_deref().map(counts),
+        counts: seen.connections.as_deref().map(|all| counts(all, &whereabouts)),
         connections: all.iter().take(shown).map(|one| row(one, seen, &whereabouts)).collect(),
         elsewhere: None,
         programs_hidden: seen.programs_hidden,
@@ -263,24 +269,28 @@ fn availability(state: &HostState) -> Availability {
     }
 }
 
-fn counts(all: &[Connection]) -> Counts {
-    let count = |wanted| all.iter().filter(|one| state_of(one) == wanted).count();
+fn counts(all: &[Connection], whereabouts: &Whereabouts<'_>) -> Counts {
+    let count = |wanted| all.iter().filter(|one| state_of(one, whereabouts) == wanted).count();
     Counts { all: all.len(), multipath: count(State::Multipath), fallback: count(State::Tcp) }
 }
 
 /// What a connection is.
-pub fn state_of(connection: &Connection) -> State {
+pub fn state_of(connection: &Connection, whereabouts: &Whereabouts<'_>) -> State {
     match (connection.phase, connection.fallback) {
         (Phase::Connecting, _) => State::Connecting,
         (Phase::Closing, _) => State::Closing,
         (Phase::Open, Some(_)) => State::Tcp,
-        (Phase::Open, None) if connection.open_subflows().count() > 1 => State::Multipath,
+        (Phase::Open, None) if whereabouts.open(connection).count() > 1 => State::Multipath,
         (Phase::Open, None) => State::SinglePath,
     }
 }
 
-/// Which link a subflow uses.
+/// Which link a subflow uses, and whether that can carry anything.
 pub struct Whereabouts<'a> {
+    /// Links that are off or have no carrier.
+    down: BTreeSet<&'a IfName>,
+    /// Addresses of endpoints that are on no link.
+    vanished: BTreeSet<IpAddr>,
     bound: &'a BTreeMap<u32, IfName>,
     by_address: BTreeMap<IpAddr, &'a IfName>,
     loopback: Option<&'a IfName>,
@@ -290,7 +300,13 @@ impl<'a> Whereabouts<'a> {
     /// Of this host.
     pub fn of(seen: &'a Seen) -> Self {
         let addresses = &seen.observed.host.addresses;
+        let links = seen.observed.host.links.iter();
+        let has = |address| addresses.iter().any(|one| one.address == address);
+        let endpoints = seen.observed.host.endpoints.iter().map(|endpoint| endpoint.address);
+        let is_down = |link: &&Link| !link.up || !link.carrier;
         Whereabouts {
+            vanished: endpoints.filter(|address| !has(*address)).collect(),
+            down: links.filter(is_down).map(|link| &link.name).collect(),
             bound: &seen.links,
             // Of links with the same address the first has it; the others have one from us.
             by_address: addresses.iter().rev().map(|one| (one.address, &one.dev)).collect(),
@@ -302,6 +318,20 @@ impl<'a> Whereabouts<'a> {
                 .find(|link| link.loopback)
                 .map(|link| &link.name),
         }
+    }
+
+    /// The subflows that can carry data. The kernel keeps one open for minutes whose link is switched off.
+    pub fn open<'c>(&self, connection: &'c Connection) -> impl Iterator<Item = &'c Subflow> {
+        connection.open_subflows().filter(|subflow| !self.is_down(subflow))
+    }
+
+    /// Is its link off, without a carrier or gone, or its address? One that is on no link and is no endpoint's may
+    /// be a peer's, which a proxy answers for (`IP_TRANSPARENT`).
+    fn is_down(&self, subflow: &Subflow) -> bool {
+        // The number of a link that is there has a name.
+        let gone = subflow.bound.is_some_and(|index| !self.bound.contains_key(&index));
+        gone || self.vanished.contains(&subflow.local.ip())
+            || self.link(subflow).is_some_and(|link| self.down.contains(link))
     }
 
     /// The link that it is bound to, or else the one that has its address.
@@ -323,7 +353,8 @@ pub fn row(connection: &Connection, seen: &Seen, whereabouts: &Whereabouts<'_>) 
         remote: subflow.remote,
         local_id: subflow.local_id,
         remote_id: subflow.remote_id,
-        open: subflow.open,
+        open: subflow.open && !whereabouts.is_down(subflow),
+        down: subflow.open && whereabouts.is_down(subflow),
         rtt_us: Some(subflow.rtt_us).filter(|rtt| *rtt > 0),
         sent_bytes: subflow.sent,
         resent_bytes: subflow.resent,
@@ -338,7 +369,7 @@ pub fn row(connection: &Connection, seen: &Seen, whereabouts: &Whereabouts<'_>) 
         token: connection.token.map(|token| format!("{token:08x}")),
         local: connection.local,
         remote: connection.remote,
-        state: state_of(connection),
+        state: state_of(connection, whereabouts),
         fallback: connection.fallback,
         sent_bytes: connection.sent,
         received_bytes: connection.received,

@@ -45,6 +45,8 @@ pub struct PathLine {
     pub loss_permille: Option<u32>,
     /// It has no carrier.
     pub cut: bool,
+    /// It is up, and the daemon found that nothing passes it.
+    pub stalled: bool,
     /// What the link receives, in bits a second.
     pub received_bit_s: u64,
     /// What it sends.
@@ -85,7 +87,7 @@ pub struct Snapshot {
     pub verdict: Verdict,
     /// Whether the host has MPTCP, as in `status`.
     pub mptcp: Availability,
-    /// What wants attention, as in `status`.
+    /// What wants attention, and what explains the paths, as in `status`.
     pub findings: Vec<Finding>,
     /// How many links are paths and have a carrier.
     pub usable_paths: usize,
@@ -230,7 +232,7 @@ impl Tracker {
         let all = seen.connections.as_ref().map_or(0, Vec::len);
         let mut report = report(seen, 0);
         let paths = self.paths(seen, &report.paths);
-        report.findings.retain(|finding| finding.attention);
+        report.findings.retain(|finding| finding.attention || finding.explains_paths);
         Snapshot {
             clock,
             up_s: now_ms.saturating_sub(self.began_ms.unwrap_or(now_ms)) / 1_000,
@@ -278,7 +280,8 @@ impl Tracker {
         let mut lines: Vec<PathLine> = Vec::new();
         let mut round_trips: BTreeMap<&IfName, u32> = BTreeMap::new();
         let whereabouts = Whereabouts::of(seen);
-        for subflow in seen.connections.iter().flatten().flat_map(Connection::open_subflows) {
+        let open = |connection| whereabouts.open(connection);
+        for subflow in seen.connections.iter().flatten().flat_map(open) {
             if let Some(link) = whereabouts.link(subflow).filter(|_| subflow.rtt_us > 0) {
                 let lowest = round_trips.entry(link).or_insert(u32::MAX);
                 *lowest = (*lowest).min(subflow.rtt_us);
@@ -293,6 +296,7 @@ impl Tracker {
                 rtt_us: round_trips.get(&row.link).copied(),
                 loss_permille: self.losses.get(&row.link).and_then(|(_, part)| *part),
                 cut: !row.carrier,
+                stalled: row.stalled.is_some(),
                 received_bit_s,
                 sent_bit_s,
                 history: history.map(|all| all.iter().copied().collect()).unwrap_or_default(),

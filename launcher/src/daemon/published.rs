@@ -4,6 +4,7 @@
 //! The lock lies in a directory that only its owner can enter, so others go by the file: it names
 //! the process and when that was started, and is stale when there is no such process.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Exit};
 use crate::host::apply::lock::{self, Attempt, Lock};
 use mptcpize_model::daemon::Status;
+use mptcpize_model::net::IfName;
 
 /// The form that is written and read.
 const VERSION: u32 = 1;
@@ -128,6 +130,18 @@ pub fn running(directory: &Path, netns: u64) -> Option<Running> {
     let content: Content = serde_json::from_str(&text).ok()?;
     let same = content.version == VERSION && started(content.pid) == Some(content.start);
     same.then_some(Running { pid: content.pid, status: content.status })
+}
+
+/// The links that a running daemon found to pass nothing, and how it knows.
+pub fn stalled(daemon: Option<&Running>) -> BTreeMap<IfName, String> {
+    daemon.map(|daemon| daemon.status.stalled.clone()).unwrap_or_default()
+}
+
+/// The links that a running daemon leaves out because they come and go, and why.
+pub fn held(daemon: Option<&Running>) -> BTreeMap<IfName, String> {
+    let Some(Running { status, .. }) = daemon else { return BTreeMap::new() };
+    let left_out = status.held.iter().filter(|held| status.left_out.contains(&held.link));
+    left_out.map(|held| (held.link.clone(), held.why.clone())).collect()
 }
 
 fn place(directory: &Path, netns: u64) -> PathBuf {

@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use mptcpize_model::checks::{Finding, Judged, Place, SETUP, Verdict};
+use crate::output::wrap;
+use mptcpize_model::checks::{Finding, Judged, Place, SETUP, Severity, Verdict};
 
 /// Is this a fault that the plan leaves as it is?
 fn stays(finding: &&Finding) -> bool {
@@ -30,6 +31,31 @@ pub fn rest(judged: &Judged, place: &Place) -> String {
     text
 }
 
+/// The lines of what explains the paths and wants nothing done, such as a VPN that takes the traffic; empty where
+/// there is none.
+pub fn notes(judged: &Judged, place: &Place, width: usize) -> String {
+    let mut text = String::new();
+    // Why links are no paths stands among what the plan leaves out.
+    let told = |one: &&Finding| one.explains_paths() && one.severity == Severity::Note;
+    for finding in judged.findings.iter().filter(told) {
+        text.push('\n');
+        let mut paragraph = |start: &str, said: &str| {
+            let mut start = start.to_owned();
+            for line in wrap(said, width.saturating_sub(start.chars().count()).max(12)) {
+                let below = " ".repeat(start.chars().count());
+                let _ = writeln!(text, "{}{line}", std::mem::replace(&mut start, below));
+            }
+        };
+        paragraph("– ", &format!("{}: {}", finding.topic, finding.title));
+        finding.why.iter().for_each(|why| paragraph("    why: ", why));
+        finding.advice.iter().for_each(|advice| paragraph("    do: ", advice));
+        if let Some(fix) = place.line(&finding.fix) {
+            let _ = writeln!(text, "    fix: {fix}");
+        }
+    }
+    text
+}
+
 /// The plan as an object, with the judgement in it.
 pub fn json(mut plan: Value, judged: &Judged, place: &Place) -> Value {
     let finding = |finding: &Finding| {
@@ -44,6 +70,7 @@ pub fn json(mut plan: Value, judged: &Judged, place: &Place) -> Value {
     };
     plan["verdict"] = json!(judged.verdict());
     plan["usable_paths"] = json!(judged.usable_paths);
-    plan["findings"] = judged.faults().map(finding).collect();
+    let told = judged.findings.iter().filter(|one| one.is_fault() || one.explains_paths());
+    plan["findings"] = told.map(finding).collect();
     plan
 }

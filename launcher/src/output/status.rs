@@ -1,5 +1,6 @@
 //! The screen of `mptcpize status`, and its JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -151,7 +152,7 @@ fn path(row: &PathRow, report: &Report) -> Vec<Vec<Cell>> {
         (Some(bits), Some(_)) if bits >= NOTHING_BIT_S => units::rate(bits),
         _ => "idle".into(),
     };
-    let link = match row.carrier {
+    let link = match row.is_up() {
         true => cell(row.link.as_str()),
         false => (row.link.to_string(), Some(Tone::Bad)),
     };
@@ -163,6 +164,7 @@ fn path(row: &PathRow, report: &Report) -> Vec<Vec<Cell>> {
             let [link, received, sent] = if at == 0 { of_link.clone() } else { below() };
             let usage = match &address.usage {
                 _ if !row.carrier => ("no carrier".into(), Some(Tone::Bad)),
+                _ if row.stalled.is_some() => ("passes nothing".into(), Some(Tone::Bad)),
                 Use::Endpoint(flags) if flags.has(Flags::BACKUP) => cell("backup"),
                 Use::Endpoint(flags) => cell(flags.words().join(" ")),
                 Use::Initial => cell("initial"),
@@ -218,6 +220,12 @@ fn open(row: &ConnectionRow) -> impl Iterator<Item = &SubflowRow> {
     row.subflows.iter().filter(|subflow| subflow.open)
 }
 
+/// The links of subflows that the kernel keeps open though nothing can carry them.
+pub(super) fn down(row: &ConnectionRow) -> impl Iterator<Item = &str> {
+    let down = row.subflows.iter().filter(|subflow| subflow.down);
+    down.map(|subflow| subflow.link.as_ref().map_or("a link", |link| link.as_str()))
+}
+
 /// The links of a connection, each once, with a count where it has several subflows.
 fn links(row: &ConnectionRow) -> String {
     let mut names: Vec<(&str, usize)> = Vec::new();
@@ -253,6 +261,7 @@ fn state(row: &ConnectionRow) -> Cell {
     let of = |wanted: fn(&SubflowRow) -> bool| open(row).filter(|subflow| wanted(subflow)).count();
     let mut text = match (row.state, row.fallback) {
         (State::Multipath, _) => "multipath".to_owned(),
+        (State::SinglePath, _) if open(row).next().is_none() => "MPTCP, no path".to_owned(),
         (State::SinglePath, _) => "MPTCP, 1 path".to_owned(),
         (State::Connecting, _) => "connecting".to_owned(),
         (State::Closing, _) => "closing".to_owned(),
@@ -267,8 +276,12 @@ fn state(row: &ConnectionRow) -> Cell {
     if stale > 0 {
         let _ = write!(text, ", {stale} stale");
     }
+    let down: BTreeSet<&str> = down(row).collect();
+    for link in &down {
+        let _ = write!(text, ", {link} down");
+    }
     let tone = match row.state {
-        _ if stale > 0 => Some(Tone::Warning),
+        _ if stale > 0 || !down.is_empty() => Some(Tone::Warning),
         State::Multipath => Some(Tone::Good),
         State::Tcp => Some(Tone::Warning),
         _ => None,

@@ -159,15 +159,22 @@ fn body(snapshot: &Snapshot, width: usize, height: usize) -> (Vec<Vec<Piece>>, V
 const FIX: &str = "   fix: ";
 const MORE: &str = "mptcpize status";
 
-/// What wants attention, the worst first: what is the case, and the line that mends it, which is not cut but by
-/// the terminal.
+/// What wants attention, the worst first, and what explains the paths: what is the case, and the line that mends
+/// it, which is not cut but by the terminal.
 fn findings(snapshot: &Snapshot, width: usize) -> Vec<Vec<Piece>> {
     let mut lines = Vec::new();
     let mut all = snapshot.findings.iter().take(FINDINGS).peekable();
     while let Some(finding) = all.next() {
         let verdict = Verdict::by(finding.severity);
-        let mut mark = (format!(" {} ", verdict.mark()), Some(status::tone(verdict)));
-        for line in wrap(&finding.what, width.saturating_sub(3)) {
+        let mut mark = match finding.attention {
+            true => (format!(" {} ", verdict.mark()), Some(status::tone(verdict))),
+            false => (" – ".to_owned(), Some(Tone::Quiet)),
+        };
+        // A fault has its remedy below; of what explains the paths the cause is what it is shown for.
+        let why = finding.why.as_ref().filter(|_| finding.code == "paths.one");
+        let what =
+            why.map_or_else(|| finding.what.clone(), |why| format!("{}: {why}", finding.what));
+        for line in wrap(&what, width.saturating_sub(3)) {
             let first = std::mem::replace(&mut mark, ("   ".to_owned(), None));
             lines.push(vec![first, (line, None)]);
         }
@@ -241,6 +248,7 @@ fn details(snapshot: &Snapshot) -> Vec<Vec<Piece>> {
         let link = subflow.link.as_ref().map_or("?", |link| link.as_str());
         let rate = units::rate(history.last().copied().unwrap_or(0));
         let state = match (subflow.open, subflow.stale, subflow.backup) {
+            (false, _, _) if subflow.down => "  link down",
             (false, _, _) => "  not open",
             (_, true, _) => "  no answer",
             (_, _, true) => "  backup",

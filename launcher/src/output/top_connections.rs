@@ -1,6 +1,7 @@
 //! The connections in a frame of `mptcpize top`: program and peer, subflows, and what was carried. Which columns
 //! there are goes by the width; program and peer are always there.
 
+use crate::output::status;
 use crate::output::term::{Piece, Tone, clip};
 use crate::output::units;
 use mptcpize_model::top::{ConnectionLine, is_alive, name};
@@ -92,7 +93,7 @@ fn shares(width: usize) -> (usize, usize) {
     (name, left - name)
 }
 
-/// `wlan0 18 ● wwan0 61 ○`.
+/// `wlan0 18 ● wwan0 61 ○`, or `wlan0 18 ● wwan0 down`.
 fn subflows(line: &ConnectionLine) -> String {
     if line.row.fallback.is_some() {
         return "plain TCP".into();
@@ -105,5 +106,6 @@ fn subflows(line: &ConnectionLine) -> String {
             format!("{link} {rtt} {}", if subflow.backup { '○' } else { '●' })
         })
         .collect();
-    each.join(" ")
+    let down = status::down(&line.row).map(|link| format!("{link} down"));
+    each.into_iter().chain(down).collect::<Vec<_>>().join(" ")
 }

@@ -78,10 +78,11 @@ pub(super) fn lines(lines: &[PathLine], width: usize) -> Vec<Vec<Piece>> {
 
 /// What is to be known of a path beside its figures.
 fn remark(line: &PathLine) -> &'static str {
-    match (line.cut, line.backup) {
-        (true, _) => "  no carrier",
-        (false, true) => "  backup",
-        (false, false) => "",
+    match (line.cut, line.stalled, line.backup) {
+        (true, _, _) => "  no carrier",
+        (false, true, _) => "  passes nothing",
+        (false, false, true) => "  backup",
+        (false, false, false) => "",
     }
 }
 
@@ -118,7 +119,7 @@ fn line(line: &PathLine, shown: &Shown) -> Vec<Piece> {
     let mut pieces =
         vec![(format!(" {:<width$}", clip(&line.link, shown.link), width = shown.link), None)];
     pieces.extend(figures.map(|(_, text, tone)| (text, tone)));
-    let tone = if line.cut { Some(Tone::Bad) } else { None };
+    let tone = if line.cut || line.stalled { Some(Tone::Bad) } else { None };
     pieces.push((remark(line).to_owned(), tone));
     pieces
 }

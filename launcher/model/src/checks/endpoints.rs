@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use super::{Context, Finding, SETUP};
 use crate::change::{Change, Item};
 use crate::mptcp::{Endpoint, Flags};
-use crate::net::{Family, IfName};
+use crate::net::{Address, Family, IfName};
 use crate::phrase::list;
+use crate::record::Recorded;
 use crate::{shell, unwanted};
 
 pub(super) fn endpoints(context: &Context) -> Vec<Finding> {
@@ -123,16 +124,29 @@ fn broken(context: &Context, endpoint: &Endpoint) -> Option<Finding> {
         if !flags.has(Flags::SUBFLOW) && flags.has(Flags::SIGNAL) {
             return None;
         }
-        // Of a link that was set up and is away: the set-up leaves it for when the link is back.
+        // Of a link that was set up and is away, or whose lease lapsed: the set-up leaves it for when that is back.
         let is_away = |dev: &IfName| host.link(dev).is_none_or(|link| !link.up);
-        if host.ours.contains(address)
-            && !replaces(context, *address)
-            && host.recorded.iter().any(|recorded| is_away(&recorded.dev))
+        let has_none = |recorded: &Recorded| {
+            let family = |one: &Address| Family::of(one.address) == recorded.family;
+            let mut addresses = host.addresses.iter().filter(|one| one.dev == recorded.dev);
+            !addresses.any(|one| one.global && family(one))
+        };
+        let of_family = |recorded: &&Recorded| recorded.family == Family::of(*address);
+        let waits_for = if host.recorded.iter().any(|recorded| is_away(&recorded.dev)) {
+            Some("its link, which is away".to_owned())
+        } else {
+            let mut recorded = host.recorded.iter().filter(of_family);
+            recorded
+                .find(|one| has_none(one))
+                .map(|one| format!("{}, which has no address", one.dev))
+        };
+        if let Some(what) =
+            waits_for.filter(|_| host.ours.contains(address) && !replaces(context, *address))
         {
-            let title = format!("{address} (id {id}) waits for its link, which is away");
+            let title = format!("{address} (id {id}) waits for {what}");
             return Some(
                 Finding::note("endpoints.away", title)
-                    .why("it was set up here; mptcpize setup completes it when the link is back, and mptcpize setup undo takes it back"),
+                    .why("it was set up here; mptcpize setup completes it when that is back, and mptcpize setup undo takes it back"),
             );
         }
         let gone =

@@ -4,6 +4,7 @@ use super::{Context, Finding, SETUP, Service, Severity, Shim, Socket};
 use crate::change::Change;
 use crate::config::Role;
 use crate::desired::{self, Refused};
+use crate::net::IfName;
 use crate::no_path::LeftOut;
 use crate::phrase::{count, list};
 use crate::{Flavour, Manager, lacks, path_manager, shell, sysctl};
@@ -107,8 +108,14 @@ pub(super) fn kernel(context: &Context) -> Vec<Finding> {
 /// Why further links are no paths: the question of who has one only.
 fn why_no_other(context: &Context) -> Option<String> {
     let others = context.proposal.desired.left_out.iter().filter(|left| left.what != "lo");
-    let all: Vec<String> =
-        others.map(|left| format!("{} is none: {}", left.what, left.why)).collect();
+    let all: Vec<String> = others
+        .map(|left| {
+            // Such a link is left out by the daemon, not by the settings.
+            let held = context.seen.held.iter().find(|(dev, _)| left.what == dev.as_str());
+            let why = held.map_or_else(|| left.why.clone(), |(_, why)| format!("held back: {why}"));
+            format!("{} is none: {why}", left.what)
+        })
+        .collect();
     let (told, rest) = all.split_at(all.len().min(3));
     let more = match rest.len() {
         0 => String::new(),
@@ -195,6 +202,18 @@ pub(super) fn paths(context: &Context) -> Vec<Finding> {
             Finding::new(severity, "paths.carrier", format!("{dev} has no carrier"))
                 .why("it is switched on, and nothing is at the other end")
                 .advice(format!("look at the cable, the modem or the radio of {dev}")),
+        );
+    }
+    let has_carrier = |dev: &IfName| host.link(dev).is_none_or(|link| link.carrier);
+    let stalled = context.seen.stalled.iter();
+    for (dev, why) in stalled.filter(|(dev, _)| links.contains(dev) && has_carrier(dev)) {
+        found.push(
+            Finding::new(severity, "paths.held", format!("nothing passes {dev}"))
+                .why(format!("it is up, and {why}"))
+                .advice(format!(
+                    "look at the router or the provider behind {dev}; the daemon asks on, and uses it again \
+                     as soon as it passes"
+                )),
         );
     }
     found

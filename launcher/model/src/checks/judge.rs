@@ -29,7 +29,8 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// What `mptcpize setup` would do.
     pub proposal: Proposal,
-    /// The paths, best first: links, not addresses, and only those with a carrier.
+    /// The paths, best first: links, not addresses, and only those with a carrier that are not known to pass
+    /// nothing.
     pub usable_paths: Vec<IfName>,
 }
 
@@ -55,7 +56,7 @@ pub(super) struct Context<'a> {
     pub(super) paths: Vec<Path>,
     /// Their links, best first.
     pub(super) links: Vec<IfName>,
-    /// Those of the links that have a carrier.
+    /// Those of the links that have a carrier, but for those that are known to pass nothing.
     pub(super) usable: Vec<IfName>,
     /// What `mptcpize setup` would do.
     pub(super) proposal: Proposal,
@@ -146,7 +147,8 @@ pub fn judge(seen: &Observed, scope: Scope) -> Judged {
     let proposal = Proposal::of(&seen.host, &seen.asked);
     let paths = proposal.desired.paths.clone();
     let links = uplinks::links(&paths);
-    let usable = uplinks::usable(&seen.host, &proposal.uplinks);
+    let mut usable = uplinks::usable(&seen.host, &proposal.uplinks);
+    usable.retain(|dev| !seen.stalled.contains_key(dev));
     let context = Context { seen, paths, links, usable, proposal };
     // First of all, for it is about what leaves the host unprotected.
     let mut found = vpn::vpn(&context);

@@ -36,6 +36,7 @@ pub use self::glance::Glance;
 pub use self::judge::{Judged, SETUP, Scope, judge, run};
 pub use self::paste::Place;
 pub use self::verdict::Verdict;
+pub use self::vpn::BESIDE;
 
 use self::judge::{Context, broken};
 use crate::HostState;
@@ -62,6 +63,12 @@ pub struct Observed {
     /// `mptcpize daemon` runs here: what is due it does by itself.
     #[serde(skip)]
     pub followed: bool,
+    /// The links that a daemon found to be up and to pass nothing, and how it knows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stalled: BTreeMap<IfName, String>,
+    /// The links that a daemon leaves out because they come and go, and why, as a clause.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<IfName, String>,
     /// What the kernel said to `socket(…, IPPROTO_MPTCP)`.
     pub socket: Socket,
     /// What this kernel lacks that later ones have.
@@ -286,6 +293,14 @@ impl Finding {
     /// Should something be done about it?
     pub fn is_fault(&self) -> bool {
         self.severity >= Severity::Warning
+    }
+
+    /// Is nothing to be done about it, and does it say why paths are used as they are, or are fewer than there are
+    /// links? Whoever shows paths shows it.
+    pub fn explains_paths(&self) -> bool {
+        let lone = self.code == "paths.one" && self.why.is_some();
+        self.severity == Severity::Note && ["vpn", "endpoints"].contains(&self.topic.as_str())
+            || lone
     }
 
     fn new(severity: Severity, code: &'static str, title: impl Into<String>) -> Self {

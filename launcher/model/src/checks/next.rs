@@ -1,5 +1,6 @@
 //! What to do next, from the findings: the end of `check`.
 
+use super::vpn::CAPTURED;
 use super::{Finding, Severity};
 
 /// What to do next. `HOST` and `PROGRAM` in a command are for the reader to choose.
@@ -39,6 +40,10 @@ pub fn next(findings: &[Finding], peer: Option<&str>) -> Option<Next> {
             peer.map_or("mptcpize check".to_owned(), |peer| format!("mptcpize check {peer}"));
         let what = format!("when that of {} is mended", fault.topic);
         return Some(Next { what, by_root: Vec::new(), then: vec![again] });
+    }
+    // Programs go through the tunnel, which is right; a server that speaks MPTCP would change nothing.
+    if peer.is_none() && findings.iter().any(|finding| finding.code == CAPTURED) {
+        return None;
     }
     Some(match peer {
         None => by_anybody(
@@ -98,6 +103,7 @@ mod tests {
         let table = [
             (vec![fine()], None, host.clone()),
             (vec![fine(), counted()], None, host),
+            (vec![Finding::note(CAPTURED, "x")], None, vec![]),
             (vec![fine()], Some("a:80"), vec!["mptcpize run PROGRAM", "mptcpize status"]),
             (vec![limits(), setup()], None, vec!["mptcpize setup", "mptcpize check"]),
             (vec![setup(), plain()], Some("a:80"), vec!["mptcpize setup", "mptcpize check a:80"]),

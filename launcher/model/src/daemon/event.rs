@@ -1,7 +1,7 @@
 //! What the daemon's core takes in and gives out. Everything is data with a serial form: a line
 //! of a recording is one [`Event`] and its time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::Add;
@@ -77,9 +77,10 @@ pub struct Observed {
     /// What the judge goes by beside that; older recordings have none, and nothing is judged then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glance: Option<Box<Glance>>,
-    /// What the judge said of it, by which settings, where it was asked already ([`super::Daemon::judge`]).
+    /// What the judge said of it, by which settings and with which dead paths, where it was asked already
+    /// ([`super::Daemon::judge`]).
     #[serde(skip)]
-    pub judged: Option<Box<(Config, Judgement)>>,
+    pub judged: Option<Box<(Config, BTreeMap<IfName, String>, Judgement)>>,
 }
 
 /// What happened.

@@ -12,37 +12,41 @@ use crate::asked::Asked;
 use crate::checks::{Glance, Scope, judge};
 use crate::config::Config;
 
-impl Judgement {
-    /// Judges what was observed by these settings; nothing where the kernel was not asked. `heals`: the daemon
-    /// opens the subflows that the kernel does not.
-    pub(super) fn of(seen: &Observed, config: &Config, heals: bool) -> Option<Self> {
+impl Daemon {
+    /// What is found by these settings; nothing where the kernel was not asked. Not judged again where that was
+    /// done with the same settings and the same dead paths.
+    pub(super) fn judgement_of(&self, seen: &Observed, config: &Config) -> Option<Judgement> {
         let glance = seen.glance.as_ref()?;
-        // Links that pass nothing are the daemon's own matter, and change no finding.
+        // What is set aside for links that pass nothing is made by the daemon, and is no fault of the set-up.
         let config = Config { stalled: None, ..config.clone() };
-        if let Some((_, judgement)) = seen.judged.as_deref().filter(|(by, _)| *by == config) {
+        let stalled = self.stall.reasons();
+        let known =
+            seen.judged.as_deref().filter(|(by, dead, _)| *by == config && *dead == stalled);
+        if let Some((.., judgement)) = known {
             return Some(judgement.clone());
         }
         let glance = Glance::clone(glance);
         let mut observed = glance.with(HostState::clone(&seen.state), config);
         observed.followed = true;
-        observed.daemon = heals;
+        observed.daemon = self.heal.is_on();
+        observed.stalled = stalled;
         Some(Judgement::by(&judge(&observed, Scope::Glance)))
     }
-}
 
-impl Daemon {
     /// The settings that hold on a host whose set-up was asked this, with the links that are held back left out.
     pub fn settings(&self, asked: &Asked) -> Config {
         let asked = self.line.clone().then(asked.clone());
         self.without_held(asked.over(self.file.clone()))
     }
 
-    /// Judges what was observed, and says whether that is something else than what was found at the last look.
+    /// Judges what was observed, and says whether that is something else than what was found at the last look. What
+    /// is found in the midst of a change is true of neither side, so whoever looked makes sure first.
     pub fn judge(&self, seen: &mut Observed) -> bool {
-        let config = self.settings(&seen.asked);
-        let judgement = Judgement::of(seen, &config, self.heal.is_on());
+        let config = Config { stalled: None, ..self.settings(&seen.asked) };
+        let judgement = self.judgement_of(seen, &config);
         let is_news = judgement.is_some() && judgement != self.judgement;
-        seen.judged = judgement.map(|judgement| Box::new((config, judgement)));
+        seen.judged =
+            judgement.map(|judgement| Box::new((config, self.stall.reasons(), judgement)));
         is_news
     }
 }
@@ -67,8 +71,8 @@ mod tests {
         assert!(daemon.judge(&mut seen));
         let found = fault("a.b", "a: handed on");
         let handed_on = Judgement { findings: vec![found], usable_paths: vec![] };
-        seen.judged.as_mut().expect("it was judged").1 = handed_on.clone();
-        let by = |config: &Config| Judgement::of(&seen, config, false);
+        seen.judged.as_mut().expect("it was judged").2 = handed_on.clone();
+        let by = |config: &Config| daemon.judgement_of(&seen, config);
         assert_eq!(by(&Config::default()), Some(handed_on.clone()));
         let others = Config { beside_vpn: true, ..Config::default() };
         assert_ne!(by(&others), Some(handed_on));

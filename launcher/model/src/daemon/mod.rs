@@ -280,6 +280,7 @@ impl Daemon {
             judged: self.judgement.clone(),
             held: self.held(),
             left_out: self.links.held(),
+            stalled: self.stall.reasons(),
             healed: self.heal.is_on().then(|| self.heal.healed()),
             budgets: self.budgets.shown(),
             decisions: self.log.counts().clone(),
@@ -342,7 +343,7 @@ impl Daemon {
             !config.exclude.contains(dev) && usable.get(dev).is_some_and(Result::is_ok)
         };
         self.returns.look(now, &seen.state, is_path);
-        if let Some(judgement) = Judgement::of(seen, &config, self.heal.is_on()) {
+        if let Some(judgement) = self.judgement_of(seen, &config) {
             self.judgement = Some(judgement);
         }
         if self.heal.is_on() {

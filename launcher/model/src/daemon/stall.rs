@@ -298,6 +298,15 @@ impl Stall {
         stalled.map(|(dev, _)| dev.clone()).collect()
     }
 
+    /// Those links, and how it is known that nothing passes them.
+    pub(super) fn reasons(&self) -> BTreeMap<IfName, String> {
+        let reason = |(dev, state): (&IfName, &State)| {
+            let (_, why) = state.stalled?;
+            Some((dev.clone(), why.to_string()))
+        };
+        self.links.iter().filter_map(reason).collect()
+    }
+
     /// Is a look due, by which such links are taken back?
     pub(super) fn is_back(&self) -> bool {
         !self.back.is_empty()

@@ -25,6 +25,9 @@ pub struct Status {
     /// Those of them that are no paths meanwhile.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub left_out: BTreeSet<IfName>,
+    /// Those of them that are up and pass nothing, and how that is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stalled: BTreeMap<IfName, String>,
     /// How many subflows were lost and came back; nothing where the kernel opens them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healed: Option<u64>,

@@ -32,7 +32,7 @@ pub struct Fault {
 pub struct Judgement {
     /// What something should be done about, in the order of `mptcpize check`.
     pub findings: Vec<Fault>,
-    /// The links that are paths and have a carrier, best first.
+    /// The links that are paths, have a carrier and are not known to pass nothing, best first.
     pub usable_paths: Vec<IfName>,
 }
 

@@ -41,7 +41,7 @@ pub(super) const TABLE: &[Family] = &[
     row(
         "usable_paths",
         Gauge,
-        "Links that connections may use and that have a carrier",
+        "Links that connections may use, that have a carrier and are not known to pass nothing",
         |from, into| {
             into.add(&[], from.report.usable_paths.len());
         },
@@ -59,9 +59,17 @@ pub(super) const TABLE: &[Family] = &[
             }
         }
     }),
-    row("path_up", Gauge, "Whether the link of a path has a carrier", |from, into| {
-        each_path(from, into, |path| path.carrier);
-    }),
+    row(
+        "path_up",
+        Gauge,
+        "Whether a link that is a path or was set up as one can carry data, as far as is known",
+        |from, into| {
+            each_path(from, into, PathRow::is_up);
+            for dev in &from.report.away {
+                into.add(&[("link", dev.as_str())], false);
+            }
+        },
+    ),
     row("path_backup", Gauge, "Whether a path is used only while no other can be", |from, into| {
         each_path(from, into, PathRow::is_backup);
     }),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::checks::{self, Judged, Place, Severity, Verdict, gateway};
+use crate::checks::{Judged, Place, Severity, Verdict, gateway};
 use crate::connection::{Connection, Fallback};
 use crate::net::IfName;
 use crate::phrase;
@@ -26,6 +26,9 @@ pub struct Finding {
     pub severity: Severity,
     /// Something is wrong; otherwise it is only worth knowing.
     pub attention: bool,
+    /// It says why paths are used as they are: whoever shows paths shows it.
+    #[serde(skip)]
+    pub explains_paths: bool,
     /// A clause that a person reads.
     pub what: String,
     /// Its cause, where that is known.
@@ -62,7 +65,7 @@ pub(super) fn find(
         on_the_way(seen, &mut all);
         // Where a fault is told, it is the reason.
         if !all.iter().any(|finding| finding.attention) {
-            single(seen, judged, &mut all);
+            single(seen, judged, whereabouts, &mut all);
         }
     }
     relay_silent(seen, &mut all);
@@ -75,15 +78,17 @@ pub(super) fn find(
 
 /// What `check` says of the same. Of what is only worth knowing, that which explains the paths on the screen.
 fn of_the_judge(judged: &Judged, place: &Place) -> Vec<Finding> {
-    let explains = |finding: &checks::Finding| {
-        finding.severity == Severity::Note && ["vpn", "endpoints"].contains(&finding.topic.as_str())
-    };
-    let told = judged.findings.iter().filter(|one| one.is_fault() || explains(one));
+    let told = judged.findings.iter().filter(|one| one.is_fault() || one.explains_paths());
     told.map(|finding| Finding {
         code: finding.code,
         severity: finding.severity,
         attention: finding.is_fault(),
-        what: format!("{}: {}", finding.topic, finding.title),
+        explains_paths: finding.explains_paths(),
+        what: match finding.code {
+            // The number of paths is in the first line, and why there is no other is the news.
+            "paths.one" => "paths: there is no other".to_owned(),
+            _ => format!("{}: {}", finding.topic, finding.title),
+        },
         why: finding.why.clone(),
         advice: finding.advice.clone(),
         fix: place.line(&finding.fix),
@@ -177,6 +182,7 @@ fn fault(
         code,
         severity: Severity::Warning,
         attention: true,
+        explains_paths: false,
         what: what.into(),
         why: (!why.is_empty()).then(|| why.to_owned()),
         advice: None,
@@ -200,7 +206,7 @@ fn unlisted(seen: &Seen, all: &mut Vec<Finding>) {
 fn subflows_stale(seen: &Seen, whereabouts: &Whereabouts<'_>, all: &mut Vec<Finding>) {
     let mut stale: BTreeMap<Option<&IfName>, usize> = BTreeMap::new();
     for connection in seen.connections.iter().flatten() {
-        for subflow in connection.open_subflows().filter(|subflow| subflow.stale) {
+        for subflow in whereabouts.open(connection).filter(|subflow| subflow.stale) {
             *stale.entry(whereabouts.link(subflow)).or_default() += 1;
         }
     }
@@ -229,7 +235,7 @@ fn paths_silent(
         if connection.fallback.is_some() || connection.idle_ms().is_none_or(|idle| idle > BUSY_MS) {
             continue;
         }
-        for subflow in connection.open_subflows() {
+        for subflow in whereabouts.open(connection) {
             if let Some(link) = whereabouts.link(subflow) {
                 let of_link = silence.entry(link).or_insert((u32::MAX, true));
                 of_link.0 = of_link.0.min(subflow.idle_ms);
@@ -301,9 +307,10 @@ fn relays_away(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
 }
 
 /// MPTCP connections to elsewhere, and none of them on two paths though there are two; or no connection at all.
-fn single(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
+fn single(seen: &Seen, judged: &Judged, whereabouts: &Whereabouts<'_>, all: &mut Vec<Finding>) {
     let Some(connections) = &seen.connections else { return };
-    if judged.usable_paths.len() < 2 {
+    // What a VPN takes goes through its tunnel alone, whatever the server could.
+    if judged.usable_paths.len() < 2 || judged.proposal.captured().is_some() {
         return;
     }
     let away = || connections.iter().filter(|one| !one.remote.ip().is_loopback());
@@ -313,9 +320,11 @@ fn single(seen: &Seen, judged: &Judged, all: &mut Vec<Finding>) {
     }
     // The path manager opens further subflows once data has been answered (RFC 8684 section 3.1).
     let moved = |one: &&Connection| one.sent + one.received > 0;
-    let single: Vec<&Connection> =
-        away().filter(|one| state_of(one) == State::SinglePath).filter(moved).collect();
-    let multipath = away().any(|one| state_of(one) == State::Multipath);
+    let single: Vec<&Connection> = away()
+        .filter(|one| state_of(one, whereabouts) == State::SinglePath)
+        .filter(moved)
+        .collect();
+    let multipath = away().any(|one| state_of(one, whereabouts) == State::Multipath);
     let Some(first) = single.first().filter(|_| !multipath) else { return };
     let count = phrase::count(single.len(), "connection");
     let what = format!("{count} with one path each, and none with more");

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Seen, Whereabouts};
 use crate::mptcp::Flags;
 use crate::net::{Family, IfName};
+use crate::unwanted;
 use crate::uplinks::Path;
 
 /// What a path is used for.
@@ -34,6 +35,9 @@ pub struct PathRow {
     pub first: AddressRow,
     /// Does the link have a carrier?
     pub carrier: bool,
+    /// How the daemon knows that nothing passes it, though it is up; none where something may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<String>,
     /// What the link receives, all programs together.
     pub received_bit_s: Option<u64>,
     /// What it sends.
@@ -46,6 +50,11 @@ pub struct PathRow {
 }
 
 impl PathRow {
+    /// Can it carry anything, as far as is known?
+    pub fn is_up(&self) -> bool {
+        self.carrier && self.stalled.is_none()
+    }
+
     /// All its addresses.
     pub fn addresses(&self) -> impl Iterator<Item = &AddressRow> {
         std::iter::once(&self.first).chain(&self.further)
@@ -86,7 +95,7 @@ pub(super) fn path_rows(
     // One walk over all subflows, however many paths there are.
     let mut carried: BTreeMap<(&IfName, bool), (usize, u32)> = BTreeMap::new();
     for connection in seen.connections.iter().flatten() {
-        for subflow in connection.open_subflows() {
+        for subflow in whereabouts.open(connection) {
             if let Some(link) = whereabouts.link(subflow) {
                 let of_link =
                     carried.entry((link, subflow.local.is_ipv4())).or_insert((0, u32::MAX));
@@ -119,6 +128,7 @@ pub(super) fn path_rows(
             link: path.dev.clone(),
             first: address,
             carrier: seen.observed.host.link(&path.dev).is_none_or(|link| link.carrier),
+            stalled: seen.observed.stalled.get(&path.dev).cloned(),
             received_bit_s: rates.map(|(received, _)| received),
             sent_bit_s: rates.map(|(_, sent)| sent),
             idle_ms,
@@ -140,6 +150,19 @@ fn usage(seen: &Seen, path: &Path, first_of_family: bool) -> Use {
         None if first_of_family => Use::Initial,
         None => Use::Nothing,
     }
+}
+
+/// The links that were set up here and are no path now, though nobody left them out: off, without an address or a
+/// gateway, gone, or held back.
+pub(super) fn away(seen: &Seen, rows: &[PathRow]) -> Vec<IfName> {
+    let observed = &seen.observed;
+    let is_meant = |dev: &IfName| {
+        observed.held.contains_key(dev) || !unwanted::is_left_out(&observed.asked, dev)
+    };
+    let recorded = observed.host.recorded.iter().map(|recorded| &recorded.dev);
+    let known: BTreeSet<&IfName> = recorded.chain(observed.held.keys()).collect();
+    let paths = links(rows);
+    known.into_iter().filter(|dev| !paths.contains(dev) && is_meant(dev)).cloned().collect()
 }
 
 /// The distinct links of paths.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::commands::setup::{Terms, settings};
 use crate::commands::system::state as system;
+use crate::daemon::published;
 use crate::host::observe::check;
 use crate::output::judged;
 use crate::root::Root;
@@ -22,6 +23,8 @@ pub(super) fn look(terms: &Terms, state: HostState) -> Judged {
     let observed = Observed {
         daemon: daemon.is_some_and(|daemon| daemon.status.healed.is_some()),
         followed: daemon.is_some(),
+        stalled: published::stalled(daemon),
+        held: published::held(daemon),
         system: Root::host().ok().as_deref().and_then(system::standing),
         ..check::glance(state, config, filter)
     };

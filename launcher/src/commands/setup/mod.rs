@@ -23,6 +23,7 @@ use crate::output::{self, diff, judged};
 use mptcpize_model::HostState;
 use mptcpize_model::asked::Asked;
 use mptcpize_model::change::Change;
+use mptcpize_model::checks;
 use mptcpize_model::config::Config;
 use mptcpize_model::desired::{self, Refused};
 use mptcpize_model::net::{Address, Family};
@@ -145,7 +146,10 @@ fn dry_run(arguments: &Setup, terms: &Terms) -> anyhow::Result<Exit> {
     let state = KernelHost::open()?.observe(&terms.record.entries)?;
     terms.check(&state)?;
     let seen = Observation::of(state, &terms.config);
-    refuse(&seen, &terms.config)?;
+    // A host whose traffic a VPN takes is as it should be: its plan is empty, and a note says why.
+    if seen.proposal.captured().is_none() {
+        refuse(&seen, &terms.config)?;
+    }
     let plan = &seen.proposal.plan;
     let found = found::look(terms, seen.state.clone());
     let place = found::place(arguments.place.netns.as_ref());
@@ -154,8 +158,9 @@ fn dry_run(arguments: &Setup, terms: &Terms) -> anyhow::Result<Exit> {
         output::line(&serde_json::to_string_pretty(&shown)?)?;
     } else {
         let reminder = terms.reminder().map(|line| format!("{line}\n")).unwrap_or_default();
-        let rest = judged::rest(&found, &place);
-        output::text(&format!("{reminder}{}{rest}", preview(plan)))?;
+        let width = Term::of_stdout(Colour::Never).width;
+        let (notes, rest) = (judged::notes(&found, &place, width), judged::rest(&found, &place));
+        output::text(&format!("{reminder}{}{notes}{rest}", preview(plan)))?;
     }
     Ok(if arguments.exit_code && !plan.is_empty() { Exit::Attention } else { Exit::Done })
 }
@@ -196,13 +201,16 @@ pub fn refuse(seen: &Observation, config: &Config) -> Result<(), Error> {
 fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
     match refused {
         Refused::Captured(captured) if !state.ours.is_empty() => {
-            let around = match proposal::leak(state, config) {
-                Some(leak) => leak.what,
-                None => "what was set up before leads nothing around it".to_owned(),
+            let (around, fix) = match proposal::leak(state, config) {
+                Some(leak) => (leak.what, leak.fix.join(" && sudo ")),
+                None => {
+                    let around = "what was set up before leads nothing around it";
+                    (around.to_owned(), checks::BESIDE.to_owned())
+                }
             };
             Error::new(Exit::Failed, captured.what())
                 .why(format!("{}; {around}", captured.why()))
-                .fix("sudo mptcpize setup undo")
+                .fix(format!("sudo {fix}"))
         }
         Refused::Captured(captured) => Error::new(Exit::Failed, captured.what())
             .why(format!(
@@ -210,7 +218,7 @@ fn refusal(refused: &Refused, state: &HostState, config: &Config) -> Error {
                 captured.why(),
                 captured.by()
             ))
-            .fix("sudo mptcpize setup --beside-vpn"),
+            .fix(format!("sudo {}", checks::BESIDE)),
         Refused::Rules(why) => {
             Error::new(Exit::Failed, desired::NO_PLACE).why(why).fix(desired::SHOW_RULES)
         }

@@ -46,6 +46,8 @@ pub fn check(arguments: &Check, locations: &Locations) -> anyhow::Result<Exit> {
     progress.tell("looking at this host");
     let mut seen = check::observe(state, config, kept.as_ref(), locations, until);
     seen.followed = daemon.is_some();
+    seen.stalled = published::stalled(daemon.as_ref());
+    seen.held = published::held(daemon.as_ref());
     seen.daemon = daemon.is_some_and(|daemon| daemon.status.healed.is_some());
     seen.container = container::look();
     let switches = Switches::look(locations);

@@ -143,6 +143,8 @@ pub(in crate::commands) fn look(
     let observed = Observed {
         daemon: daemon.as_ref().is_some_and(|daemon| daemon.status.healed.is_some()),
         followed: daemon.is_some(),
+        stalled: published::stalled(daemon.as_ref()),
+        held: published::held(daemon.as_ref()),
         system: around.switches.system,
         ..check::glance(state, config, around.firewall)
     };

@@ -122,7 +122,8 @@ fn once(live: &mut Live<'_>, arguments: &Arguments) -> anyhow::Result<Exit> {
     live.look()?;
     let snapshot = live.tracker.snapshot(&View::default(), live.clock(), live.now_ms(), 1);
     output::text(&frame::once(&snapshot, &term))?;
-    Ok(super::status::code(snapshot.mptcp, !snapshot.findings.is_empty()))
+    let attention = snapshot.findings.iter().any(|finding| finding.attention);
+    Ok(super::status::code(snapshot.mptcp, attention))
 }
 
 fn run(live: &mut Live<'_>, screen: &mut Screen, term: &Term) -> anyhow::Result<()> {
