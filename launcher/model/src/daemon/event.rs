@@ -66,6 +66,9 @@ impl fmt::Display for Source {
     }
 }
 
+/// Links that pass nothing, and how that is known.
+pub type Dead = BTreeMap<IfName, String>;
+
 /// A look at the host, and what the set-ups of this boot were asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
@@ -80,7 +83,7 @@ pub struct Observed {
     /// What the judge said of it, by which settings and with which dead paths, where it was asked already
     /// ([`super::Daemon::judge`]).
     #[serde(skip)]
-    pub judged: Option<Box<(Config, BTreeMap<IfName, String>, Judgement)>>,
+    pub judged: Option<Box<(Config, Dead, Judgement)>>,
 }
 
 /// What happened.

@@ -64,7 +64,7 @@ use silence::Silence;
 use stall::Stall;
 
 pub use budgets::{Budgeted, share, spent};
-pub use event::{Action, Code, Event, Millis, Observed, Report, Source, Wish};
+pub use event::{Action, Code, Dead, Event, Millis, Observed, Report, Source, Wish};
 pub use join::{Join, Leave, Listed, ListedSubflow};
 pub use probe::Probe;
 pub use sample::{Flow, Sample, Silent};

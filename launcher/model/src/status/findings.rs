@@ -1,4 +1,4 @@
-//! What `status` remarks on: what the judge found at a glance ([`checks::judge`]), and beside that what the
+//! What `status` remarks on: what the judge found at a glance ([`crate::checks::judge()`]), and beside that what the
 //! connections of this moment, relays and a gateway show.
 
 use std::cmp::Reverse;
