@@ -346,7 +346,7 @@ fn option_within<'a>(verb: &'a clap::Command, word: &str) -> Option<&'a clap::Ar
 
 /// A word without what may be a key, which has no place in a log: from the scheme of a relay's URL on.
 fn without_key(word: &str) -> Cow<'_, str> {
-    match word.to_ascii_lowercase().find(url::SCHEME) {
+    match url::key_in(word) {
         Some(at) => Cow::Owned(format!("{}URL", &word[..at])),
         None => Cow::Borrowed(word),
     }

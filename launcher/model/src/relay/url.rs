@@ -13,6 +13,11 @@ use super::name::Name;
 /// How the URL of a relay begins (SIP002 of Shadowsocks); no name of one does.
 pub const SCHEME: &str = "ss://";
 
+/// Where in a word what may be a key begins, however it is written: that has no place in a message or a log.
+pub fn key_in(word: &str) -> Option<usize> {
+    word.to_ascii_lowercase().find(SCHEME)
+}
+
 /// Reads one. Without a usable `#NAME` it is called by its host.
 ///
 /// # Errors

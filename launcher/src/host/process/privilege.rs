@@ -5,8 +5,10 @@
 //! Not here: whether something is permitted; the kernel says that.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 
+use mptcpize_model::relay::url;
 use mptcpize_model::shell;
 
 /// The advice for this process: what was typed, with `sudo` before it, or a clause where that does not help.
@@ -25,12 +27,20 @@ pub fn advice() -> String {
     }
 }
 
-/// The command line of this process, as it can be pasted. Nothing where an argument is no text.
+/// The command line of this process, as it can be pasted.
 fn typed() -> Option<String> {
+    line_of(env::args_os().skip(1))
+}
+
+/// A command line of these arguments. Nothing where one is no text or may have a key of a relay in it; nor of a
+/// program that is run: its arguments are its own matter, and root is not whom it was to run as.
+fn line_of(arguments: impl Iterator<Item = OsString>) -> Option<String> {
     let mut line = "mptcpize".to_owned();
-    for argument in env::args_os().skip(1) {
+    for argument in arguments {
+        let word =
+            argument.to_str().filter(|word| *word != "run" && url::key_in(word).is_none())?;
         line.push(' ');
-        line.push_str(&shell::word(argument.to_str()?));
+        line.push_str(&shell::word(word));
     }
     Some(line)
 }
@@ -76,6 +86,21 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_to_paste_has_no_key_and_no_program_in_it() {
+        let table: [(&[&str], Option<&str>); 5] = [
+            (&[], Some("mptcpize")),
+            (&["setup", "--exclude", "a;b"], Some("mptcpize setup --exclude 'a;b'")),
+            (&["relay", "add", "home", "SS://key@192.0.2.1:8686"], None),
+            (&["relay", "test", "--url=ss://key@192.0.2.1:8686"], None),
+            (&["run", "--setup", "curl", "-u", "user:secret"], None),
+        ];
+        for (words, expected) in table {
+            let line = line_of(words.iter().map(OsString::from));
+            assert_eq!(line.as_deref(), expected, "{words:?}");
+        }
+    }
 
     #[test]
     fn a_user_namespace_is_told_by_its_map() {
