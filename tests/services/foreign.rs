@@ -6,28 +6,18 @@
 use std::sync::MutexGuard;
 
 use crate::journey::fresh;
-use crate::package::packages;
-use crate::support::Cmd;
-use crate::support::overlay::shown;
-use crate::support::scratch;
+use crate::replaced::repacked;
 use crate::support::systemd::{Machine, machine_of};
 
 /// Our package for arm64, with a program that no kernel executes: its e_machine (elf(5)) is nobody's, so that no
 /// emulator is registered for it.
 fn foreign() -> String {
-    let directory = scratch("foreign");
-    let package = directory.join("foreign.deb");
     let repack = r"dpkg-deb -R $1 $2
         sed -i 's/^Architecture: .*/Architecture: arm64/; /^Depends: /d' $2/DEBIAN/control
         printf '\376\376' | dd of=$2/usr/bin/mptcpize bs=1 seek=18 conv=notrunc status=none
         rm $2/DEBIAN/md5sums
         dpkg-deb --root-owner-group -Znone -b $2 $3 >/dev/null";
-    Cmd::new("bash")
-        .args(["-euc", repack, "bash", &packages().0])
-        .args([&directory.join("tree"), &package])
-        .run()
-        .silent();
-    shown(&package)
+    repacked("foreign", repack)
 }
 
 fn machine() -> MutexGuard<'static, Machine> {

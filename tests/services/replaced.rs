@@ -94,8 +94,6 @@ fn our_package_takes_the_place_of_debians() {
 
 /// Our package as releases before had it: the name, the epoch, no relations, and hooks that keep silent.
 fn earlier() -> String {
-    let directory = scratch("earlier");
-    let package = directory.join("earlier.deb");
     let repack = r"dpkg-deb -R $1 $2; cd $2/DEBIAN
         sed -i 's/^Package: .*/Package: mptcpize/; s/^Version: /&1:/; /^\(Provides\|Conflicts\|Replaces\)/d' control
         { echo '#!/bin/sh'; echo '[ $1 = remove ] || exit 0'; sed 1d ../usr/libexec/mptcpize/before-removal; } >prerm
@@ -103,8 +101,15 @@ fn earlier() -> String {
         rm postinst ../usr/libexec/mptcpize/before-removal ../usr/libexec/mptcpize/after-install md5sums
         rm -r ../usr/share/doc
         dpkg-deb --root-owner-group -Znone -b $2 $3 >/dev/null";
+    repacked("earlier", repack)
+}
+
+/// Our package as this script of bash makes it anew, from $1, in a tree $2, as $3.
+pub(crate) fn repacked(name: &str, script: &str) -> String {
+    let directory = scratch(name);
+    let package = directory.join(format!("{name}.deb"));
     Cmd::new("bash")
-        .args(["-euc", repack, "bash", &packages().0])
+        .args(["-euc", script, "bash", &packages().0])
         .args([&directory.join("tree"), &package])
         .run()
         .silent();

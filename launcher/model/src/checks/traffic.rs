@@ -67,7 +67,7 @@ pub(super) fn counters(context: &Context) -> Vec<Finding> {
         found.push(note.why("those servers have none; they got TCP"));
     }
     let (sent, unanswered) = (sent(counters), unanswered(counters));
-    if sent >= 3 && unanswered * 2 > sent && may_be_within(counters) {
+    if is_silent(counters) && may_be_within(counters) {
         let title = format!("{unanswered} of {sent} joins were never answered");
         let note = Finding::note("counters.joins_within", title);
         found.push(note.why(
@@ -106,6 +106,12 @@ fn unanswered(counters: &Counters) -> u64 {
     sent(counters).saturating_sub(counters.get("MPJoinSynAckRx"))
 }
 
+/// Were most joins never answered, and more than a few?
+fn is_silent(counters: &Counters) -> bool {
+    let sent = sent(counters);
+    sent >= 3 && unanswered(counters) * 2 > sent
+}
+
 /// Were the connections that this host began to itself, as far as their number tells? Such a one is counted at
 /// both of its ends; its joins leave by a link, for an address that is here, and nothing can answer them. A server
 /// takes more than it begins: what it began is then to others, for all that is known.
@@ -135,7 +141,7 @@ fn diagnoses(counters: &Counters, reverse_path_drops: u64, bonds: bool) -> Vec<D
     );
     let (sent, unanswered) = (sent(counters), unanswered(counters));
     tell(
-        sent >= 3 && unanswered * 2 > sent && !may_be_within(counters),
+        is_silent(counters) && !may_be_within(counters),
         "counters.joins_unanswered",
         format!("{unanswered} of {sent} joins were never answered"),
         "a firewall, the routing of this host or the peer's limits keep second paths from opening",

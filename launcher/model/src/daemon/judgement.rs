@@ -54,13 +54,8 @@ impl Daemon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::Severity;
-    use crate::daemon::{Event, Fault, Millis};
-
-    fn fault(code: &str, what: &str) -> Fault {
-        let (code, what) = (code.to_owned(), what.to_owned());
-        Fault { code, severity: Severity::Problem, what, fix: vec![] }
-    }
+    use crate::daemon::verdict::tests::fault;
+    use crate::daemon::{Event, Millis};
 
     #[test]
     fn a_look_is_judged_once_while_the_settings_stay_and_again_where_they_are_others() {

@@ -64,10 +64,10 @@ impl Judgement {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn fault(code: &str, what: &str) -> Fault {
+    pub(in crate::daemon) fn fault(code: &str, what: &str) -> Fault {
         let (code, what) = (code.to_owned(), what.to_owned());
         Fault { code, severity: Severity::Problem, what, fix: vec![] }
     }
